@@ -1,0 +1,35 @@
+"""The errors that glee reports to its users; each message is one line: what, where, what to do."""
+
+from __future__ import annotations
+
+
+class GleeError(Exception):
+    """Base of all errors that a user can mend; the command line prints it in one line."""
+
+    exit_code = 1
+
+
+class UsageError(GleeError):
+    """A command or function was called with arguments that make no sense together."""
+
+    exit_code = 2
+
+
+class DataError(GleeError):
+    """A video, image, label file or model file cannot be used."""
+
+
+class ShardError(GleeError):
+    """A shard is cut, of another format version, or lacks what is asked of it."""
+
+
+class OptionsError(GleeError):
+    """A work folder was made with other options."""
+
+
+class WeightsError(GleeError):
+    """A weights file of a detector or network is missing or does not fit."""
+
+
+class OutputError(GleeError):
+    """An output cannot be written."""

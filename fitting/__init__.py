@@ -1,0 +1,1 @@
+"""Numerics: morphable model, camera, curves, Levenberg-Marquardt, renderer."""

@@ -1,0 +1,1 @@
+"""The embedded morphable model and the scripts that build it."""
