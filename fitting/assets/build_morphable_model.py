@@ -100,7 +100,7 @@ def build(wheel: Wheel) -> dict[str, NDArray[np.generic]]:
     expression = np.stack(
         [wheel.face_unit(name, len(base.vertices))[head.keep] for name in ARKIT_NAMES]
     )
-    sets = surface_sets(mean, expression, head.triangles, head.parts, head.masks, PART_NAMES)
+    sets = surface_sets(mean, expression, head.triangles, head.parts, head.masks, head.mirror, PART_NAMES)
     return _arrays(mean, identity, expression, head, base.uv[head.keep], sets)
 
 

@@ -1,0 +1,1 @@
+"""From videos to shards: datasets, frames, landmarks, aligned crops and the stages over them."""

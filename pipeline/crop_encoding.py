@@ -1,0 +1,38 @@
+"""Crops as bytes and back: JPEG (default), PNG (lossless) or raw pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+ENCODINGS = ("jpeg", "png", "raw")
+
+
+def encode_crop(image: npt.NDArray[np.uint8], encoding: str = "jpeg", quality: int = 95) -> bytes:
+    """Bytes of a crop; the same image and options give the same bytes.
+
+    image: (size, size, 3) uint8, RGB. encoding: one of ENCODINGS. quality: of JPEG, 1 to 100.
+    """
+    if encoding == "raw":
+        return np.ascontiguousarray(image).tobytes()
+    parameters = [cv2.IMWRITE_JPEG_QUALITY, quality] if encoding == "jpeg" else []
+    suffix = {"jpeg": ".jpg", "png": ".png"}[encoding]
+    done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)
+    if not done:
+        raise ValueError(f"image of shape {image.shape} cannot be encoded as {encoding}")
+    return data.tobytes()
+
+
+def decode_crop(
+    data: npt.NDArray[np.uint8], encoding: str, size: int
+) -> npt.NDArray[np.uint8] | None:
+    """The crop that `encode_crop` made: (size, size, 3) uint8, RGB; None where it is damaged."""
+    if encoding == "raw":
+        if data.size != size * size * 3:
+            return None
+        return np.array(data, np.uint8).reshape(size, size, 3)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None or image.shape != (size, size, 3):
+        return None
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

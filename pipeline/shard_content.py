@@ -1,0 +1,110 @@
+"""What a shard holds in memory: its header, the arrays of its frames and of the 3D fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# Why a frame is or is not valid; `FrameArrays.reason` holds indices into this tuple. Written into
+# every shard, so new reasons are only ever appended.
+REASONS: tuple[str, ...] = (
+    "ok",
+    "no_face",
+    "lost_track",
+    "low_confidence",
+    "implausible",
+    "nan",
+    "unreadable",
+)
+
+
+@dataclass(frozen=True)
+class ShardHeader:
+    """Where a shard's frames come from and every option that shaped its content.
+
+    start, stop: chunk range, frame indices in the clip (from 0, stop excluded).
+    source: path of the video or image folder, relative to the dataset's root.
+    source_size, source_hash: bytes, and SHA-256 of the head of the source.
+    frame_size: (width, height), pixels. au_names: ("AU1", ...), one for each column of the labels.
+    label_kind: "occurrence", "intensity" or "none".
+    """
+
+    dataset: str
+    subject: str
+    clip: str
+    start: int
+    stop: int
+    source: str
+    source_size: int
+    source_hash: str
+    fps: float
+    frame_size: tuple[int, int]
+    detector: str
+    options: dict[str, Any]
+    glee_version: str
+    au_names: tuple[str, ...]
+    label_kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class FrameArrays:
+    """Per-frame results of `preprocess`; n frames.
+
+    frame_id: (n,) int64, the dataset's own numbers. valid: (n,) bool. reason: (n,) uint8, index
+    into REASONS. confidence: (n,) float32 in [0, 1]. landmarks: (n, 68, 2) float32, source pixels,
+    NaN where missing. transform: (n, 2, 3) float64, source pixels to crop pixels, NaN where the
+    frame is not valid.
+    """
+
+    frame_id: npt.NDArray[np.int64]
+    valid: npt.NDArray[np.bool_]
+    reason: npt.NDArray[np.uint8]
+    confidence: npt.NDArray[np.float32]
+    landmarks: npt.NDArray[np.float32]
+    transform: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class FitArrays:
+    """Per-frame results of `fit3d`; n frames, NaN coefficients where a frame was not fitted.
+
+    f_exp: (n, 51) float32. f_shape: (n, 60) float32. pose: (n, 6) float64, rotation vector
+    (radians) and translation (decimetres). energy: (n,) float32, value of Eq. 3. rmse: (n,)
+    float32, pixels. iterations: (n,) int32. converged: (n,) bool. options: every option that shaped
+    the fit. model: name of the morphable model. image_size: (width, height), pixels. focal: pixels.
+    """
+
+    f_exp: npt.NDArray[np.float32]
+    f_shape: npt.NDArray[np.float32]
+    pose: npt.NDArray[np.float64]
+    energy: npt.NDArray[np.float32]
+    rmse: npt.NDArray[np.float32]
+    iterations: npt.NDArray[np.int32]
+    converged: npt.NDArray[np.bool_]
+    options: dict[str, Any] = field(default_factory=dict)
+    model: str = ""
+    image_size: tuple[int, int] = (0, 0)
+    focal: float = float("nan")
+
+
+# Dataset name -> (dtype, shape of one frame), for the groups `frames` and `fit`.
+FRAME_DATASETS: dict[str, tuple[type, tuple[int, ...]]] = {
+    "frame_id": (np.int64, ()),
+    "valid": (np.bool_, ()),
+    "reason": (np.uint8, ()),
+    "confidence": (np.float32, ()),
+    "landmarks": (np.float32, (68, 2)),
+    "transform": (np.float64, (2, 3)),
+}
+FIT_DATASETS: dict[str, tuple[type, tuple[int, ...]]] = {
+    "f_exp": (np.float32, (51,)),
+    "f_shape": (np.float32, (60,)),
+    "pose": (np.float64, (6,)),
+    "energy": (np.float32, ()),
+    "rmse": (np.float32, ()),
+    "iterations": (np.int32, ()),
+    "converged": (np.bool_, ()),
+}

@@ -1,0 +1,329 @@
+"""The shard: one chunk of a clip as an HDF5 file that is whole or absent, and checked when read.
+
+Layout: `frames/{frame_id, valid, reason, confidence, landmarks, transform}`,
+`crops/{data, offset}` (encoded images in one byte pool), `labels/{AU1, ...}` (int8, -1 unknown)
+and, after `fit3d`, `fit/{f_exp, f_shape, pose, energy, rmse, iterations, converged}`. The header
+stands in the root's attributes together with the format's name and version and a SHA-256 of the
+content. The same content gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ShardError
+from .crop_encoding import ENCODINGS, decode_crop
+from .shard_content import (
+    FIT_DATASETS,
+    FRAME_DATASETS,
+    REASONS,
+    FitArrays,
+    FrameArrays,
+    ShardHeader,
+)
+from .whole_files import write_whole
+
+__all__ = [
+    "FORMAT_NAME",
+    "FORMAT_VERSION",
+    "REASONS",
+    "FitArrays",
+    "FrameArrays",
+    "Shard",
+    "ShardHeader",
+    "add_fit",
+    "content_digest",
+    "list_shards",
+    "read_shard",
+    "shard_path",
+    "write_shard",
+]
+
+FORMAT_NAME = "glee-shard"
+FORMAT_VERSION = 1
+SHARD_FOLDER = "shards"
+_CHECKSUM = "content_sha256"
+_STRINGS = h5py.string_dtype()
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """One chunk read back: arrays in memory, crops decoded when asked for.
+
+    labels: (n, a) int8, columns as `header.au_names`, -1 unknown.
+    """
+
+    path: Path
+    header: ShardHeader
+    frames: FrameArrays
+    labels: npt.NDArray[np.int8]
+    fit: FitArrays | None
+    encoding: str
+    crop_size: int
+    crop_offset: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.frames.frame_id)
+
+    @cached_property
+    def _pool(self) -> npt.NDArray[np.uint8]:
+        with _open(self.path) as file:
+            return np.asarray(file["crops/data"][()], dtype=np.uint8)
+
+    def crop(self, index: int) -> npt.NDArray[np.uint8]:
+        """Aligned crop of one frame: (size, size, 3) uint8, RGB; plain grey where not valid.
+
+        Raises ShardError where the image cannot be decoded.
+        """
+        begin, end = self.crop_offset[index], self.crop_offset[index + 1]
+        image = decode_crop(self._pool[begin:end], self.encoding, self.crop_size)
+        if image is None:
+            raise ShardError(f"{self.path}: crop {index} cannot be decoded; make the shard again")
+        return image
+
+    def crops(self) -> npt.NDArray[np.uint8]:
+        """All aligned crops: (n, size, size, 3) uint8, RGB."""
+        out = np.empty((len(self), self.crop_size, self.crop_size, 3), np.uint8)
+        for index in range(len(self)):
+            out[index] = self.crop(index)
+        return out
+
+
+def shard_path(work: Path, subject: str, clip: str, chunk_index: int) -> Path:
+    """Where the shard of one chunk lies in a work folder."""
+    return Path(work) / SHARD_FOLDER / subject / clip / f"{chunk_index:06d}.h5"
+
+
+def list_shards(work: Path) -> list[Path]:
+    """All shards of a work folder, sorted by subject, clip and chunk.
+
+    Raises ShardError where there are none.
+    """
+    found = sorted((Path(work) / SHARD_FOLDER).glob("*/*/*.h5"))
+    if not found:
+        raise ShardError(f"{work}: holds no shards; run `glee preprocess` with this folder first")
+    return found
+
+
+def write_shard(
+    path: Path,
+    header: ShardHeader,
+    frames: FrameArrays,
+    crops: list[bytes],
+    labels: npt.NDArray[np.int8],
+    *,
+    encoding: str = "jpeg",
+    crop_size: int = 200,
+) -> None:
+    """Write one chunk as a whole file.
+
+    crops: one encoded image a frame, as `crop_encoding.encode_crop` makes them.
+    labels: (n, a) int8, columns as `header.au_names`, -1 unknown; a may be 0.
+
+    Raises ValueError where lengths, shapes or the encoding do not fit together, OutputError where
+    the file cannot be written.
+    """
+    count = header.stop - header.start
+    if len(crops) != count or labels.shape != (count, len(header.au_names)):
+        raise ValueError(f"{len(crops)} crops, labels {labels.shape} for a chunk of {count} frames")
+    if encoding not in ENCODINGS:
+        raise ValueError(f"crop encoding {encoding!r} is not one of {ENCODINGS}")
+    with _new_file() as file:
+        _write_header(file, header)
+        _write_arrays(file.create_group("frames"), frames, FRAME_DATASETS, count)
+        file["frames/reason"].attrs.create("names", list(REASONS), dtype=_STRINGS)
+        _write_crops(file.create_group("crops"), crops, encoding, crop_size)
+        group = file.create_group("labels")
+        group.attrs.create("au_names", list(header.au_names), dtype=_STRINGS)
+        group.attrs["kind"] = header.label_kind
+        for column, name in enumerate(header.au_names):
+            group.create_dataset(name, data=np.ascontiguousarray(labels[:, column], np.int8))
+        write_whole(path, _seal(file))
+
+
+def read_shard(path: Path, *, verify: bool = True) -> Shard:
+    """Read one shard; the crops stay on disk until asked for.
+
+    verify: compare the content with its checksum (reads the whole file once).
+
+    Raises ShardError where the file is missing, cut, of another kind or version, or altered.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        if verify and _digest(file) != file.attrs.get(_CHECKSUM):
+            raise ShardError(f"{path}: content does not match its checksum; make the shard again")
+        header = _read_header(file)
+        frames = FrameArrays(**{name: file["frames"][name][()] for name in FRAME_DATASETS})
+        labels = np.empty((len(frames.valid), len(header.au_names)), np.int8)
+        for column, name in enumerate(header.au_names):
+            labels[:, column] = file["labels"][name][()]
+        return Shard(
+            path=path,
+            header=header,
+            frames=frames,
+            labels=labels,
+            fit=_read_fit(file["fit"]) if "fit" in file else None,
+            encoding=str(file["crops"].attrs["encoding"]),
+            crop_size=int(file["crops"].attrs["size"]),
+            crop_offset=file["crops/offset"][()],
+        )
+
+
+def add_fit(path: Path, fit: FitArrays) -> None:
+    """Give a shard the results of the 3D fit: a new file with the old datasets replaces it.
+
+    Raises ShardError where the shard cannot be read, ValueError where the lengths differ,
+    OutputError where the new file cannot be written.
+    """
+    with _open(path) as old, _new_file() as new:
+        for name, value in sorted(old.attrs.items()):
+            new.attrs.create(name, value, dtype=old.attrs.get_id(name).dtype)
+        for name in sorted(old):
+            if name != "fit":
+                old.copy(name, new)
+        group = new.create_group("fit")
+        _write_arrays(group, fit, FIT_DATASETS, len(old["frames/valid"]))
+        group.attrs["options"] = json.dumps(fit.options, sort_keys=True)
+        group.attrs["model"] = fit.model
+        group.attrs["image_size"] = np.asarray(fit.image_size, np.int64)
+        group.attrs["focal"] = float(fit.focal)
+        image = _seal(new)
+    write_whole(path, image)
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256, in hexadecimal, over all datasets and attributes of a shard.
+
+    Raises ShardError where the file cannot be read.
+    """
+    with _open(path) as file:
+        return _digest(file)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    """Open a shard for reading; any trouble with the file becomes a ShardError."""
+    again = "remove it and run the stage again"
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != FORMAT_NAME:
+                raise ShardError(f"{path}: is not a glee shard; {again}")
+            version = int(file.attrs.get("format_version", 0))
+            if version != FORMAT_VERSION:
+                raise ShardError(
+                    f"{path}: shard format version {version}, this glee reads version "
+                    f"{FORMAT_VERSION}; use the glee that wrote it, or {again}"
+                )
+            yield file
+    except FileNotFoundError as error:
+        raise ShardError(f"{path}: no such shard") from error
+    except (OSError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ShardError(f"{path}: cut or damaged shard ({reason}); {again}") from error
+
+
+@contextmanager
+def _new_file() -> Iterator[h5py.File]:
+    """A new HDF5 file in memory; fixed format bounds and no times, so bytes repeat."""
+    options: dict[str, Any] = {"driver": "core", "backing_store": False, "libver": ("v110", "v110")}
+    with h5py.File("shard", "w", **options) as file:
+        yield file
+
+
+def _seal(file: h5py.File) -> bytes:
+    """Write the checksum and return the file's bytes."""
+    file.attrs[_CHECKSUM] = _digest(file)
+    file.flush()
+    return bytes(file.id.get_file_image())
+
+
+def _write_header(file: h5py.File, header: ShardHeader) -> None:
+    file.attrs["format"] = FORMAT_NAME
+    file.attrs["format_version"] = FORMAT_VERSION
+    for item in fields(header):
+        value = getattr(header, item.name)
+        if item.name == "options":
+            value = json.dumps(value, sort_keys=True)
+        if item.name == "frame_size":
+            value = np.asarray(value, np.int64)
+        if item.name not in ("au_names", "label_kind"):
+            file.attrs[item.name] = value
+
+
+def _read_header(file: h5py.File) -> ShardHeader:
+    root, labels = file.attrs, file["labels"].attrs
+    return ShardHeader(
+        **{name: str(root[name]) for name in ("dataset", "subject", "clip", "source")},
+        **{name: int(root[name]) for name in ("start", "stop", "source_size")},
+        **{name: str(root[name]) for name in ("source_hash", "detector", "glee_version")},
+        fps=float(root["fps"]),
+        frame_size=(int(root["frame_size"][0]), int(root["frame_size"][1])),
+        options=json.loads(root["options"]),
+        au_names=tuple(str(name) for name in labels["au_names"]),
+        label_kind=str(labels["kind"]),
+    )
+
+
+def _read_fit(group: h5py.Group) -> FitArrays:
+    width, height = group.attrs["image_size"]
+    return FitArrays(
+        **{name: group[name][()] for name in FIT_DATASETS},
+        options=json.loads(group.attrs["options"]),
+        model=str(group.attrs["model"]),
+        image_size=(int(width), int(height)),
+        focal=float(group.attrs["focal"]),
+    )
+
+
+def _write_arrays(
+    group: h5py.Group,
+    arrays: FrameArrays | FitArrays,
+    layout: dict[str, tuple[type, tuple[int, ...]]],
+    count: int,
+) -> None:
+    for name, (dtype, shape) in layout.items():
+        value = np.ascontiguousarray(getattr(arrays, name), dtype)
+        if value.shape != (count, *shape):
+            raise ValueError(f"{group.name}/{name}: shape {value.shape}, not {(count, *shape)}")
+        group.create_dataset(name, data=value)
+
+
+def _write_crops(group: h5py.Group, crops: list[bytes], encoding: str, size: int) -> None:
+    offset = np.zeros(len(crops) + 1, np.int64)
+    np.cumsum([len(crop) for crop in crops], out=offset[1:])
+    group.create_dataset("data", data=np.frombuffer(b"".join(crops), np.uint8))
+    group.create_dataset("offset", data=offset)
+    group.attrs["encoding"] = encoding
+    group.attrs["size"] = size
+
+
+def _digest(file: h5py.File) -> str:
+    """SHA-256 over names, attributes, types, shapes and bytes of everything, in sorted order."""
+    total = hashlib.sha256()
+
+    def add(name: str, node: h5py.Group | h5py.Dataset) -> None:
+        total.update(f"\n{name}".encode())
+        for key, value in sorted(node.attrs.items()):
+            if key != _CHECKSUM:
+                total.update(f"\n@{key}={np.asarray(value).tolist()!r}".encode())
+        if isinstance(node, h5py.Dataset):
+            value = np.ascontiguousarray(node[()])
+            total.update(f"\n{value.dtype.str}{value.shape}\n".encode())
+            total.update(value.tobytes())
+        else:
+            for child in sorted(node):
+                add(f"{name}/{child}", node[child])
+
+    add("", file)
+    return total.hexdigest()

@@ -1,0 +1,72 @@
+"""Files that are whole or absent: written beside their name, synchronised, then renamed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import OutputError
+
+TEMPORARY_SUFFIX = ".partial"
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write `content` to `path` so that a reader, or a killed run, sees all of it or nothing.
+
+    The bytes go to a temporary file in the same folder (its name carries the process id), are
+    synchronised to disk, and the file is renamed over `path`; then the folder is synchronised.
+
+    Raises OutputError where the folder or file cannot be written (permissions, full disk); the
+    temporary file is removed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _synchronise_folder(path.parent)
+    except OSError as error:
+        _remove_quietly(temporary)
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "free space or choose a folder that can be written"
+        ) from error
+    except BaseException:
+        _remove_quietly(temporary)
+        raise
+
+
+def remove_temporaries(folder: Path) -> int:
+    """Remove temporary files below `folder` that a killed run left; returns how many.
+
+    Raises OutputError where one cannot be removed.
+    """
+    count = 0
+    for temporary in sorted(folder.rglob(f".*{TEMPORARY_SUFFIX}")):
+        try:
+            temporary.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot remove {temporary}: {error.strerror or error}") from error
+        count += 1
+    return count
+
+
+def _synchronise_folder(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power cut; systems without folder handles skip it."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove_quietly(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
