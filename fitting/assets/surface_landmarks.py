@@ -200,9 +200,7 @@ def _outline(head: Head, jaw: SurfacePoints) -> list[SurfacePoints]:
     return [jaw[j][int(k)] for j, k in enumerate(best)]
 
 
-def _anatomical(
-    head: Head, curves: dict[str, SurfacePoints], jaw: SurfacePoints
-) -> SurfacePoints:
+def _anatomical(head: Head, curves: dict[str, SurfacePoints], jaw: SurfacePoints) -> SurfacePoints:
     """The 68 points in the iBUG order (facts of the scheme: landmark_scheme.py)."""
 
     def along(name: str, fractions: list[float]) -> list[SurfacePoints]:

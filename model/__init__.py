@@ -1,0 +1,1 @@
+"""GLEE-Net: network, losses, training, metrics and prediction."""
