@@ -71,13 +71,15 @@ class FrameArrays:
 class FitArrays:
     """Per-frame results of `fit3d`; n frames, NaN coefficients where a frame was not fitted.
 
-    f_exp: (n, 51) float32. f_shape: (n, 60) float32. pose: (n, 6) float64, rotation vector
+    f_exp: (n, 51) float32. f_exp_std: (n, 51) float32, its standard deviation under the fit's own
+    noise model. f_shape: (n, 60) float32. pose: (n, 6) float64, rotation vector
     (radians) and translation (decimetres). energy: (n,) float32, value of Eq. 3. rmse: (n,)
     float32, pixels. iterations: (n,) int32. converged: (n,) bool. options: every option that shaped
     the fit. model: name of the morphable model. image_size: (width, height), pixels. focal: pixels.
     """
 
     f_exp: npt.NDArray[np.float32]
+    f_exp_std: npt.NDArray[np.float32]
     f_shape: npt.NDArray[np.float32]
     pose: npt.NDArray[np.float64]
     energy: npt.NDArray[np.float32]
@@ -101,6 +103,7 @@ FRAME_DATASETS: dict[str, tuple[type, tuple[int, ...]]] = {
 }
 FIT_DATASETS: dict[str, tuple[type, tuple[int, ...]]] = {
     "f_exp": (np.float32, (51,)),
+    "f_exp_std": (np.float32, (51,)),
     "f_shape": (np.float32, (60,)),
     "pose": (np.float64, (6,)),
     "energy": (np.float32, ()),

@@ -2,21 +2,17 @@
 
 Layout: `frames/{frame_id, valid, reason, confidence, landmarks, transform}`,
 `crops/{data, offset}` (encoded images in one byte pool), `labels/{AU1, ...}` (int8, -1 unknown)
-and, after `fit3d`, `fit/{f_exp, f_shape, pose, energy, rmse, iterations, converged}`. The header
-stands in the root's attributes together with the format's name and version and a SHA-256 of the
-content. The same content gives the same bytes.
+and, after `fit3d`, `fit/{f_exp, f_exp_std, f_shape, pose, energy, rmse, iterations, converged}`.
+The header stands in the root's attributes together with the format's name and version and a
+SHA-256 of the content. The same content gives the same bytes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -31,6 +27,17 @@ from .shard_content import (
     FitArrays,
     FrameArrays,
     ShardHeader,
+)
+from .shard_file import (
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    STRINGS,
+    copy_content,
+    digest,
+    is_sealed,
+    new_file,
+    open_shard,
+    seal,
 )
 from .whole_files import write_whole
 
@@ -50,11 +57,7 @@ __all__ = [
     "write_shard",
 ]
 
-FORMAT_NAME = "glee-shard"
-FORMAT_VERSION = 1
 SHARD_FOLDER = "shards"
-_CHECKSUM = "content_sha256"
-_STRINGS = h5py.string_dtype()
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +81,7 @@ class Shard:
 
     @cached_property
     def _pool(self) -> npt.NDArray[np.uint8]:
-        with _open(self.path) as file:
+        with open_shard(self.path) as file:
             return np.asarray(file["crops/data"][()], dtype=np.uint8)
 
     def crop(self, index: int) -> npt.NDArray[np.uint8]:
@@ -139,17 +142,17 @@ def write_shard(
         raise ValueError(f"{len(crops)} crops, labels {labels.shape} for a chunk of {count} frames")
     if encoding not in ENCODINGS:
         raise ValueError(f"crop encoding {encoding!r} is not one of {ENCODINGS}")
-    with _new_file() as file:
+    with new_file() as file:
         _write_header(file, header)
         _write_arrays(file.create_group("frames"), frames, FRAME_DATASETS, count)
-        file["frames/reason"].attrs.create("names", list(REASONS), dtype=_STRINGS)
+        file["frames/reason"].attrs.create("names", list(REASONS), dtype=STRINGS)
         _write_crops(file.create_group("crops"), crops, encoding, crop_size)
         group = file.create_group("labels")
-        group.attrs.create("au_names", list(header.au_names), dtype=_STRINGS)
+        group.attrs.create("au_names", list(header.au_names), dtype=STRINGS)
         group.attrs["kind"] = header.label_kind
         for column, name in enumerate(header.au_names):
             group.create_dataset(name, data=np.ascontiguousarray(labels[:, column], np.int8))
-        write_whole(path, _seal(file))
+        write_whole(path, seal(file))
 
 
 def read_shard(path: Path, *, verify: bool = True) -> Shard:
@@ -160,9 +163,9 @@ def read_shard(path: Path, *, verify: bool = True) -> Shard:
     Raises ShardError where the file is missing, cut, of another kind or version, or altered.
     """
     path = Path(path)
-    with _open(path) as file:
-        if verify and _digest(file) != file.attrs.get(_CHECKSUM):
-            raise ShardError(f"{path}: content does not match its checksum; make the shard again")
+    with open_shard(path) as file:
+        if verify:
+            _check_seal(file, path)
         header = _read_header(file)
         frames = FrameArrays(**{name: file["frames"][name][()] for name in FRAME_DATASETS})
         labels = np.empty((len(frames.valid), len(header.au_names)), np.int8)
@@ -186,19 +189,19 @@ def add_fit(path: Path, fit: FitArrays) -> None:
     Raises ShardError where the shard cannot be read, ValueError where the lengths differ,
     OutputError where the new file cannot be written.
     """
-    with _open(path) as old, _new_file() as new:
-        for name, value in sorted(old.attrs.items()):
-            new.attrs.create(name, value, dtype=old.attrs.get_id(name).dtype)
-        for name in sorted(old):
-            if name != "fit":
-                old.copy(name, new)
+    with open_shard(path) as file:
+        _check_seal(file, path)
+        count = len(file["frames/valid"])
+    _check_arrays("fit", fit, FIT_DATASETS, count)
+    with open_shard(path) as old, new_file() as new:
+        copy_content(old, new, leave_out="fit")
         group = new.create_group("fit")
-        _write_arrays(group, fit, FIT_DATASETS, len(old["frames/valid"]))
+        _write_arrays(group, fit, FIT_DATASETS, count)
         group.attrs["options"] = json.dumps(fit.options, sort_keys=True)
         group.attrs["model"] = fit.model
         group.attrs["image_size"] = np.asarray(fit.image_size, np.int64)
         group.attrs["focal"] = float(fit.focal)
-        image = _seal(new)
+        image = seal(new)
     write_whole(path, image)
 
 
@@ -207,45 +210,15 @@ def content_digest(path: Path) -> str:
 
     Raises ShardError where the file cannot be read.
     """
-    with _open(path) as file:
-        return _digest(file)
+    with open_shard(path) as file:
+        return digest(file)
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
-    """Open a shard for reading; any trouble with the file becomes a ShardError."""
-    again = "remove it and run the stage again"
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT_NAME:
-                raise ShardError(f"{path}: is not a glee shard; {again}")
-            version = int(file.attrs.get("format_version", 0))
-            if version != FORMAT_VERSION:
-                raise ShardError(
-                    f"{path}: shard format version {version}, this glee reads version "
-                    f"{FORMAT_VERSION}; use the glee that wrote it, or {again}"
-                )
-            yield file
-    except FileNotFoundError as error:
-        raise ShardError(f"{path}: no such shard") from error
-    except (OSError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ShardError(f"{path}: cut or damaged shard ({reason}); {again}") from error
-
-
-@contextmanager
-def _new_file() -> Iterator[h5py.File]:
-    """A new HDF5 file in memory; fixed format bounds and no times, so bytes repeat."""
-    options: dict[str, Any] = {"driver": "core", "backing_store": False, "libver": ("v110", "v110")}
-    with h5py.File("shard", "w", **options) as file:
-        yield file
-
-
-def _seal(file: h5py.File) -> bytes:
-    """Write the checksum and return the file's bytes."""
-    file.attrs[_CHECKSUM] = _digest(file)
-    file.flush()
-    return bytes(file.id.get_file_image())
+def _check_seal(file: h5py.File, path: Path) -> None:
+    if not is_sealed(file):
+        raise ShardError(
+            f"{path}: content does not match its checksum; remove it and run the stage again"
+        )
 
 
 def _write_header(file: h5py.File, header: ShardHeader) -> None:
@@ -292,11 +265,21 @@ def _write_arrays(
     layout: dict[str, tuple[type, tuple[int, ...]]],
     count: int,
 ) -> None:
-    for name, (dtype, shape) in layout.items():
-        value = np.ascontiguousarray(getattr(arrays, name), dtype)
-        if value.shape != (count, *shape):
-            raise ValueError(f"{group.name}/{name}: shape {value.shape}, not {(count, *shape)}")
-        group.create_dataset(name, data=value)
+    _check_arrays(group.name, arrays, layout, count)
+    for name, (dtype, _) in layout.items():
+        group.create_dataset(name, data=np.ascontiguousarray(getattr(arrays, name), dtype))
+
+
+def _check_arrays(
+    group: str,
+    arrays: FrameArrays | FitArrays,
+    layout: dict[str, tuple[type, tuple[int, ...]]],
+    count: int,
+) -> None:
+    for name, (_, shape) in layout.items():
+        found = np.shape(getattr(arrays, name))
+        if found != (count, *shape):
+            raise ValueError(f"{group}/{name}: shape {found}, not {(count, *shape)}")
 
 
 def _write_crops(group: h5py.Group, crops: list[bytes], encoding: str, size: int) -> None:
@@ -306,24 +289,3 @@ def _write_crops(group: h5py.Group, crops: list[bytes], encoding: str, size: int
     group.create_dataset("offset", data=offset)
     group.attrs["encoding"] = encoding
     group.attrs["size"] = size
-
-
-def _digest(file: h5py.File) -> str:
-    """SHA-256 over names, attributes, types, shapes and bytes of everything, in sorted order."""
-    total = hashlib.sha256()
-
-    def add(name: str, node: h5py.Group | h5py.Dataset) -> None:
-        total.update(f"\n{name}".encode())
-        for key, value in sorted(node.attrs.items()):
-            if key != _CHECKSUM:
-                total.update(f"\n@{key}={np.asarray(value).tolist()!r}".encode())
-        if isinstance(node, h5py.Dataset):
-            value = np.ascontiguousarray(node[()])
-            total.update(f"\n{value.dtype.str}{value.shape}\n".encode())
-            total.update(value.tobytes())
-        else:
-            for child in sorted(node):
-                add(f"{name}/{child}", node[child])
-
-    add("", file)
-    return total.hexdigest()

@@ -26,7 +26,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
         _synchronise_folder(path.parent)
     except OSError as error:
         _remove_quietly(temporary)

@@ -10,7 +10,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-
 from glee.errors import OutputError, ShardError
 from glee.pipeline import shards, whole_files
 from glee.pipeline.crop_encoding import decode_crop, encode_crop
@@ -49,10 +48,15 @@ def make_content(count=5, encoding="raw"):
     return header, frames, images, crops, labels
 
 
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def make_fit(count=5):
     random = np.random.default_rng(8)
     return shards.FitArrays(
         f_exp=random.random((count, 51)).astype(np.float32),
+        f_exp_std=random.random((count, 51)).astype(np.float32),
         f_shape=random.normal(size=(count, 60)).astype(np.float32),
         pose=random.normal(size=(count, 6)),
         energy=random.random(count).astype(np.float32),
@@ -164,7 +168,7 @@ def test_add_fit_of_wrong_length_leaves_the_shard(tmp_path):
     with pytest.raises(ValueError, match="f_exp"):
         shards.add_fit(path, make_fit(count=4))
     assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["a.h5"]
+    assert names_in(tmp_path) == ["a.h5"]
 
 
 def alter_attribute(path, name, value):
@@ -213,7 +217,7 @@ def test_lengths_must_agree(tmp_path):
         shards.write_shard(tmp_path / "a.h5", header, frames, crops[:-1], labels, encoding="raw")
     with pytest.raises(ValueError, match="encoding"):
         shards.write_shard(tmp_path / "a.h5", header, frames, crops, labels, encoding="gif")
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
@@ -223,7 +227,7 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(whole_files.os, "fsync", fail)
     with pytest.raises(OutputError, match=r"a\.h5.*No space left"):
         write(tmp_path / "a.h5")
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def test_unwritable_folder(tmp_path):
@@ -245,3 +249,69 @@ def test_list_shards_is_sorted_and_leaves_temporaries_out(tmp_path):
     assert whole_files.remove_temporaries(tmp_path) == 1
     assert not stale.exists()
     assert all(Path(path).exists() for path in paths)
+
+
+def test_altered_content_is_not_sealed_again_by_the_fit(tmp_path):
+    path = tmp_path / "a.h5"
+    write(path)
+    with h5py.File(path, "r+") as file:
+        file["frames/landmarks"][0] += 1
+    with pytest.raises(ShardError, match="checksum"):
+        shards.add_fit(path, make_fit())
+
+
+def replace_by_external_link(file, other):
+    del file["frames/confidence"]
+    file["frames/confidence"] = h5py.ExternalLink(str(other), "/frames/confidence")
+
+
+def replace_by_external_storage(file, other):
+    del file["frames/valid"]
+    file["frames"].create_dataset("valid", (5,), bool, external=[(str(other), 0, 5)])
+
+
+def replace_by_virtual_dataset(file, other):
+    layout = h5py.VirtualLayout((5,), np.float32)
+    layout[:] = h5py.VirtualSource(str(other), "/frames/confidence", (5,))
+    del file["frames/confidence"]
+    file["frames"].create_virtual_dataset("confidence", layout)
+
+
+def replace_by_larger_than_the_file(file, other):
+    del file["frames/valid"]
+    file["frames"].create_dataset("valid", (10**9,), bool)
+
+
+def replace_by_compressed(file, other):
+    del file["frames/valid"]
+    file["frames"].create_dataset("valid", data=np.ones(5, bool), compression="gzip")
+
+
+def replace_by_soft_link(file, other):
+    del file["frames/valid"]
+    file["frames/valid"] = h5py.SoftLink("/frames/reason")
+
+
+def add_something(file, other):
+    file["frames/more"] = np.zeros(5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        replace_by_external_link,
+        replace_by_external_storage,
+        replace_by_virtual_dataset,
+        replace_by_larger_than_the_file,
+        replace_by_compressed,
+        replace_by_soft_link,
+        add_something,
+    ],
+)
+def test_anything_but_the_documented_layout_is_refused(tmp_path, change):
+    for name in ("a.h5", "other.h5"):
+        write(tmp_path / name)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        change(file, tmp_path / "other.h5")
+    with pytest.raises(ShardError, match=r"a\.h5: cut or damaged shard \(.*(frames|link|more)"):
+        shards.read_shard(tmp_path / "a.h5", verify=False)
