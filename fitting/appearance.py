@@ -1,0 +1,192 @@
+"""How a rendered person and picture look, all but shape and pose; and random looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Colour = tuple[float, float, float]
+Direction = tuple[float, float, float]
+
+# The Monk skin tone scale (Monk 2019, CC BY 4.0), light to dark, sRGB.
+SKIN_TONES = (
+    (246, 237, 228),
+    (243, 231, 219),
+    (247, 234, 208),
+    (234, 218, 186),
+    (215, 189, 150),
+    (160, 126, 86),
+    (130, 92, 67),
+    (96, 65, 52),
+    (58, 49, 42),
+    (41, 36, 32),
+)
+# The palest and darkest swatches are light on and shadow in skin; albedos lie between.
+LIGHTEST, DARKEST = 2.6, 8.2
+BLOOD = (1.06, 0.90, 0.86)
+HAIR_COLOURS = (
+    (24, 20, 18),
+    (38, 28, 22),
+    (62, 42, 28),
+    (96, 66, 42),
+    (150, 112, 70),
+    (120, 60, 34),
+    (150, 148, 144),
+)
+HAIR_SHARES = (0.30, 0.24, 0.20, 0.10, 0.06, 0.04, 0.06)
+IRIS_COLOURS = ((50, 30, 18), (78, 50, 28), (96, 84, 48), (84, 106, 92), (92, 120, 148))
+IRIS_SHARES = (0.38, 0.27, 0.13, 0.09, 0.13)
+
+
+@dataclass(frozen=True)
+class Light:
+    """Lamps on the face, colours as linear intensities, directions towards them (camera axes)."""
+
+    key: Direction = (-0.35, 0.45, 0.82)
+    key_colour: Colour = (0.78, 0.76, 0.72)
+    fill: Direction = (0.7, 0.1, 0.7)
+    fill_colour: Colour = (0.16, 0.17, 0.19)
+    sky_colour: Colour = (0.42, 0.42, 0.44)
+    ground_colour: Colour = (0.20, 0.18, 0.17)
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """A person's colours and textures, the light, the background and the sensor.
+
+    Colours are sRGB, 0-255. Lengths on the face are decimetres.
+
+    skin, lip, hair, brow, iris, cloth: colours. lip_paint: 0 bare to 1 lipstick.
+    skin_gloss: strength of the highlights. blotches, freckles, stubble, wrinkles, lashes: 0 to 1.
+    brow_density: 0 to 1; brow_width: thickness. hair_line: height of the hair line over the
+    eyes; hair_volume: thickness of the hair; both None for a bald head.
+    seed: of the textures and the background. background: ``plain``, ``soft`` or ``clutter``.
+    defocus: pixels (standard deviation). noise: grey levels (standard deviation). exposure: factor.
+    """
+
+    skin: Colour = (205, 160, 130)
+    lip: Colour = (180, 98, 92)
+    hair: Colour = (62, 42, 28)
+    brow: Colour = (52, 36, 26)
+    iris: Colour = (78, 50, 28)
+    cloth: Colour = (70, 80, 100)
+    lip_paint: float = 0.0
+    skin_gloss: float = 0.5
+    blotches: float = 0.5
+    freckles: float = 0.0
+    stubble: float = 0.0
+    wrinkles: float = 0.4
+    lashes: float = 0.7
+    brow_density: float = 0.8
+    brow_width: float = 0.075
+    hair_line: float | None = 0.70
+    hair_volume: float = 0.10
+    light: Light = Light()
+    seed: int = 0
+    background: str = "soft"
+    defocus: float = 0.6
+    noise: float = 2.0
+    exposure: float = 1.0
+
+
+def random_appearance(rng: np.random.Generator) -> Appearance:
+    """A random person in a random picture; the same generator state gives the same look."""
+    tone = float(rng.uniform(LIGHTEST, DARKEST))
+    skin = skin_tone(tone, float(rng.normal(0.0, 0.03)))
+    male = bool(rng.random() < 0.5)
+    hair = _pick(rng, HAIR_COLOURS, HAIR_SHARES)
+    if tone > 5.5:
+        hair = HAIR_COLOURS[int(rng.integers(0, 2))]
+    iris = _pick(rng, IRIS_COLOURS, IRIS_SHARES) if tone < 5.5 else IRIS_COLOURS[0]
+    lip_paint = float(rng.uniform(0.2, 0.9)) if not male and rng.random() < 0.5 else 0.0
+    bald = male and rng.random() < 0.12
+    brow = _scaled(hair, 0.8) if sum(hair) < 400 else (88.0, 74.0, 60.0)
+    return Appearance(
+        skin=skin,
+        lip=_lip_colour(skin, lip_paint, rng),
+        hair=_jittered(hair, 0.15, rng),
+        brow=_jittered(brow, 0.15, rng),
+        iris=_jittered(iris, 0.2, rng),
+        cloth=_jittered((110.0, 110.0, 115.0), 0.7, rng),
+        lip_paint=lip_paint,
+        skin_gloss=float(rng.uniform(0.15, 0.8)),
+        blotches=float(rng.uniform(0.2, 1.0)),
+        freckles=float(rng.uniform(0.0, 1.0)) if rng.random() < 0.35 else 0.0,
+        stubble=float(rng.uniform(0.1, 1.0)) if male and rng.random() < 0.6 else 0.0,
+        wrinkles=float(rng.uniform(0.1, 1.0)),
+        lashes=float(rng.uniform(0.4, 0.8) if male else rng.uniform(0.6, 1.0)),
+        brow_density=float(rng.uniform(0.55, 1.0)),
+        brow_width=float(rng.uniform(0.06, 0.10) if male else rng.uniform(0.045, 0.08)),
+        hair_line=None if bald else float(rng.uniform(0.58, 0.80)),
+        hair_volume=float(rng.uniform(0.03, 0.08) if male else rng.uniform(0.06, 0.20)),
+        light=random_light(rng),
+        seed=int(rng.integers(0, 2**31)),
+        background=("plain", "soft", "clutter")[int(rng.choice(3, p=(0.2, 0.45, 0.35)))],
+        defocus=float(rng.uniform(0.3, 0.9)),
+        noise=float(rng.uniform(0.8, 4.0)),
+        exposure=float(rng.uniform(0.85, 1.2)),
+    )
+
+
+def random_light(rng: np.random.Generator) -> Light:
+    """A key lamp from the front half, a weak fill, sky and ground."""
+    side, height = rng.uniform(-65.0, 65.0), rng.uniform(5.0, 55.0)
+    key = _towards(side, height)
+    fill = _towards(-float(np.sign(side)) * rng.uniform(20.0, 70.0), rng.uniform(-10.0, 30.0))
+    strength = rng.uniform(0.35, 0.85)
+    ambient = rng.uniform(0.30, 0.55)
+    warm = float(rng.normal(0.0, 0.05))
+    return Light(
+        key=key,
+        key_colour=_tint(strength, warm),
+        fill=fill,
+        fill_colour=_tint(float(rng.uniform(0.08, 0.28)), -warm),
+        sky_colour=_tint(ambient, -warm / 2),
+        ground_colour=_tint(ambient * float(rng.uniform(0.35, 0.7)), warm),
+    )
+
+
+def skin_tone(tone: float, redness: float = 0.0) -> Colour:
+    """The albedo of a place on the Monk scale, 1 light to 10 dark; redness shifts it."""
+    scale = np.arange(1, len(SKIN_TONES) + 1)
+    grey = [np.interp(tone, scale, [swatch[c] for swatch in SKIN_TONES]) for c in range(3)]
+    shift = (1.0 + redness, 1.0, 1.0 - redness)
+    return _clipped(tuple(g * b * s for g, b, s in zip(grey, BLOOD, shift, strict=True)))
+
+
+def _lip_colour(skin: Colour, paint: float, rng: np.random.Generator) -> Colour:
+    bare = np.asarray(skin) * (0.88, 0.62, 0.62) + (6.0, 0.0, 4.0)
+    painted = np.array([rng.uniform(120, 190), rng.uniform(25, 80), rng.uniform(40, 90)])
+    return _clipped(tuple(bare * (1.0 - paint) + painted * paint))
+
+
+def _pick(
+    rng: np.random.Generator, colours: tuple[tuple[int, int, int], ...], shares: tuple[float, ...]
+) -> Colour:
+    red, green, blue = colours[int(rng.choice(len(colours), p=shares))]
+    return float(red), float(green), float(blue)
+
+
+def _jittered(colour: Colour, spread: float, rng: np.random.Generator) -> Colour:
+    factor = rng.uniform(1 - spread, 1 + spread) * rng.uniform(1 - spread / 3, 1 + spread / 3, 3)
+    return _clipped(tuple(np.asarray(colour) * factor))
+
+
+def _scaled(colour: Colour, factor: float) -> Colour:
+    return _clipped(tuple(np.asarray(colour) * factor))
+
+
+def _clipped(colour: tuple[float, ...] | NDArray[np.float64]) -> Colour:
+    red, green, blue = (float(np.clip(c, 2.0, 253.0)) for c in colour)
+    return red, green, blue
+
+
+def _tint(strength: float, warm: float) -> Colour:
+    return strength * (1.0 + warm), strength, strength * (1.0 - warm)
+
+
+def _towards(side: float, height: float) -> Direction:
+    a, b = np.radians(side), np.radians(height)
+    return float(np.sin(a) * np.cos(b)), float(np.sin(b)), float(np.cos(a) * np.cos(b))

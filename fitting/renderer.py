@@ -1,0 +1,227 @@
+"""Pictures of the morphable model that a landmark detector takes for photographs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from . import shading
+from .appearance import Appearance, random_appearance
+from .background import add_shoulders, backdrop
+from .camera import Camera, to_camera
+from .lash_lines import draw_line
+from .morphable_model import MorphableModel
+from .rasteriser import Raster, rasterise, screen_points, vertex_normals
+from .skin_texture import hair_amount, skin_texture
+from .surface_paint import FACE_AXIS, parallel_axes, surface_paint
+
+__all__ = ["Appearance", "random_appearance", "render"]
+
+Float32 = NDArray[np.float32]
+
+SUPERSAMPLING = 2
+SHADOW_SIZE = 256
+SHADOW_SLACK = 0.02  # decimetres
+LASH_SLACK = 0.03  # decimetres that a lid rim may lie behind what is seen there
+LASH_WIDTH = {"upper": 0.0085, "lower": 0.0035}  # half widths, decimetres
+LASH_OPACITY = {"upper": 0.95, "lower": 0.45}
+SCLERA, TEETH, TONGUE, MOUTH = (226, 220, 214), (214, 204, 184), (160, 84, 84), (104, 38, 36)
+
+
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """A model painted for one appearance.
+
+    attributes: (n, 9) float32 in the columns of shading.py. texture: (h, w, 4) uint8.
+    materials, lamps: (7, 3) float32, the rows of shading.py. cap: (n, 3) float32 decimetres,
+    displacement of the skin by hair.
+    """
+
+    attributes: Float32
+    texture: NDArray[np.uint8]
+    materials: Float32
+    lamps: Float32
+    cap: Float32
+
+
+def render(
+    model: MorphableModel,
+    mesh: NDArray[np.floating],
+    pose: NDArray[np.floating],
+    camera: Camera,
+    look: Appearance,
+    rng: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """A picture of a face.
+
+    model: the embedded model (texture coordinates, masks and curves are needed).
+    mesh: (n, 3) of `model.shape`, decimetres. pose: (6,), see camera.py.
+    rng: gives this picture's sensor noise, nothing else.
+    Returns (camera.height, camera.width, 3) uint8 RGB.
+    """
+    pose = np.asarray(pose, np.float64)
+    scene = np.array(backdrop(look, camera.width, camera.height))
+    add_shoulders(scene, look, camera, pose, float(model.mean[:, 1].min()))
+    _draw_head(scene, model, np.asarray(mesh, np.float32), pose, camera, look)
+    return _exposed(scene, look, rng)
+
+
+@lru_cache(maxsize=8)
+def painted(model: MorphableModel, look: Appearance) -> Painted:
+    """The model painted for an appearance; takes a few tenths of a second, kept for the next."""
+    paint = surface_paint(model)
+    n = len(model.mean)
+    attributes = np.zeros((n, shading.ATTRIBUTES), np.float32)
+    attributes[:, shading.U], attributes[:, shading.V] = paint.texture_place.T
+    attributes[:, shading.LIPS], attributes[:, shading.BARE] = paint.lips, paint.bare
+    attributes[:, shading.OPENNESS] = paint.openness
+    attributes[:, shading.EYE_X : shading.EYE_Z + 1] = paint.eye
+    attributes[:, shading.INSIDE] = np.clip((model.mean[:, 2] - 0.72) / 0.42, 0.02, 1.0) ** 1.5
+    colours = (look.skin, look.lip, look.iris, SCLERA, TEETH, TONGUE, MOUTH)
+    light = look.light
+    lamps = np.array(
+        [
+            _unit(light.key),
+            light.key_colour,
+            _unit(light.fill),
+            light.fill_colour,
+            light.sky_colour,
+            light.ground_colour,
+            (0.0, 0.96, 0.28),
+        ],
+        np.float32,
+    )
+    place = model.mean.astype(np.float64)
+    angle = np.arctan2(place[:, 0], place[:, 2] - FACE_AXIS)
+    hair = hair_amount(angle, place[:, 1] - 0.06, look) * (1.0 - paint.bare)
+    skin = np.zeros(n, bool)
+    skin[model.part_triangles("skin")] = True
+    hair[~skin] = 0.0
+    cap = (look.hair_volume * hair)[:, None] * (paint.normals + np.float32([0.0, 0.25, 0.0]))
+    return Painted(
+        attributes,
+        skin_texture(model, look),
+        (np.asarray(colours, np.float32) / 255.0) ** 2,
+        lamps,
+        cap.astype(np.float32),
+    )
+
+
+def _draw_head(
+    scene: Float32,
+    model: MorphableModel,
+    mesh: Float32,
+    pose: NDArray[np.float64],
+    camera: Camera,
+    look: Appearance,
+) -> None:
+    """The shaded head over the scene, supersampled inside its bounding box."""
+    person = painted(model, look)
+    seen = to_camera(mesh + person.cap, pose).astype(np.float32)
+    screen = screen_points(seen, camera.focal, camera.centre)
+    box = _box(screen, camera)
+    if box is None:
+        return
+    left, top, right, bottom = box
+    # Pixel (x, y) of the scene is the mean of its SUPERSAMPLING x SUPERSAMPLING samples.
+    fine = screen.copy()
+    fine[:, 0] = (screen[:, 0] - left + 0.5) * SUPERSAMPLING - 0.5
+    fine[:, 1] = (screen[:, 1] - top + 0.5) * SUPERSAMPLING - 0.5
+    size = ((bottom - top) * SUPERSAMPLING, (right - left) * SUPERSAMPLING)
+    raster = rasterise(fine, model.triangles, Raster.empty(*size))
+    normals = np.empty_like(seen)
+    vertex_normals(seen, model.triangles, normals)
+    shadow, axes = _shadow_map(seen, model, person)
+    image = np.empty((*size, 4), np.float32)
+    shading.shade(
+        raster.triangle,
+        raster.weights,
+        model.triangles,
+        model.parts,
+        seen,
+        normals,
+        person.attributes,
+        person.texture,
+        person.materials,
+        person.lamps,
+        shadow,
+        axes,
+        image,
+    )
+    _draw_lashes(image, raster, model, fine, camera, look)
+    small = cv2.resize(image, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    part = scene[top:bottom, left:right]
+    part *= 1.0 - small[..., 3:]
+    part += small[..., :3]
+
+
+def _box(screen: Float32, camera: Camera) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom of the head in the picture; None where it is outside."""
+    inside = screen[screen[:, 2] > 0.0]
+    if not len(inside) or not np.isfinite(inside).all():
+        return None
+    low, high = inside[:, :2].min(0), inside[:, :2].max(0)
+    left, top = max(int(low[0]) - 1, 0), max(int(low[1]) - 1, 0)
+    right = min(int(high[0]) + 2, camera.width)
+    bottom = min(int(high[1]) + 2, camera.height)
+    return (left, top, right, bottom) if right > left and bottom > top else None
+
+
+def _shadow_map(seen: Float32, model: MorphableModel, person: Painted) -> tuple[Float32, Float32]:
+    """Nearness to the key lamp, and the way there from camera coordinates."""
+    axes = parallel_axes(seen, person.lamps[shading.KEY].astype(np.float64), SHADOW_SIZE)
+    screen = seen @ axes[:, :3].T + axes[:, 3]
+    raster = rasterise(screen, model.triangles, Raster.empty(SHADOW_SIZE, SHADOW_SIZE))
+    axes[2, 3] += SHADOW_SLACK
+    return raster.nearness, axes
+
+
+def _draw_lashes(
+    image: Float32,
+    raster: Raster,
+    model: MorphableModel,
+    screen: Float32,
+    camera: Camera,
+    look: Appearance,
+) -> None:
+    colour = np.array([0.012, 0.009, 0.008], np.float32)
+    for side in ("left", "right"):
+        for lid, half in LASH_WIDTH.items():
+            curve = model.curves[f"{side}_{lid}_lid"]
+            line = curve.on(screen).astype(np.float32)
+            near = float(line[:, 2].mean())
+            if near <= 0.0:
+                continue
+            taper = np.interp(
+                np.linspace(0, 1, len(line)), [0.0, 0.25, 0.8, 1.0], [0.4, 0.9, 1.2, 0.8]
+            )
+            pixels = half * near * camera.focal * SUPERSAMPLING
+            widths = (taper * pixels * (0.5 + 0.8 * look.lashes)).astype(np.float32)
+            slack = LASH_SLACK * near**2
+            opacity = LASH_OPACITY[lid] * (0.4 + 0.6 * look.lashes)
+            draw_line(image, raster.nearness, line, widths, colour, opacity, slack)
+
+
+def _exposed(scene: Float32, look: Appearance, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """What the camera makes of the scene: defocus, tone curve, noise, 8 bits."""
+    if look.defocus > 0.0:
+        scene = cv2.GaussianBlur(scene, (0, 0), look.defocus)
+    scene *= look.exposure
+    # The square root stands for the camera's gamma; the shoulder keeps highlights from clipping.
+    bright = np.sqrt(scene / (1.0 + 0.25 * scene * scene))
+    bright *= 255.0
+    if look.noise > 0.0:
+        grain = rng.standard_normal(scene.shape, dtype=np.float32)
+        bright += look.noise * grain
+    np.clip(bright, 0.0, 255.0, out=bright)
+    return np.rint(bright).astype(np.uint8)
+
+
+def _unit(vector: tuple[float, float, float]) -> tuple[float, float, float]:
+    length = float(np.linalg.norm(vector))
+    x, y, z = (float(c) / length for c in vector)
+    return x, y, z
