@@ -15,6 +15,7 @@ from ..errors import DataError
 ASSET = Path(__file__).with_name("assets") / "morphable_model.npz"
 ASSET_FORMAT = "glee-morphable-model"
 ASSET_VERSION = 1
+HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class SurfacePoints:
 class PointBasis:
     """The model reduced to P surface points, all float64, decimetres.
 
-    mean: (..., 3); identity: (60, ..., 3); expression: (51, ..., 3), where ... is the points' shape.
+    mean: (..., 3); identity: (k, ..., 3); expression: (e, ..., 3), where ... is the points' shape.
     """
 
     mean: NDArray[np.float64]
@@ -58,8 +59,10 @@ class MorphableModel:
     Coordinates are decimetres, x to the person's left, y up, z to the front of the face.
 
     mean: (n, 3) float32.
-    identity: (60, n, 3) float32, one standard deviation each.
-    expression: (51, n, 3) float32, displacement of each blendshape at coefficient 1.
+    identity: (k, n, 3) float32, one standard deviation each; k = 60 for the embedded model.
+    expression: (e, n, 3) float32, displacement of each blendshape at coefficient 1; e = 51, the
+        ARKit shapes, for the embedded model.
+    expression_names: (e,) the names of the expressions; they tell which basis it is.
     triangles: (m, 3) int32, counter-clockwise seen from outside.
     mirror: (n,) int32, the vertex on the other side of the face.
     parts: (m,) uint8 index into part_names for each triangle.
@@ -88,7 +91,7 @@ class MorphableModel:
     def shape(
         self, f_shape: ArrayLike | None = None, f_exp: ArrayLike | None = None
     ) -> NDArray[np.float32]:
-        """The mesh for f_shape (60,) and f_exp (51,), either may be None -> (n, 3) float32."""
+        """The mesh for f_shape (k,) and f_exp (e,), either may be None -> (n, 3) float32."""
         mesh = self.mean.copy()
         if f_shape is not None:
             mesh += np.tensordot(np.asarray(f_shape, np.float32), self.identity, 1)
@@ -116,10 +119,15 @@ class MorphableModel:
 def load_model(path: Path | None = None) -> MorphableModel:
     """Read a morphable model; without a path the embedded one.
 
-    path: an ``.npz`` as ``fitting/assets/build_morphable_model.py`` writes it.
+    path: a ``model.h5`` of ``glee model import``, or an ``.npz`` as
+    ``fitting/assets/build_morphable_model.py`` writes it.
     Raises DataError when the file is missing, is no such file, or is of another version.
     """
     source = ASSET if path is None else Path(path)
+    if source.suffix.lower() in HDF5_SUFFIXES:
+        from .model_file import read_model  # it needs this module, and h5py, which others do not
+
+        return read_model(source)
     try:
         with np.load(source, allow_pickle=False) as archive:
             return _assemble(dict(archive))

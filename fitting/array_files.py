@@ -1,0 +1,244 @@
+"""Named numeric arrays in .npz, MATLAB and HDF5 files, their sizes checked before they are read.
+
+Nothing is unpickled, and no HDF5 link that leaves the file is followed.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+
+# 4 GB of float32: the full head of the Basel model with all its modes has 0.03e9 values.
+MAX_VALUES = 1_000_000_000
+
+
+class ArrayFile(Protocol):
+    """A file of named arrays."""
+
+    path: Path
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an array without reading it; None where the file has none of that name."""
+
+    def array(self, name: str) -> NDArray[Any]:
+        """The array as it is stored; `numbers` and `text` check what they take from it."""
+
+
+def required_shape(file: ArrayFile, name: str, *, what: str) -> tuple[int, ...]:
+    """The shape of an array that must be there.
+
+    Raises DataError where the file has no such array or it is too large to be a face model.
+    """
+    shape = file.shape(name)
+    if shape is None:
+        raise DataError(f"{file.path}: has no array '{name}' ({what}); give a file of this format")
+    count = 1
+    for side in shape:
+        count *= int(side)
+    if count > MAX_VALUES:
+        raise DataError(
+            f"{file.path}: '{name}' has shape {shape}, more than {MAX_VALUES:,} values; "
+            "no face model is that large, check the file"
+        )
+    return shape
+
+
+def numbers(file: ArrayFile, name: str, *, what: str) -> NDArray[Any]:
+    """A numeric array that must be there, finite, as it is stored.
+
+    Raises DataError where it is missing, too large, not numeric or not finite.
+    """
+    required_shape(file, name, what=what)
+    array = file.array(name)
+    if array.dtype.kind not in "fiub":
+        raise DataError(
+            f"{file.path}: '{name}' ({what}) holds {array.dtype}, not numbers; "
+            "save it as a plain numeric array"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise DataError(f"{file.path}: '{name}' ({what}) holds NaN or infinite values; mend it")
+    return array
+
+
+def text(file: ArrayFile, name: str) -> list[str]:
+    """An array of text that must be there, flattened."""
+    required_shape(file, name, what="text")
+    array = file.array(name)
+    if array.dtype.kind not in "US":
+        raise DataError(f"{file.path}: '{name}' holds {array.dtype}, not text; save it as text")
+    return [
+        item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+        for item in array.reshape(-1).tolist()
+    ]
+
+
+class NpzFile:
+    """Arrays of an .npz, read without pickle."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self._archive = archive
+        self._members = {
+            name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")
+        }
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """See ArrayFile."""
+        if name not in self._members:
+            return None
+        with self._archive.open(f"{name}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            if version == (1, 0):
+                return np.lib.format.read_array_header_1_0(member)[0]
+            return np.lib.format.read_array_header_2_0(member)[0]
+
+    def array(self, name: str) -> NDArray[Any]:
+        """See ArrayFile."""
+        with self._archive.open(f"{name}.npy") as member:
+            return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
+
+    def names(self) -> list[str]:
+        """The names of all arrays, sorted."""
+        return sorted(self._members)
+
+
+@contextmanager
+def open_npz(path: Path) -> Iterator[NpzFile]:
+    """An .npz to read; raises DataError where it is none or holds pickled objects."""
+    _refuse_pickle(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield NpzFile(path, archive)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        reason = str(error)
+        if "allow_pickle" in reason or "Object arrays" in reason:
+            reason = "it holds pickled objects, which are never loaded; save plain arrays instead"
+        raise DataError(f"{path}: cannot be read as an .npz file ({reason})") from None
+
+
+def _refuse_pickle(path: Path) -> None:
+    """Raise DataError for a file whose name says that it is a pickle."""
+    if path.suffix.lower() in {".pkl", ".pickle"}:
+        raise DataError(
+            f"{path}: is a pickle, which can run any code and is never loaded; "
+            "give the .npz of the model"
+        )
+
+
+class MatFile:
+    """Variables of a MATLAB file of level 5."""
+
+    def __init__(self, path: Path) -> None:
+        from scipy.io import whosmat
+
+        self.path = path
+        self._shapes = {name: tuple(shape) for name, shape, _ in whosmat(str(path))}
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """See ArrayFile."""
+        return self._shapes.get(name)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """See ArrayFile."""
+        from scipy.io import loadmat
+
+        return np.asarray(loadmat(str(self.path), variable_names=[name])[name])
+
+
+@contextmanager
+def open_mat(path: Path) -> Iterator[MatFile]:
+    """A MATLAB file to read; raises DataError where it is none, or of level 7.3."""
+    try:
+        yield MatFile(path)
+    except NotImplementedError:
+        raise DataError(
+            f"{path}: is a MATLAB 7.3 file; save it with the option '-v7' and import that"
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError, EOFError, IndexError) as error:
+        raise DataError(f"{path}: cannot be read as a MATLAB .mat file ({error})") from None
+    except Exception as error:  # scipy and zlib raise kinds of their own for damaged files
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: cannot be read as a MATLAB .mat file ({error})") from None
+
+
+class Hdf5File:
+    """Datasets of an HDF5 file by path; only such as lie in the file itself."""
+
+    def __init__(self, path: Path, file: Any) -> None:
+        self.path = path
+        self._file = file
+
+    def _node(self, name: str) -> Any | None:
+        import h5py
+
+        node = self._file
+        for part in name.split("/"):
+            link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
+            if link is None:
+                return None
+            if not isinstance(link, h5py.HardLink):
+                raise DataError(
+                    f"{self.path}: '{name}' is a link to another place or file, which is never "
+                    "followed; copy the data into the file"
+                )
+            node = node[part]
+        return node
+
+    def _dataset(self, name: str) -> Any | None:
+        import h5py
+
+        node = self._node(name)
+        if not isinstance(node, h5py.Dataset):
+            return None
+        if node.external or node.is_virtual:
+            raise DataError(
+                f"{self.path}: '{name}' keeps its data in other files, which are never opened; "
+                "copy the data into the file"
+            )
+        return node
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """See ArrayFile."""
+        dataset = self._dataset(name)
+        return None if dataset is None or dataset.shape is None else tuple(dataset.shape)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """See ArrayFile."""
+        dataset = self._dataset(name)
+        if dataset is None:
+            raise KeyError(name)
+        content = dataset.asstr()[()] if dataset.dtype.kind == "O" else dataset[()]
+        array = np.asarray(content)
+        return array.astype(np.str_) if array.dtype.kind == "O" else array
+
+    def members(self, group: str) -> list[str]:
+        """The names directly below a group, sorted; empty where there is no such group."""
+        import h5py
+
+        node = self._node(group)
+        return sorted(node) if isinstance(node, h5py.Group) else []
+
+    def attribute(self, name: str) -> Any:
+        """A root attribute, None where it is missing."""
+        return self._file.attrs.get(name)
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Hdf5File]:
+    """An HDF5 file to read; raises DataError where it is none or damaged."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            yield Hdf5File(path, file)
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise DataError(f"{path}: cannot be read as an HDF5 file ({error})") from None

@@ -1,0 +1,60 @@
+"""Reads the Basel Face Models 2017 and 2019 (Gerig et al.): HDF5 with an expression basis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DataError
+from ..array_files import Hdf5File, numbers, open_hdf5, required_shape
+from .raw_model import (
+    RawModel,
+    as_deviations,
+    as_mean,
+    as_modes,
+    as_triangles,
+    no_expressions,
+)
+
+
+def read_bfm2017(path: Path, identity_modes: int) -> RawModel:
+    """Mean, modes and expressions of the model; its unit is the millimetre.
+
+    The expression basis is the model's own principal components, one standard deviation each,
+    named ``bfm-expression-000`` and so on. The mean is that of shape plus that of expression.
+    Raises DataError where an array is missing or does not fit.
+    """
+    with open_hdf5(path) as file:
+        mean, identity = _statistics(file, "shape", identity_modes)
+        cells = numbers(file, "shape/representer/cells", what="triangles")
+        expression = no_expressions(len(mean))
+        if file.shape("expression/model/pcaBasis") is not None:
+            offset, expression = _statistics(file, "expression", None)
+            if offset.shape != mean.shape:
+                raise DataError(f"{path}: shape and expression have different numbers of vertices")
+            mean = mean + offset
+    return RawModel(
+        source=path,
+        name=f"bfm-{path.stem}",
+        mean=mean,
+        identity=identity,
+        expression=expression,
+        expression_names=tuple(f"bfm-expression-{i:03d}" for i in range(len(expression))),
+        triangles=as_triangles(path, cells, len(mean)),
+        unit="mm",
+    )
+
+
+def _statistics(
+    file: Hdf5File, kind: str, modes: int | None
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Mean (n, 3) and modes (k, n, 3) of one of the file's statistical models."""
+    group = f"{kind}/model"
+    required_shape(file, f"{group}/pcaBasis", what="unit eigenvectors, (3n, k)")
+    mean = as_mean(file.path, numbers(file, f"{group}/mean", what="mean, (3n,)"))
+    variances = numbers(file, f"{group}/pcaVariance", what="variance of each component")
+    deviations = as_deviations(file.path, variances)
+    basis = numbers(file, f"{group}/pcaBasis", what="unit eigenvectors, (3n, k)")
+    return mean, as_modes(file.path, basis, deviations, len(mean), modes)

@@ -1,0 +1,100 @@
+"""Reads Wavefront OBJ meshes: vertices, faces split into triangles, one texture point a vertex."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DataError
+
+MAX_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class MeshFile:
+    """A mesh as a file holds it.
+
+    vertices: (n, 3) float64, the file's unit. triangles: (m, 3) int64. triangle_face: (m,) int64,
+    the file's polygon that each triangle was cut from. uv: (n, 2) float64 or None.
+    """
+
+    vertices: NDArray[np.float64]
+    triangles: NDArray[np.int64]
+    triangle_face: NDArray[np.int64]
+    uv: NDArray[np.float64] | None = None
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content; raises DataError where it cannot be read or is no mesh's size."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise DataError(f"{path}: {size:,} bytes are too many for a mesh of a face")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def read_obj(path: Path) -> MeshFile:
+    """Vertices and faces of an OBJ; a vertex keeps the first texture point that a face gives it.
+
+    Raises DataError where it cannot be read, has no vertices, or a face names a missing vertex.
+    """
+    lines = read_bytes(path).splitlines()
+    vertices = _rows(path, lines, b"v ", 3)
+    texture = _rows(path, lines, b"vt ", 2) if any(x.startswith(b"vt ") for x in lines) else None
+    faces = [line.split()[1:] for line in lines if line.startswith(b"f ")]
+    triangles, owner, uv = [], [], np.full((len(vertices), 2), np.nan)
+    for index, face in enumerate(faces):
+        corners = [_corner(path, item, len(vertices), 0) for item in face]
+        if texture is not None:
+            for vertex, item in zip(corners, face, strict=True):
+                if b"/" in item and np.isnan(uv[vertex, 0]) and item.split(b"/")[1]:
+                    uv[vertex] = texture[_corner(path, item, len(texture), 1)]
+        triangles += [[corners[0], b, c] for b, c in zip(corners[1:-1], corners[2:], strict=True)]
+        owner += [index] * max(len(corners) - 2, 0)
+    return MeshFile(
+        vertices,
+        np.array(triangles, np.int64).reshape(-1, 3),
+        np.array(owner, np.int64),
+        None if texture is None else np.nan_to_num(uv),
+    )
+
+
+def read_obj_vertices(path: Path) -> NDArray[np.float64]:
+    """Only the vertices of an OBJ, (n, 3) float64; much faster than the whole file."""
+    return _rows(path, read_bytes(path).splitlines(), b"v ", 3)
+
+
+def _rows(path: Path, lines: list[bytes], kind: bytes, width: int) -> NDArray[np.float64]:
+    """The first `width` numbers of all lines of one kind."""
+    rows = [line[len(kind) :] for line in lines if line.startswith(kind)]
+    if not rows:
+        raise DataError(f"{path}: has no '{kind.decode().strip()}' lines; it is no OBJ mesh")
+    try:
+        found = np.array(b" ".join(rows).split(), dtype=np.float64)
+        if len(found) != width * len(rows):
+            found = np.array([row.split()[:width] for row in rows], np.float64)
+        found = found.reshape(len(rows), width)
+    except ValueError as error:
+        raise DataError(
+            f"{path}: a '{kind.decode().strip()}' line does not hold {width} numbers ({error})"
+        ) from None
+    if not np.isfinite(found).all():
+        raise DataError(f"{path}: a '{kind.decode().strip()}' line is not finite")
+    return found
+
+
+def _corner(path: Path, item: bytes, count: int, field: int) -> int:
+    """The index from 0 of a face's corner `v/vt/vn`; negative numbers count from the end."""
+    try:
+        number = int(item.split(b"/")[field])
+    except ValueError:
+        raise DataError(f"{path}: face corner {item.decode(errors='replace')!r}") from None
+    index = number - 1 if number > 0 else count + number
+    if not 0 <= index < count:
+        raise DataError(f"{path}: a face names point {number} of {count}; the file is cut or bad")
+    return index

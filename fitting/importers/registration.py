@@ -1,0 +1,215 @@
+"""Lays the embedded model on another face mesh, to carry its landmarks and blendshapes over.
+
+A fallback that users ask for by name. First a similarity, then the embedded model's own identity
+modes, then a smooth displacement of every vertex (non-rigid ICP after Amberg et al. 2007). The
+surfaces then lie within fractions of a millimetre of each other, but where a flat cheek slides
+on itself no surface tells; what is carried over is a guess there. docs: accuracy by test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csc_matrix, diags
+from scipy.sparse.linalg import splu
+
+from ..morphable_model import MorphableModel, SurfacePoints, load_model
+from .nearest_surface import NearestSurface, vertex_normals
+from .similarity import Similarity, best_similarity
+
+Points = NDArray[np.float64]
+SIMILARITY_ROUNDS, IDENTITY_ROUNDS = 40, 25
+STIFFNESS = (30.0, 10.0, 5.0, 2.0, 1.0, 0.5)
+ROUNDS_PER_STIFFNESS = 3
+LANDMARK_WEIGHT = 4.0
+# Decimetres: matches farther than this are no matches.
+FARTHEST = 0.30
+# A skin vertex is carried by the skin unless that is farther than this, decimetres.
+SKIN_REACH = 0.05
+# Matches of the rigid and the statistical stage: the front of the embedded head.
+FRONT_Z, LOWEST_Y, HIGHEST_Y = 0.45, -1.15, 0.45
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """The embedded model laid on a target mesh.
+
+    model: the embedded one. deformed: (n, 3) its vertices on the target, decimetres. placement:
+    from model to target coordinates. carriers: for each target vertex the place on the embedded
+    model that lies there. distance: (t,) how far it is from there, decimetres.
+    """
+
+    model: MorphableModel
+    deformed: Points
+    placement: Similarity
+    carriers: SurfacePoints
+    distance: Points
+
+
+def register_embedded(
+    mesh: Points, triangles: NDArray[np.int64], landmarks: SurfacePoints | None
+) -> Registration:
+    """Lay the embedded model on a mesh.
+
+    mesh: (t, 3) decimetres, y up, z to the front. triangles: (m, 3), wound outwards. landmarks:
+    the mesh's 68 points, or None to start from the tip of the nose (a frontal face; less sure).
+    """
+    model = load_model()
+    target = NearestSurface(mesh, triangles)
+    known = None if landmarks is None else landmarks.on(mesh)
+    placement = _placement(model, mesh, target, known)
+    placement, f_shape = _identity(model, target, placement, known)
+    start = placement.of(model.shape(f_shape).astype(np.float64))
+    deformed = _deform(model, start, target, known)
+    carriers, distance = _carriers(model, deformed, mesh, triangles)
+    return Registration(model, deformed, placement, carriers, distance)
+
+
+def carry_blendshapes(registration: Registration) -> NDArray[np.float32]:
+    """The embedded model's 51 blendshapes on the target's vertices, (51, t, 3) float32."""
+    placement, at = registration.placement, registration.carriers
+    turn = placement.scale * placement.rotation.T
+    reach = np.clip(2.0 - registration.distance / FARTHEST, 0.0, 1.0)[:, None]
+    shapes = [
+        at.on(shape.astype(np.float64)) @ turn * reach for shape in registration.model.expression
+    ]
+    return np.stack(shapes).astype(np.float32)
+
+
+def carry_landmarks(
+    registration: Registration, mesh: Points, triangles: NDArray[np.int64]
+) -> SurfacePoints:
+    """The embedded model's anatomical landmarks on the target's surface, 68 points."""
+    source = registration.model.landmarks["anatomical"]
+    normals = vertex_normals(registration.deformed, _skin(registration.model))
+    places = source.on(registration.deformed)
+    points, _, _ = NearestSurface(mesh, triangles).query(places, source.on(normals))
+    return points
+
+
+def _skin(model: MorphableModel) -> NDArray[np.int64]:
+    return model.part_triangles("skin", "lips").astype(np.int64)
+
+
+def _front(model: MorphableModel) -> NDArray[np.int64]:
+    """Vertices of the face's front, where every face model has a surface."""
+    skin = np.unique(_skin(model))
+    _, y, z = model.mean[skin].T
+    return np.asarray(skin[(z > FRONT_Z) & (y > LOWEST_Y) & (y < HIGHEST_Y)])
+
+
+def _placement(
+    model: MorphableModel, mesh: Points, target: NearestSurface, known: Points | None
+) -> Similarity:
+    """The similarity from the embedded model to the target."""
+    mean = model.mean.astype(np.float64)
+    ours = model.landmarks["anatomical"].on(mean)
+    if known is not None:
+        return best_similarity(ours, known)
+    placement = Similarity(1.0, np.eye(3), mesh[mesh[:, 2].argmax()] - ours[30])
+    front = _front(model)
+    normals = vertex_normals(mean, _skin(model))[front]
+    for _ in range(SIMILARITY_ROUNDS):
+        at, distance, _ = target.query(placement.of(mean[front]), normals @ placement.rotation.T)
+        kept = distance <= np.quantile(distance, 0.8)
+        moved = best_similarity(mean[front][kept], at.on(mesh)[kept])
+        placement = moved if 0.6 < moved.scale < 1.6 else placement
+    return placement
+
+
+def _identity(
+    model: MorphableModel, target: NearestSurface, placement: Similarity, known: Points | None
+) -> tuple[Similarity, NDArray[np.float64]]:
+    """Placement and f_shape (60,) that lay the embedded identity on the target's surface."""
+    front = _front(model)
+    skin = _skin(model)
+    basis = model.identity[:, front].astype(np.float64)
+    marks = model.at(model.landmarks["anatomical"])
+    f_shape = np.zeros(len(basis))
+    for step in range(IDENTITY_ROUNDS):
+        shape = model.shape(f_shape).astype(np.float64)
+        normals = vertex_normals(placement.of(shape), skin)[front]
+        at, distance, _ = target.query(placement.of(shape[front]), normals)
+        found = at.on(target.mesh)
+        weight = (distance < FARTHEST) / (1.0 + (distance / 0.1) ** 2)
+        here, there, modes = shape[front], found, basis
+        if known is not None:
+            here = np.concatenate([here, marks.mean + np.tensordot(f_shape, marks.identity, 1)])
+            there = np.concatenate([there, known])
+            modes = np.concatenate([basis, marks.identity], axis=1)
+            weight = np.concatenate([weight, np.full(len(known), LANDMARK_WEIGHT)])
+        placement = best_similarity(here, there, weight)
+        wanted = placement.back(there) - here + np.tensordot(f_shape, modes, 1)
+        flat = (modes * np.sqrt(weight)[:, None]).reshape(len(modes), -1)
+        ridge = 0.02 * weight.sum() / len(modes) * max(1.0 - step / 12.0, 0.05)
+        normal = flat @ flat.T + ridge * np.eye(len(flat))
+        right = flat @ (wanted * np.sqrt(weight)[:, None]).reshape(-1)
+        f_shape = np.clip(np.linalg.solve(normal, right), -3.0, 3.0)
+    return placement, f_shape
+
+
+def _deform(
+    model: MorphableModel, start: Points, target: NearestSurface, known: Points | None
+) -> Points:
+    """Every vertex moved onto the target, neighbours alike, (n, 3)."""
+    skin = _skin(model)
+    on_skin = np.zeros(len(start))
+    on_skin[np.unique(skin)] = 1.0
+    laplacian = _graph(model)
+    marks, pulls = csc_matrix((len(start), len(start))), np.zeros_like(start)
+    if known is not None:
+        points = model.landmarks["anatomical"]
+        rows = np.repeat(np.arange(len(points)), 3)
+        selector = coo_matrix(
+            (points.weights.reshape(-1).astype(float), (rows, points.vertices.reshape(-1))),
+            shape=(len(points), len(start)),
+        ).tocsc()
+        marks = LANDMARK_WEIGHT * (selector.T @ selector)
+        pulls = LANDMARK_WEIGHT * (selector.T @ (known - selector @ start))
+    moved = np.zeros_like(start)
+    for stiffness in STIFFNESS:
+        for _ in range(ROUNDS_PER_STIFFNESS):
+            here = start + moved
+            normals = vertex_normals(here, skin)
+            at, distance, triangle = target.query(here, normals)
+            facing = (target.normals[triangle] * normals).sum(1) > 0.5
+            weight = on_skin * facing * (distance < FARTHEST / 2) * ~target.at_border(at)
+            system = diags(weight) + marks + stiffness * laplacian
+            system = (system + 1e-6 * diags(np.ones(len(start)))).tocsc()
+            wanted = weight[:, None] * (at.on(target.mesh) - start) + pulls
+            moved = splu(system).solve(wanted)
+    return start + moved
+
+
+def _graph(model: MorphableModel) -> csc_matrix:
+    """The Laplacian of the mesh's edges; loose parts are tied to the nearest skin vertices."""
+    from scipy.spatial import cKDTree
+
+    skin = np.unique(_skin(model))
+    triangles = model.triangles.astype(np.int64)
+    pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    loose = np.setdiff1d(np.arange(len(model.mean)), skin)
+    _, near = cKDTree(model.mean[skin]).query(model.mean[loose])
+    pairs = np.concatenate([pairs, np.column_stack([loose, skin[near]])])
+    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    n = len(model.mean)
+    ones = np.ones(len(pairs))
+    edges = coo_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    edges = edges + edges.T
+    return csc_matrix(diags(np.asarray(edges.sum(1)).reshape(-1)) - edges)
+
+
+def _carriers(
+    model: MorphableModel, deformed: Points, mesh: Points, triangles: NDArray[np.int64]
+) -> tuple[SurfacePoints, Points]:
+    """For each target vertex its place on the embedded mesh: on the skin unless far from it."""
+    normals = vertex_normals(mesh, triangles)
+    skin, distance, _ = NearestSurface(deformed, _skin(model)).query(mesh, normals)
+    inner = NearestSurface(deformed, model.triangles.astype(np.int64))
+    other, other_distance, _ = inner.query(mesh, normals)
+    use = (distance > SKIN_REACH) & (other_distance < 0.5 * distance)
+    vertices = np.where(use[:, None], other.vertices, skin.vertices)
+    weights = np.where(use[:, None], other.weights, skin.weights)
+    return SurfacePoints(vertices, weights), np.where(use, other_distance, distance)

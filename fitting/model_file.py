@@ -1,0 +1,159 @@
+"""Morphable models as HDF5 files, `model.h5`: versioned, whole, with a checksum over the content.
+
+Datasets: `mean`, `identity`, `expression`, `expression_names`, `triangles`, `mirror`, `parts`,
+`part_names`, `uv` (if any), `jaw_candidates/{vertices, weights}`, and groups `masks`, `landmarks`,
+`curves`, of which the last two hold `vertices` and `weights` a name. Shapes as in MorphableModel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from .array_files import Hdf5File, numbers, open_hdf5, required_shape, text
+from .model_check import check_model
+from .morphable_model import MorphableModel, SurfacePoints
+from .output_file import write_file
+
+FORMAT = "glee-morphable-model"
+VERSION = 1
+
+
+def write_model(path: Path, model: MorphableModel) -> None:
+    """Write a model; the same model gives the same bytes. Raises OutputError."""
+    arrays = _arrays(model)
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", track_order=False) as file:
+        for name, array in sorted(arrays.items()):
+            if array.dtype.kind == "U":
+                words = [str(word) for word in array.tolist()]
+                file.create_dataset(name, data=words, dtype=h5py.string_dtype(), track_times=False)
+            else:
+                file.create_dataset(name, data=array, track_times=False)
+        file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
+        file.attrs["name"] = model.name
+        file.attrs["checksum"] = _checksum(arrays)
+    write_file(Path(path), buffer.getvalue())
+
+
+def read_model(path: Path) -> MorphableModel:
+    """Read a model that `write_model` wrote.
+
+    Raises DataError where the file is missing, is no such file, of a newer version, damaged, or
+    its arrays do not fit together.
+    """
+    with open_hdf5(Path(path)) as file:
+        _check_kind(file)
+        arrays: dict[str, NDArray[Any]] = {}
+        for name in _names(file):
+            is_text = name in ("expression_names", "part_names")
+            arrays[name] = np.array(text(file, name)) if is_text else _numbers(file, name)
+        name, checksum = str(file.attribute("name")), str(file.attribute("checksum"))
+    if _checksum(arrays) != checksum:
+        raise DataError(f"{path}: its content does not match its checksum; import the model again")
+    model = _assembled(name, arrays)
+    check_model(model, str(path))
+    return model
+
+
+def _numbers(file: Hdf5File, name: str) -> NDArray[Any]:
+    return numbers(file, name, what="part of a glee model")
+
+
+def _check_kind(file: Hdf5File) -> None:
+    if file.attribute("format") != FORMAT:
+        raise DataError(
+            f"{file.path}: is no glee model (attribute 'format' is "
+            f"{file.attribute('format')!r}); make one with 'glee model import'"
+        )
+    version = file.attribute("version")
+    if not isinstance(version, (int, np.integer)) or version > VERSION:
+        raise DataError(
+            f"{file.path}: model format version {version}, this glee reads up to {VERSION}; "
+            "update glee or import the model again"
+        )
+
+
+def _names(file: Hdf5File) -> list[str]:
+    """The paths of the file's datasets; raises DataError where a needed one is missing."""
+    names = ["mean", "identity", "expression", "expression_names", "triangles", "mirror"]
+    names += ["parts", "part_names", "jaw_candidates/vertices", "jaw_candidates/weights"]
+    names += ["uv"] if file.shape("uv") is not None else []
+    names += [f"masks/{mask}" for mask in file.members("masks")]
+    for group in ("landmarks", "curves"):
+        for member in file.members(group):
+            names += [f"{group}/{member}/vertices", f"{group}/{member}/weights"]
+    for name in names:
+        required_shape(file, name, what="part of a glee model")
+    return names
+
+
+def _arrays(model: MorphableModel) -> dict[str, NDArray[Any]]:
+    """All arrays of a model by their path in the file."""
+    arrays: dict[str, NDArray[Any]] = {
+        "mean": model.mean.astype(np.float32),
+        "identity": model.identity.astype(np.float32),
+        "expression": model.expression.astype(np.float32),
+        "expression_names": np.array(model.expression_names, np.str_),
+        "triangles": model.triangles.astype(np.int32),
+        "mirror": model.mirror.astype(np.int32),
+        "parts": model.parts.astype(np.uint8),
+        "part_names": np.array(model.part_names, np.str_),
+    }
+    if model.uv is not None:
+        arrays["uv"] = model.uv.astype(np.float32)
+    arrays |= {f"masks/{name}": mask.astype(np.float32) for name, mask in model.masks.items()}
+    points = {"jaw_candidates": model.jaw_candidates}
+    points |= {f"landmarks/{name}": value for name, value in model.landmarks.items()}
+    points |= {f"curves/{name}": value for name, value in model.curves.items()}
+    for name, value in points.items():
+        arrays[f"{name}/vertices"] = value.vertices.astype(np.int32)
+        arrays[f"{name}/weights"] = value.weights.astype(np.float32)
+    return arrays
+
+
+def _checksum(arrays: dict[str, NDArray[Any]]) -> str:
+    """SHA-256 over the names, types, shapes and values of arrays."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        if array.dtype.kind == "U":
+            content = "\0".join(array.tolist()).encode()
+            digest.update(f"{name} text {array.shape}\n".encode())
+        else:
+            content = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).tobytes()
+            digest.update(f"{name} {array.dtype.newbyteorder('<').str} {array.shape}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _assembled(name: str, arrays: dict[str, NDArray[Any]]) -> MorphableModel:
+    def points(prefix: str) -> SurfacePoints:
+        return SurfacePoints(arrays[f"{prefix}/vertices"], arrays[f"{prefix}/weights"])
+
+    def group(prefix: str) -> dict[str, SurfacePoints]:
+        keys = (key.split("/") for key in arrays if key.startswith(f"{prefix}/"))
+        return {member: points(f"{prefix}/{member}") for _, member, *_ in keys}
+
+    return MorphableModel(
+        name=name,
+        mean=arrays["mean"],
+        identity=arrays["identity"],
+        expression=arrays["expression"],
+        expression_names=tuple(arrays["expression_names"].tolist()),
+        triangles=arrays["triangles"],
+        mirror=arrays["mirror"],
+        parts=arrays["parts"],
+        part_names=tuple(arrays["part_names"].tolist()),
+        landmarks=group("landmarks"),
+        jaw_candidates=points("jaw_candidates"),
+        curves=group("curves"),
+        uv=arrays.get("uv"),
+        masks={key[6:]: array for key, array in arrays.items() if key.startswith("masks/")},
+    )
