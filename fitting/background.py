@@ -13,19 +13,22 @@ from .camera import Camera
 
 Float32 = NDArray[np.float32]
 
-# Shoulders and collar of the person's left half, decimetres from the neck's cut at its height.
+# Collar and shoulder of the person's left half, decimetres from the neck's cut.
 SHOULDER = np.array(
     [
-        [0.0, 0.12],
-        [0.45, 0.14],
-        [0.62, 0.30],
-        [0.80, 0.22],
-        [1.5, 0.0],
-        [2.1, -0.35],
-        [2.4, -1.2],
+        [0.0, 0.16],
+        [0.30, 0.22],
+        [0.55, 0.42],
+        [0.72, 0.44],
+        [1.0, 0.34],
+        [1.5, 0.16],
+        [2.1, -0.2],
+        [2.4, -1.0],
         [2.5, -6.0],
     ]
 )
+SHOULDER_Z = 0.1
+SHOULDER_TURN = 0.25  # share of the head's turn
 
 
 @lru_cache(maxsize=8)
@@ -74,8 +77,10 @@ def add_shoulders(
     neck: height of the cut through the neck in model coordinates, decimetres.
     """
     outline = np.concatenate([SHOULDER, SHOULDER[::-1] * (-1.0, 1.0)])
-    points = np.column_stack([outline[:, 0], outline[:, 1] + neck, np.full(len(outline), -0.1)])
-    turned = np.concatenate([0.25 * pose[:3], pose[3:]])
+    points = np.column_stack(
+        [outline[:, 0], outline[:, 1] + neck, np.full(len(outline), SHOULDER_Z)]
+    )
+    turned = np.concatenate([SHOULDER_TURN * pose[:3], pose[3:]])
     polygon = camera.project(points, turned)
     if not np.isfinite(polygon).all():
         return

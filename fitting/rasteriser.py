@@ -71,7 +71,7 @@ def rasterise(screen: Float32, triangles: NDArray[np.int32], raster: Raster) -> 
     return raster
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _fill(
     screen: Float32,
     triangles: NDArray[np.int32],
@@ -115,7 +115,7 @@ def _fill(
                     weights[y, x, 1] = at_b * bn / near
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def vertex_normals(points: Float32, triangles: NDArray[np.int32], normals: Float32) -> None:
     """Unit normals (n, 3) of a mesh: the sum of the triangles' normals weighted by area."""
     normals[:] = 0.0

@@ -13,7 +13,7 @@ from . import shading
 from .appearance import Appearance, random_appearance
 from .background import add_shoulders, backdrop
 from .camera import Camera, to_camera
-from .lash_lines import draw_line
+from .lashes import draw_lashes, lid_gap
 from .morphable_model import MorphableModel
 from .rasteriser import Raster, rasterise, screen_points, vertex_normals
 from .skin_texture import hair_amount, skin_texture
@@ -26,9 +26,7 @@ Float32 = NDArray[np.float32]
 SUPERSAMPLING = 2
 SHADOW_SIZE = 256
 SHADOW_SLACK = 0.02  # decimetres
-LASH_SLACK = 0.03  # decimetres that a lid rim may lie behind what is seen there
-LASH_WIDTH = {"upper": 0.0085, "lower": 0.0035}  # half widths, decimetres
-LASH_OPACITY = {"upper": 0.95, "lower": 0.45}
+GRAIN_MARGIN = 256
 SCLERA, TEETH, TONGUE, MOUTH = (226, 220, 214), (214, 204, 184), (160, 84, 84), (104, 38, 36)
 
 
@@ -65,8 +63,8 @@ def render(
     """
     pose = np.asarray(pose, np.float64)
     scene = np.array(backdrop(look, camera.width, camera.height))
-    add_shoulders(scene, look, camera, pose, float(model.mean[:, 1].min()))
     _draw_head(scene, model, np.asarray(mesh, np.float32), pose, camera, look)
+    add_shoulders(scene, look, camera, pose, float(model.mean[:, 1].min()))
     return _exposed(scene, look, rng)
 
 
@@ -128,10 +126,13 @@ def _draw_head(
         return
     left, top, right, bottom = box
     # Pixel (x, y) of the scene is the mean of its SUPERSAMPLING x SUPERSAMPLING samples.
-    fine = screen.copy()
-    fine[:, 0] = (screen[:, 0] - left + 0.5) * SUPERSAMPLING - 0.5
-    fine[:, 1] = (screen[:, 1] - top + 0.5) * SUPERSAMPLING - 0.5
     size = ((bottom - top) * SUPERSAMPLING, (right - left) * SUPERSAMPLING)
+    focal = camera.focal * SUPERSAMPLING
+    centre = (
+        (camera.centre[0] - left + 0.5) * SUPERSAMPLING - 0.5,
+        (camera.centre[1] - top + 0.5) * SUPERSAMPLING - 0.5,
+    )
+    fine = screen_points(seen, focal, centre)
     raster = rasterise(fine, model.triangles, Raster.empty(*size))
     normals = np.empty_like(seen)
     vertex_normals(seen, model.triangles, normals)
@@ -144,7 +145,7 @@ def _draw_head(
         model.parts,
         seen,
         normals,
-        person.attributes,
+        _with_lids(model, mesh, person),
         person.texture,
         person.materials,
         person.lamps,
@@ -152,7 +153,7 @@ def _draw_head(
         axes,
         image,
     )
-    _draw_lashes(image, raster, model, fine, camera, look)
+    draw_lashes(image, raster.nearness, model, seen, (focal, centre), look)
     small = cv2.resize(image, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
     part = scene[top:bottom, left:right]
     part *= 1.0 - small[..., 3:]
@@ -180,30 +181,15 @@ def _shadow_map(seen: Float32, model: MorphableModel, person: Painted) -> tuple[
     return raster.nearness, axes
 
 
-def _draw_lashes(
-    image: Float32,
-    raster: Raster,
-    model: MorphableModel,
-    screen: Float32,
-    camera: Camera,
-    look: Appearance,
-) -> None:
-    colour = np.array([0.012, 0.009, 0.008], np.float32)
-    for side in ("left", "right"):
-        for lid, half in LASH_WIDTH.items():
-            curve = model.curves[f"{side}_{lid}_lid"]
-            line = curve.on(screen).astype(np.float32)
-            near = float(line[:, 2].mean())
-            if near <= 0.0:
-                continue
-            taper = np.interp(
-                np.linspace(0, 1, len(line)), [0.0, 0.25, 0.8, 1.0], [0.4, 0.9, 1.2, 0.8]
-            )
-            pixels = half * near * camera.focal * SUPERSAMPLING
-            widths = (taper * pixels * (0.5 + 0.8 * look.lashes)).astype(np.float32)
-            slack = LASH_SLACK * near**2
-            opacity = LASH_OPACITY[lid] * (0.4 + 0.6 * look.lashes)
-            draw_line(image, raster.nearness, line, widths, colour, opacity, slack)
+def _with_lids(model: MorphableModel, mesh: Float32, person: Painted) -> Float32:
+    """The vertex attributes with the openness of lids as far closed as the mesh has them."""
+    paint = surface_paint(model)
+    attributes = person.attributes.copy()
+    for side, half in (("left", model.mean[:, 0] > 0), ("right", model.mean[:, 0] <= 0)):
+        closed = 1.0 - lid_gap(model, mesh, side) / lid_gap(model, model.mean, side)
+        change = paint.openness_closed - paint.openness
+        attributes[:, shading.OPENNESS] += np.float32(np.clip(closed, 0.0, 1.0)) * change * half
+    return attributes
 
 
 def _exposed(scene: Float32, look: Appearance, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -215,10 +201,19 @@ def _exposed(scene: Float32, look: Appearance, rng: np.random.Generator) -> NDAr
     bright = np.sqrt(scene / (1.0 + 0.25 * scene * scene))
     bright *= 255.0
     if look.noise > 0.0:
-        grain = rng.standard_normal(scene.shape, dtype=np.float32)
-        bright += look.noise * grain
+        height, width = scene.shape[:2]
+        grain = _grain(height, width)
+        y, x = rng.integers(0, GRAIN_MARGIN, 2)
+        bright += look.noise * grain[y : y + height, x : x + width]
     np.clip(bright, 0.0, 255.0, out=bright)
     return np.rint(bright).astype(np.uint8)
+
+
+@lru_cache(maxsize=2)
+def _grain(height: int, width: int) -> Float32:
+    """Sensor noise of unit variance; a picture takes a random window, which is far faster."""
+    size = (height + GRAIN_MARGIN, width + GRAIN_MARGIN, 3)
+    return np.random.default_rng(0).standard_normal(size, dtype=np.float32)
 
 
 def _unit(vector: tuple[float, float, float]) -> tuple[float, float, float]:

@@ -21,7 +21,7 @@ IRIS_RADIUS, PUPIL_RADIUS = 0.46, 0.17  # radii of the eyeball
 WRAP = (0.30, 0.16, 0.12)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy", fastmath=True)  # type: ignore[untyped-decorator]
 def shade(
     triangle: NDArray[np.int32],
     weights: Float32,
@@ -59,12 +59,15 @@ def shade(
             a, b, c = triangles[index]
             w_a, w_b = weights[y, x]
             w_c = np.float32(1.0) - w_a - w_b
-            for k in range(ATTRIBUTES):
+            part = parts[index]
+            first, last = (EYE_X, EYE_Z) if part == 3 else (U, OPENNESS)
+            if part == 2 or part > 3:
+                first, last = INSIDE, INSIDE
+            for k in range(first, last + 1):
                 value[k] = w_a * attributes[a, k] + w_b * attributes[b, k] + w_c * attributes[c, k]
             for k in range(3):
                 normal[k] = w_a * normals[a, k] + w_b * normals[b, k] + w_c * normals[c, k]
                 point[k] = w_a * points[a, k] + w_b * points[b, k] + w_c * points[c, k]
-            part = parts[index]
             gloss, power, wrap = np.float32(0.0), 18, np.float32(0.0)
             open_ = value[OPENNESS]
             if part <= 1:
@@ -88,7 +91,7 @@ def shade(
             image[y, x, 3] = 1.0
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
 def _skin(
     value: Float32,
     texture: NDArray[np.uint8],
@@ -120,7 +123,7 @@ def _skin(
     return np.float32(gloss)
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
 def _eye(value: Float32, materials: Float32, albedo: Float32) -> np.float32:
     """Albedo of the eyeball by the distance from its axis; returns how open it is to the sky."""
     ex, ey, ez = value[EYE_X], value[EYE_Y], value[EYE_Z]
@@ -141,9 +144,9 @@ def _eye(value: Float32, materials: Float32, albedo: Float32) -> np.float32:
     return np.float32(0.62)
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
 def _unshadowed(point: Float32, shadow: Float32, axes: Float32) -> np.float32:
-    """Share of four neighbouring texels of the shadow map that see the lamp."""
+    """Share of nine neighbouring texels of the shadow map that see the lamp."""
     size = len(shadow)
     u = axes[0, 0] * point[0] + axes[0, 1] * point[1] + axes[0, 2] * point[2] + axes[0, 3]
     v = axes[1, 0] * point[0] + axes[1, 1] * point[1] + axes[1, 2] * point[2] + axes[1, 3]
@@ -153,16 +156,16 @@ def _unshadowed(point: Float32, shadow: Float32, axes: Float32) -> np.float32:
     left, top = int(u), int(v)
     s, t = u - np.float32(left), v - np.float32(top)
     lit = np.float32(0.0)
-    for i in range(-1, 3):
-        for j in range(-1, 3):
-            weight_i = (1 - t) if i == -1 else (t if i == 2 else np.float32(1.0))
-            weight_j = (1 - s) if j == -1 else (s if j == 2 else np.float32(1.0))
+    for i in range(3):
+        for j in range(3):
+            weight_i = (1 - t) if i == 0 else (t if i == 2 else np.float32(1.0))
+            weight_j = (1 - s) if j == 0 else (s if j == 2 else np.float32(1.0))
             if near >= shadow[top + i, left + j]:
                 lit += weight_i * weight_j
-    return np.float32(lit / np.float32(9.0))
+    return np.float32(lit * np.float32(0.25))
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
 def _lit(
     normal: Float32,
     point: Float32,

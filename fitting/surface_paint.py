@@ -29,7 +29,8 @@ class SurfacePaint:
 
     texture_place: (n, 2) float32 in [0, 1], right and down in the skin texture.
     lips, bare: (n,) float32 in [0, 1], lip colour; no hair (ears).
-    openness: (n,) float32 in [0, 1], the part of the sky that a vertex sees.
+    openness, openness_closed: (n,) float32 in [0, 1], the part of the sky that a vertex sees,
+    with open and with closed lids.
     eye: (n, 3) float32, place on the eyeball in radii from its centre, z to the pupil; 0 elsewhere.
     normals: (n, 3) float32, of the mean shape.
     """
@@ -38,6 +39,7 @@ class SurfacePaint:
     lips: Float32
     bare: Float32
     openness: Float32
+    openness_closed: Float32
     eye: Float32
     normals: Float32
 
@@ -54,13 +56,16 @@ def surface_paint(model: MorphableModel) -> SurfacePaint:
     """The constant vertex attributes of a model."""
     normals = np.empty_like(model.mean)
     vertex_normals(model.mean, model.triangles, normals)
+    blink = [name.startswith("eyeBlink") for name in model.expression_names]
+    closed = model.shape(None, np.asarray(blink, np.float32))
     none = np.zeros(len(model.mean), np.float32)
     ears = model.masks.get("ears", none)
     return SurfacePaint(
         texture_place=texture_place(model.mean).astype(np.float32),
         lips=_smoothed(model.masks.get("lips", none), model.triangles, 1),
         bare=_smoothed((ears > 0.5).astype(np.float32), model.triangles, 1),
-        openness=_openness(model, normals),
+        openness=_openness(model, model.mean),
+        openness_closed=_openness(model, closed),
         eye=_eye_places(model),
         normals=normals,
     )
@@ -79,18 +84,20 @@ def _eye_places(model: MorphableModel) -> Float32:
     return places
 
 
-def _openness(model: MorphableModel, normals: Float32) -> Float32:
+def _openness(model: MorphableModel, mesh: Float32) -> Float32:
     """Cosine-weighted share of directions in which a vertex sees out, over a Fibonacci sphere."""
     steps = np.arange(OCCLUSION_VIEWS) + 0.5
     z = 1 - 2 * steps / OCCLUSION_VIEWS
     turn = np.pi * (1 + 5**0.5) * steps
     ring = np.sqrt(1 - z**2)
+    normals = np.empty_like(mesh)
+    vertex_normals(mesh, model.triangles, normals)
     directions = np.column_stack([ring * np.cos(turn), z, ring * np.sin(turn)])
     seen, total = np.zeros(len(normals)), np.full(len(normals), 1e-6)
     raster = Raster.empty(OCCLUSION_SIZE, OCCLUSION_SIZE)
     for direction in directions:
         cosine = np.maximum(normals @ direction, 0.0)
-        seen += cosine * visible_from(model.mean, model.triangles, direction, raster)
+        seen += cosine * visible_from(mesh, model.triangles, direction, raster)
         total += cosine
     return _smoothed((seen / total).astype(np.float32), model.triangles, 2)
 
