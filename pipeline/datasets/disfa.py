@@ -1,0 +1,173 @@
+"""DISFA (Mavadati et al. 2013): layout, AUs, folds, known trouble, and the reader of its clips."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import DataError
+from ..clips import Clip, ClipLabels
+
+logger = logging.getLogger(__name__)
+
+NAME = "disfa"
+
+# 27 subjects; 14, 15, 19, 20 and 22 do not exist. Source: the dataset as distributed.
+SUBJECTS: tuple[str, ...] = tuple(
+    f"SN{number:03d}" for number in (*range(1, 14), *range(16, 19), 21, *range(23, 33))
+)
+
+# Coded AUs, each frame with an intensity from 0 to 5. Source: the dataset as distributed.
+AUS: tuple[int, ...] = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
+MAXIMUM_INTENSITY = 5
+
+# The 8 AUs that papers report, present from intensity 2 on. Source: JAA-Net (Shao et al. 2018).
+AUS_USED: tuple[int, ...] = (1, 2, 4, 6, 9, 12, 25, 26)
+OCCURRENCE_THRESHOLD = 2
+
+# Subject-exclusive test folds. Source: JAA-Net; ME-GraphAU and FMAE-IAT use the same.
+FOLDS: tuple[tuple[str, ...], ...] = (
+    ("SN001", "SN002", "SN009", "SN010", "SN016", "SN026", "SN027", "SN030", "SN032"),
+    ("SN006", "SN011", "SN012", "SN013", "SN018", "SN021", "SN024", "SN028", "SN031"),
+    ("SN003", "SN004", "SN005", "SN007", "SN008", "SN017", "SN023", "SN025", "SN029"),
+)
+
+FRAMES_PER_SECOND = 20.0
+FRAME_COUNT = 4845
+FRAME_COUNT_OF: dict[str, int] = {"SN010": 4844}
+FIRST_FRAME_ID = 1
+
+# Frame numbers (from 1, both ends included) where the distributed landmarks are wrong: occlusion,
+# hands, fast motion. A detector may fail there too. Source: the dataset's own notes.
+KNOWN_TROUBLE: dict[str, tuple[tuple[int, int], ...]] = {
+    "SN001": ((398, 420), (3190, 3243)),
+    "SN002": ((800, 826),),
+    "SN004": ((4541, 4555),),
+    "SN006": ((1349, 1405),),
+    "SN009": ((1736, 1808), (1851, 1885)),
+    "SN011": ((4529, 4533), (4830, 4845)),
+    "SN021": (
+        *((574, 616), (985, 1164), (1190, 1205), (1305, 1338), (1665, 1710)),
+        *((1862, 2477), (2554, 4657), (4710, 4722)),
+    ),
+    "SN023": (
+        *((1021, 1049), (3378, 3557), (3584, 3668), (4547, 4621)),
+        *((4741, 4772), (4825, 4845)),
+    ),
+    "SN025": ((4596, 4662), (4816, 4835)),
+    "SN027": ((3461, 3494), (4738, 4785)),
+    "SN028": ((1875, 1885), (4571, 4690)),
+    "SN029": ((4090, 4543),),
+    "SN030": ((939, 962), (1406, 1422), (2100, 2132), (2893, 2955)),
+}
+
+VIDEO_FOLDER = "Videos_LeftCamera"
+LABEL_FOLDER = "ActionUnit_Labels"
+_VIDEO_NAME = re.compile(r"(LeftVideo(SN\d{3})_comp)\.avi")
+# A label file has one short line a frame; a larger file is something else.
+_MAXIMUM_LABEL_BYTES = 64 << 20
+
+
+def video_path(root: Path, subject: str) -> Path:
+    """Where a subject's video lies."""
+    return root / VIDEO_FOLDER / f"LeftVideo{subject}_comp.avi"
+
+
+def label_path(root: Path, subject: str, au: int) -> Path:
+    """Where a subject's labels of one AU lie."""
+    return root / LABEL_FOLDER / subject / f"{subject}_au{au}.txt"
+
+
+def read_clips(root: Path) -> list[Clip]:
+    """One clip for each subject that is there; a part of the 27 will do.
+
+    Raises DataError where there is no video, or a label file is missing or wrong.
+    """
+    folder = root / VIDEO_FOLDER
+    clips = []
+    for path in sorted(folder.glob("*.avi")) if folder.is_dir() else []:
+        match = _VIDEO_NAME.fullmatch(path.name)
+        if match is None or match[2] not in SUBJECTS:
+            logger.warning("%s: not named as a video of a DISFA subject; left out", path)
+            continue
+        clips.append(
+            Clip(
+                dataset=NAME,
+                subject=match[2],
+                name=match[1],
+                root=root,
+                source=path,
+                first_frame_id=FIRST_FRAME_ID,
+                labels=read_labels(root, match[2]),
+            )
+        )
+    if not clips:
+        raise DataError(
+            f"{folder}: no LeftVideoSNxxx_comp.avi; give the folder that holds {VIDEO_FOLDER}/ "
+            f"and {LABEL_FOLDER}/"
+        )
+    return clips
+
+
+def read_labels(root: Path, subject: str) -> ClipLabels:
+    """A subject's intensities, each AU read from the file of its own number.
+
+    Raises DataError naming file and line where one is missing or wrong.
+    """
+    columns = [read_label_file(label_path(root, subject, au)) for au in AUS]
+    lengths = [len(column) for column in columns]
+    shortest = int(np.argmin(lengths))
+    return ClipLabels(
+        au_names=tuple(f"AU{au}" for au in AUS),
+        kind="intensity",
+        values=np.stack([column[: lengths[shortest]] for column in columns], axis=1),
+        shortest=label_path(root, subject, AUS[shortest]),
+    )
+
+
+def read_label_file(path: Path) -> npt.NDArray[np.int8]:
+    """Intensities of one AU: (m,) int8, row i is frame i + 1.
+
+    Raises DataError where the file is missing, a line is not `frame,intensity`, the frame numbers
+    do not run 1, 2, 3 ..., or an intensity is not 0 to 5.
+    """
+    values = []
+    for number, line in enumerate(_lines(path), start=1):
+        parts = line.split(",")
+        try:
+            frame, intensity = (int(part) for part in parts)
+        except ValueError:
+            raise DataError(
+                f"{path}, line {number}: {line[:40]!r} is not `frame,intensity`; "
+                "get the file again"
+            ) from None
+        if frame != number:
+            raise DataError(
+                f"{path}, line {number}: frame {frame} where {number} was expected (twice, left "
+                "out or out of order); get the file again"
+            )
+        if not 0 <= intensity <= MAXIMUM_INTENSITY:
+            raise DataError(
+                f"{path}, line {number}: intensity {intensity} is not 0 to {MAXIMUM_INTENSITY}; "
+                "get the file again"
+            )
+        values.append(intensity)
+    return np.array(values, np.int8)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        if path.stat().st_size > _MAXIMUM_LABEL_BYTES:
+            raise DataError(f"{path}: too large for a label file; get the file again")
+        return path.read_text(encoding="ascii").rstrip().splitlines()
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: label file is missing; every subject needs one for each of AU "
+            f"{', '.join(map(str, AUS))}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: label file cannot be read ({error}); get it again") from None

@@ -1,0 +1,178 @@
+"""Detect, then track: the face of a run of frames, with each frame's confidence and reason.
+
+The detector looks at the whole image until it finds a face. From then on the landmarks of one frame
+give the box of the next, and the detector only looks at the face's surroundings: on every N-th
+frame, and at once where the landmarks jump, are implausible or unsure. A face it misses again and
+again is lost, and the whole image is searched. Everything begins anew with each run of frames, so
+that a chunk's result depends on its own frames alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .landmarks import Box, Detector, overlap
+from .plausibility import assess
+
+# Detections below this score do not start a track.
+MINIMUM_SCORE = 0.1
+# Factor on the trust in a track for each time the detector misses it.
+MISS = 0.75
+# Agreement below which the detector is asked at once.
+UNSURE = 0.6
+# Jumps between two frames: of the middle, over the inter-ocular distance; and in size, as a factor.
+JUMP = 0.5
+GROWTH = 1.3
+# A detection that overlaps the tracked box by this much confirms it.
+SAME_FACE = 0.4
+# The surroundings that the detector sees: sides of the box, and pixels for one side.
+SURROUNDINGS = 2.0
+FACE_SIDE = 120
+
+Image = npt.NDArray[np.uint8]
+Landmarks = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedFrame:
+    """A frame's face. landmarks: (68, 2) float32, source pixels, NaN where none were found.
+
+    confidence: in [0, 1]. reason: one of `shard_content.REASONS`, "ok" where valid.
+    """
+
+    landmarks: Landmarks
+    confidence: float
+    reason: str
+
+
+@dataclass
+class _Track:
+    landmarks: Landmarks
+    trust: float
+
+
+class FaceTracker:
+    """Follows one face through a run of frames: the largest at first, then the same one.
+
+    detect_every: the detector checks the track on every so many-th frame.
+    minimum_confidence: below, a frame is not valid.
+    """
+
+    def __init__(
+        self, detector: Detector, *, detect_every: int = 10, minimum_confidence: float = 0.4
+    ) -> None:
+        self._detector = detector
+        self._every = detect_every
+        self._minimum = minimum_confidence
+        self._track: _Track | None = None
+        self._last_box: Box | None = None
+        self._gap = False
+
+    def follow(self, frames: Iterable[Image | None]) -> Iterator[TrackedFrame]:
+        """One result a frame, in order. frames: (h, w, 3) uint8 RGB, None where unreadable."""
+        for number, image in enumerate(frames):
+            if image is None:
+                self._gap = True
+                yield _failed("unreadable")
+            else:
+                yield self._step(image, scheduled=number % self._every == 0)
+                self._gap = False
+
+    def _step(self, image: Image, *, scheduled: bool) -> TrackedFrame:
+        if self._track is None:
+            return self._start(image, thorough=scheduled, otherwise="no_face")
+        before = self._track.landmarks
+        landmarks, agreement = self._detector.landmarks(image, self._detector.box_of(before))
+        odd = self._gap or agreement < UNSURE or _jumped(before, landmarks)
+        if scheduled or odd:
+            seen = self._look_around(image, self._detector.box_of(before))
+            trusted = self._detector.box_of(landmarks)
+            if seen is None:
+                self._track.trust *= MISS
+            else:
+                self._track.trust = 1.0
+                if overlap(seen, trusted) < SAME_FACE:
+                    landmarks, agreement = self._from_box(image, seen)
+        confidence = agreement * self._track.trust
+        if confidence >= self._minimum and assess(landmarks).plausible:
+            return self._keep(landmarks, agreement, self._track.trust)
+        self._track = None
+        return self._start(image, thorough=scheduled, otherwise="lost_track")
+
+    def _start(self, image: Image, *, thorough: bool, otherwise: str) -> TrackedFrame:
+        """Find a face in the whole image; `otherwise` is the reason where there is none."""
+        faces = self._detector.detect(image, thorough=thorough)
+        boxes = [box for box, score in faces if score >= MINIMUM_SCORE]
+        if not boxes:
+            return _failed(otherwise)
+        box = max(boxes, key=self._preference)
+        landmarks, agreement = self._from_box(image, box)
+        if not np.isfinite(landmarks).all():
+            return _failed("nan")
+        if not assess(landmarks).plausible:
+            return TrackedFrame(landmarks, agreement, "implausible")
+        if agreement < self._minimum:
+            return TrackedFrame(landmarks, agreement, "low_confidence")
+        return self._keep(landmarks, agreement, 1.0)
+
+    def _preference(self, box: Box) -> tuple[bool, float, float, float]:
+        """Where the last face was first, then the largest; the position only breaks ties."""
+        near = self._last_box is not None and overlap(box, self._last_box) > 0.1
+        return near, box.area, -box.left, -box.top
+
+    def _from_box(self, image: Image, box: Box) -> tuple[Landmarks, float]:
+        """Landmarks of a detected face; twice, so that their box is the one of tracked frames."""
+        landmarks, _ = self._detector.landmarks(image, box)
+        return self._detector.landmarks(image, self._detector.box_of(landmarks))
+
+    def _keep(self, landmarks: Landmarks, agreement: float, trust: float) -> TrackedFrame:
+        self._track = _Track(landmarks, trust)
+        self._last_box = self._detector.box_of(landmarks)
+        return TrackedFrame(landmarks, min(max(agreement * trust, 0.0), 1.0), "ok")
+
+    def _look_around(self, image: Image, box: Box) -> Box | None:
+        """The detection in a box's surroundings that overlaps it most; None where none does."""
+        side = max(box.right - box.left, 1.0)
+        scale = FACE_SIDE / side
+        size = round(FACE_SIDE * SURROUNDINGS)
+        middle = np.array([box.left + box.right, box.top + box.bottom]) / 2.0
+        transform = np.column_stack([scale * np.eye(2), size / 2.0 - scale * middle])
+        best, most = None, 0.0
+        for found, _ in self._detector.detect(_view(image, transform, size)):
+            x, y = transform[:, 2]
+            seen = Box(
+                (found.left - x) / scale,
+                (found.top - y) / scale,
+                (found.right - x) / scale,
+                (found.bottom - y) / scale,
+            )
+            if overlap(seen, box) > most:
+                best, most = seen, overlap(seen, box)
+        return best
+
+
+def _view(image: Image, transform: npt.NDArray[np.float64], size: int) -> Image:
+    """Part of an image, resized: (size, size, 3); large faces are averaged down, not sampled."""
+    finer = max(math.ceil(0.5 / transform[0, 0]), 1)
+    view = cv2.warpAffine(image, finer * transform, (finer * size, finer * size))
+    if finer > 1:
+        view = cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(view, np.uint8)
+
+
+def _jumped(before: Landmarks, after: Landmarks) -> bool:
+    old, new = assess(before), assess(after)
+    if not new.plausible:
+        return True
+    moved = float(np.linalg.norm(after.mean(0) - before.mean(0)))
+    return moved > JUMP * old.size or not 1 / GROWTH < new.size / old.size < GROWTH
+
+
+def _failed(reason: str) -> TrackedFrame:
+    return TrackedFrame(np.full((68, 2), np.nan, np.float32), 0.0, reason)

@@ -1,0 +1,106 @@
+"""A work folder: its shards, its `glee.toml` that states each stage's options once, its lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from ..errors import OptionsError, OutputError
+from .shards import SHARD_FOLDER
+from .whole_files import remove_temporaries, write_whole
+
+OPTIONS_FILE = "glee.toml"
+_LOCK_FILE = ".glee.lock"
+_FORMAT = 1
+
+
+def read_options(work: Path) -> dict[str, dict[str, Any]]:
+    """The options of each stage that ran in a work folder; {} where none did.
+
+    Raises OptionsError where `glee.toml` cannot be read or is of a newer format.
+    """
+    path = Path(work) / OPTIONS_FILE
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise OptionsError(f"{path}: cannot be read ({reason}); mend it or remove it") from None
+    version = content.pop("format", None)
+    if version != _FORMAT or not all(isinstance(part, dict) for part in content.values()):
+        raise OptionsError(
+            f"{path}: format {version}, this glee reads {_FORMAT}; use another folder"
+        )
+    return content
+
+
+def state_options(work: Path, stage: str, options: dict[str, Any], *, overwrite: bool) -> None:
+    """Write a stage's options into `glee.toml`, or check that they are the ones it states.
+
+    options: TOML values (None is left out). overwrite: state the new ones instead of stopping.
+
+    Raises OptionsError saying what differs, OutputError where the file cannot be written.
+    """
+    stated = read_options(work)
+    new = {key: value for key, value in options.items() if value is not None}
+    old = stated.get(stage)
+    if old == new:
+        return
+    if old is not None and not overwrite:
+        differences = "; ".join(
+            f"{key} is {old.get(key, 'not set')!r} there, {new.get(key, 'not set')!r} now"
+            for key in sorted({*old, *new})
+            if old.get(key) != new.get(key)
+        )
+        raise OptionsError(
+            f"{Path(work) / OPTIONS_FILE}: {stage} ran here with other options: {differences}; "
+            "give the same options, another folder, or --overwrite"
+        )
+    content = {"format": _FORMAT, **{**stated, stage: new}}
+    write_whole(Path(work) / OPTIONS_FILE, tomli_w.dumps(content).encode())
+
+
+@contextmanager
+def work_in(work: Path) -> Iterator[Path]:
+    """Make a work folder if need be and hold it alone; temporaries of killed runs are removed.
+
+    Raises OutputError where the folder cannot be made or another run is at work in it.
+    """
+    work = Path(work)
+    handle = _locked(work)
+    try:
+        remove_temporaries(work)
+        yield work
+    finally:
+        os.close(handle)
+
+
+def _locked(work: Path) -> int:
+    try:
+        (work / SHARD_FOLDER).mkdir(parents=True, exist_ok=True)
+        handle = os.open(work / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise OutputError(
+            f"cannot use {work} as work folder: {error.strerror}; "
+            "choose a folder that can be written"
+        ) from error
+    try:
+        # The lock ends with the process, however that ends.
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise OutputError(
+            f"{work}: another run is at work in this folder; wait for it or choose another folder"
+        ) from None
+    except OSError:
+        # Some network file systems have no locks; shards are whole or absent all the same.
+        return handle
+    return handle
