@@ -1,0 +1,1 @@
+"""Exporters of meshes and models: OBJ, glTF with morph targets, .npz."""

@@ -1,0 +1,201 @@
+"""Writes a model as binary glTF 2.0 (.glb): one morph target an expression, perhaps animated.
+
+Metres, as glTF asks; its axes (y up, z to the front, right-handed) are glee's.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ... import __version__
+from ...errors import UsageError
+from ..importers.nearest_surface import vertex_normals
+from ..morphable_model import MorphableModel
+from ..output_file import write_file
+
+METRES = 0.1
+FLOAT, UNSIGNED_INT = 5126, 5125
+ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
+COLOURS = {
+    "skin": (0.62, 0.40, 0.31),
+    "lips": (0.48, 0.12, 0.12),
+    "mouth": (0.10, 0.02, 0.02),
+    "eyes": (0.83, 0.83, 0.80),
+    "teeth": (0.87, 0.83, 0.68),
+    "tongue": (0.51, 0.14, 0.13),
+}
+PLAIN = (0.46, 0.46, 0.48)
+
+Json = dict[str, Any]
+
+
+@dataclass
+class _Binary:
+    """The binary chunk as it grows, its views and accessors."""
+
+    content: bytearray = field(default_factory=bytearray)
+    views: list[Json] = field(default_factory=list)
+    accessors: list[Json] = field(default_factory=list)
+
+    def add(self, array: NDArray[Any], kind: str, *, target: int | None, bounds: bool) -> int:
+        """Append an array of float32 or uint32; returns its accessor's index."""
+        component = FLOAT if array.dtype == np.float32 else UNSIGNED_INT
+        view: Json = {
+            "buffer": 0,
+            "byteOffset": len(self.content),
+            "byteLength": array.nbytes,
+        }
+        self.views.append(view if target is None else view | {"target": target})
+        accessor: Json = {
+            "bufferView": len(self.views) - 1,
+            "componentType": component,
+            "count": len(array),
+            "type": kind,
+        }
+        if bounds:
+            accessor["min"] = np.atleast_1d(array.min(0)).tolist()
+            accessor["max"] = np.atleast_1d(array.max(0)).tolist()
+        self.accessors.append(accessor)
+        self.content += np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes()
+        return len(self.accessors) - 1
+
+
+def write_gltf(
+    path: Path,
+    model: MorphableModel,
+    *,
+    f_shape: ArrayLike | None = None,
+    f_exp: ArrayLike | None = None,
+    fps: float | None = None,
+) -> None:
+    """Write the face of one person as ``.glb``.
+
+    f_shape: (k,) the identity, None for the mean. f_exp: (e,) the weights at rest, or with fps
+    (frames, e) an animation of them; a frame that is NaN holds the one before.
+    Raises UsageError where a shape does not fit, OutputError where the file cannot be written.
+    """
+    write_file(Path(path), gltf_bytes(model, f_shape=f_shape, f_exp=f_exp, fps=fps))
+
+
+def gltf_bytes(
+    model: MorphableModel,
+    *,
+    f_shape: ArrayLike | None = None,
+    f_exp: ArrayLike | None = None,
+    fps: float | None = None,
+) -> bytes:
+    """The content of the file that `write_gltf` writes."""
+    weights = _weights(model, f_exp, fps)
+    if f_shape is not None and np.shape(f_shape) != (len(model.identity),):
+        raise UsageError(f"f_shape {np.shape(f_shape)} must be ({len(model.identity)},)")
+    binary = _Binary()
+    mesh: Json = {
+        "name": model.name,
+        "primitives": _primitives(model, model.shape(f_shape), binary),
+        "weights": weights[0].tolist(),
+        "extras": {"targetNames": list(model.expression_names)},
+    }
+    scene: Json = {
+        "asset": {"version": "2.0", "generator": f"glee {__version__}"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "name": model.name}],
+        "meshes": [mesh],
+        "materials": [_material(name) for name in model.part_names],
+    }
+    if fps is not None:
+        scene["animations"] = [_animation(weights, fps, binary)]
+    scene["buffers"] = [{"byteLength": len(binary.content)}]
+    scene["bufferViews"], scene["accessors"] = binary.views, binary.accessors
+    return _container(scene, bytes(binary.content))
+
+
+def _weights(
+    model: MorphableModel, f_exp: ArrayLike | None, fps: float | None
+) -> NDArray[np.float32]:
+    """Weights of every frame (frames, e), finite; one frame without an animation."""
+    count = len(model.expression_names)
+    weights = np.zeros((1, count)) if f_exp is None else np.array(f_exp, np.float64)
+    expected = 1 if fps is None else 2
+    if f_exp is not None and (weights.ndim != expected or weights.shape[-1] != count):
+        shape = f"({count},)" if fps is None else f"(frames, {count})"
+        raise UsageError(f"f_exp {weights.shape} must be {shape}; give fps only with an animation")
+    if fps is not None and not (np.isfinite(fps) and fps > 0 and f_exp is not None):
+        raise UsageError(f"fps {fps}: give a positive number and f_exp of every frame")
+    weights = weights.reshape(-1, count)
+    if not len(weights):
+        raise UsageError("f_exp has no frames; give at least one")
+    for index, row in enumerate(weights):
+        if not np.isfinite(row).all():
+            row[:] = weights[index - 1] if index else 0.0
+    return weights.astype(np.float32)
+
+
+def _primitives(model: MorphableModel, mesh: NDArray[np.float32], binary: _Binary) -> list[Json]:
+    """One primitive a part; all share the vertices and the morph targets."""
+    normals = vertex_normals(mesh.astype(np.float64), model.triangles.astype(np.int64))
+    normals[~normals.any(1)] = (0.0, 0.0, 1.0)
+
+    def vertices(array: NDArray[np.floating], kind: str, bounds: bool) -> int:
+        return binary.add(array.astype(np.float32), kind, target=ARRAY_BUFFER, bounds=bounds)
+
+    attributes = {
+        "POSITION": vertices(METRES * mesh, "VEC3", True),
+        "NORMAL": vertices(normals, "VEC3", False),
+    }
+    if model.uv is not None:
+        attributes["TEXCOORD_0"] = vertices(model.uv * (1, -1) + (0, 1), "VEC2", False)
+    targets = [{"POSITION": vertices(METRES * e, "VEC3", True)} for e in model.expression]
+    primitives = []
+    for part in range(len(model.part_names)):
+        corners = model.triangles[model.parts == part].reshape(-1).astype(np.uint32)
+        if len(corners):
+            indices = binary.add(corners, "SCALAR", target=ELEMENT_ARRAY_BUFFER, bounds=False)
+            primitive: Json = {"attributes": attributes, "indices": indices, "material": part}
+            primitives.append(primitive | ({"targets": targets} if targets else {}))
+    return primitives
+
+
+def _material(part: str) -> Json:
+    red, green, blue = COLOURS.get(part, PLAIN)
+    surface = {
+        "baseColorFactor": [red, green, blue, 1.0],
+        "metallicFactor": 0.0,
+        "roughnessFactor": 0.6,
+    }
+    return {"name": part, "pbrMetallicRoughness": surface}
+
+
+def _animation(weights: NDArray[np.float32], fps: float, binary: _Binary) -> Json:
+    times = (np.arange(len(weights)) / fps).astype(np.float32)
+    sampler = {
+        "input": binary.add(times, "SCALAR", target=None, bounds=True),
+        "output": binary.add(weights.reshape(-1), "SCALAR", target=None, bounds=False),
+        "interpolation": "LINEAR",
+    }
+    channel = {"sampler": 0, "target": {"node": 0, "path": "weights"}}
+    return {"name": "expression", "samplers": [sampler], "channels": [channel]}
+
+
+def _container(scene: Json, content: bytes) -> bytes:
+    """The GLB container: header, JSON chunk, binary chunk, each padded to 4 bytes."""
+    text = json.dumps(scene, separators=(",", ":")).encode("utf-8")
+    text += b" " * (-len(text) % 4)
+    content += b"\0" * (-len(content) % 4)
+    length = 12 + 8 + len(text) + 8 + len(content)
+    return b"".join(
+        [
+            struct.pack("<4sII", b"glTF", 2, length),
+            struct.pack("<I4s", len(text), b"JSON"),
+            text,
+            struct.pack("<I4s", len(content), b"BIN\0"),
+            content,
+        ]
+    )
