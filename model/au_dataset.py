@@ -1,0 +1,233 @@
+"""The frames that GLEE-Net learns from: read from shards, labels as occurrence, crops at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError
+from ..pipeline.shards import Shard, list_shards, read_shard
+from .augmentation import EpochDraw, mirror_f_exp
+from .dataset_facts import dataset_facts
+
+COEFFICIENTS = 51
+# Decoded crops up to this many bytes are kept in memory; beyond it each is decoded when used.
+MEMORY_LIMIT = 2 << 30
+
+# Gives other coefficients than a shard's own: shard path -> (n, 51) float32, n the shard's frames.
+FExpSource = Callable[[Path], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class AUFrames:
+    """All valid frames of a work folder; n frames, a AUs.
+
+    au_names: ("AU1", ...). dataset: name. shards: those read. names: their paths below the folder.
+    shard_index, row: (n,) int64, where each frame is. subject: (n,) str. frame_id: (n,) int64.
+    labels: (n, a) int8, 1 present, 0 absent, -1 unknown. f_exp: (n, 51) float32, NaN where not
+    fitted. size: side of the stored crop, pixels. decoded: (n, size, size, 3) uint8 or None.
+    """
+
+    au_names: tuple[str, ...]
+    dataset: str
+    shards: tuple[Shard, ...]
+    names: tuple[str, ...]
+    shard_index: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    subject: npt.NDArray[np.str_]
+    frame_id: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int8]
+    f_exp: npt.NDArray[np.float32]
+    size: int
+    decoded: npt.NDArray[np.uint8] | None
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """Subjects with valid frames, sorted."""
+        return tuple(sorted({str(name) for name in self.subject}))
+
+    @cached_property
+    def fit_model(self) -> str:
+        """Name of the morphable model that f_exp belongs to; "" where nothing was fitted."""
+        return next((shard.fit.model for shard in self.shards if shard.fit is not None), "")
+
+    def of_subjects(self, subjects: Iterable[str]) -> npt.NDArray[np.int64]:
+        """Indices of the frames of these subjects."""
+        return np.flatnonzero(np.isin(self.subject, sorted(subjects)))
+
+    def frame_name(self, index: int) -> str:
+        """Where a frame is, for messages: "SN001/clip/000000.h5 frame 17"."""
+        return f"{self.names[self.shard_index[index]]} frame {self.frame_id[index]}"
+
+    def crop(self, index: int) -> npt.NDArray[np.uint8]:
+        """The aligned face of one frame: (size, size, 3) uint8, RGB."""
+        if self.decoded is not None:
+            return np.asarray(self.decoded[index], np.uint8)
+        image = self.shards[self.shard_index[index]].crop(int(self.row[index]))
+        return _resized(image, self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Frames side by side: index (b,) int64, image (b, s, s, 3) uint8, labels, f_exp as AUFrames.
+
+    gain: (b, 3) and offset: (b, 1) float32, change of colours in [-1, 1].
+    """
+
+    index: npt.NDArray[np.int64]
+    image: npt.NDArray[np.uint8]
+    f_exp: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int8]
+    gain: npt.NDArray[np.float32]
+    offset: npt.NDArray[np.float32]
+
+
+def load_frames(
+    work: Path,
+    *,
+    size: int,
+    aus: Iterable[int] | None = None,
+    with_fit: bool = True,
+    f_exp_source: FExpSource | None = None,
+    labelled: bool = True,
+    memory_limit: int = MEMORY_LIMIT,
+) -> AUFrames:
+    """Read the valid frames of a work folder.
+
+    size: side at which crops are stored, pixels. aus: AU numbers; None takes those that papers
+    report for this dataset, else all that the shards label. with_fit: f_exp is needed.
+    f_exp_source: takes the place of the shards' own f_exp. labelled: the AUs must have labels.
+
+    Raises ShardError where a shard is damaged, DataError where there are no valid frames, no
+    labels, no 3D fit though it is needed, or f_exp_source does not fit.
+    """
+    paths = list_shards(work)
+    shards = tuple(read_shard(path) for path in paths)
+    wanted = tuple(aus or dataset_facts(shards[0].header.dataset).aus)
+    au_names = _au_names(shards, wanted, work) if labelled else _named(wanted)
+    rows = [np.flatnonzero(shard.frames.valid) for shard in shards]
+    index = np.repeat(np.arange(len(shards)), [len(row) for row in rows])
+    if not len(index):
+        raise DataError(f"{work}: no valid frame in {len(shards)} shards; look at `glee inspect`")
+    frames = AUFrames(
+        au_names=au_names,
+        dataset=shards[0].header.dataset,
+        shards=shards,
+        names=tuple(path.relative_to(work / "shards").as_posix() for path in paths),
+        shard_index=index,
+        row=np.concatenate(rows),
+        subject=np.array([shards[i].header.subject for i in index]),
+        frame_id=_joined([shard.frames.frame_id for shard in shards], rows),
+        labels=_joined([occurrence(shard, au_names) for shard in shards], rows),
+        f_exp=_joined([_f_exp(shard, with_fit, f_exp_source) for shard in shards], rows),
+        size=size,
+        decoded=None,
+    )
+    if len(frames) * size * size * 3 > memory_limit:
+        return frames
+    return _in_memory(frames)
+
+
+def occurrence(shard: Shard, au_names: tuple[str, ...]) -> npt.NDArray[np.int8]:
+    """Labels of a shard as (n, a) int8: 1 present, 0 absent, -1 unknown or not labelled."""
+    out = np.full((len(shard), len(au_names)), -1, np.int8)
+    intensity = shard.header.label_kind == "intensity"
+    threshold = dataset_facts(shard.header.dataset).threshold if intensity else 1
+    for column, name in enumerate(au_names):
+        if name in shard.header.au_names:
+            label = shard.labels[:, shard.header.au_names.index(name)]
+            out[:, column] = np.where(label < 0, -1, label >= threshold)
+    return out
+
+
+def make_batch(
+    frames: AUFrames,
+    index: npt.NDArray[np.int64],
+    size: int,
+    draw: EpochDraw | None = None,
+    where: npt.NDArray[np.int64] | None = None,
+) -> Batch:
+    """Cut a batch: random crops of one epoch, or centre crops without `draw`.
+
+    index: (b,) frames. size: of the crop, pixels. where: (b,) positions of these frames in `draw`.
+    """
+    count, middle = len(index), (frames.size - size) // 2
+    image = np.empty((count, size, size, 3), np.uint8)
+    f_exp = frames.f_exp[index]
+    for item, frame in enumerate(index):
+        top = left = middle
+        if draw is not None and where is not None:
+            top, left = int(draw.top[where[item]]), int(draw.left[where[item]])
+        cut = frames.crop(int(frame))[top : top + size, left : left + size]
+        image[item] = cut[:, ::-1] if draw is not None and draw.mirror[where][item] else cut
+    if draw is None or where is None:
+        plain = np.ones((count, 3), np.float32), np.zeros((count, 1), np.float32)
+        return Batch(index, image, f_exp, frames.labels[index], *plain)
+    f_exp = np.where(draw.mirror[where, None], mirror_f_exp(f_exp), f_exp)
+    light = draw.gain[where], draw.offset[where]
+    return Batch(index, image, f_exp, frames.labels[index], *light)
+
+
+def _au_names(shards: tuple[Shard, ...], aus: tuple[int, ...], work: Path) -> tuple[str, ...]:
+    labelled = {name for shard in shards for name in shard.header.au_names}
+    if not labelled:
+        raise DataError(f"{work}: its shards hold no labels; preprocess a labelled dataset")
+    wanted = _named(aus)
+    if not wanted:
+        return tuple(sorted(labelled, key=lambda name: int(name.removeprefix("AU"))))
+    for name in wanted:
+        if name not in labelled:
+            raise DataError(f"{work}: its shards hold no labels of {name}; choose other AUs")
+    return wanted
+
+
+def _named(aus: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(f"AU{number}" for number in aus)
+
+
+def _f_exp(
+    shard: Shard, with_fit: bool, f_exp_source: FExpSource | None
+) -> npt.NDArray[np.float32]:
+    shape = (len(shard), COEFFICIENTS)
+    if f_exp_source is not None:
+        given = np.asarray(f_exp_source(shard.path), np.float32)
+        if given.shape != shape:
+            raise DataError(f"{shard.path}: was given f_exp of shape {given.shape}, not {shape}")
+        return given
+    if shard.fit is not None:
+        return shard.fit.f_exp
+    if with_fit:
+        raise DataError(
+            f"{shard.path}: holds no 3D fit; run `glee fit3d` first, or train without the 3D branch"
+        )
+    return np.full(shape, np.nan, np.float32)
+
+
+def _joined(parts: list[npt.NDArray], rows: list[npt.NDArray[np.int64]]) -> npt.NDArray:  # type: ignore[type-arg]
+    return np.concatenate([part[row] for part, row in zip(parts, rows, strict=True)])
+
+
+def _resized(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    if image.shape[0] == size:
+        return image
+    method = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (size, size), interpolation=method), np.uint8)
+
+
+def _in_memory(frames: AUFrames) -> AUFrames:
+    """The same frames with every crop decoded; the encoded ones are let go shard by shard."""
+    decoded = np.empty((len(frames), frames.size, frames.size, 3), np.uint8)
+    for number, shard in enumerate(frames.shards):
+        source = read_shard(shard.path, verify=False)
+        for index in np.flatnonzero(frames.shard_index == number):
+            decoded[index] = _resized(source.crop(int(frames.row[index])), frames.size)
+    return replace(frames, decoded=decoded)

@@ -1,0 +1,81 @@
+"""Random crops, mirror and light, drawn for a whole epoch from (seed, epoch) alone.
+
+As in JAA-Net, training sees random 176x176 crops of the aligned 200x200 face, mirrored half of the
+time, and testing the centre. Because every frame's draw depends on the seed, the epoch and its
+index only, nothing changes with batches, workers or a resumed run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..fitting.assets.blendshapes import ARKIT_NAMES
+
+ALIGNED_SIZE = 200
+NETWORK_SIZE = 176
+
+
+def stored_size(image_size: int) -> int:
+    """Side of the aligned face of which the network sees `image_size`, both in pixels."""
+    return round(image_size * ALIGNED_SIZE / NETWORK_SIZE)
+
+
+def _mirrored_blendshapes() -> npt.NDArray[np.int64]:
+    swap = {"Left": "Right", "Right": "Left"}
+    names = []
+    for name in ARKIT_NAMES:
+        side = next((side for side in swap if name.endswith(side)), "")
+        names.append(name.removesuffix(side) + swap.get(side, ""))
+    return np.array([ARKIT_NAMES.index(name) for name in names])
+
+
+# (51,) int64: the blendshape that a mirrored face shows instead.
+MIRRORED_BLENDSHAPES = _mirrored_blendshapes()
+
+
+@dataclass(frozen=True, eq=False)
+class EpochDraw:
+    """The random choices of one epoch over n frames.
+
+    order: (n,) int64, a permutation. top, left: (n,) int64, corner of the crop, pixels. mirror:
+    (n,) bool. gain: (n, 3) float32 and offset: (n, 1) float32, on colours in [-1, 1].
+    """
+
+    order: npt.NDArray[np.int64]
+    top: npt.NDArray[np.int64]
+    left: npt.NDArray[np.int64]
+    mirror: npt.NDArray[np.bool_]
+    gain: npt.NDArray[np.float32]
+    offset: npt.NDArray[np.float32]
+
+
+def draw_epoch(
+    count: int, *, seed: int, epoch: int, margin: int, mirror: bool = True, light: float = 0.0
+) -> EpochDraw:
+    """Draw one epoch's choices.
+
+    count: frames. margin: stored size minus crop size, pixels. mirror: half of the frames.
+    light: strength of the change of brightness, contrast and colour; 0 leaves them.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(count)
+    corner = random.integers(0, margin + 1, (2, count))
+    flipped = random.random(count) < 0.5
+    uniform = random.uniform(-1, 1, (count, 5))
+    gain = 1 + light * (uniform[:, :1] + uniform[:, 1:4] / 3)
+    return EpochDraw(
+        order=order,
+        top=corner[0],
+        left=corner[1],
+        mirror=flipped & mirror,
+        gain=gain.astype(np.float32),
+        offset=(0.5 * light * uniform[:, 4:]).astype(np.float32),
+    )
+
+
+def mirror_f_exp(f_exp: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Coefficients of the mirrored face: (..., 51) -> the same shape."""
+    return f_exp[..., MIRRORED_BLENDSHAPES]

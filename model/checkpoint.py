@@ -1,0 +1,77 @@
+"""Checkpoints: everything to predict with, and while training everything to go on with."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from torch import Tensor
+
+from ..errors import WeightsError
+from ..pipeline.whole_files import write_whole
+from .build_glee_net import build_glee_net
+from .config import GLEENetConfig
+from .glee_net import GLEENet
+
+FORMAT_NAME = "glee-checkpoint"
+FORMAT_VERSION = 1
+CHECKPOINT_FILE = "checkpoint.pt"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """One fold's network and the state of its training.
+
+    config: of the network. weights: its state dict (f_exp statistics included), the averaged one
+    where there is an EMA. train_subjects, test_subjects, dataset: names. fit_model: name
+    of the morphable model that f_exp belongs to. finished: training is over. training: what
+    training goes on from (steps done, own weights, optimiser, random state), empty once finished.
+    """
+
+    config: GLEENetConfig
+    weights: dict[str, Tensor]
+    train_subjects: tuple[str, ...]
+    test_subjects: tuple[str, ...]
+    dataset: str
+    fit_model: str
+    finished: bool
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def network(self) -> GLEENet:
+        """The network with its weights, in evaluation mode."""
+        network = build_glee_net(self.config)
+        network.load_state_dict(self.weights)
+        return network.eval()
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all. Raises OutputError where it cannot be written."""
+    content = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
+    content["config"] = asdict(checkpoint.config)
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT_NAME, "version": FORMAT_VERSION, **content}, buffer)
+    write_whole(path, buffer.getbuffer())
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raises WeightsError where it is missing, damaged, or not glee's."""
+    remedy = "train again, or give the folder of a trained run"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: no such checkpoint; {remedy}") from error
+    except (OSError, RuntimeError, EOFError, BadZipFile, pickle.UnpicklingError) as error:
+        raise WeightsError(f"{path}: cut or damaged checkpoint; {remedy}") from error
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT_NAME:
+        raise WeightsError(f"{path}: is not a glee checkpoint; {remedy}")
+    version = content.pop("version", None)
+    if version != FORMAT_VERSION:
+        raise WeightsError(
+            f"{path}: checkpoint version {version}, this glee reads {FORMAT_VERSION}; {remedy}"
+        )
+    return Checkpoint(**{**content, "config": GLEENetConfig(**content["config"])})

@@ -1,0 +1,40 @@
+"""The 3D global branch: the fitted expression coefficients f_exp, standardised."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+# A coefficient that hardly moves in training must not become the loudest input at test time.
+SMALLEST_DEVIATION = 0.02
+
+
+class CoefficientBranch(nn.Module):
+    """f_exp minus its mean over its standard deviation, both of the training frames.
+
+    The statistics are buffers, so a checkpoint holds them. A coefficient that is NaN (a frame that
+    was not fitted) counts as the mean.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(count))
+        self.register_buffer("deviation", torch.ones(count))
+
+    def set_statistics(self, f_exp: npt.NDArray[np.float32]) -> None:
+        """Take mean and deviation from the training frames: (n, count) float32, NaN ignored."""
+        known = f_exp[np.isfinite(f_exp).all(1)].astype(np.float64)
+        if len(known):
+            self.mean.copy_(torch.from_numpy(known.mean(0)))
+            floor = np.maximum(known.std(0), SMALLEST_DEVIATION)
+            self.deviation.copy_(torch.from_numpy(floor))
+
+    def forward(self, f_exp: Tensor) -> Tensor:
+        """(b, count) float32 -> the same shape, standardised."""
+        standard = (f_exp - self.mean) / self.deviation
+        return torch.where(torch.isfinite(standard), standard, torch.zeros_like(standard))

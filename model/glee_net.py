@@ -1,0 +1,71 @@
+"""GLEE-Net: the branches and the classifier, composed."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from .au_classifier import AUPrediction
+from .coefficient_branch import CoefficientBranch
+from .local_branch import LocalBranch
+
+
+class GLEENet(nn.Module):
+    """E_exp = G_exp + L_exp; F_exp = [E_exp, f_exp]; the classifier predicts the AUs from F_exp.
+
+    global_branch, local_branch, coefficient_branch: None leaves the branch out. classifier: maps
+    F_exp to AUPrediction. fixed_expression: global and local branch never change (Table 5).
+    """
+
+    def __init__(
+        self,
+        global_branch: nn.Module | None,
+        local_branch: LocalBranch | None,
+        coefficient_branch: CoefficientBranch | None,
+        classifier: nn.Module,
+        *,
+        fixed_expression: bool = False,
+    ) -> None:
+        super().__init__()
+        self.global_branch = global_branch
+        self.local_branch = local_branch
+        self.coefficient_branch = coefficient_branch
+        self.classifier = classifier
+        self.fixed_expression = fixed_expression
+        if fixed_expression:
+            for branch in self._expression_branches():
+                branch.requires_grad_(False)
+
+    def _expression_branches(self) -> list[nn.Module]:
+        return [branch for branch in (self.global_branch, self.local_branch) if branch is not None]
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; fixed branches stay in evaluation mode, statistics included."""
+        super().train(mode)
+        if self.fixed_expression:
+            for branch in self._expression_branches():
+                branch.eval()
+        return self
+
+    def embed(self, image: Tensor) -> Tensor:
+        """E_exp: (b, 3, s, s) float32, RGB, (value - 127.5) / 128 -> (b, embedding width)."""
+        parts = [branch(image) for branch in self._expression_branches()]
+        return torch.stack(parts).sum(0)
+
+    def represent(self, image: Tensor, f_exp: Tensor) -> Tensor:
+        """F_exp: the joint representation, (b, representation width)."""
+        parts = [self.embed(image)] if self._expression_branches() else []
+        if self.coefficient_branch is not None:
+            parts.append(self.coefficient_branch(f_exp))
+        return torch.cat(parts, 1)
+
+    def forward(self, image: Tensor, f_exp: Tensor) -> AUPrediction:
+        """Logits of the initial and the final prediction.
+
+        image: (b, 3, s, s) float32, RGB, (value - 127.5) / 128. f_exp: (b, 51) float32, as fitted;
+        NaN where a frame was not fitted.
+        """
+        prediction: AUPrediction = self.classifier(self.represent(image, f_exp))
+        return prediction

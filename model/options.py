@@ -1,0 +1,128 @@
+"""Options of a training run: the recipe of each preset, written beside what came of it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from ..errors import OptionsError
+from ..pipeline.whole_files import write_whole
+
+OPTIONS_FILE = "options.toml"
+SCHEDULES = ("constant", "cosine")
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Every choice that shapes a run's weights, besides the data.
+
+    preset, ablation: of the network. aus: AU numbers; () takes those that papers report. epochs,
+    batch (frames), learning_rate, momentum, weight_decay: of SGD. schedule: "constant" or "cosine",
+    after `warmup` (share of all steps, linear). clip: largest norm of the gradient, 0 for none.
+    accumulate: parts that a batch is computed in. ema: decay of the averaged weights, 0 for none.
+    precision: of the forward pass. mirror, light: augmentation. folds: of a seeded split. facenet,
+    split: file paths, "" for none. checkpoint_steps: also write a checkpoint every so many steps,
+    0 for epochs only.
+    """
+
+    preset: str = "paper"
+    ablation: str = "full"
+    aus: tuple[int, ...] = ()
+    epochs: int = 10
+    batch: int = 32
+    learning_rate: float = 2e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup: float = 0.0
+    clip: float = 0.0
+    accumulate: int = 1
+    ema: float = 0.0
+    precision: str = "float32"
+    mirror: bool = True
+    light: float = 0.0
+    seed: int = 0
+    folds: int = 3
+    facenet: str = ""
+    split: str = ""
+    checkpoint_steps: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in choices:
+                raise OptionsError(
+                    f"option {name} = {getattr(self, name)!r}; choose one of {', '.join(choices)}"
+                )
+        for name in ("epochs", "batch", "accumulate", "folds"):
+            if getattr(self, name) < 1:
+                raise OptionsError(f"option {name} = {getattr(self, name)}; it must be at least 1")
+        if self.batch % self.accumulate:
+            raise OptionsError(
+                f"option accumulate = {self.accumulate} does not divide batch = {self.batch}"
+            )
+
+
+# The paper's recipe (§4.2), and one for a network without pre-trained weights on a CPU.
+_RECIPES: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "compact": {
+        "epochs": 16,
+        "learning_rate": 0.02,
+        "weight_decay": 5e-4,
+        "schedule": "cosine",
+        "warmup": 0.05,
+        "clip": 5.0,
+        "ema": 0.98,
+        "light": 0.3,
+    },
+}
+
+
+def train_options(preset: str, **changes: Any) -> TrainOptions:
+    """A preset's recipe with changes; a change of None keeps the recipe's value.
+
+    Raises OptionsError where the preset or a value is unknown.
+    """
+    if preset not in _RECIPES:
+        raise OptionsError(f"unknown preset {preset!r}; choose one of {', '.join(_RECIPES)}")
+    given = {name: value for name, value in changes.items() if value is not None}
+    known = {item.name for item in fields(TrainOptions)}
+    for name in given:
+        if name not in known:
+            raise OptionsError(f"unknown training option {name!r}")
+    return replace(TrainOptions(preset), **{**_RECIPES[preset], **given})
+
+
+def write_options(run: Path, options: TrainOptions) -> None:
+    """Write a run's options once, or check that a run to go on with has the same.
+
+    Raises OptionsError naming what differs, OutputError where the folder cannot be written.
+    """
+    path = run / OPTIONS_FILE
+    if path.exists():
+        old, new = asdict(read_options(run)), asdict(options)
+        for name, value in old.items():
+            if value != new[name] and name != "checkpoint_steps":
+                raise OptionsError(
+                    f"{run}: was trained with {name} = {value!r}, now {new[name]!r}; "
+                    "choose another folder or the same options"
+                )
+        return
+    write_whole(path, tomli_w.dumps(asdict(options)).encode())
+
+
+def read_options(run: Path) -> TrainOptions:
+    """Read a run's options. Raises OptionsError where it is no run or the file is damaged."""
+    path = run / OPTIONS_FILE
+    try:
+        content = tomllib.loads(path.read_text())
+        return TrainOptions(**{**content, "aus": tuple(content.get("aus", ()))})
+    except FileNotFoundError as error:
+        raise OptionsError(f"{run}: is no training run; make one with `glee train`") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise OptionsError(f"{path}: cannot be used ({error}); train into a new folder") from error

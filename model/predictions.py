@@ -1,0 +1,99 @@
+"""AU probabilities of frames: computed by a trained network, kept with the frames' keys."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..errors import DataError
+from ..pipeline.whole_files import write_whole
+from .au_dataset import AUFrames, Batch, make_batch
+from .glee_net import GLEENet
+
+PREDICTIONS_FILE = "predictions.npz"
+_FRAMES_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Probabilities of n frames for a AUs, beside what they are of.
+
+    au_names: (a,) str. shard: (n,) str, path below the work folder's shards. row: (n,) int64, in
+    the shard. subject: (n,) str. frame_id: (n,) int64. labels: (n, a) int8, -1 unknown.
+    probability: (n, a) float32, of the final prediction.
+    """
+
+    au_names: npt.NDArray[np.str_]
+    shard: npt.NDArray[np.str_]
+    row: npt.NDArray[np.int64]
+    subject: npt.NDArray[np.str_]
+    frame_id: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int8]
+    probability: npt.NDArray[np.float32]
+
+
+def network_input(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Image (b, 3, s, s) float32, (value - 127.5) / 128 with changed light, and f_exp (b, 51)."""
+    image = torch.from_numpy(batch.image).to(device).permute(0, 3, 1, 2).float()
+    gain, offset = (
+        torch.from_numpy(x).to(device)[..., None, None] for x in (batch.gain, batch.offset)
+    )
+    image = ((image - 127.5) / 128 * gain + offset).contiguous()
+    return image, torch.from_numpy(batch.f_exp).to(device)
+
+
+def predict_frames(
+    network: GLEENet,
+    frames: AUFrames,
+    index: npt.NDArray[np.int64],
+    *,
+    image_size: int,
+    device: torch.device | None = None,
+) -> Predictions:
+    """Predict frames from their centre crops.
+
+    index: (n,) of the frames. image_size: that the network was built for, pixels.
+    """
+    device = device or torch.device("cpu")
+    network = network.eval()
+    parts = []
+    with torch.inference_mode():
+        for begin in range(0, len(index), _FRAMES_AT_ONCE):
+            batch = make_batch(frames, index[begin : begin + _FRAMES_AT_ONCE], image_size)
+            final = network(*network_input(batch, device)).final
+            parts.append(final.float().sigmoid().cpu().numpy())
+    return Predictions(
+        au_names=np.array(frames.au_names),
+        shard=np.array([frames.names[i] for i in frames.shard_index[index]], np.str_),
+        row=frames.row[index],
+        subject=frames.subject[index],
+        frame_id=frames.frame_id[index],
+        labels=frames.labels[index],
+        probability=np.concatenate(parts) if parts else np.empty((0, frames.labels.shape[1]), "f4"),
+    )
+
+
+def save_predictions(path: Path, predictions: Predictions) -> None:
+    """Write predictions as npz, whole. Raises OutputError where they cannot be written."""
+    buffer = io.BytesIO()
+    arrays = {item.name: getattr(predictions, item.name) for item in fields(predictions)}
+    np.savez_compressed(buffer, **arrays)
+    write_whole(path, buffer.getbuffer())
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read predictions. Raises DataError where the file is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return Predictions(**{item.name: content[item.name] for item in fields(Predictions)})
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such predictions; finish the training first") from error
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise DataError(f"{path}: damaged predictions ({error}); train again") from error

@@ -1,0 +1,158 @@
+"""What changes while a fold is trained, and how it is put into a checkpoint and taken out again."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.optim import SGD
+
+from .au_dataset import AUFrames
+from .augmentation import mirror_f_exp
+from .build_glee_net import build_glee_net
+from .checkpoint import Checkpoint, save_checkpoint
+from .config import GLEENetConfig
+from .glee_net import GLEENet
+from .options import TrainOptions
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(eq=False)
+class TrainingState:
+    """Network, its moving average (None without EMA), optimiser and loss scaler of one fold.
+
+    train_subjects, test_subjects, dataset, fit_model: see Checkpoint. step: steps done.
+    """
+
+    config: GLEENetConfig
+    train_subjects: tuple[str, ...]
+    test_subjects: tuple[str, ...]
+    dataset: str
+    fit_model: str
+    network: GLEENet
+    average: GLEENet | None
+    optimiser: SGD
+    scaler: torch.amp.GradScaler
+    dtype: torch.dtype
+    device: torch.device
+    step: int = 0
+
+    @property
+    def weights(self) -> list[nn.Parameter]:
+        """Parameters that are trained."""
+        return [weight for weight in self.network.parameters() if weight.requires_grad]
+
+    @property
+    def final(self) -> GLEENet:
+        """The network to predict with."""
+        return self.network if self.average is None else self.average
+
+    def update_average(self, decay: float) -> None:
+        """Move the averaged weights towards the network's; faster in the first steps."""
+        if self.average is None:
+            return
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
+            for mean, weight in pairs:
+                mean.lerp_(weight, 1 - decay)
+            buffers = zip(self.average.buffers(), self.network.buffers(), strict=True)
+            for mean_buffer, buffer in buffers:
+                mean_buffer.copy_(buffer)
+
+    def autocast(self) -> torch.autocast:
+        """Context of the forward pass at the options' precision."""
+        reduced = self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype if reduced else None, enabled=reduced)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint to go on from."""
+        training: dict[str, Any] = {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+        if self.device.type == "cuda":
+            training["random_cuda"] = torch.cuda.get_rng_state(self.device)
+        save_checkpoint(path, self._checkpoint(training))
+
+    def finish(self, path: Path) -> None:
+        """Write the last checkpoint, to predict with."""
+        save_checkpoint(path, self._checkpoint({}))
+
+    def _checkpoint(self, training: dict[str, Any]) -> Checkpoint:
+        return Checkpoint(
+            config=self.config,
+            weights={name: value.cpu() for name, value in self.final.state_dict().items()},
+            train_subjects=self.train_subjects,
+            test_subjects=self.test_subjects,
+            dataset=self.dataset,
+            fit_model=self.fit_model,
+            finished=not training,
+            training=training,
+        )
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint that `save` wrote."""
+        training = checkpoint.training
+        self.step = int(training["step"])
+        self.network.load_state_dict(training["network"])
+        if self.average is not None:
+            self.average.load_state_dict(checkpoint.weights)
+        self.optimiser.load_state_dict(training["optimiser"])
+        self.scaler.load_state_dict(training["scaler"])
+        torch.set_rng_state(training["random"])
+        if "random_cuda" in training:
+            torch.cuda.set_rng_state(training["random_cuda"], self.device)
+
+
+def new_state(
+    config: GLEENetConfig,
+    options: TrainOptions,
+    device: torch.device,
+    test_subjects: tuple[str, ...],
+    frames: AUFrames,
+    indices: npt.NDArray[np.int64],
+) -> TrainingState:
+    """A fresh network, and SGD; the statistics of f_exp are those of the frames trained on.
+
+    indices: (n,) of these frames.
+
+    Raises WeightsError where the FaceNet file of the options does not fit.
+    """
+    facenet = Path(options.facenet) if options.facenet else None
+    network = build_glee_net(config, facenet=facenet)
+    if network.coefficient_branch is not None:
+        f_exp = frames.f_exp[indices]
+        seen = np.concatenate([f_exp, mirror_f_exp(f_exp)]) if options.mirror else f_exp
+        network.coefficient_branch.set_statistics(seen)
+    network = network.to(device)
+    optimiser = SGD(
+        [weight for weight in network.parameters() if weight.requires_grad],
+        lr=options.learning_rate,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+    )
+    scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
+    return TrainingState(
+        config=config,
+        train_subjects=tuple(sorted({str(name) for name in frames.subject[indices]})),
+        test_subjects=test_subjects,
+        dataset=frames.dataset,
+        fit_model=frames.fit_model,
+        network=network,
+        average=copy.deepcopy(network) if options.ema else None,
+        optimiser=optimiser,
+        scaler=scaler,
+        dtype=_DTYPES[options.precision],
+        device=device,
+    )
