@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
+
+import cv2
 
 from ..errors import GleeError, UsageError
 
@@ -19,6 +24,12 @@ Result = TypeVar("Result")
 
 # Tasks in flight for each worker: one at work, and the next ones at hand.
 _IN_FLIGHT = 3
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 
 
 @dataclass(frozen=True)
@@ -68,12 +79,8 @@ def open_cluster(spec: str = "local", workers: int | None = None) -> Iterator[Cl
 
 def limit_threads(cores: int) -> None:
     """Give OpenCV, Numba, torch and BLAS, as far as they are loaded, this many threads."""
-    import sys
-
-    import cv2
-
     cv2.setNumThreads(cores)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in _THREAD_VARIABLES:
         os.environ.setdefault(name, str(cores))
     if "numba" in sys.modules:
         numba = sys.modules["numba"]
@@ -87,38 +94,29 @@ class _InProcess:
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
     ) -> Iterator[Outcome[Task, Result]]:
         for task in tasks:
-            yield _attempt(function, task)
+            yield Outcome(task, *_attempt(function, task))
 
 
 @contextmanager
 def _local_dask(workers: int) -> Iterator[Cluster]:
     import dask
-    from distributed import Client, LocalCluster
 
-    environment = {
-        name: "1"
-        for name in (
-            "OMP_NUM_THREADS",
-            "OPENBLAS_NUM_THREADS",
-            "MKL_NUM_THREADS",
-            "NUMBA_NUM_THREADS",
-        )
-    }
+    distributed: Any = import_module("distributed")
     settings = {
-        "distributed.nanny.pre-spawn-environ": environment,
-        "distributed.worker.daemon": True,
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREAD_VARIABLES, "1"),
         "distributed.comm.timeouts.connect": "60s",
     }
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with (
         dask.config.set(settings),
-        LocalCluster(
+        distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
         ) as cluster,
-        Client(cluster) as client,
+        distributed.Client(cluster) as client,
     ):
         yield _Dask(client, workers)
 
@@ -131,8 +129,7 @@ class _Dask:
     def run(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
     ) -> Iterator[Outcome[Task, Result]]:
-        from distributed import as_completed
-
+        distributed: Any = import_module("distributed")
         waiting = iter(tasks)
         flying: dict[Any, Task] = {}
 
@@ -141,11 +138,11 @@ class _Dask:
             flying[future] = task
             return future
 
-        done = as_completed([submit(task) for task in islice(waiting, self._room)])
+        done = distributed.as_completed([submit(task) for task in islice(waiting, self._room)])
         for future in done:
             task = flying.pop(future)
             error = future.exception()
-            outcome = Outcome(task, None, error) if error is not None else future.result()
+            outcome = Outcome(task, *((None, error) if error is not None else future.result()))
             future.release()
             for another in islice(waiting, 1):
                 done.add(submit(another))
@@ -154,17 +151,21 @@ class _Dask:
 
 def _attempt_on_worker(
     function: Callable[[Task], Result], task: Task
-) -> Outcome[Task, Result]:
+) -> tuple[Result | None, Exception | None]:
     limit_threads(1)
     return _attempt(function, task)
 
 
-def _attempt(function: Callable[[Task], Result], task: Task) -> Outcome[Task, Result]:
+def _attempt(
+    function: Callable[[Task], Result], task: Task
+) -> tuple[Result | None, Exception | None]:
     """The edge of a task: whatever it raises is recorded, and the other tasks go on."""
     try:
-        return Outcome(task, function(task), None)
+        return function(task), None
     except GleeError as error:
-        return Outcome(task, None, error)
+        return None, error
     except Exception as error:
-        logger.debug("task failed", exc_info=True)
-        return Outcome(task, None, error)
+        # As text, since not every error can travel between processes.
+        trace = traceback.format_exc()
+        logger.debug("a task failed:\n%s", trace)
+        return None, RuntimeError(f"{type(error).__name__}: {error}\n{trace}")

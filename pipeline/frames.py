@@ -1,13 +1,14 @@
-"""Frames of a clip, one at a time and in order, from OpenCV; each in its own place or unreadable."""
+"""Frames of a clip from OpenCV, one at a time and in order; each in its place or unreadable."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -37,17 +38,25 @@ Image = npt.NDArray[np.uint8]
 class FrameIndex:
     """What decoding a clip's frames needs to know, found without decoding them all.
 
-    count: frames. size: (width, height), pixels. fps: 0 for images. times: (count,) int64,
-    presentation times in microseconds, ascending; empty where the file does not give them, and for
-    images. source_size, source_hash: bytes, and SHA-256 of the head of the source.
+    count: frames. size: (width, height), pixels. fps: 0 for images. times: int64, presentation
+    times in microseconds, ascending, from frame `first` on; empty where the file does not give
+    them, and for images. tolerance: microseconds by which a frame's time may be off.
+    source_size, source_hash: bytes, and SHA-256 of the head of the source.
     """
 
     count: int
     size: tuple[int, int]
     fps: float
     times: npt.NDArray[np.int64]
+    tolerance: int
     source_size: int
     source_hash: str
+    first: int = 0
+
+    def part(self, start: int, stop: int) -> FrameIndex:
+        """What is needed of it to read the frames start .. stop - 1."""
+        times = self.times[start - self.first : stop - self.first]
+        return replace(self, times=times, first=start)
 
 
 def index_frames(clip: Clip) -> FrameIndex:
@@ -76,7 +85,8 @@ def index_frames(clip: Clip) -> FrameIndex:
         logger.warning("%s: truncated, holds %d of %d frames", path, found, declared)
         count = declared
     step = np.diff(times)
-    exact = bool(np.all(step > 0)) and _place(times, first_time, _tolerance(times)) >= 0
+    tolerance = max(int(step.min()) // 2, 1) if len(step) else 1
+    exact = bool(np.all(step > 0)) and _place(times, first_time, tolerance) >= 0
     if exact and count > found:
         typical = int(np.median(step)) if len(step) else 1
         more = times[-1] + typical * np.arange(1, count - found + 1)
@@ -87,6 +97,7 @@ def index_frames(clip: Clip) -> FrameIndex:
         size=(first.shape[1], first.shape[0]),
         fps=float(fps) if np.isfinite(fps) and fps > 0 else 0.0,
         times=times if exact else np.empty(0, np.int64),
+        tolerance=tolerance,
         source_size=size,
         source_hash=digest,
     )
@@ -107,7 +118,7 @@ def read_frames(clip: Clip, index: FrameIndex, start: int, stop: int) -> Iterato
     capture = _open(clip.source)
     try:
         if len(index.times):
-            yield from _read_timed(capture, index.times, start, stop)
+            yield from _read_timed(capture, index.part(start, stop), start)
         else:
             yield from _read_counted(capture, start, stop)
     finally:
@@ -157,34 +168,25 @@ def _time(capture: cv2.VideoCapture) -> int:
     return round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1000.0)
 
 
-def _read_timed(
-    capture: cv2.VideoCapture, times: npt.NDArray[np.int64], start: int, stop: int
-) -> Iterator[Image | None]:
+def _read_timed(capture: cv2.VideoCapture, index: FrameIndex, start: int) -> Iterator[Image | None]:
     """Frames by presentation time; what the decoder leaves out is None."""
-    tolerance = _tolerance(times)
-
-    def place() -> int:
-        return _place(times, _time(capture), tolerance)
-
-    grabbed = _seek(capture, start, place)
-    wanted = start
-    while grabbed and wanted < stop:
-        position = place()
-        if position >= stop:
+    times, tolerance = index.times, index.tolerance
+    grabbed = _seek(capture, start, int(times[0]) + tolerance)
+    wanted = 0
+    while grabbed and wanted < len(times):
+        time = _time(capture)
+        if time > times[-1] + tolerance:
             break
+        position = _place(times, time, tolerance)
         if position >= wanted:
             for _ in range(wanted, position):
                 yield None
             done, image = capture.retrieve()
             yield _rgb(image) if done and image is not None else None
             wanted = position + 1
-        grabbed = wanted < stop and capture.grab()
-    for _ in range(wanted, stop):
+        grabbed = wanted < len(times) and capture.grab()
+    for _ in range(wanted, len(times)):
         yield None
-
-
-def _tolerance(times: npt.NDArray[np.int64]) -> int:
-    return max(int(np.diff(times).min()) // 2, 1) if len(times) > 1 else 1
 
 
 def _place(times: npt.NDArray[np.int64], time: int, tolerance: int) -> int:
@@ -195,14 +197,12 @@ def _place(times: npt.NDArray[np.int64], time: int, tolerance: int) -> int:
     return best if abs(int(times[best]) - time) <= tolerance else -1
 
 
-def _seek(capture: cv2.VideoCapture, start: int, place: Callable[[], int]) -> bool:
-    """Grab the first frame to look at for a chunk: `start` itself or one before it."""
-    if start == 0:
-        return bool(capture.grab())
-    for back in (0, *_SEEK_BACK):
+def _seek(capture: cv2.VideoCapture, start: int, latest: int) -> bool:
+    """Grab frame `start` or one before it: one whose time is not after `latest`, microseconds."""
+    for back in (0, *_SEEK_BACK) if start else ():
         if start > back and capture.set(cv2.CAP_PROP_POS_FRAMES, start - back):
             grabbed = capture.grab()
-            if grabbed and 0 <= place() <= start:
+            if grabbed and _time(capture) <= latest:
                 return True
     capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
     return bool(capture.grab())
@@ -217,7 +217,7 @@ def _read_counted(capture: cv2.VideoCapture, start: int, stop: int) -> Iterator[
             yield _rgb(image) if done and image is not None else None
 
 
-def _rgb(image: npt.NDArray[np.generic]) -> Image:
+def _rgb(image: npt.NDArray[Any]) -> Image:
     """BGR, BGRA or grey, of 8 or 16 bits, as RGB of 8 bits."""
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
@@ -237,6 +237,7 @@ def _index_images(clip: Clip) -> FrameIndex:
         size=(first.shape[1], first.shape[0]),
         fps=0.0,
         times=np.empty(0, np.int64),
+        tolerance=0,
         source_size=size,
         source_hash=digest,
     )

@@ -47,7 +47,7 @@ class Detector(Protocol):
     def landmarks(
         self, image: npt.NDArray[np.uint8], box: Box
     ) -> tuple[npt.NDArray[np.float32], float]:
-        """Landmarks (68, 2) float32, source pixels, of the face in a box, with confidence [0, 1]."""
+        """Landmarks (68, 2) float32, source pixels, of a box's face; confidence in [0, 1]."""
 
     def box_of(self, landmarks: npt.NDArray[np.float32]) -> Box:
         """The box that `detect` would give to the face with these landmarks."""

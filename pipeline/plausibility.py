@@ -43,7 +43,8 @@ def _mean_head() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     points = model.landmarks["anatomical"].on(model.mean) * [1.0, -1.0, -1.0]
     points -= points.mean(0)
     right, left = OUTER_EYE_CORNERS
-    return points, np.linalg.pinv(points), float(np.linalg.norm(points[left] - points[right]))
+    inverse = np.asarray(np.linalg.pinv(points), np.float64)
+    return points, inverse, float(np.linalg.norm(points[left] - points[right]))
 
 
 def assess(landmarks: ArrayLike) -> Plausibility:

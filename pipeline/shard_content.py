@@ -18,6 +18,7 @@ REASONS: tuple[str, ...] = (
     "implausible",
     "nan",
     "unreadable",
+    "other_size",
 )
 
 

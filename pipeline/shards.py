@@ -236,13 +236,21 @@ def _write_header(file: h5py.File, header: ShardHeader) -> None:
 
 def _read_header(file: h5py.File) -> ShardHeader:
     root, labels = file.attrs, file["labels"].attrs
+    width, height = root["frame_size"]
     return ShardHeader(
-        **{name: str(root[name]) for name in ("dataset", "subject", "clip", "source")},
-        **{name: int(root[name]) for name in ("start", "stop", "source_size")},
-        **{name: str(root[name]) for name in ("source_hash", "detector", "glee_version")},
+        dataset=str(root["dataset"]),
+        subject=str(root["subject"]),
+        clip=str(root["clip"]),
+        start=int(root["start"]),
+        stop=int(root["stop"]),
+        source=str(root["source"]),
+        source_size=int(root["source_size"]),
+        source_hash=str(root["source_hash"]),
         fps=float(root["fps"]),
-        frame_size=(int(root["frame_size"][0]), int(root["frame_size"][1])),
+        frame_size=(int(width), int(height)),
+        detector=str(root["detector"]),
         options=json.loads(root["options"]),
+        glee_version=str(root["glee_version"]),
         au_names=tuple(str(name) for name in labels["au_names"]),
         label_kind=str(labels["kind"]),
     )

@@ -10,7 +10,6 @@ that a chunk's result depends on its own frames alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -72,17 +71,19 @@ class FaceTracker:
         self._minimum = minimum_confidence
         self._track: _Track | None = None
         self._last_box: Box | None = None
+        self._number = 0
         self._gap = False
 
-    def follow(self, frames: Iterable[Image | None]) -> Iterator[TrackedFrame]:
-        """One result a frame, in order. frames: (h, w, 3) uint8 RGB, None where unreadable."""
-        for number, image in enumerate(frames):
-            if image is None:
-                self._gap = True
-                yield _failed("unreadable")
-            else:
-                yield self._step(image, scheduled=number % self._every == 0)
-                self._gap = False
+    def follow(self, image: Image | None) -> TrackedFrame:
+        """The face of the run's next frame: (h, w, 3) uint8 RGB, None where unreadable."""
+        scheduled = self._number % self._every == 0
+        self._number += 1
+        if image is None:
+            self._gap = True
+            return _failed("unreadable")
+        tracked = self._step(image, scheduled=scheduled)
+        self._gap = False
+        return tracked
 
     def _step(self, image: Image, *, scheduled: bool) -> TrackedFrame:
         if self._track is None:

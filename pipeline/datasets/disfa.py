@@ -142,8 +142,7 @@ def read_label_file(path: Path) -> npt.NDArray[np.int8]:
             frame, intensity = (int(part) for part in parts)
         except ValueError:
             raise DataError(
-                f"{path}, line {number}: {line[:40]!r} is not `frame,intensity`; "
-                "get the file again"
+                f"{path}, line {number}: {line[:40]!r} is not `frame,intensity`; get the file again"
             ) from None
         if frame != number:
             raise DataError(

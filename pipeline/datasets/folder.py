@@ -38,7 +38,9 @@ def read_clips(root: Path) -> list[Clip]:
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key under which "frame10" comes after "frame9"; ties are broken by the name itself."""
     parts = re.split(r"(\d+)", name)
-    key = [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts if part]
+    key = [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts if part
+    ]
     return (*key, (2, 0, name))
 
 
@@ -79,7 +81,7 @@ def _with_unique_names(clips: list[Clip]) -> list[Clip]:
         if count[clip.subject, clip.name] > 1:
             path = clip.source / clip.images[0] if clip.images else clip.source
             name = "_".join(path.relative_to(clip.root).parts)
-            subject = clip.subject if clip.source.parent != clip.root else name
+            subject = name if path.parent == clip.root else clip.subject
             clip = Clip(NAME, subject, name, clip.root, clip.source, clip.images)
         unique.append(clip)
     return unique

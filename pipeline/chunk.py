@@ -1,0 +1,191 @@
+"""One chunk of a clip -> one shard: the unit of work of `preprocess`, run on a worker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import __version__
+from ..errors import ShardError
+from .alignment import BORDER_GREY, align, alignment_transform
+from .clips import Clip
+from .crop_encoding import encode_crop
+from .frames import FrameIndex, read_frames
+from .landmarks import load_detector
+from .shards import REASONS, FrameArrays, Shard, ShardHeader, read_shard, write_shard
+from .tracking import FaceTracker, TrackedFrame
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkTask:
+    """Frames start .. stop - 1 of a clip, whose shard is `path`.
+
+    clip: with the labels of these frames only. index: the part for these frames.
+    options: fields of PreprocessOptions. detector: name and version.
+    """
+
+    clip: Clip
+    index: FrameIndex
+    start: int
+    stop: int
+    path: Path
+    options: Mapping[str, Any]
+    detector: str
+
+
+@dataclass(frozen=True)
+class ChunkResult:
+    """What became of a chunk's frames: reason -> frames; and seconds of each step."""
+
+    reasons: Mapping[str, int]
+    steps: Mapping[str, float] = field(default_factory=dict)
+    kept: bool = False
+
+
+def make_shard(task: ChunkTask) -> ChunkResult:
+    """Write a chunk's shard, unless a whole one with the same options, source and labels is there.
+
+    Raises DataError where the source cannot be read, OutputError where the shard cannot be written.
+    """
+    header, labels = _header(task), _labels(task)
+    old = _same_shard(task.path, header, labels)
+    if old is not None:
+        return ChunkResult(_reason_counts(old.frames.reason), kept=True)
+    begin = perf_counter()
+    work = _Work(task)
+    for image in read_frames(task.clip, task.index, task.start, task.stop):
+        work.take(image)
+    steps = {"decode": perf_counter() - begin - sum(work.steps.values()), **work.steps}
+    begin = perf_counter()
+    options = task.options
+    frames = work.arrays(task.clip.first_frame_id + task.start)
+    write_shard(
+        task.path,
+        header,
+        frames,
+        work.crops,
+        labels,
+        encoding=options["encoding"],
+        crop_size=options["crop_size"],
+    )
+    steps["write"] = perf_counter() - begin
+    return ChunkResult(_reason_counts(frames.reason), steps)
+
+
+class _Work:
+    """A chunk's frames as they are taken, one after the other."""
+
+    def __init__(self, task: ChunkTask) -> None:
+        options = task.options
+        self._size = task.index.size
+        self._crop_size = int(options["crop_size"])
+        self._encoding = (str(options["encoding"]), int(options["quality"]))
+        self._tracker = FaceTracker(
+            load_detector(options["detector"]),
+            detect_every=options["detect_every"],
+            minimum_confidence=options["minimum_confidence"],
+        )
+        self._tracked: list[TrackedFrame] = []
+        self._transforms: list[npt.NDArray[np.float64]] = []
+        self.crops: list[bytes] = []
+        self.steps = dict.fromkeys(("track", "align", "encode"), 0.0)
+
+    def take(self, image: npt.NDArray[np.uint8] | None) -> None:
+        """Track, align and encode the next frame."""
+        times = [perf_counter()]
+        if image is not None and (image.shape[1], image.shape[0]) != self._size:
+            self._tracker.follow(None)
+            tracked = TrackedFrame(np.full((68, 2), np.nan, np.float32), 0.0, "other_size")
+        else:
+            tracked = self._tracker.follow(image)
+        times.append(perf_counter())
+        transform = np.full((2, 3), np.nan)
+        crop = None
+        if image is not None and tracked.reason == "ok":
+            transform = alignment_transform(tracked.landmarks, self._crop_size)
+            crop = align(image, transform, self._crop_size)
+        times.append(perf_counter())
+        self.crops.append(
+            _grey_crop(self._crop_size, *self._encoding)
+            if crop is None
+            else encode_crop(crop, *self._encoding)
+        )
+        times.append(perf_counter())
+        self._tracked.append(tracked)
+        self._transforms.append(transform)
+        for name, seconds in zip(self.steps, np.diff(times), strict=True):
+            self.steps[name] += float(seconds)
+
+    def arrays(self, first_frame_id: int) -> FrameArrays:
+        """All frames taken."""
+        count = len(self._tracked)
+        reasons = [REASONS.index(tracked.reason) for tracked in self._tracked]
+        return FrameArrays(
+            frame_id=np.arange(first_frame_id, first_frame_id + count, dtype=np.int64),
+            valid=np.array([reason == 0 for reason in reasons], bool),
+            reason=np.array(reasons, np.uint8),
+            confidence=np.array([tracked.confidence for tracked in self._tracked], np.float32),
+            landmarks=np.stack([tracked.landmarks for tracked in self._tracked]),
+            transform=np.stack(self._transforms),
+        )
+
+
+@lru_cache(maxsize=4)
+def _grey_crop(size: int, encoding: str, quality: int) -> bytes:
+    return encode_crop(np.full((size, size, 3), BORDER_GREY, np.uint8), encoding, quality)
+
+
+def _header(task: ChunkTask) -> ShardHeader:
+    clip, labels = task.clip, task.clip.labels
+    return ShardHeader(
+        dataset=clip.dataset,
+        subject=clip.subject,
+        clip=clip.name,
+        start=task.start,
+        stop=task.stop,
+        source=clip.relative_source,
+        source_size=task.index.source_size,
+        source_hash=task.index.source_hash,
+        fps=task.index.fps,
+        frame_size=task.index.size,
+        detector=task.detector,
+        options=dict(task.options),
+        glee_version=__version__,
+        au_names=() if labels is None else labels.au_names,
+        label_kind="none" if labels is None else labels.kind,
+    )
+
+
+def _labels(task: ChunkTask) -> npt.NDArray[np.int8]:
+    labels = task.clip.labels
+    return np.empty((task.stop - task.start, 0), np.int8) if labels is None else labels.values
+
+
+def _same_shard(path: Path, header: ShardHeader, labels: npt.NDArray[np.int8]) -> Shard | None:
+    """The shard that is there, where it is whole and what would be written now."""
+    if not path.exists():
+        return None
+    try:
+        shard = read_shard(path)
+    except ShardError as error:
+        logger.warning("%s; it is made again", error)
+        return None
+    if shard.header != header or not np.array_equal(shard.labels, labels):
+        logger.warning("%s: made from another source or other labels; it is made again", path)
+        return None
+    return shard
+
+
+def _reason_counts(reasons: npt.NDArray[np.uint8]) -> dict[str, int]:
+    numbers, counts = np.unique(reasons, return_counts=True)
+    return {REASONS[int(n)]: int(count) for n, count in zip(numbers, counts, strict=True)}

@@ -1,0 +1,192 @@
+"""The stage `preprocess`: a dataset's frames -> landmarks -> aligned crops -> shards."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, UsageError
+from .chunk import ChunkTask, make_shard
+from .clips import Clip
+from .cluster import Cluster, open_cluster
+from .crop_encoding import ENCODINGS
+from .datasets import open_dataset
+from .frames import FrameIndex, index_frames
+from .landmarks import load_detector
+from .progress import progress_bar
+from .shards import SHARD_FOLDER, shard_path
+from .summary import Summary, Tally
+from .work_folder import state_options, work_in
+
+logger = logging.getLogger(__name__)
+
+STAGE = "preprocess"
+MAXIMUM_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class PreprocessOptions:
+    """Every option that shapes the shards.
+
+    detector: backend. detect_every: frames between two looks of the detector at a tracked face.
+    minimum_confidence: of a valid frame. crop_size: side of the aligned crop, pixels.
+    encoding: of crops, one of `crop_encoding.ENCODINGS`; quality: of JPEG, 1 to 100.
+    chunk_frames: frames of a shard, at most 1024.
+    """
+
+    detector: str = "dlib"
+    detect_every: int = 10
+    minimum_confidence: float = 0.4
+    crop_size: int = 200
+    encoding: str = "jpeg"
+    quality: int = 95
+    chunk_frames: int = MAXIMUM_CHUNK
+
+    def check(self) -> None:
+        """Raises UsageError where a value makes no sense."""
+        bounds = {
+            "detect_every": (1, 1000),
+            "minimum_confidence": (0.0, 1.0),
+            "crop_size": (32, 1024),
+            "quality": (1, 100),
+            "chunk_frames": (1, MAXIMUM_CHUNK),
+        }
+        for name, (low, high) in bounds.items():
+            if not low <= getattr(self, name) <= high:
+                raise UsageError(f"{name} is {getattr(self, name)}; give {low} to {high}")
+        if self.encoding not in ENCODINGS:
+            raise UsageError(f"encoding is {self.encoding!r}; give one of {', '.join(ENCODINGS)}")
+
+
+def preprocess(
+    dataset: str,
+    root: Path,
+    out: Path,
+    *,
+    options: PreprocessOptions | None = None,
+    workers: int | None = None,
+    cluster: str = "local",
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Summary:
+    """Make the shards of a dataset in a work folder; whole ones that are there already stay.
+
+    dataset: one of `datasets.DATASETS`. root: its folder. out: the work folder.
+    workers: processes; None for one a core. overwrite: drop what the folder holds and begin anew.
+
+    The result does not depend on workers, their order or a run that was killed. A clip or chunk
+    that fails is logged and the others are finished; then its error is raised.
+
+    Raises UsageError, DataError, WeightsError, OutputError, OptionsError (the folder was made with
+    other options).
+    """
+    begin = time.monotonic()
+    options = options or PreprocessOptions()
+    options.check()
+    clips = open_dataset(dataset, Path(root))
+    detector = load_detector(options.detector)
+    tally = Tally(STAGE)
+    with work_in(Path(out)) as work:
+        stated: dict[str, Any] = {"dataset": dataset, **asdict(options)}
+        state_options(work, STAGE, stated, overwrite=overwrite)
+        if overwrite:
+            shutil.rmtree(work / SHARD_FOLDER, ignore_errors=True)
+        with open_cluster(cluster, workers) as place:
+            indices = _index_clips(clips, place, tally, progress)
+            label = f"{detector.name} {detector.version}"
+            _make_shards(indices, work, options, label, place, tally, progress)
+        _remove_surplus(indices, work, options)
+    return tally.finish(time.monotonic() - begin)
+
+
+def _index_clips(
+    clips: list[Clip], place: Cluster, tally: Tally, progress: bool
+) -> list[tuple[Clip, FrameIndex]]:
+    """Clips with their frames located, in the clips' order; those that fail are left out."""
+    found: dict[tuple[str, str], FrameIndex] = {}
+    bare = {(clip.subject, clip.name): clip for clip in clips}
+    tasks = [replace(clip, labels=None) for clip in clips]
+    with progress_bar("index", len(clips), "clip", shown=progress) as bar:
+        for outcome in place.run(index_frames, tasks):
+            key = (outcome.task.subject, outcome.task.name)
+            bar.update(1)
+            try:
+                if outcome.error is not None or outcome.result is None:
+                    raise outcome.error or DataError(f"{outcome.task.source}: no result")
+                _check_labels(bare[key], outcome.result)
+                found[key] = outcome.result
+            except Exception as error:
+                tally.fail("/".join(key), error)
+    return [(clip, found[key]) for key, clip in bare.items() if key in found]
+
+
+def _check_labels(clip: Clip, index: FrameIndex) -> None:
+    labels = clip.labels
+    if labels is not None and len(labels.values) < index.count:
+        raise DataError(
+            f"{labels.shortest}: {len(labels.values)} lines for the {index.count} frames of "
+            f"{clip.source.name}; get the file again"
+        )
+
+
+def _make_shards(
+    indices: list[tuple[Clip, FrameIndex]],
+    work: Path,
+    options: PreprocessOptions,
+    detector: str,
+    place: Cluster,
+    tally: Tally,
+    progress: bool,
+) -> None:
+    tasks = _chunk_tasks(indices, work, options, detector)
+    total = sum(index.count for _, index in indices)
+    with progress_bar(STAGE, total, "frame", shown=progress) as bar:
+        for outcome in place.run(make_shard, tasks):
+            task = outcome.task
+            bar.update(task.stop - task.start)
+            if outcome.result is None:
+                what = f"{task.clip.subject}/{task.clip.name} frames {task.start}-{task.stop - 1}"
+                tally.fail(what, outcome.error or DataError(f"{what}: no result"))
+                continue
+            result = outcome.result
+            tally.add(task.clip.subject, task.clip.name, result.reasons, kept=result.kept)
+            tally.add_steps(result.steps)
+
+
+def _chunk_tasks(
+    indices: list[tuple[Clip, FrameIndex]],
+    work: Path,
+    options: PreprocessOptions,
+    detector: str,
+) -> Iterator[ChunkTask]:
+    for clip, index in indices:
+        for number, start in enumerate(range(0, index.count, options.chunk_frames)):
+            stop = min(start + options.chunk_frames, index.count)
+            labels = clip.labels
+            part = None if labels is None else replace(labels, values=labels.values[start:stop])
+            yield ChunkTask(
+                clip=replace(clip, labels=part),
+                index=index.part(start, stop),
+                start=start,
+                stop=stop,
+                path=shard_path(work, clip.subject, clip.name, number),
+                options=asdict(options),
+                detector=detector,
+            )
+
+
+def _remove_surplus(
+    indices: list[tuple[Clip, FrameIndex]], work: Path, options: PreprocessOptions
+) -> None:
+    """Remove shards beyond the end of a clip that has become shorter."""
+    for clip, index in indices:
+        count = -(-index.count // options.chunk_frames)
+        for path in shard_path(work, clip.subject, clip.name, 0).parent.glob("*.h5"):
+            if path.stem.isdecimal() and int(path.stem) >= count:
+                logger.warning("%s: beyond the end of its clip; removed", path)
+                path.unlink(missing_ok=True)

@@ -1,0 +1,133 @@
+"""What a stage did: frames by outcome, clip by clip; and its failures, raised at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..errors import GleeError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClipSummary:
+    """Frames of one clip. invalid: reason -> frames."""
+
+    subject: str
+    clip: str
+    frames: int
+    valid: int
+    invalid: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a stage did. steps: part of the work -> seconds, summed over workers.
+
+    made, kept: shards written, and left as they were. seconds: wall clock.
+    """
+
+    stage: str
+    clips: tuple[ClipSummary, ...]
+    made: int
+    kept: int
+    seconds: float
+    steps: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def frames(self) -> int:
+        """All frames."""
+        return sum(clip.frames for clip in self.clips)
+
+    @property
+    def valid(self) -> int:
+        """Frames with a result."""
+        return sum(clip.valid for clip in self.clips)
+
+    @property
+    def invalid(self) -> dict[str, int]:
+        """Frames without a result by reason, most frequent first."""
+        total: Counter[str] = Counter()
+        for clip in self.clips:
+            total.update(clip.invalid)
+        return dict(total.most_common())
+
+    def lines(self) -> list[str]:
+        """The summary as text: a line a clip and one for all."""
+        width = max((len(f"{c.subject}/{c.clip}") for c in self.clips), default=0)
+        lines = [
+            f"{c.subject + '/' + c.clip:{width}}  {_outcome(c.frames, c.valid, c.invalid)}"
+            for c in self.clips
+        ]
+        total = _outcome(self.frames, self.valid, self.invalid)
+        shards = f"{self.made} shards written, {self.kept} kept"
+        return [*lines, f"{self.stage}: {total}; {shards}; {self.seconds:.1f} s"]
+
+
+def _outcome(frames: int, valid: int, invalid: Mapping[str, int]) -> str:
+    text = f"{frames} frames, {valid} valid"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in invalid.items())
+    return f"{text}, {frames - valid} invalid ({reasons})" if invalid else text
+
+
+class Tally:
+    """Counts a stage's outcomes while they come in, whatever their order."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._frames: dict[tuple[str, str], Counter[str]] = {}
+        self._steps: dict[str, float] = {}
+        self._made = 0
+        self._kept = 0
+        self._errors: list[tuple[str, Exception]] = []
+
+    def add(
+        self, subject: str, clip: str, reasons: Mapping[str, int], *, kept: bool = False
+    ) -> None:
+        """One shard's frames by reason, "ok" for the valid ones."""
+        self._frames.setdefault((subject, clip), Counter()).update(reasons)
+        self._made += not kept
+        self._kept += kept
+
+    def add_steps(self, steps: Mapping[str, float]) -> None:
+        """Seconds spent in parts of the work."""
+        for name, spent in steps.items():
+            self._steps[name] = self._steps.get(name, 0.0) + spent
+
+    def fail(self, what: str, error: Exception) -> None:
+        """A task that raised."""
+        logger.error("%s: %s", what, _first_line(error))
+        self._errors.append((what, error))
+
+    def finish(self, seconds: float) -> Summary:
+        """The summary; raises the first failure, by name, where there was one."""
+        clips = tuple(
+            ClipSummary(
+                subject,
+                clip,
+                sum(reasons.values()),
+                reasons["ok"],
+                {name: n for name, n in sorted(reasons.items()) if name != "ok" and n},
+            )
+            for (subject, clip), reasons in sorted(self._frames.items())
+        )
+        if self._errors:
+            raise self._failure()
+        return Summary(self._stage, clips, self._made, self._kept, seconds, dict(self._steps))
+
+    def _failure(self) -> GleeError:
+        self._errors.sort(key=lambda item: item[0])
+        _, first = self._errors[0]
+        kind = type(first) if isinstance(first, GleeError) else GleeError
+        more = len(self._errors) - 1
+        others = f" (and {more} more failed; the rest is done)" if more else ""
+        error = kind(_first_line(first) + others)
+        error.__cause__ = first
+        return error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
