@@ -79,7 +79,7 @@ def synthesise(
     names = subject_names(subjects)
     _check(frames, size, seed, fps, workers)
     job = partial(
-        synthesise_subject, Path(root), frames=frames, size=tuple(size), seed=seed, fps=fps
+        synthesise_subject, Path(root), frames=frames, size=(size[0], size[1]), seed=seed, fps=fps
     )
     if workers == 1 or len(names) == 1:
         return [job(name) for name in names]
@@ -185,7 +185,7 @@ def _write_video(
         for picture in pictures:
             writer.write(np.ascontiguousarray(picture[..., ::-1]))
         writer.release()
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise OutputError(
             f"cannot write {path}: {error.strerror or error}; "

@@ -44,7 +44,14 @@ LEAST, MOST = 0.20, 0.45  # share of a clip's frames in which each AU is present
 EVENTS = 400  # tries to reach the least share
 
 # Blendshapes that no AU of the table drives move a little all the time.
-IDLE = ("jawLeft", "jawRight", "jawForward", "mouthLeft", "mouthRight", "mouthPressLeft")
+IDLE: tuple[str, ...] = (
+    "jawLeft",
+    "jawRight",
+    "jawForward",
+    "mouthLeft",
+    "mouthRight",
+    "mouthPressLeft",
+)
 IDLE += ("mouthPressRight", "cheekPuff", "mouthPucker", "mouthDimpleLeft", "mouthDimpleRight")
 YAW, PITCH, ROLL = np.radians([9.0, 5.0, 3.0])  # standard deviations
 LARGEST_TURN = np.radians(25.0)
@@ -187,7 +194,7 @@ def _idle(names: tuple[str, ...], frames: int, fps: float, rng: np.random.Genera
 def _look_about(
     f_exp: Floats, names: tuple[str, ...], fps: float, rng: np.random.Generator
 ) -> None:
-    """Gaze: fixations with quick moves between them; the upper lids follow a look down."""
+    """Gaze: fixations with quick moves between them; the model's lids follow a look down."""
     frames = len(f_exp)
     gaze = np.zeros((frames, 2))
     start = 0
@@ -202,7 +209,6 @@ def _look_about(
         ("eyeLookInLeft", "eyeLookOutRight"): -gaze[:, 0],
         ("eyeLookUpLeft", "eyeLookUpRight"): gaze[:, 1],
         ("eyeLookDownLeft", "eyeLookDownRight"): -gaze[:, 1],
-        ("eyeBlinkLeft", "eyeBlinkRight"): -0.45 * gaze[:, 1],
     }
     for pair, course in parts.items():
         for name in pair:

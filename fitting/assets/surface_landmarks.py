@@ -17,7 +17,7 @@ from .surface_points import FrontView, Points, first_hits
 
 # Brow of the person's left side on the front view: from the nose outwards, lower edge to upper.
 BROW = np.array([[0.085, 0.118], [0.185, 0.153], [0.285, 0.166], [0.375, 0.146], [0.455, 0.096]])
-NOSTRIL_SIDE, NOSTRIL_MIDDLE = 0.115, 0.058
+NOSTRIL_SIDE, NOSTRIL_MIDDLE, NOSTRIL_RAISE = 0.115, 0.058, 0.038
 CURVE_SAMPLES = 17
 JAW_SAMPLES = 24
 
@@ -69,6 +69,7 @@ def surface_sets(
     left = _left_curves(head)
     curves = {f"left_{name}": points for name, points in left.items()}
     curves |= {f"right_{name}": _mirrored(points, mirror) for name, points in left.items()}
+    curves |= _nose_curves(head, mirror)
     jaw = _jaw_lines(head, mirror)
     return SurfaceSets({"anatomical": _anatomical(head, curves, jaw)}, jaw, curves)
 
@@ -212,7 +213,7 @@ def _anatomical(head: Head, curves: dict[str, SurfacePoints], jaw: SurfacePoints
     points = _outline(head, jaw)
     points += along("right_brow", [1.0, 0.75, 0.5, 0.25, 0.0])
     points += along("left_brow", [0.0, 0.25, 0.5, 0.75, 1.0])
-    points += _nose(head)
+    points += _nose(curves)
     points += along("right_upper_lid", [1.0, 0.67, 0.33, 0.0])
     points += along("right_lower_lid", [0.33, 0.67])
     points += along("left_upper_lid", [0.0, 0.33, 0.67, 1.0])
@@ -230,17 +231,33 @@ def _anatomical(head: Head, curves: dict[str, SurfacePoints], jaw: SurfacePoints
     )
 
 
-def _nose(head: Head) -> list[SurfacePoints]:
-    """Bridge 27-30 on the midline down to the tip, nostril line 31-35 below it."""
+def _nose_curves(head: Head, mirror: NDArray[np.int64]) -> dict[str, SurfacePoints]:
+    """``nose_bridge`` down to the tip; ``left_nostrils``, ``right_nostrils`` from the middle out."""
+    view = head.view()
+    bridge, nostrils = _nose_places(head)
+    left = view.points(nostrils)
+    right = _mirrored(left, mirror)
+    return {"nose_bridge": view.points(bridge), "left_nostrils": left, "right_nostrils": right}
+
+
+def _nose_places(head: Head) -> tuple[Points, Points]:
+    """Places (CURVE_SAMPLES, 2) on the front view: the bridge, and the left line of nostrils."""
     view = head.view()
     heights = np.linspace(0.05, -0.62, 300)
     ridge = view.points(np.column_stack([np.full(300, 1e-4), heights])).on(head.mean)
     tip = int(ridge[:, 2].argmax())
     below = tip + int(ridge[tip : tip + 90, 2].argmin())
-    bridge = np.column_stack([np.full(4, 1e-4), np.linspace(0.0, heights[tip], 4)])
-    base = heights[below]
-    xs = np.array([-NOSTRIL_SIDE, -NOSTRIL_MIDDLE, 1e-4, NOSTRIL_MIDDLE, NOSTRIL_SIDE])
-    lift = np.array([0.020, 0.006, 0.0, 0.006, 0.020])
-    both = np.concatenate([bridge, np.column_stack([xs, base + 0.038 + lift])])
-    points = view.points(both)
-    return [points[index] for index in range(9)]
+    bridge_y = np.linspace(0.0, heights[tip], CURVE_SAMPLES)
+    bridge = np.column_stack([np.full(CURVE_SAMPLES, 1e-4), bridge_y])
+    xs = np.linspace(1e-4, NOSTRIL_SIDE, CURVE_SAMPLES)
+    lift = np.interp(xs, [0.0, NOSTRIL_MIDDLE, NOSTRIL_SIDE], [0.0, 0.006, 0.020])
+    return bridge, np.column_stack([xs, heights[below] + NOSTRIL_RAISE + lift])
+
+
+def _nose(curves: dict[str, SurfacePoints]) -> list[SurfacePoints]:
+    """Bridge 27-30 on the midline down to the tip, nostril line 31-35 below it."""
+    last = CURVE_SAMPLES - 1
+    bridge = [curves["nose_bridge"][round(last * part / 3)] for part in range(4)]
+    right = [curves["right_nostrils"][index] for index in (last, last // 2)]
+    left = [curves["left_nostrils"][index] for index in (0, last // 2, last)]
+    return bridge + right + left
