@@ -1,9 +1,14 @@
 """Lays the embedded model on another face mesh, to carry its landmarks and blendshapes over.
 
 A fallback that users ask for by name. First a similarity, then the embedded model's own identity
-modes, then a smooth displacement of every vertex (non-rigid ICP after Amberg et al. 2007). The
-surfaces then lie within fractions of a millimetre of each other, but where a flat cheek slides
-on itself no surface tells; what is carried over is a guess there. docs: accuracy by test.
+modes, then a smooth displacement of every vertex (non-rigid ICP after Amberg et al. 2007).
+
+How accurate: on ICT-FaceKit, given its 68 landmarks, the surfaces lie 1 mm apart on average; without
+its landmarks the carried ones of eyes, nose and mouth lie 2.0 to 2.4 mm from its own. Where a flat
+cheek slides on itself no surface tells where a point belongs. Carried blendshapes are the embedded
+model's design on another face: against ICT-FaceKit's own they have a median cosine of 0.77 over the
+face's front, 0.9 for jawOpen, mouthSmile or mouthPucker, 0.3 to 0.4 for mouthPress and noseSneer,
+which the two models shape differently. Teeth and tongue of the target follow the nearest lips.
 """
 
 from __future__ import annotations

@@ -1,0 +1,46 @@
+import json
+
+import numpy as np
+import pytest
+from glee.errors import DataError
+from glee.fitting.importers.landmark_files import read_landmarks
+
+INDICES = np.arange(100, 168)
+
+
+def test_every_form_gives_the_same(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(INDICES.tolist()))
+    (tmp_path / "b.json").write_text(json.dumps({"idx_to_landmark_verts": INDICES.tolist()}))
+    (tmp_path / "c.csv").write_text(", ".join(map(str, INDICES)))
+    np.save(tmp_path / "d.npy", INDICES)
+    np.savez(tmp_path / "e.npz", landmarks=INDICES)
+    corners, weights = np.repeat(INDICES[:, None], 3, 1), np.full((68, 3), 1 / 3)
+    np.savez(tmp_path / "f.npz", landmark_vertices=corners, landmark_weights=weights)
+    mesh = np.random.default_rng(0).normal(size=(200, 3))
+    for path in sorted(tmp_path.iterdir()):
+        assert np.allclose(read_landmarks(path, 200).on(mesh), mesh[INDICES], atol=1e-6), path
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (INDICES[:67], "68 vertex indices"),
+        (INDICES + 50, "out of range"),
+        (INDICES - 101, "vertex -1 is out of range"),
+        (INDICES.astype(float), "float64"),
+        (np.full(68, 5), "many landmarks name one vertex"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, content, message):
+    np.save(tmp_path / "l.npy", content)
+    with pytest.raises(DataError, match=message):
+        read_landmarks(tmp_path / "l.npy", 200)
+
+
+def test_damaged_files(tmp_path):
+    for name, text in (("a.json", "[1, 2"), ("b.json", '["x"]'), ("c.txt", "1 two 3")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(DataError, match=name):
+            read_landmarks(tmp_path / name, 200)
+    with pytest.raises(DataError, match=r"missing\.txt"):
+        read_landmarks(tmp_path / "missing.txt", 200)
