@@ -51,5 +51,6 @@ class Clip:
 
     @property
     def relative_source(self) -> str:
-        """The source's path below the root, with forward slashes."""
-        return self.source.relative_to(self.root).as_posix()
+        """The source's path below the root, with forward slashes; a single image's own path."""
+        source = self.source / self.images[0] if len(self.images) == 1 else self.source
+        return source.relative_to(self.root).as_posix()

@@ -1,0 +1,140 @@
+"""The stage `fit3d`: the landmarks in a work folder's shards -> f_exp, f_shape and pose in them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..errors import GleeError, UsageError
+from .cluster import Cluster, open_cluster
+from .progress import progress_bar
+from .shards import list_shards
+from .subject_fit import (
+    ShardTask,
+    SubjectResult,
+    SubjectTask,
+    fit_shard,
+    fit_subject,
+)
+from .summary import Summary, Tally
+from .work_folder import state_options, work_in
+
+STAGE = "fit3d"
+IDENTITIES = ("subject", "frame")
+
+
+@dataclass(frozen=True)
+class Fit3dOptions:
+    """Every option that shapes the fit.
+
+    identity: "subject", one f_shape for all frames of a subject, or "frame", one a frame (the
+    paper's). sample_frames: frames from which a subject's f_shape is found. focal: pixels; None for
+    the default of the image size. bounds: keep f_exp in [0, 1] and f_shape in [-3, 3].
+    regularisation: weight of the squared coefficients (Eq. 3). model: path of a morphable model;
+    None for the embedded one.
+    """
+
+    identity: str = "subject"
+    sample_frames: int = 96
+    focal: float | None = None
+    bounds: bool = True
+    regularisation: float = 1e-4
+    model: str | None = None
+
+    def check(self) -> None:
+        """Raises UsageError where a value makes no sense."""
+        if self.identity not in IDENTITIES:
+            raise UsageError(f"identity is {self.identity!r}; give one of {', '.join(IDENTITIES)}")
+        if not 1 <= self.sample_frames <= 10_000:
+            raise UsageError(f"sample_frames is {self.sample_frames}; give 1 to 10000")
+        if self.focal is not None and not self.focal > 0:
+            raise UsageError(f"focal is {self.focal}; give a positive number of pixels")
+        if not self.regularisation >= 0:
+            raise UsageError(f"regularisation is {self.regularisation}; give 0 or more")
+
+
+def fit3d(
+    work: Path,
+    *,
+    options: Fit3dOptions | None = None,
+    workers: int | None = None,
+    cluster: str = "local",
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Summary:
+    """Fit the morphable model to every valid frame of a work folder's shards, and write it there.
+
+    Shards that hold the fit of these options and landmarks stay; overwrite: fit them again. The
+    result does not depend on workers, their order or a run that was killed.
+
+    Raises UsageError, ShardError (no shards, or one is damaged), OutputError, OptionsError (fitted
+    with other options before).
+    """
+    begin = time.monotonic()
+    options = options or Fit3dOptions()
+    options.check()
+    paths = list_shards(Path(work))
+    tally = Tally(STAGE)
+    with work_in(Path(work)):
+        state_options(Path(work), STAGE, asdict(options), overwrite=overwrite)
+        with open_cluster(cluster, workers) as place:
+            subjects = _fit_subjects(paths, options, overwrite, place, tally, progress)
+            _fit_shards(subjects, options, place, tally, progress)
+    return tally.finish(time.monotonic() - begin)
+
+
+def _fit_subjects(
+    paths: list[Path],
+    options: Fit3dOptions,
+    again: bool,
+    place: Cluster,
+    tally: Tally,
+    progress: bool,
+) -> list[tuple[SubjectTask, SubjectResult]]:
+    """Subjects with their identities, sorted; those that fail are left out."""
+    shards: dict[str, list[Path]] = {}
+    for path in paths:
+        shards.setdefault(path.parent.parent.name, []).append(path)
+    tasks = [
+        SubjectTask(subject, tuple(found), asdict(options), again)
+        for subject, found in shards.items()
+    ]
+    done: dict[str, tuple[SubjectTask, SubjectResult]] = {}
+    with progress_bar("identity", len(tasks), "subject", shown=progress) as bar:
+        for outcome in place.run(fit_subject, tasks):
+            bar.update(1)
+            if outcome.result is None:
+                tally.fail(outcome.task.subject, outcome.error or GleeError("no result"))
+                continue
+            done[outcome.task.subject] = (outcome.task, outcome.result)
+            tally.add_steps({"identity": outcome.result.seconds})
+    return [done[subject] for subject in sorted(done)]
+
+
+def _fit_shards(
+    subjects: list[tuple[SubjectTask, SubjectResult]],
+    options: Fit3dOptions,
+    place: Cluster,
+    tally: Tally,
+    progress: bool,
+) -> None:
+    total = sum(len(task.paths) for task, _ in subjects)
+    with progress_bar(STAGE, total, "shard", shown=progress) as bar:
+        for outcome in place.run(fit_shard, _shard_tasks(subjects, options)):
+            bar.update(1)
+            result = outcome.result
+            if result is None:
+                tally.fail(str(outcome.task.path), outcome.error or GleeError("no result"))
+                continue
+            tally.add(result.subject, result.clip, result.reasons, kept=result.kept)
+            tally.add_steps(result.steps)
+
+
+def _shard_tasks(
+    subjects: list[tuple[SubjectTask, SubjectResult]], options: Fit3dOptions
+) -> Iterator[ShardTask]:
+    for task, result in subjects:
+        for path, source, fitted in zip(task.paths, result.sources, result.fitted, strict=True):
+            yield ShardTask(path, result.f_shape, asdict(options), source, keep=fitted)
