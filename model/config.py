@@ -90,7 +90,7 @@ _COMPACT: dict[str, Any] = {
     "global_size": 88,
     "local_size": 32,
     "local_channels": (8, 16, 24, 32),
-    "local_strides": (1, 2, 2, 1),
+    "local_strides": (2, 2, 2, 1),
     "local_attention": 8,
     "local_hidden": 64,
     "token_hidden": 32,
