@@ -3,12 +3,12 @@
 A fallback that users ask for by name. First a similarity, then the embedded model's own identity
 modes, then a smooth displacement of every vertex (non-rigid ICP after Amberg et al. 2007).
 
-How accurate: on ICT-FaceKit, given its 68 landmarks, the surfaces lie 1 mm apart on average; without
+How accurate: on ICT-FaceKit, given its landmarks, the surfaces lie 1 mm apart on average; without
 its landmarks the carried ones of eyes, nose and mouth lie 2.0 to 2.4 mm from its own. Where a flat
 cheek slides on itself no surface tells where a point belongs. Carried blendshapes are the embedded
 model's design on another face: against ICT-FaceKit's own they have a median cosine of 0.77 over the
 face's front, 0.9 for jawOpen, mouthSmile or mouthPucker, 0.3 to 0.4 for mouthPress and noseSneer,
-which the two models shape differently. Teeth and tongue of the target follow the nearest lips.
+which the two models shape differently. What lies in the mouth follows the lips around it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csc_matrix, diags
+from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
 
 from ..morphable_model import MorphableModel, SurfacePoints, load_model
+from .mesh_graph import laplacian_of, mesh_edges
 from .nearest_surface import NearestSurface, vertex_normals
 from .similarity import Similarity, best_similarity
 
@@ -33,6 +36,9 @@ LANDMARK_WEIGHT = 4.0
 FARTHEST = 0.30
 # A skin vertex is carried by the skin unless that is farther than this, decimetres.
 SKIN_REACH = 0.05
+# A carried displacement is sure where the surfaces are closer than this, decimetres, and their
+# normals' cosine is above this.
+SURE_DISTANCE, SURE_AGREEMENT = 0.03, 0.6
 # Matches of the rigid and the statistical stage: the front of the embedded head.
 FRONT_Z, LOWEST_Y, HIGHEST_Y = 0.45, -1.15, 0.45
 
@@ -43,7 +49,8 @@ class Registration:
 
     model: the embedded one. deformed: (n, 3) its vertices on the target, decimetres. placement:
     from model to target coordinates. carriers: for each target vertex the place on the embedded
-    model that lies there. distance: (t,) how far it is from there, decimetres.
+    model that lies there. distance: (t,) how far it is from there, decimetres. sure: (t,) where
+    the two surfaces are close and face one way. triangles: (m, 3) the target's.
     """
 
     model: MorphableModel
@@ -51,6 +58,8 @@ class Registration:
     placement: Similarity
     carriers: SurfacePoints
     distance: Points
+    sure: NDArray[np.bool_]
+    triangles: NDArray[np.int64]
 
 
 def register_embedded(
@@ -69,18 +78,44 @@ def register_embedded(
     start = placement.of(model.shape(f_shape).astype(np.float64))
     deformed = _deform(model, start, target, known)
     carriers, distance = _carriers(model, deformed, mesh, triangles)
-    return Registration(model, deformed, placement, carriers, distance)
+    ours = carriers.on(vertex_normals(deformed, model.triangles.astype(np.int64)))
+    agreement = (ours * vertex_normals(mesh, triangles)).sum(1)
+    sure = (distance < SURE_DISTANCE) & (agreement > SURE_AGREEMENT)
+    return Registration(model, deformed, placement, carriers, distance, sure, triangles)
 
 
 def carry_blendshapes(registration: Registration) -> NDArray[np.float32]:
-    """The embedded model's 51 blendshapes on the target's vertices, (51, t, 3) float32."""
+    """The embedded model's 51 blendshapes on the target's vertices, (51, t, 3) float32.
+
+    Where the surfaces are not sure to match (inside the lips, in the mouth), the displacement is
+    the smoothest that continues the sure one over the target's own edges, so that lips part.
+    """
     placement, at = registration.placement, registration.carriers
     turn = placement.scale * placement.rotation.T
     reach = np.clip(2.0 - registration.distance / FARTHEST, 0.0, 1.0)[:, None]
-    shapes = [
-        at.on(shape.astype(np.float64)) @ turn * reach for shape in registration.model.expression
-    ]
-    return np.stack(shapes).astype(np.float32)
+    shapes = np.stack([at.on(s.astype(np.float64)) for s in registration.model.expression])
+    shapes = shapes @ turn * reach
+    continued = _continued(registration, shapes.transpose(1, 0, 2).reshape(len(reach), -1))
+    return continued.reshape(len(reach), -1, 3).transpose(1, 0, 2).astype(np.float32)
+
+
+def _continued(registration: Registration, values: Points) -> Points:
+    """Values (t, c) at vertices, those of unsure ones replaced by a harmonic continuation.
+
+    A connected part of the mesh without any sure vertex keeps its values.
+    """
+    count, sure = len(values), registration.sure
+    laplacian = laplacian_of(mesh_edges(registration.triangles), count)
+    _, part = connected_components(laplacian, directed=False)
+    reached = np.bincount(part, weights=sure, minlength=part.max() + 1) > 0
+    free = np.nonzero(~sure & reached[part])[0]
+    if not free.size:
+        return values
+    rows = laplacian[free]
+    fixed = np.setdiff1d(np.arange(count), free)
+    continued = values.copy()
+    continued[free] = splu(rows[:, free].tocsc()).solve(-(rows[:, fixed] @ values[fixed]))
+    return continued
 
 
 def carry_landmarks(
@@ -190,20 +225,13 @@ def _deform(
 
 def _graph(model: MorphableModel) -> csc_matrix:
     """The Laplacian of the mesh's edges; loose parts are tied to the nearest skin vertices."""
-    from scipy.spatial import cKDTree
-
     skin = np.unique(_skin(model))
     triangles = model.triangles.astype(np.int64)
-    pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    pairs = mesh_edges(triangles)
     loose = np.setdiff1d(np.arange(len(model.mean)), skin)
     _, near = cKDTree(model.mean[skin]).query(model.mean[loose])
     pairs = np.concatenate([pairs, np.column_stack([loose, skin[near]])])
-    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
-    n = len(model.mean)
-    ones = np.ones(len(pairs))
-    edges = coo_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    edges = edges + edges.T
-    return csc_matrix(diags(np.asarray(edges.sum(1)).reshape(-1)) - edges)
+    return laplacian_of(np.unique(np.sort(pairs, axis=1), axis=0), len(model.mean))
 
 
 def _carriers(

@@ -18,24 +18,25 @@ JAW_SAMPLES = 24
 JAW_FORWARDS, JAW_BACKWARDS = np.radians(42.0), np.radians(10.0)
 STEEPEST = np.radians(80.0)
 
-# Landmarks along each curve of the left half, from the middle of the face outwards.
-LEFT_CURVES: dict[str, tuple[int, ...]] = {
-    "brow": (22, 23, 24, 25, 26),
-    "upper_lid": (42, 43, 44, 45),
-    "lower_lid": (42, 47, 46, 45),
-    "upper_outer_lip": (51, 52, 53, 54),
-    "lower_outer_lip": (57, 56, 55, 54),
-    "upper_inner_lip": (62, 63, 64),
-    "lower_inner_lip": (66, 65, 64),
-}
-RIGHT_CURVES: dict[str, tuple[int, ...]] = {
-    "brow": (21, 20, 19, 18, 17),
-    "upper_lid": (39, 38, 37, 36),
-    "lower_lid": (39, 40, 41, 36),
-    "upper_outer_lip": (51, 50, 49, 48),
-    "lower_outer_lip": (57, 58, 59, 48),
-    "upper_inner_lip": (62, 61, 60),
-    "lower_inner_lip": (66, 67, 60),
+# Landmarks along each curve, from the middle of the face outwards; the embedded model's names.
+CURVES: dict[str, tuple[int, ...]] = {
+    "nose_bridge": (27, 28, 29, 30),
+    "left_nostrils": (33, 34, 35),
+    "right_nostrils": (33, 32, 31),
+    "left_brow": (22, 23, 24, 25, 26),
+    "right_brow": (21, 20, 19, 18, 17),
+    "left_upper_lid": (42, 43, 44, 45),
+    "right_upper_lid": (39, 38, 37, 36),
+    "left_lower_lid": (42, 47, 46, 45),
+    "right_lower_lid": (39, 40, 41, 36),
+    "left_upper_outer_lip": (51, 52, 53, 54),
+    "right_upper_outer_lip": (51, 50, 49, 48),
+    "left_lower_outer_lip": (57, 56, 55, 54),
+    "right_lower_outer_lip": (57, 58, 59, 48),
+    "left_upper_inner_lip": (62, 63, 64),
+    "right_upper_inner_lip": (62, 61, 60),
+    "left_lower_inner_lip": (66, 65, 64),
+    "right_lower_inner_lip": (66, 67, 60),
 }
 
 
@@ -76,11 +77,7 @@ def curves(
     """The named curves of `SurfaceSets`, (17) points each, through the landmarks along the skin."""
     surface = NearestSurface(mean, skin)
     places = landmarks.on(mean)
-    found = {}
-    for side, table in (("left", LEFT_CURVES), ("right", RIGHT_CURVES)):
-        for name, nodes in table.items():
-            found[f"{side}_{name}"] = _curve(surface, landmarks, places, list(nodes))
-    return found
+    return {name: _curve(surface, landmarks, places, list(nodes)) for name, nodes in CURVES.items()}
 
 
 def _curve(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from glee.errors import DataError
 from glee.fitting.importers.import_model import import_model
+from glee.fitting.morphable_model import load_model
 
 Z_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # y up, z front -> z up, -y front
 
@@ -63,6 +64,7 @@ def test_jaw_lines_and_curves_run_through_the_landmarks(face, tmp_path):
     nearest = np.linalg.norm(lines - marks[:17, None], axis=2).min(1)
     # Samples are a few millimetres apart.
     assert nearest.max() < 0.04
+    assert model.curves.keys() == load_model().curves.keys()
     lid = model.curves["left_upper_lid"].on(model.mean)
     for landmark in (42, 43, 44, 45):
         assert np.linalg.norm(lid - marks[landmark], axis=1).min() < 1e-6
