@@ -1,10 +1,14 @@
 """LSFM, BFM 2009, BFM 2017 and FLAME from files written in their documented formats."""
 
+import io
+import zipfile
+
 import h5py
 import numpy as np
 import pytest
 from glee.errors import DataError, UsageError
 from glee.fitting.importers.import_model import import_model
+from glee.fitting.morphable_model import load_model
 from scipy.io import savemat
 
 
@@ -200,3 +204,35 @@ def test_unknown_format_and_path(tmp_path):
         import_model("sfm", tmp_path)
     with pytest.raises(DataError, match="no such file"):
         import_model("lsfm", tmp_path / "missing.mat")
+
+
+def test_lsfm_with_the_embedded_expressions_on_request(face, tmp_path, landmark_file):
+    path = lsfm(face, tmp_path / "m.mat")
+    model = import_model("lsfm", path, landmarks=landmark_file, register=True)
+    truth = load_model()
+    assert model.expression_names == truth.expression_names
+    for name, landmark in (("jawOpen", 8), ("mouthSmileLeft", 54), ("browInnerUp", 21)):
+        index = truth.expression_names.index(name)
+        true = truth.landmarks["anatomical"].on(truth.expression[index])[landmark]
+        found = model.landmarks["anatomical"].on(model.expression[index])[landmark]
+        assert np.linalg.norm(found - true) < 0.1 * np.linalg.norm(true), name
+    with pytest.raises(DataError, match="needs the model's unit"):
+        import_model("lsfm", path, register=True)
+
+
+def test_a_size_is_checked_before_it_is_read(tmp_path):
+    header = io.BytesIO()
+    form = {"descr": "<f8", "fortran_order": False, "shape": (3_000_000_000, 3)}
+    np.lib.format.write_array_header_1_0(header, form)
+    with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
+        archive.writestr("mean.npy", header.getvalue())
+    with pytest.raises(DataError, match="no face model is that large"):
+        import_model("npz", tmp_path / "huge.npz")
+
+
+@pytest.mark.parametrize("name", ["lsfm", "bfm2009", "bfm2017", "flame", "npz"])
+def test_a_folder_or_an_empty_file_is_no_model(tmp_path, name):
+    (tmp_path / "empty").write_bytes(b"")
+    for path in (tmp_path, tmp_path / "empty"):
+        with pytest.raises(DataError, match=str(path)):
+            import_model(name, path)
