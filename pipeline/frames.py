@@ -82,6 +82,11 @@ def index_frames(clip: Clip) -> FrameIndex:
             raise DataError(
                 f"{path}: declares {declared} frames but holds {found}: truncated; get it again"
             )
+        if _can_be_reached(path, declared - 1, int(times[-1])):
+            raise DataError(
+                f"{path}: damaged, {declared - found} of {declared} frames are lost in its middle "
+                "and which ones cannot be told; get the file again or convert it"
+            )
         logger.warning("%s: truncated, holds %d of %d frames", path, found, declared)
         count = declared
     step = np.diff(times)
@@ -162,6 +167,19 @@ def _packet_times(path: Path) -> npt.NDArray[np.int64]:
         times.append(_time(capture))
     capture.release()
     return np.sort(np.array(times, np.int64))
+
+
+def _can_be_reached(path: Path, number: int, last: int) -> bool:
+    """Whether a frame can be found by the file's index after time `last`, microseconds.
+
+    An AVI whose packets are damaged counts on without them, so that all later times are wrong; its
+    index still leads to the frames at the end. A truncated file has none there.
+    """
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    capture.set(cv2.CAP_PROP_POS_FRAMES, number)
+    reached = capture.grab() and _time(capture) > last
+    capture.release()
+    return bool(reached)
 
 
 def _time(capture: cv2.VideoCapture) -> int:

@@ -41,7 +41,7 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     key = [
         (0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts if part
     ]
-    return (*key, (2, 0, name))
+    return (*key, (-1, 0, name))
 
 
 def _clip_of_file(path: Path) -> Clip:
