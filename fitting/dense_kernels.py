@@ -1,0 +1,128 @@
+"""Small symmetric systems without allocation: row products, Cholesky, triangular solves (Numba).
+
+Made for sizes up to a few hundred. Matrices are C-contiguous, float32 or float64; of a symmetric
+one only the lower triangle is read and written. Rows are taken four at a time, so that one pass
+over a row serves sixteen products and the compiler can use vector instructions: every matrix has
+its rows padded to a multiple of four (``padded``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.floating]
+
+# Sums may be reordered and contracted: systems are regularised, and the next iteration refines.
+# NaN and infinity keep their meaning, since divergence is detected by them.
+SUMS = {"reassoc", "contract", "nsz", "arcp"}
+
+
+@njit(cache=True)
+def padded(size: int) -> int:
+    """The next multiple of four."""
+    return (size + 3) // 4 * 4
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False, inline="never")
+def _products(rows: Matrix, i: int, j: int, length: int, tile: Matrix) -> None:
+    """tile[a, b] = the dot product of rows i + a and j + b over the first `length` columns."""
+    zero = rows.dtype.type(0.0)
+    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = zero
+    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = zero
+    a0, a1, a2, a3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+    b0, b1, b2, b3 = rows[j], rows[j + 1], rows[j + 2], rows[j + 3]
+    for k in range(length):
+        x0, x1, x2, x3 = a0[k], a1[k], a2[k], a3[k]
+        y0, y1, y2, y3 = b0[k], b1[k], b2[k], b3[k]
+        s00 += x0 * y0
+        s01 += x0 * y1
+        s02 += x0 * y2
+        s03 += x0 * y3
+        s10 += x1 * y0
+        s11 += x1 * y1
+        s12 += x1 * y2
+        s13 += x1 * y3
+        s20 += x2 * y0
+        s21 += x2 * y1
+        s22 += x2 * y2
+        s23 += x2 * y3
+        s30 += x3 * y0
+        s31 += x3 * y1
+        s32 += x3 * y2
+        s33 += x3 * y3
+    tile[0, 0], tile[0, 1], tile[0, 2], tile[0, 3] = s00, s01, s02, s03
+    tile[1, 0], tile[1, 1], tile[1, 2], tile[1, 3] = s10, s11, s12, s13
+    tile[2, 0], tile[2, 1], tile[2, 2], tile[2, 3] = s20, s21, s22, s23
+    tile[3, 0], tile[3, 1], tile[3, 2], tile[3, 3] = s30, s31, s32, s33
+
+
+@njit(cache=True, boundscheck=False)
+def row_products(rows: Matrix, size: int, length: int, out: Matrix, tile: Matrix) -> None:
+    """out = rows rows^T, lower triangle, over the first `size` rows and `length` columns.
+
+    rows: (>= padded(size), >= length); out: (>= padded(size), >= padded(size)); tile: (4, 4) work.
+    """
+    for i in range(0, size, 4):
+        for j in range(0, i + 4, 4):
+            _products(rows, i, j, length, tile)
+            for a in range(4):
+                for b in range(4):
+                    out[i + a, j + b] = tile[a, b]
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def cholesky(a: Matrix, size: int, stop: int, tile: Matrix) -> bool:
+    """Factor a = L L^T in place, lower triangle, through column `stop`; False if not positive.
+
+    With stop < size, which must then be a multiple of four, rows from `stop` on hold L in the first
+    `stop` columns and the Schur complement behind them. a: (>= padded(size), >= padded(size)).
+    """
+    for i in range(0, size, 4):
+        for j in range(0, i + 4, 4):
+            done = min(j, stop)
+            if done > 0:
+                _products(a, i, j, done, tile)
+                for p in range(4):
+                    for q in range(4):
+                        a[i + p, j + q] -= tile[p, q]
+            if j >= stop:
+                continue
+            last = min(j + 4, stop)
+            for q in range(j, last):
+                for p in range(i, min(i + 4, size)):
+                    if p < q:
+                        continue
+                    value = a[p, q]
+                    for k in range(j, q):
+                        value -= a[p, k] * a[q, k]
+                    if p == q:
+                        if not value > 0.0:
+                            return False
+                        a[p, q] = np.sqrt(value)
+                    else:
+                        a[p, q] = value / a[q, q]
+    return True
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def solve_lower(a: Matrix, size: int, b: Matrix) -> None:
+    """b = L^-1 b in place for the lower triangle L of a; b: (>= size,)."""
+    for i in range(size):
+        value = b[i]
+        row = a[i]
+        for k in range(i):
+            value -= row[k] * b[k]
+        b[i] = value / row[i]
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def solve_upper(a: Matrix, size: int, b: Matrix) -> None:
+    """b = L^-T b in place for the lower triangle L of a; b: (>= size,)."""
+    for i in range(size - 1, -1, -1):
+        row = a[i]
+        value = b[i] / row[i]
+        b[i] = value
+        for k in range(i):
+            b[k] -= row[k] * value

@@ -1,0 +1,89 @@
+"""Fits of many frames by themselves: their unknowns, what was seen, and what came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .frame_residuals import Frame
+from .levenberg_marquardt import fit_frame
+from .normal_equations import Fitter
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameStates:
+    """The unknowns of n frames, overwritten by fits.
+
+    x: (n, K) coefficients of the modes' type. rotation: (n, 3, 3); translation: (n, 3) float64.
+    """
+
+    x: NDArray[np.floating]
+    rotation: Floats
+    translation: Floats
+
+    def copy(self) -> FrameStates:
+        """Independent arrays of the same values."""
+        return FrameStates(self.x.copy(), self.rotation.copy(), self.translation.copy())
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Normalised landmarks of n frames: target (n, 68, 2), root_weight (n, 68), focal (n,)."""
+
+    target: Floats
+    root_weight: Floats
+    focal: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What n fits came to: energy (n,) float64, iterations (n,) int32, status (n,) int32."""
+
+    energy: Floats
+    iterations: NDArray[np.int32]
+    status: NDArray[np.int32]
+
+
+def fit_frames(fitter: Fitter, observations: Observations, states: FrameStates) -> Outcome:
+    """Fit every frame by itself from its state, which is overwritten."""
+    count = len(observations.focal)
+    outcome = Outcome(np.empty(count), np.empty(count, np.int32), np.empty(count, np.int32))
+    _fit_frames(
+        fitter,
+        observations.target,
+        observations.root_weight,
+        observations.focal,
+        states.x,
+        states.rotation,
+        states.translation,
+        outcome.energy,
+        outcome.iterations,
+        outcome.status,
+    )
+    return outcome
+
+
+@njit(cache=True, boundscheck=False)
+def _fit_frames(
+    fitter: Fitter,
+    target: Floats,
+    root_weight: Floats,
+    focal: Floats,
+    x: NDArray[np.floating],
+    rotation: Floats,
+    translation: Floats,
+    energy: Floats,
+    iterations: NDArray[np.int32],
+    status: NDArray[np.int32],
+) -> None:
+    for i in range(len(focal)):
+        fitter.work.candidate[:] = fitter.points.line_last
+        frame = Frame(target[i], root_weight[i], focal[i])
+        energy[i], iterations[i], status[i] = fit_frame(
+            fitter, frame, x[i], rotation[i], translation[i]
+        )

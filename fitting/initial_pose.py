@@ -1,0 +1,107 @@
+"""Where a fit starts: normalised landmarks and a weak-perspective pose of the mean face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import Camera
+from .landmark_scheme import OUTER_EYE_CORNERS
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class NormalisedLandmarks:
+    """Landmarks of n frames about the principal point, y up, unit = inter-ocular distance, level.
+
+    target: (n, 68, 2), NaN where missing. weight: (n, 68), 0 where missing. unit: (n,) pixels.
+    roll: (n,) radians, by which the image was turned about the principal point to level the eyes.
+    usable: (n,) bool, enough finite points to fit.
+    """
+
+    target: Floats
+    weight: Floats
+    unit: Floats
+    roll: Floats
+    usable: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """rotation: (n, 3, 3) and translation: (n, 3), decimetres, of n frames."""
+
+    rotation: Floats
+    translation: Floats
+
+    def turned(self, angle: Floats) -> Poses:
+        """The same poses seen after the camera turned by -angle (n,) about its axis."""
+        cos, sin, zero = np.cos(angle), np.sin(angle), np.zeros_like(angle)
+        one = np.ones_like(angle)
+        turn = np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], -1).reshape(-1, 3, 3)
+        return Poses(turn @ self.rotation, np.einsum("nab,nb->na", turn, self.translation))
+
+
+MINIMUM_POINTS = 6
+
+
+def normalise(
+    landmarks: Floats, weights: Floats, camera: Camera, mean: Floats
+) -> NormalisedLandmarks:
+    """Normalise landmarks (n, 68, 2) in source pixels; mean: (68, 3) points of the mean face.
+
+    Where an outer eye corner is missing, size and roll come from the other points.
+    """
+    centred = (landmarks - np.asarray(camera.centre)) * np.array([1.0, -1.0])
+    here = np.isfinite(centred).all(-1) & (weights > 0)
+    weight = np.where(here, weights, 0.0)
+    usable = here.sum(1) >= MINIMUM_POINTS
+    right, left = OUTER_EYE_CORNERS
+    eyes = centred[:, left] - centred[:, right]
+    partial = usable & ~(here[:, right] & here[:, left])
+    if partial.any():
+        affine = _affine(centred[partial], weight[partial], mean)
+        eyes[partial] = affine[:, :, :3] @ (mean[left] - mean[right])
+    unit = np.linalg.norm(eyes, axis=-1)
+    usable &= np.isfinite(unit) & (unit > 1e-6)
+    unit = np.where(usable, unit, 1.0)
+    roll = np.where(usable, np.arctan2(eyes[:, 1], eyes[:, 0]), 0.0)
+    cos, sin = np.cos(roll)[:, None], np.sin(roll)[:, None]
+    x, y = centred[..., 0], centred[..., 1]
+    target = np.stack([cos * x + sin * y, cos * y - sin * x], -1) / unit[:, None, None]
+    return NormalisedLandmarks(
+        np.where(here[..., None], target, np.nan), weight, unit, roll, usable
+    )
+
+
+def weak_perspective(points: NormalisedLandmarks, focal: Floats, mean: Floats) -> Poses:
+    """Pose of the mean face (68, 3) in every frame, by least squares without perspective.
+
+    focal: (n,) focal lengths in the frames' units. Frames that are not usable get the identity.
+    """
+    target = np.where(np.isfinite(points.target), points.target, 0.0)
+    affine = _affine(target, np.where(points.usable[:, None], points.weight, 1.0), mean)
+    left, size, right = np.linalg.svd(affine[:, :, :3], full_matrices=False)
+    rows = left @ right
+    rotation = np.concatenate([rows, np.cross(rows[:, 0], rows[:, 1])[:, None]], 1)
+    scale = np.maximum(size.mean(1), 1e-3)
+    depth = focal / scale
+    nearer = rotation[:, 2] @ mean.mean(0)
+    translation = np.concatenate(
+        [affine[:, :, 3] * (depth / focal)[:, None], -(depth + nearer)[:, None]], 1
+    )
+    bad = ~points.usable | ~np.isfinite(rotation).all((1, 2)) | ~np.isfinite(translation).all(1)
+    rotation[bad], translation[bad] = np.eye(3), (0.0, 0.0, -10.0)
+    return Poses(np.ascontiguousarray(rotation), np.ascontiguousarray(translation))
+
+
+def _affine(target: Floats, weight: Floats, mean: Floats) -> Floats:
+    """Weighted least squares of target (n, 68, 2) on mean (68, 3): (n, 2, 4)."""
+    homogeneous = np.column_stack([mean, np.ones(len(mean))])
+    filled = np.where(np.isfinite(target), target, 0.0)
+    normal = np.einsum("ni,ia,ib->nab", weight, homogeneous, homogeneous)
+    right = np.einsum("ni,ia,nic->nac", weight, homogeneous, filled)
+    normal += 1e-9 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(4)
+    return np.swapaxes(np.linalg.solve(normal, right), 1, 2)

@@ -1,0 +1,249 @@
+"""The damped normal equations of one frame, and the elimination of their first unknowns (Numba)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .bounded_quadratic import BoundedQuadratic
+from .bounded_quadratic import new_bounded_quadratic as new_problem
+from .dense_kernels import SUMS, cholesky, padded, row_products, solve_lower
+from .frame_residuals import POSE, Loss, Scheme, Work, new_work
+from .point_model import PointModel
+
+# Pose has no prior: a little damping relative to its curvature keeps the system definite.
+POSE_DAMPING = 1e-5
+
+
+class Prior(NamedTuple):
+    """Gaussian priors and bounds of the K coefficients (Eq. 3's weights).
+
+    weight, mean, lower, upper: (K,) float64. precision: (e, e) float64 of the last e
+    coefficients, in addition to their weights, or (0, 0). identity: how many coefficients, the
+    first ones, are eliminated before bounds are looked at.
+    """
+
+    weight: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    identity: int
+
+
+class Stop(NamedTuple):
+    """When to stop: iterations, and the relative decrease of the energy held to be none."""
+
+    iterations: int
+    tolerance: float
+
+
+class Solver(NamedTuple):
+    """Arrays of the linear solver; N unknowns, the first `eliminated` and then the others.
+
+    unknown: (N,) int32, the Jacobian's column of each, -1 for padding. held: (n,) bool by column,
+    unknowns that stay where they are. first_expression: place of f_exp among the unknowns.
+    gradient, curvature: (n,) float64 by column. rows: (N, m padded) transposed Jacobian; system:
+    (N, N) and right: (N,), of the type of the modes. step: (N,) float64 by place.
+    trial, turn, shift: the point that a step leads to.
+    """
+
+    unknown: NDArray[np.int32]
+    held: NDArray[np.bool_]
+    first_expression: int
+    gradient: NDArray[np.float64]
+    curvature: NDArray[np.float64]
+    step: NDArray[np.float64]
+    rows: NDArray[np.floating]
+    system: NDArray[np.floating]
+    right: NDArray[np.floating]
+    tile: NDArray[np.floating]
+    trial: NDArray[np.floating]
+    turn: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    bounded: BoundedQuadratic
+
+
+class Fitter(NamedTuple):
+    """Everything that fits of one kind share; not to be shared between threads."""
+
+    points: PointModel
+    scheme: Scheme
+    loss: Loss
+    prior: Prior
+    stop: Stop
+    work: Work
+    solver: Solver
+
+
+def new_fitter(
+    points: PointModel,
+    scheme: Scheme,
+    loss: Loss,
+    prior: Prior,
+    stop: Stop,
+    *,
+    identity_last: bool = False,
+) -> Fitter:
+    """Allocate what fits of this model, scheme, loss and prior need.
+
+    identity_last: eliminate pose and f_exp and leave the identity, as for the joint fit; otherwise
+    pose and identity are eliminated and f_exp is left.
+    """
+    unknown, first_expression, left = _order(points.coefficients, prior.identity, identity_last)
+    dtype, count, total = points.modes.dtype, points.coefficients, len(unknown)
+    side = int(padded(total))
+    solver = Solver(
+        unknown=unknown,
+        held=np.zeros(count + POSE, np.bool_),
+        first_expression=first_expression,
+        gradient=np.zeros(count + POSE),
+        curvature=np.zeros(count + POSE),
+        step=np.zeros(total),
+        rows=np.zeros((side, (scheme.rows + 7) // 8 * 8), dtype),
+        system=np.zeros((side, side), dtype),
+        right=np.zeros(side, dtype),
+        tile=np.zeros((4, 4), dtype),
+        trial=np.zeros(count, dtype),
+        turn=np.zeros((3, 3)),
+        shift=np.zeros(3),
+        bounded=new_problem(left, dtype),
+    )
+    return Fitter(points, scheme, loss, prior, stop, new_work(points, scheme, loss), solver)
+
+
+def _order(count: int, identity: int, identity_last: bool) -> tuple[NDArray[np.int32], int, int]:
+    """Columns in the order of elimination, the place of f_exp in it, and how many are left."""
+    pose = count + np.arange(POSE)
+    shape, expression = np.arange(identity), np.arange(identity, count)
+    first, last = (expression, shape) if identity_last else (shape, expression)
+    stop = int(padded(POSE + len(first)))
+    unknown = np.full(stop + len(last), -1, np.int32)
+    unknown[:POSE], unknown[POSE : POSE + len(first)] = pose, first
+    unknown[stop:] = last
+    return unknown, POSE if identity_last else stop, len(last)
+
+
+@njit(cache=True, boundscheck=False)
+def prior_energy(prior: Prior, x: NDArray[np.floating]) -> float:
+    """sum weight (x - mean)^2, and the quadratic form of the precision where there is one."""
+    energy = 0.0
+    for k in range(len(x)):
+        energy += prior.weight[k] * (x[k] - prior.mean[k]) ** 2
+    start = prior.identity
+    for i in range(len(prior.precision)):
+        for j in range(len(prior.precision)):
+            apart = x[start + j] - prior.mean[start + j]
+            energy += (x[start + i] - prior.mean[start + i]) * prior.precision[i, j] * apart
+    return energy
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def full_gradient(fitter: Fitter, x: NDArray[np.floating]) -> None:
+    """Half the gradient of the energy, and the curvature diag(J^T J) of the data term."""
+    solver, prior, work = fitter.solver, fitter.prior, fitter.work
+    gradient, curvature = solver.gradient, solver.curvature
+    gradient[:] = 0.0
+    curvature[:] = 0.0
+    for row in range(len(work.value)):
+        line, r = work.jacobian[row], work.value[row]
+        for k in range(len(gradient)):
+            gradient[k] += r * line[k]
+            curvature[k] += line[k] * line[k]
+    for k in range(len(x)):
+        gradient[k] += prior.weight[k] * (x[k] - prior.mean[k])
+    start = prior.identity
+    for i in range(len(prior.precision)):
+        for j in range(len(prior.precision)):
+            apart = x[start + j] - prior.mean[start + j]
+            gradient[start + i] += prior.precision[i, j] * apart
+
+
+@njit(cache=True, boundscheck=False)
+def hold(fitter: Fitter, x: NDArray[np.floating], start: int, stop: int) -> None:
+    """Hold the coefficients of [start, stop) that stand at a bound and would leave it."""
+    prior, solver = fitter.prior, fitter.solver
+    solver.held[:] = False
+    for k in range(start, stop):
+        slope = solver.gradient[k]
+        solver.held[k] = (x[k] <= prior.lower[k] and slope > 0.0) or (
+            x[k] >= prior.upper[k] and slope < 0.0
+        )
+
+
+@njit(cache=True, boundscheck=False)
+def assemble(fitter: Fitter, mu: float) -> None:
+    """The damped normal equations of the frame, solver.system and solver.right (= -gradient).
+
+    Padding and held coefficients become unknowns whose step is 0.
+    """
+    solver, prior, jacobian = fitter.solver, fitter.prior, fitter.work.jacobian
+    total, rows, count = len(solver.unknown), fitter.scheme.rows, len(prior.weight)
+    for c in range(total):
+        k, line = solver.unknown[c], solver.rows[c]
+        if k < 0 or solver.held[k]:
+            line[:] = 0.0
+            continue
+        for row in range(rows):
+            line[row] = jacobian[row, k]
+    row_products(solver.rows, total, solver.rows.shape[1], solver.system, solver.tile)
+    for c in range(total):
+        k = solver.unknown[c]
+        if k < 0 or solver.held[k]:
+            solver.system[c, c] = 1.0
+            solver.right[c] = 0.0
+            continue
+        added = (mu + POSE_DAMPING) * solver.curvature[k] + 1e-12
+        if k < count:
+            added = prior.weight[k] + mu * solver.curvature[k]
+        solver.system[c, c] += added
+        solver.right[c] = -solver.gradient[k]
+    first = solver.first_expression
+    for i in range(len(prior.precision)):
+        for j in range(i + 1):
+            if not (solver.held[prior.identity + i] or solver.held[prior.identity + j]):
+                solver.system[first + i, first + j] += prior.precision[i, j]
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def eliminate(
+    system: NDArray[np.floating],
+    right: NDArray[np.floating],
+    total: int,
+    stop: int,
+    tile: NDArray[np.floating],
+) -> bool:
+    """Partial Cholesky: the first `stop` unknowns are eliminated from system and right side."""
+    if not cholesky(system, total, stop, tile):
+        return False
+    solve_lower(system, stop, right)
+    for i in range(stop, total):
+        row, value = system[i], right[i]
+        for k in range(stop):
+            value -= row[k] * right[k]
+        right[i] = value
+    return True
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def substitute(
+    system: NDArray[np.floating],
+    right: NDArray[np.floating],
+    total: int,
+    stop: int,
+    step: NDArray[np.float64],
+) -> None:
+    """Given step[stop:], fill step[:stop] of the eliminated unknowns."""
+    for i in range(stop, total):
+        row, value = system[i], right.dtype.type(step[i])
+        for k in range(stop):
+            right[k] -= row[k] * value
+    for i in range(stop - 1, -1, -1):
+        row = system[i]
+        value = right[i] / row[i]
+        step[i] = value
+        for k in range(i):
+            right[k] -= row[k] * value
