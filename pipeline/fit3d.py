@@ -23,6 +23,7 @@ from .work_folder import state_options, work_in
 
 STAGE = "fit3d"
 IDENTITIES = ("subject", "frame")
+ROBUST = (None, "huber", "geman-mcclure")
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,19 @@ class Fit3dOptions:
     identity: "subject", one f_shape for all frames of a subject, or "frame", one a frame (the
     paper's). sample_frames: frames from which a subject's f_shape is found. focal: pixels; None for
     the default of the image size. bounds: keep f_exp in [0, 1] and f_shape in [-3, 3].
-    regularisation: weight of the squared coefficients (Eq. 3). model: path of a morphable model;
-    None for the embedded one.
+    expression_weight, shape_weight: of |f_exp|^2 and |f_shape|^2 (Eq. 3). curves: compare sliding
+    landmarks with the detected curve. robust: None, "huber" or "geman-mcclure". model: path of a
+    morphable model; None for the embedded one.
     """
 
     identity: str = "subject"
-    sample_frames: int = 96
+    sample_frames: int = 200
     focal: float | None = None
     bounds: bool = True
-    regularisation: float = 1e-4
+    expression_weight: float = 1e-4
+    shape_weight: float = 1e-4
+    curves: bool = True
+    robust: str | None = None
     model: str | None = None
 
     def check(self) -> None:
@@ -51,8 +56,11 @@ class Fit3dOptions:
             raise UsageError(f"sample_frames is {self.sample_frames}; give 1 to 10000")
         if self.focal is not None and not self.focal > 0:
             raise UsageError(f"focal is {self.focal}; give a positive number of pixels")
-        if not self.regularisation >= 0:
-            raise UsageError(f"regularisation is {self.regularisation}; give 0 or more")
+        for name in ("expression_weight", "shape_weight"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"{name} is {getattr(self, name)}; give 0 or more")
+        if self.robust not in ROBUST:
+            raise UsageError(f"robust is {self.robust!r}; give huber or geman-mcclure, or none")
 
 
 def fit3d(

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..fitting.camera import Camera
-from ..fitting.fit import Fit, fit
+from ..fitting.fit import Fit, FitOptions, fit
 from ..fitting.morphable_model import MorphableModel, load_model
 from .frame_sample import spread_sample
 from .shards import REASONS, FitArrays, Shard, add_fit, read_shard
@@ -138,7 +138,7 @@ def _joint_identity(
     size, detector = max(counts, key=lambda key: (counts[key], key))
     landmarks = np.concatenate([c[2] for c in candidates if c[:2] == (size, detector)])
     landmarks = landmarks[spread_sample(landmarks, int(options["sample_frames"]))]
-    result = _run_fit(landmarks, size, detector, options, identity="subject", f_shape=None)
+    result = _run_fit(landmarks, size, detector, options, f_shape=None, joint=True)
     good = np.isfinite(result.f_shape).all(1)
     return np.asarray(result.f_shape[good][0], np.float32) if good.any() else None
 
@@ -147,14 +147,14 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
     header, options = shard.header, task.options
     landmarks = _valid_landmarks(shard)
     valid = shard.frames.valid
-    identity = "frame" if task.f_shape is None else "subject"
+    joint = options["identity"] == "subject"
     result = _run_fit(
         landmarks,
         header.frame_size,
         _detector(shard),
         options,
-        identity=identity,
         f_shape=task.f_shape,
+        joint=joint,
     )
     known = valid & np.isfinite(result.pose).all(1)
     return FitArrays(
@@ -179,8 +179,8 @@ def _run_fit(
     detector: str,
     options: Mapping[str, Any],
     *,
-    identity: str,
     f_shape: npt.NDArray[np.float32] | None,
+    joint: bool,
 ) -> Fit:
     model = _model(options)
     return fit(
@@ -189,10 +189,15 @@ def _run_fit(
         image_size=size,
         focal=options["focal"],
         landmark_set=detector if detector in model.landmarks else "anatomical",
-        identity=identity,
+        identity="subject" if joint else "frame",
         f_shape=f_shape,
-        bounds=options["bounds"],
-        regularisation=options["regularisation"],
+        options=FitOptions(
+            bounds=options["bounds"],
+            regularisation=(options["expression_weight"], options["shape_weight"]),
+            curves=options["curves"],
+            robust=options["robust"],
+            identity_frames=options["sample_frames"],
+        ),
     )
 
 
