@@ -22,6 +22,7 @@ _LINE = (0, 170, 90)
 _CAPTION_COLOUR = (235, 235, 235)
 _WARNING_COLOUR = (255, 130, 110)
 _MESH_SHARE = 0.65
+_LIGHT = np.array([0.3, 0.4, 0.87])
 # Sub-pixel bits of OpenCV's drawing.
 _SHIFT = 4
 
@@ -104,7 +105,7 @@ def _draw_mesh(
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
     facing = np.flatnonzero(np.einsum("ij,ij->i", normal, -corners[:, 0]) > 0)
     order = facing[np.argsort(corners[facing, :, 2].mean(1), kind="stable")]
-    light = np.clip(normal @ np.array([0.3, 0.4, 0.87]), 0.1, 1.0)
+    light = _smooth_light(normal, triangles, len(points))
     fixed = np.round(points * (1 << _SHIFT)).clip(-(1 << 20), 1 << 20).astype(np.int32)
     drawn = picture.copy()
     for triangle in order:
@@ -112,6 +113,18 @@ def _draw_mesh(
         colour = (140 * shade, 185 * shade, 235 * shade)
         cv2.fillConvexPoly(drawn, fixed[triangles[triangle]], colour, cv2.LINE_8, _SHIFT)
     cv2.addWeighted(drawn, _MESH_SHARE, picture, 1.0 - _MESH_SHARE, 0.0, dst=picture)
+
+
+def _smooth_light(
+    normal: npt.NDArray[np.float64], triangles: npt.NDArray[np.int32], count: int
+) -> npt.NDArray[np.float64]:
+    """Brightness of each triangle from its corners' mean normals, so that facets do not show."""
+    corner_normal = np.zeros((count, 3))
+    for corner in range(3):
+        np.add.at(corner_normal, triangles[:, corner], normal)
+    smooth = corner_normal[triangles].sum(1)
+    smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
+    return np.asarray(np.clip(smooth @ _LIGHT, 0.1, 1.0))
 
 
 def _enlarged(shard: Shard, index: int) -> Image:

@@ -76,7 +76,8 @@ def _fit(shard: Shard) -> list[tuple[str, str]]:
     if fit is None:
         return [("fit", "none")]
     done = fit.converged
-    options = ", ".join(f"{name} {value}" for name, value in sorted(fit.options.items()))
+    shown = {name: value for name, value in fit.options.items() if name != "source"}
+    options = ", ".join(f"{name} {value}" for name, value in sorted(shown.items()))
     rows = [
         ("fit", f"{done.sum()} frames converged, model {fit.model}, focal {fit.focal:.0f} pixels"),
         ("  options", options),
