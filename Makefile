@@ -1,0 +1,36 @@
+# `make demo` and `make test` make their own virtual environment in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint types pytest clean
+.DELETE_ON_ERROR:
+
+demo: $(READY)
+	$(BIN)/glee demo
+
+test: lint types pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The package's folder is this one, whatever its name; mypy finds it by a link called glee.
+types: $(READY)
+	mkdir -p $(VENV)/typed && ln -sfn ../.. $(VENV)/typed/glee
+	MYPYPATH=$(VENV)/typed $(BIN)/mypy -p glee
+
+pytest: $(READY)
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=15
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "glee needs Python 3.11 or later; found $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist demo glee.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage
