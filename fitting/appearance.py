@@ -25,7 +25,7 @@ SKIN_TONES = (
 )
 # The palest and darkest swatches are light on and shadow in skin; albedos lie between.
 LIGHTEST, DARKEST = 2.6, 8.2
-BLOOD = (1.06, 0.90, 0.86)
+BLOOD = (1.04, 0.92, 0.88)
 HAIR_COLOURS = (
     (24, 20, 18),
     (38, 28, 22),
@@ -78,9 +78,9 @@ class Appearance:
     freckles: float = 0.0
     stubble: float = 0.0
     wrinkles: float = 0.4
-    lashes: float = 0.7
-    brow_density: float = 0.8
-    brow_width: float = 0.075
+    lashes: float = 0.85
+    brow_density: float = 0.6
+    brow_width: float = 0.048
     hair_line: float | None = 0.70
     hair_volume: float = 0.10
     light: Light = Light()
@@ -94,7 +94,7 @@ class Appearance:
 def random_appearance(rng: np.random.Generator) -> Appearance:
     """A random person in a random picture; the same generator state gives the same look."""
     tone = float(rng.uniform(LIGHTEST, DARKEST))
-    skin = skin_tone(tone, float(rng.normal(0.0, 0.03)))
+    skin = skin_tone(tone, float(rng.normal(0.0, 0.02)))
     male = bool(rng.random() < 0.5)
     hair = _pick(rng, HAIR_COLOURS, HAIR_SHARES)
     if tone > 5.5:
@@ -115,10 +115,10 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
         blotches=float(rng.uniform(0.2, 1.0)),
         freckles=float(rng.uniform(0.0, 1.0)) if rng.random() < 0.35 else 0.0,
         stubble=float(rng.uniform(0.1, 1.0)) if male and rng.random() < 0.6 else 0.0,
-        wrinkles=float(rng.uniform(0.1, 1.0)),
-        lashes=float(rng.uniform(0.4, 0.8) if male else rng.uniform(0.6, 1.0)),
-        brow_density=float(rng.uniform(0.55, 1.0)),
-        brow_width=float(rng.uniform(0.06, 0.10) if male else rng.uniform(0.045, 0.08)),
+        wrinkles=float(rng.uniform(0.0, 0.8)),
+        lashes=float(rng.uniform(0.6, 0.95) if male else rng.uniform(0.75, 1.0)),
+        brow_density=float(rng.uniform(0.4, 0.75)),
+        brow_width=float(rng.uniform(0.04, 0.065) if male else rng.uniform(0.03, 0.05)),
         hair_line=None if bald else float(rng.uniform(0.58, 0.80)),
         hair_volume=float(rng.uniform(0.03, 0.08) if male else rng.uniform(0.06, 0.20)),
         light=random_light(rng),

@@ -15,12 +15,12 @@ from .rasteriser import screen_points
 Float32 = NDArray[np.float32]
 
 # Decimetres.
-RIM_WIDTH = {"upper": 0.0085, "lower": 0.003}  # half widths
-HAIR_LENGTH = {"upper": 0.075, "lower": 0.035}
+RIM_WIDTH = {"upper": 0.015, "lower": 0.0055}  # half widths
+HAIR_LENGTH = {"upper": 0.08, "lower": 0.035}
 HAIR_WIDTH = 0.0022
 SLACK = 0.03  # that a lash may lie behind what is seen there
-RIM_OPACITY = {"upper": 0.95, "lower": 0.40}
-HAIRS = {"upper": 44, "lower": 26}
+RIM_OPACITY = {"upper": 0.95, "lower": 0.65}
+HAIRS = {"upper": 60, "lower": 26}
 BLACK = np.array([0.010, 0.008, 0.007], np.float32)
 
 

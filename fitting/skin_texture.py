@@ -151,8 +151,12 @@ def _creases(tone: Float32, model: MorphableModel, look: Appearance) -> None:
             [[0.16, -0.37, 1.1], [0.24, -0.46, 1.05], [0.31, -0.62, 0.98], [0.33, -0.72, 0.95]]
         )
         _polyline(folds, path * (sign, 1.0, 1.0), 5)
-    _mix(tone, 0.45 * cv2.GaussianBlur(fold, (0, 0), 2.0), _times(look.skin, (0.42, 0.32, 0.28)))
-    _mix(tone, 0.55 * cv2.GaussianBlur(roots, (0, 0), 1.6), _times(look.skin, (0.30, 0.20, 0.18)))
+    _mix(
+        tone,
+        0.30 * look.wrinkles * cv2.GaussianBlur(fold, (0, 0), 2.0),
+        _times(look.skin, (0.42, 0.32, 0.28)),
+    )
+    _mix(tone, 0.45 * cv2.GaussianBlur(roots, (0, 0), 1.6), _times(look.skin, (0.30, 0.20, 0.18)))
     weak = 0.28 * look.wrinkles * cv2.GaussianBlur(folds, (0, 0), 5.0)
     _mix(tone, weak, _times(look.skin, (0.55, 0.42, 0.38)))
 
@@ -168,7 +172,7 @@ def _brow(model: MorphableModel, side: str, look: Appearance, rng: np.random.Gen
         cv2.line(body, _fixed(start), _fixed(end), 1.0, 3, cv2.LINE_AA, SUBTEXEL)
     body = cv2.GaussianBlur(body, (0, 0), 2.5)
     return np.asarray(
-        np.clip(look.brow_density * (0.62 * body + 0.75 * hairs), 0.0, 0.97), np.float32
+        np.clip(look.brow_density * (0.55 * body + 0.65 * hairs), 0.0, 0.97), np.float32
     )
 
 

@@ -16,7 +16,7 @@ from .blendshapes import ARKIT_NAMES
 from .surface_points import FrontView, Points, first_hits
 
 # Brow of the person's left side on the front view: from the nose outwards, lower edge to upper.
-BROW = np.array([[0.085, 0.118], [0.185, 0.153], [0.285, 0.166], [0.375, 0.146], [0.455, 0.096]])
+BROW = np.array([[0.085, 0.138], [0.185, 0.173], [0.285, 0.186], [0.375, 0.166], [0.455, 0.116]])
 NOSTRIL_SIDE, NOSTRIL_MIDDLE, NOSTRIL_RAISE = 0.115, 0.058, 0.038
 CURVE_SAMPLES = 17
 JAW_SAMPLES = 24
@@ -232,7 +232,7 @@ def _anatomical(head: Head, curves: dict[str, SurfacePoints], jaw: SurfacePoints
 
 
 def _nose_curves(head: Head, mirror: NDArray[np.int64]) -> dict[str, SurfacePoints]:
-    """``nose_bridge`` down to the tip; ``left_nostrils``, ``right_nostrils`` from the middle out."""
+    """The bridge of the nose down to its tip, and each line of nostrils from the middle out."""
     view = head.view()
     bridge, nostrils = _nose_places(head)
     left = view.points(nostrils)
