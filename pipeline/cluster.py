@@ -113,6 +113,8 @@ def _local_dask(workers: int) -> Iterator[Cluster]:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
+            # No dashboard; the scheduler's own page takes any free port of this machine.
+            dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
         ) as cluster,

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from glee.pipeline.synthesis import synthesise
+
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 
 
@@ -23,9 +25,8 @@ def real_folder():
 @pytest.fixture(scope="session")
 def synthetic_disfa(tmp_path_factory):
     """Two subjects of 36 frames in DISFA's layout; never written to (copy it first)."""
-    synthesis = pytest.importorskip("glee.pipeline.synthesis")
     root = tmp_path_factory.mktemp("disfa")
-    synthesis.synthesise(root, subjects=2, frames=36, size=(320, 240), seed=3)
+    synthesise(root, subjects=2, frames=36, size=(320, 240), seed=3)
     return root
 
 

@@ -6,7 +6,6 @@ import os
 import time
 
 import pytest
-
 from glee.errors import DataError, UsageError
 from glee.pipeline.cluster import open_cluster
 
