@@ -53,7 +53,7 @@ def build_glee_net(config: GLEENetConfig, *, facenet: Path | None = None) -> GLE
     network = GLEENet(
         _global_branch(config),
         _local_branch(config) if config.expression == "global_local" else None,
-        CoefficientBranch(config.coefficient_count) if config.coefficients else None,
+        _coefficient_branch(config) if config.coefficients else None,
         _classifier(config),
         fixed_expression=config.fixed_expression,
     )
@@ -107,6 +107,10 @@ def _local_branch(config: GLEENetConfig) -> LocalBranch:
         hidden=config.local_hidden,
         width=config.embedding_width,
     )
+
+
+def _coefficient_branch(config: GLEENetConfig) -> CoefficientBranch:
+    return CoefficientBranch(config.coefficient_count, config.coefficient_noise)
 
 
 def _classifier(config: GLEENetConfig) -> nn.Module:

@@ -16,13 +16,17 @@ class CoefficientBranch(nn.Module):
 
     The statistics are buffers, so a checkpoint holds them. A coefficient that is NaN (a frame that
     was not fitted) counts as the mean.
+
+    noise: standard deviation of what is added while training, in the unit of the result; it keeps
+    the classifier from learning the few training subjects' coefficients by heart.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, noise: float = 0.0) -> None:
         super().__init__()
+        self.noise = noise
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("deviation", torch.ones(count))
 
@@ -37,4 +41,7 @@ class CoefficientBranch(nn.Module):
     def forward(self, f_exp: Tensor) -> Tensor:
         """(b, count) float32 -> the same shape, standardised."""
         standard = (f_exp - self.mean) / self.deviation
-        return torch.where(torch.isfinite(standard), standard, torch.zeros_like(standard))
+        known = torch.where(torch.isfinite(standard), standard, torch.zeros_like(standard))
+        if self.training and self.noise:
+            known = known + self.noise * torch.randn_like(known)
+        return known

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from glee.pipeline import shards
 from glee.pipeline.crop_encoding import encode_crop
 
@@ -98,6 +97,24 @@ def work(tmp_path_factory) -> Path:
     for subject in SUBJECTS:
         write_subject(folder, subject)
     return folder
+
+
+@pytest.fixture
+def write_shard():
+    """Writes one shard without a fit from its labels (n, a) and their kind; returns it read."""
+
+    def write(work, labels, kind):
+        labels = np.asarray(labels, np.int8)
+        count = len(labels)
+        path = shards.shard_path(work, "SN001", "clip", 0)
+        names = AU_NAMES[: labels.shape[1]]
+        crops = [encode_crop(np.zeros((200, 200, 3), np.uint8))] * count
+        valid = np.ones(count, bool)
+        head = header("SN001", count, kind, "made_up", names)
+        shards.write_shard(path, head, frame_arrays(count, valid), crops, labels)
+        return shards.read_shard(path)
+
+    return write
 
 
 @pytest.fixture(autouse=True)

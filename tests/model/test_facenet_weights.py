@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from glee.errors import WeightsError
 from glee.model.build_glee_net import build_glee_net
 from glee.model.config import preset_config
@@ -34,7 +33,7 @@ PUBLISHED_KEYS = (
 
 @pytest.fixture(scope="module")
 def published():
-    """A made-up state dict with the public checkpoint's names and shapes, logits of 8631 classes."""
+    """A made-up state dict with the public checkpoint's names and shapes."""
     torch.manual_seed(3)
     state = InceptionResnetV1(class_count=8631).state_dict()
     return {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
