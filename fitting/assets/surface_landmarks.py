@@ -172,10 +172,11 @@ def _jaw_lines(head: Head, mirror: NDArray[np.int64]) -> SurfacePoints:
     """Lines over the cheek, front to back, one for each jaw landmark; 0-7 right, 9-16 left."""
     skin = head.triangles[np.isin(head.parts, [head.part("skin"), head.part("lips")])]
     centre = np.array([0.0, -0.40, 0.55])
-    # Angle of a line in the front view, from straight down, and its sweep from front to back.
-    angles = np.radians([0.0, 17.0, 34.0, 48.0, 60.0, 72.0, 85.0, 99.0, 114.0])
-    first = np.radians([48.0, 46.0, 43.0, 40.0, 38.0, 36.0, 34.0, 32.0, 30.0])
-    last = np.radians([7.0, 5.0, 1.0, -7.0, -14.0, -14.0, -10.0, -6.0, 0.0])
+    # Angle of a line in the front view, from straight down, where a detector trained on the
+    # iBUG scheme puts its jaw points on average; and its sweep from front to back.
+    angles = np.radians([0.0, 13.0, 27.5, 43.0, 59.5, 76.0, 92.0, 107.0, 119.5])
+    first = np.radians([48.0, 46.5, 44.1, 41.1, 38.1, 35.4, 33.0, 30.9, 30.0])
+    last = np.radians([7.0, 5.5, 2.5, -4.1, -13.7, -12.8, -8.0, -2.8, 0.0])
     lines = []
     for angle, start, stop in zip(angles, first, last, strict=True):
         sweep = np.linspace(start, stop, JAW_SAMPLES)
