@@ -25,8 +25,8 @@ _THOROUGH_SIDE = 1300
 _SMALL_SIDE = 320
 
 # The predictor returns whole pixels; so the face is brought to this box side first, in pixels.
-_FACE_SIDE = 400
-_MARGIN = 0.35
+_FACE_SIDE = 320
+_MARGIN = 0.25
 # The trees are steered by the box: the mean over boxes of several sizes is steadier, and how far
 # their results lie apart tells how sure they are.
 _BOX_SCALES = (0.94, 1.06)

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from ..errors import DataError
 from .clips import Clip
 
+# A worker owns one core; more decoding threads would take those of the others.
+_ONE_THREAD = (cv2.CAP_PROP_N_THREADS, 1)
 # FFmpeg writes a line for every damaged block; what matters of it is in the frames' reasons.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -143,7 +145,7 @@ def read_image(path: Path) -> Image | None:
 def _open(path: Path) -> cv2.VideoCapture:
     if not path.is_file():
         raise DataError(f"{path}: no such video")
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, _ONE_THREAD)
     if not capture.isOpened():
         empty = path.stat().st_size == 0
         what = "is empty" if empty else "cannot be opened as a video (truncated or of another kind)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -59,14 +60,14 @@ def assess(landmarks: ArrayLike) -> Plausibility:
     centred = landmarks - landmarks.mean(0)
     camera = inverse @ centred
     first, second = camera[:, 0], camera[:, 1]
-    one, two = float(np.linalg.norm(first)), float(np.linalg.norm(second))
+    one, two = math.sqrt(first @ first), math.sqrt(second @ second)
     if min(one, two) < 1e-9:
         return Plausibility(float("inf"), 0.0, plausible=False)
-    size = inter_ocular * float(np.sqrt(one * two))
-    rest = centred - head @ camera
-    deviation = float(np.sqrt((rest**2).sum(1).mean())) / size
+    size = inter_ocular * math.sqrt(one * two)
+    rest = (centred - head @ camera).ravel()
+    deviation = math.sqrt(rest @ rest / len(centred)) / size
     # The third row of the rotation is the cross product; its z is how far the face faces us.
-    facing = float(np.cross(first, second)[2]) / (one * two)
+    facing = float(first[0] * second[1] - first[1] * second[0]) / (one * two)
     plausible = (
         size >= MINIMUM_INTER_OCULAR
         and deviation <= MAXIMUM_DEVIATION

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .landmarks import Box, Detector, overlap
-from .plausibility import assess
+from .plausibility import Plausibility, assess
 
 # Detections below this score do not start a track.
 MINIMUM_SCORE = 0.1
@@ -53,6 +53,8 @@ class TrackedFrame:
 @dataclass
 class _Track:
     landmarks: Landmarks
+    shape: Plausibility
+    box: Box
     trust: float
 
 
@@ -88,21 +90,21 @@ class FaceTracker:
     def _step(self, image: Image, *, scheduled: bool) -> TrackedFrame:
         if self._track is None:
             return self._start(image, thorough=scheduled, otherwise="no_face")
-        before = self._track.landmarks
-        landmarks, agreement = self._detector.landmarks(image, self._detector.box_of(before))
-        odd = self._gap or agreement < UNSURE or _jumped(before, landmarks)
+        track = self._track
+        landmarks, agreement = self._detector.landmarks(image, track.box)
+        shape = assess(landmarks)
+        odd = self._gap or agreement < UNSURE or _jumped(track, landmarks, shape)
         if scheduled or odd:
-            seen = self._look_around(image, self._detector.box_of(before))
-            trusted = self._detector.box_of(landmarks)
+            seen = self._look_around(image, track.box)
             if seen is None:
-                self._track.trust *= MISS
+                track.trust *= MISS
             else:
-                self._track.trust = 1.0
-                if overlap(seen, trusted) < SAME_FACE:
+                track.trust = 1.0
+                if overlap(seen, self._detector.box_of(landmarks)) < SAME_FACE:
                     landmarks, agreement = self._from_box(image, seen)
-        confidence = agreement * self._track.trust
-        if confidence >= self._minimum and assess(landmarks).plausible:
-            return self._keep(landmarks, agreement, self._track.trust)
+                    shape = assess(landmarks)
+        if agreement * track.trust >= self._minimum and shape.plausible:
+            return self._keep(landmarks, shape, agreement, track.trust)
         self._track = None
         return self._start(image, thorough=scheduled, otherwise="lost_track")
 
@@ -116,11 +118,12 @@ class FaceTracker:
         landmarks, agreement = self._from_box(image, box)
         if not np.isfinite(landmarks).all():
             return _failed("nan")
-        if not assess(landmarks).plausible:
+        shape = assess(landmarks)
+        if not shape.plausible:
             return TrackedFrame(landmarks, agreement, "implausible")
         if agreement < self._minimum:
             return TrackedFrame(landmarks, agreement, "low_confidence")
-        return self._keep(landmarks, agreement, 1.0)
+        return self._keep(landmarks, shape, agreement, 1.0)
 
     def _preference(self, box: Box) -> tuple[bool, float, float, float]:
         """Where the last face was first, then the largest; the position only breaks ties."""
@@ -132,9 +135,11 @@ class FaceTracker:
         landmarks, _ = self._detector.landmarks(image, box)
         return self._detector.landmarks(image, self._detector.box_of(landmarks))
 
-    def _keep(self, landmarks: Landmarks, agreement: float, trust: float) -> TrackedFrame:
-        self._track = _Track(landmarks, trust)
+    def _keep(
+        self, landmarks: Landmarks, shape: Plausibility, agreement: float, trust: float
+    ) -> TrackedFrame:
         self._last_box = self._detector.box_of(landmarks)
+        self._track = _Track(landmarks, shape, self._last_box, trust)
         return TrackedFrame(landmarks, min(max(agreement * trust, 0.0), 1.0), "ok")
 
     def _look_around(self, image: Image, box: Box) -> Box | None:
@@ -167,12 +172,12 @@ def _view(image: Image, transform: npt.NDArray[np.float64], size: int) -> Image:
     return np.asarray(view, np.uint8)
 
 
-def _jumped(before: Landmarks, after: Landmarks) -> bool:
-    old, new = assess(before), assess(after)
-    if not new.plausible:
+def _jumped(track: _Track, landmarks: Landmarks, shape: Plausibility) -> bool:
+    if not shape.plausible:
         return True
-    moved = float(np.linalg.norm(after.mean(0) - before.mean(0)))
-    return moved > JUMP * old.size or not 1 / GROWTH < new.size / old.size < GROWTH
+    moved = float(np.linalg.norm(landmarks.mean(0) - track.landmarks.mean(0)))
+    growth = shape.size / track.shape.size
+    return moved > JUMP * track.shape.size or not 1 / GROWTH < growth < GROWTH
 
 
 def _failed(reason: str) -> TrackedFrame:

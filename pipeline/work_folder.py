@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tomllib
 from collections.abc import Iterator
@@ -11,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 from ..errors import OptionsError, OutputError
 from .shards import SHARD_FOLDER
@@ -92,6 +96,8 @@ def _locked(work: Path) -> int:
             f"cannot use {work} as work folder: {error.strerror}; "
             "choose a folder that can be written"
         ) from error
+    if fcntl is None:
+        return handle
     try:
         # The lock ends with the process, however that ends.
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -24,6 +24,7 @@ from glee.fitting.landmark_scheme import nme
 from glee.pipeline import dlib_backend
 from glee.pipeline.alignment import alignment_transform
 from glee.pipeline.datasets import disfa as disfa_module
+from glee.pipeline.fit3d import fit3d
 from glee.pipeline.landmarks import load_detector
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
 from glee.pipeline.shards import list_shards, read_shard
@@ -131,6 +132,15 @@ def test_damaged_shards_and_those_of_another_version_are_made_again(
     summary = run(synthetic_disfa, work)
     assert (summary.made, summary.kept) == (5, 3)
     assert contents(work) == contents(undisturbed[0])
+
+
+def test_shards_with_a_fit_stay(undisturbed, synthetic_disfa, tmp_path):
+    work = tmp_path / "work"
+    shutil.copytree(undisturbed[0], work)
+    fit3d(work, workers=1, progress=False)
+    fitted = contents(work)
+    assert run(synthetic_disfa, work).kept == 8
+    assert contents(work) == fitted
 
 
 def test_changed_labels_are_noticed(undisturbed, disfa, tmp_path):

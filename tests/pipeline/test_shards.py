@@ -127,6 +127,16 @@ def test_jpeg_crop_is_close():
     assert decode_crop(data[: len(data) // 20], "jpeg", 200) is None
 
 
+@pytest.mark.parametrize("encoding", ["jpeg", "png"])
+def test_only_an_image_of_the_crop_size_is_decoded(encoding, monkeypatch):
+    data = np.frombuffer(encode_crop(np.zeros((90, 90, 3), np.uint8), encoding), np.uint8)
+    assert decode_crop(data, encoding, 90).shape == (90, 90, 3)
+    monkeypatch.setattr("glee.pipeline.crop_encoding.cv2.imdecode", None)
+    assert decode_crop(data, encoding, 200) is None
+    for damaged in (data[:1], data[:5], data[:20], data[5:], np.zeros(300, np.uint8), data[:0]):
+        assert decode_crop(damaged, encoding, 90) is None
+
+
 def test_same_content_gives_same_bytes_and_another_content_another_digest(tmp_path):
     write(tmp_path / "a.h5")
     write(tmp_path / "b.h5")
