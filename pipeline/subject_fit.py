@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from ..fitting.camera import Camera
 from ..fitting.fit import Fit, FitOptions, fit
+from ..fitting.frame_sample import spread_sample
 from ..fitting.morphable_model import MorphableModel, load_model
-from .frame_sample import spread_sample
 from .shards import REASONS, FitArrays, Shard, add_fit, read_shard
 
 NOT_CONVERGED = "not_converged"
