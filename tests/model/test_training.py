@@ -1,0 +1,237 @@
+"""The trainer: learns, resumes with the same bits, keeps test subjects out, stops on trouble."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from glee.errors import DataError, OptionsError, UsageError
+from glee.model import training
+from glee.model.augmentation import mirror_f_exp
+from glee.model.checkpoint import load_checkpoint
+from glee.model.evaluation import evaluate
+from glee.model.options import read_options, train_options
+from glee.model.predict import predict
+from glee.model.predictions import load_predictions
+from glee.model.training import train
+
+# The classifier alone: a step takes milliseconds, and dropout uses the random state.
+QUICK = {"ablation": "no-gb-lb", "batch": 16, "epochs": 2, "ema": 0.9}
+
+
+class Killed(BaseException):
+    """Stands for a signal that ends the process at once."""
+
+
+def kill_at(monkeypatch, step):
+    """Let training die before a step; how often `take_step` ran is counted."""
+    take, calls = training.take_step, []
+
+    def dying(*arguments):
+        if len(calls) == step:
+            raise Killed
+        calls.append(None)
+        return take(*arguments)
+
+    monkeypatch.setattr(training, "take_step", dying)
+    return calls
+
+
+def same_bits(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.fixture(scope="module")
+def run(work, tmp_path_factory):
+    """An undisturbed run of all folds."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return out, train(work, out, train_options("compact", **QUICK))
+
+
+def test_run_holds_all_that_came_of_it(run):
+    out, summary = run
+    assert [fold.name for fold in summary.folds] == ["1", "2", "3"]
+    assert all((fold.frames, fold.test_frames) == (92, 46) for fold in summary.folds)
+    assert read_options(out) == train_options("compact", **QUICK)
+    split = json.loads((out / "split.json").read_text())
+    assert split == {"1": ["SN001", "SN002"], "2": ["SN006", "SN011"], "3": ["SN003", "SN004"]}
+    for fold in "123":
+        rows = list(csv.DictReader((out / f"fold{fold}/log.csv").open()))
+        assert [int(row["step"]) for row in rows] == list(range(10))
+        assert [int(row["epoch"]) for row in rows] == [0] * 5 + [1] * 5
+        checkpoint = load_checkpoint(out / f"fold{fold}/checkpoint.pt")
+        assert checkpoint.finished
+        assert checkpoint.test_subjects == tuple(split[fold])
+        assert set(checkpoint.train_subjects) == {s for f in split if f != fold for s in split[f]}
+        predictions = load_predictions(out / f"fold{fold}/predictions.npz")
+        assert set(predictions.subject) == set(split[fold])
+        assert len(predictions.labels) == 46
+
+
+def test_statistics_and_r_come_from_the_training_subjects(run, work):
+    out, _ = run
+    frames = training.load_frames(work, size=100)
+    network = load_checkpoint(out / "fold1/checkpoint.pt").network()
+    mine = frames.f_exp[frames.of_subjects(["SN006", "SN011", "SN003", "SN004"])]
+    expected = (mine.mean(0) + mirror_f_exp(mine).mean(0)) / 2
+    assert network.coefficient_branch.mean.numpy() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("step", [0, 3, 5, 9])
+def test_killed_at_any_step_and_resumed_gives_the_same_bits(run, work, tmp_path, monkeypatch, step):
+    options = train_options("compact", **QUICK, checkpoint_steps=2)
+    with monkeypatch.context() as patch:
+        kill_at(patch, step)
+        with pytest.raises(Killed):
+            train(work, tmp_path, options, fold="2")
+    torch.manual_seed(1234)
+    calls = kill_at(monkeypatch, 1000)
+    train(work, tmp_path, options, fold="2")
+    assert len(calls) <= 10 - step + 1
+    one = load_checkpoint(run[0] / "fold2/checkpoint.pt")
+    other = load_checkpoint(tmp_path / "fold2/checkpoint.pt")
+    assert same_bits(one.weights, other.weights)
+    probability = load_predictions(tmp_path / "fold2/predictions.npz").probability
+    undisturbed = load_predictions(run[0] / "fold2/predictions.npz").probability
+    assert np.array_equal(probability, undisturbed)
+    columns = ("step", "epoch", "loss", "learning_rate", "gradient_norm")
+    logs = [
+        [[row[c] for c in columns] for row in csv.DictReader((out / "fold2/log.csv").open())]
+        for out in (run[0], tmp_path)
+    ]
+    assert logs[0] == logs[1]
+
+
+def test_all_three_branches_resume_with_the_same_bits(work, tmp_path, monkeypatch):
+    options = train_options("compact", epochs=2, batch=30, checkpoint_steps=1, aus=(1, 12))
+    train(work, tmp_path / "whole", options, fold="1")
+    with monkeypatch.context() as patch:
+        kill_at(patch, 4)
+        with pytest.raises(Killed):
+            train(work, tmp_path / "killed", options, fold="1")
+    train(work, tmp_path / "killed", options, fold="1")
+    one, other = (
+        load_checkpoint(tmp_path / name / "fold1/checkpoint.pt") for name in ("whole", "killed")
+    )
+    assert same_bits(one.weights, other.weights)
+
+
+def test_finished_folds_are_not_trained_again(run, work, monkeypatch):
+    calls = kill_at(monkeypatch, 1000)
+    train(work, run[0], train_options("compact", **QUICK))
+    assert not calls
+
+
+def test_other_options_or_folds_are_refused(run, work):
+    with pytest.raises(OptionsError, match="seed"):
+        train(work, run[0], train_options("compact", **{**QUICK, "seed": 7}))
+    with pytest.raises(UsageError, match="'4'"):
+        train(work, run[0], train_options("compact", **QUICK), fold="4")
+
+
+def test_unknown_options_are_refused():
+    with pytest.raises(OptionsError, match="preset"):
+        train_options("huge")
+    with pytest.raises(OptionsError, match="schedule"):
+        train_options("paper", schedule="steps")
+    with pytest.raises(OptionsError, match="accumulate"):
+        train_options("paper", batch=32, accumulate=5)
+    with pytest.raises(OptionsError, match="epochs"):
+        train_options("paper", epochs=0)
+
+
+def test_published_recipe():
+    options = train_options("paper")
+    assert (options.momentum, options.learning_rate, options.epochs) == (0.9, 2e-3, 10)
+    assert (options.schedule, options.clip, options.ema) == ("constant", 0.0, 0.0)
+
+
+def test_loss_that_is_not_finite_stops_with_the_frames_names(work, tmp_path, monkeypatch):
+    network_input = training.network_input
+
+    def with_nan(batch, device):
+        image, f_exp = network_input(batch, device)
+        return image, torch.where(torch.tensor(batch.index == 60)[:, None], 1e30, f_exp)
+
+    monkeypatch.setattr(training, "network_input", with_nan)
+    named = r"fold 1, step \d+: .* SN003/LeftVideoSN003_comp/000000.h5 frame 16; look"
+    with pytest.raises(DataError, match=named):
+        train(work, tmp_path, train_options("compact", **QUICK), fold="1")
+    assert not (tmp_path / "fold1/predictions.npz").exists()
+
+
+def test_accumulated_gradient_is_the_batchs(work, tmp_path):
+    # without batch normalisation and dropout, parts and whole give the same gradient
+    plain = {**QUICK, "ema": 0.0, "epochs": 1}
+    weights = []
+    for accumulate in (1, 4):
+        options = train_options("compact", **plain, accumulate=accumulate)
+        frames = training.load_frames(work, size=100)
+        config = training.preset_config("compact", frames.au_names, "no-gb-lb", dropout=0.0)
+        folder = tmp_path / str(accumulate)
+        where = torch.device("cpu")
+        training.train_fold(frames, config, options, "1", ("SN001", "SN002"), folder, where)
+        weights.append(load_checkpoint(folder / "checkpoint.pt").weights)
+    for name, value in weights[0].items():
+        assert torch.allclose(value, weights[1][name], atol=1e-5), name
+
+
+def test_bfloat16_trains(work, tmp_path):
+    options = replace(train_options("compact", **QUICK), precision="bfloat16")
+    assert np.isfinite(train(work, tmp_path, options, fold="1").folds[0].loss)
+
+
+def test_evaluation_of_a_run(run, work):
+    evaluation = evaluate(run[0])
+    assert json.loads((run[0] / "results.json").read_text()) == evaluation.results
+    assert evaluation.results["frames"] == 6 * 23
+    assert sorted(evaluation.results["subjects"]) == [
+        "SN001", "SN002", "SN003", "SN004", "SN006", "SN011",
+    ]  # fmt: skip
+    assert "AU12" in evaluation.table
+    again = evaluate(run[0], work)
+    assert again.results == evaluation.results
+
+
+def test_prediction_never_uses_a_network_that_saw_the_subject(run, work, tmp_path):
+    out, _ = run
+    parts = predict(out, work)
+    assert {name: set(part.subject) for name, part in parts.items()} == {
+        "1": {"SN001", "SN002"},
+        "2": {"SN006", "SN011"},
+        "3": {"SN003", "SN004"},
+    }
+    single = tmp_path / "single"
+    (single / "fold1").mkdir(parents=True)
+    (single / "fold1/checkpoint.pt").write_bytes((out / "fold1/checkpoint.pt").read_bytes())
+    assert set(predict(single, work)) == {"1"}
+
+
+def test_evaluation_without_a_trained_fold(tmp_path):
+    with pytest.raises(DataError, match="no fold is trained"):
+        evaluate(tmp_path)
+
+
+@pytest.mark.parametrize(("ablation", "epochs"), [("no-3dgb", 10), ("no-gb-lb", 30)])
+def test_overfits_a_few_frames(work, tmp_path, ablation, epochs):
+    """Images alone, and coefficients alone, can be learnt: the loss falls to a small part."""
+    options = train_options(
+        "compact",
+        ablation=ablation,
+        epochs=epochs,
+        batch=23,
+        learning_rate=0.05,
+        light=0.0,
+        aus=(1, 12),
+        ema=0.0,
+    )
+    train(work, tmp_path, options, fold="1")
+    rows = list(csv.DictReader((tmp_path / "fold1/log.csv").open()))
+    first = np.mean([float(row["loss"]) for row in rows[:4]])
+    last = np.mean([float(row["loss"]) for row in rows[-4:]])
+    assert last < 0.2 * first
