@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from .clips import Clip
+from .face_cutout import SIDE, cut_out
 
 # A worker owns one core; more decoding threads would take those of the others.
 _ONE_THREAD = (cv2.CAP_PROP_N_THREADS, 1)
@@ -75,29 +76,16 @@ def index_frames(clip: Clip) -> FrameIndex:
     first_time = _time(capture)
     capture.release()
     times = _packet_times(path)
-    found = len(times)
-    if found == 0:
+    if len(times) == 0:
         raise DataError(f"{path}: holds no frame; get the file again")
-    count = found
-    if declared > found + _ROUNDING:
-        if declared > _MAXIMUM_OVERCLAIM * found:
-            raise DataError(
-                f"{path}: declares {declared} frames but holds {found}: truncated; get it again"
-            )
-        if _can_be_reached(path, declared - 1, int(times[-1])):
-            raise DataError(
-                f"{path}: damaged, {declared - found} of {declared} frames are lost in its middle "
-                "and which ones cannot be told; get the file again or convert it"
-            )
-        logger.warning("%s: truncated, holds %d of %d frames", path, found, declared)
-        count = declared
+    count = _frame_count(path, declared, times)
     step = np.diff(times)
     tolerance = max(int(step.min()) // 2, 1) if len(step) else 1
     exact = bool(np.all(step > 0)) and _place(times, first_time, tolerance) >= 0
-    if exact and count > found:
+    if count > len(times):
         typical = int(np.median(step)) if len(step) else 1
-        more = times[-1] + typical * np.arange(1, count - found + 1)
-        times = np.concatenate([times, more])
+        lost = np.arange(1, count - len(times) + 1)
+        times = np.concatenate([times, times[-1] + typical * lost])
     size, digest = _source_identity([path])
     return FrameIndex(
         count=count,
@@ -110,6 +98,27 @@ def index_frames(clip: Clip) -> FrameIndex:
     )
 
 
+def _frame_count(path: Path, declared: int, times: npt.NDArray[np.int64]) -> int:
+    """Frames of a video: those that are there, or, where it is cut, those it declares.
+
+    Raises DataError where frames are lost in its middle, or it declares far too many.
+    """
+    found = len(times)
+    if declared <= found + _ROUNDING:
+        return found
+    if declared > _MAXIMUM_OVERCLAIM * found:
+        raise DataError(
+            f"{path}: declares {declared} frames but holds {found}: truncated; get it again"
+        )
+    if _can_be_reached(path, declared - 1, int(times[-1])):
+        raise DataError(
+            f"{path}: damaged, {declared - found} of {declared} frames are lost in its middle "
+            "and which ones cannot be told; get the file again or convert it"
+        )
+    logger.warning("%s: truncated, holds %d of %d frames", path, found, declared)
+    return declared
+
+
 def read_frames(clip: Clip, index: FrameIndex, start: int, stop: int) -> Iterator[Image | None]:
     """The frames start .. stop - 1, in order: (h, w, 3) uint8 RGB each, None where unreadable.
 
@@ -119,8 +128,9 @@ def read_frames(clip: Clip, index: FrameIndex, start: int, stop: int) -> Iterato
     Raises DataError where the source cannot be opened.
     """
     if clip.kind == "images":
-        for name in clip.images[start:stop]:
-            yield read_image(clip.source / name)
+        for number, name in enumerate(clip.images[start:stop], start):
+            image = read_image(clip.source / name)
+            yield cut_out(image, clip.boxes[number]) if clip.boxes and image is not None else image
         return
     capture = _open(clip.source)
     try:
@@ -248,13 +258,19 @@ def _rgb(image: npt.NDArray[Any]) -> Image:
 
 def _index_images(clip: Clip) -> FrameIndex:
     paths = [clip.source / name for name in clip.images]
-    first = next((image for path in paths if (image := read_image(path)) is not None), None)
-    if first is None:
-        raise DataError(f"{paths[0]}: none of the clip's {len(paths)} images can be read")
+    if clip.boxes:
+        shape: tuple[int, ...] = (SIDE, SIDE)
+    else:
+        first = next((image for path in paths if (image := read_image(path)) is not None), None)
+        if first is None:
+            raise DataError(f"{paths[0]}: none of the clip's {len(paths)} images can be read")
+        shape = first.shape
     size, digest = _source_identity(paths)
+    if clip.boxes:
+        digest = hashlib.sha256(f"{digest} {clip.boxes}".encode()).hexdigest()
     return FrameIndex(
         count=len(paths),
-        size=(first.shape[1], first.shape[0]),
+        size=(shape[1], shape[0]),
         fps=0.0,
         times=np.empty(0, np.int64),
         tolerance=0,

@@ -114,9 +114,11 @@ class Tally:
             )
             for (subject, clip), reasons in sorted(self._frames.items())
         )
+        summary = Summary(self._stage, clips, self._made, self._kept, seconds, dict(self._steps))
         if self._errors:
+            logger.warning("%s; %d failed", summary.lines()[-1], len(self._errors))
             raise self._failure()
-        return Summary(self._stage, clips, self._made, self._kept, seconds, dict(self._steps))
+        return summary
 
     def _failure(self) -> GleeError:
         self._errors.sort(key=lambda item: item[0])
