@@ -59,7 +59,7 @@ def new_bounded_quadratic(size: int, dtype: DTypeLike) -> BoundedQuadratic:
 
 @njit(cache=True, boundscheck=False)
 def _entry(matrix: NDArray[np.floating], i: int, j: int) -> float:
-    return matrix[i, j] if i >= j else matrix[j, i]
+    return float(matrix[i, j] if i >= j else matrix[j, i])
 
 
 @njit(cache=True, boundscheck=False)
@@ -95,7 +95,7 @@ def _solve_free(problem: BoundedQuadratic) -> bool:
 @njit(cache=True, boundscheck=False)
 def _wanted_state(problem: BoundedQuadratic, i: int, slack: float) -> int:
     """The state that unknown i asks for, given the solution for the others."""
-    value, state = problem.solution[i], problem.state[i]
+    value, state = problem.solution[i], int(problem.state[i])
     if state == FREE:
         if value < problem.lower[i] - slack:
             return AT_LOWER

@@ -39,6 +39,10 @@ class Observations:
     root_weight: Floats
     focal: Floats
 
+    def rows(self, chosen: NDArray[np.integer]) -> Observations:
+        """Some of the frames."""
+        return Observations(self.target[chosen], self.root_weight[chosen], self.focal[chosen])
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -49,8 +53,13 @@ class Outcome:
     status: NDArray[np.int32]
 
 
-def fit_frames(fitter: Fitter, observations: Observations, states: FrameStates) -> Outcome:
-    """Fit every frame by itself from its state, which is overwritten."""
+def fit_frames(
+    fitter: Fitter, observations: Observations, states: FrameStates, *, fixed: bool = False
+) -> Outcome:
+    """Fit every frame by itself from its state, which is overwritten.
+
+    fixed: keep the coefficients and fit the pose alone; the prior's bounds are overwritten.
+    """
     count = len(observations.focal)
     outcome = Outcome(np.empty(count), np.empty(count, np.int32), np.empty(count, np.int32))
     _fit_frames(
@@ -61,6 +70,7 @@ def fit_frames(fitter: Fitter, observations: Observations, states: FrameStates) 
         states.x,
         states.rotation,
         states.translation,
+        fixed,
         outcome.energy,
         outcome.iterations,
         outcome.status,
@@ -77,12 +87,16 @@ def _fit_frames(
     x: NDArray[np.floating],
     rotation: Floats,
     translation: Floats,
+    fixed: bool,
     energy: Floats,
     iterations: NDArray[np.int32],
     status: NDArray[np.int32],
 ) -> None:
     for i in range(len(focal)):
         fitter.work.candidate[:] = fitter.points.line_last
+        if fixed:
+            fitter.prior.lower[:] = x[i]
+            fitter.prior.upper[:] = x[i]
         frame = Frame(target[i], root_weight[i], focal[i])
         energy[i], iterations[i], status[i] = fit_frame(
             fitter, frame, x[i], rotation[i], translation[i]

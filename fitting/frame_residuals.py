@@ -65,8 +65,9 @@ class Work(NamedTuple):
     """Arrays of one frame's residuals, allocated once. m data rows, n = K + 6 unknowns.
 
     turned, seen: (68, 3), R X and R X + t. direction: (m, 2) and landmark: (m,), what each row
-    measures; row_weight: (m,). distance: (68,) D of each landmark, not weighed. value: (m,) residuals; jacobian: (padded m, n padded to 8).
-    candidate: (17,) places of the jaw landmarks on their lines. factor: (m, m) or (0, 0).
+    measures; row_weight: (m,). distance: (68,) D of each landmark, not weighed. value: (m,)
+    residuals; jacobian: (padded m, n padded to 8). candidate: (17,) places of the jaw landmarks on
+    their lines. factor: (m, m) or (0, 0).
     """
 
     turned: NDArray[np.float64]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UsageError
 from .camera import Camera
 from .landmark_scheme import OUTER_EYE_CORNERS
 
@@ -27,6 +28,22 @@ class NormalisedLandmarks:
     unit: Floats
     roll: Floats
     usable: NDArray[np.bool_]
+
+    def rows(self, chosen: NDArray[np.integer]) -> NormalisedLandmarks:
+        """Some of the frames."""
+        return NormalisedLandmarks(
+            self.target[chosen],
+            self.weight[chosen],
+            self.unit[chosen],
+            self.roll[chosen],
+            self.usable[chosen],
+        )
+
+    def without_bias(self, bias: Floats) -> NormalisedLandmarks:
+        """Less a detector's bias (68, 2), in inter-ocular distances, face level, y down."""
+        if np.shape(bias) != self.target.shape[1:]:
+            raise UsageError(f"noise: bias of shape {np.shape(bias)}, expected (68, 2)")
+        return replace(self, target=self.target - np.asarray(bias) * np.array([1.0, -1.0]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .bounded_quadratic import BoundedQuadratic, minimise, new_bounded_quadratic
-from .frame_fits import FrameStates, Observations, Outcome, fit_frames
+from .frame_fits import FrameStates, Observations, fit_frames
 from .frame_residuals import Frame, choose_contour, evaluate, linearise
 from .normal_equations import Fitter, Prior, assemble, eliminate, full_gradient, hold
 from .point_model import with_identity
@@ -67,13 +67,13 @@ def _add_reduced(
 
 def fit_subject(
     local: Fitter, joint: Fitter, observations: Observations, f_shape: Floats, states: FrameStates
-) -> tuple[Floats, Outcome]:
+) -> tuple[Floats, FrameStates, float]:
     """Fit one identity and every frame's pose and f_exp.
 
     local: fitter of the expression alone, whose points are replaced by those of the identity;
     joint: fitter of all coefficients with the identity last, whose prior counts once.
-    f_shape: (s,) start. states: of the expression coefficients, overwritten.
-    Returns f_shape (s,) float64 and the frames' outcome.
+    f_shape: (s,) start. states: start of the expression coefficients and poses.
+    Returns f_shape (s,) float64, the frames' states and the energy of all.
     """
     prior = joint.prior
     shared = prior.identity
@@ -82,35 +82,33 @@ def fit_subject(
     every_frame = joint._replace(prior=_without_identity_prior(joint))
     step = new_bounded_quadratic(shared, np.float64)
 
-    def fitted(shape: Floats, start: FrameStates) -> tuple[float, FrameStates, Outcome]:
+    def fitted(shape: Floats, start: FrameStates) -> tuple[float, FrameStates]:
         result = start.copy()
         fitter = local._replace(points=with_identity(joint.points, shape))
         outcome = fit_frames(fitter, observations, result)
         energy = outcome.energy[np.isfinite(outcome.energy)].sum()
-        return float(energy + (weight * (shape - mean) ** 2).sum()), result, outcome
+        return float(energy + (weight * (shape - mean) ** 2).sum()), result
 
     shape = np.clip(f_shape, lower, upper)
-    energy, current, outcome = fitted(shape, states)
+    energy, current = fitted(shape, states)
     mu = 0.0
     for _ in range(ITERATIONS):
         system, right = _reduced(every_frame, observations, shape, current)
         system[np.diag_indices(shared)] += weight
         right -= weight * (shape - mean)
         trial = shape + _bounded_step(step, system, right, lower - shape, upper - shape, mu)
-        reached, moved, trial_outcome = fitted(trial, current)
+        reached, moved = fitted(trial, current)
         if not reached < energy:
             mu = max(10.0 * mu, 1e-3)
             if mu > 1e4 or reached <= energy * (1.0 + joint.stop.tolerance):
                 break
             continue
         gain, energy = energy - reached, reached
-        shape, current, outcome = trial, moved, trial_outcome
+        shape, current = trial, moved
         mu = 0.0 if mu <= 1e-3 else 0.1 * mu
         if gain <= joint.stop.tolerance * energy:
             break
-    states.x[:], states.rotation[:] = current.x, current.rotation
-    states.translation[:] = current.translation
-    return shape, outcome
+    return shape, current, float(energy)
 
 
 def _without_identity_prior(joint: Fitter) -> Prior:

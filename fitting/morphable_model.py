@@ -53,6 +53,21 @@ class PointBasis:
 
 
 @dataclass(frozen=True, eq=False)
+class LandmarkNoise:
+    """How a detector's landmarks differ from the model's points of the same set, on renders.
+
+    In the face-aligned frame (x along the line of the outer eye corners to the person's left, y
+    down the face), in inter-ocular distances. Of left and right the mean, mirrored.
+
+    bias: (68, 2) float32, detected minus true on average.
+    covariance: (136, 136) float32 of what remains, x and y of a landmark beside each other.
+    """
+
+    bias: NDArray[np.float32]
+    covariance: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class MorphableModel:
     """A linear 3D face model, ``M = mean + sum f_shape identity + sum f_exp expression`` (Eq. 2).
 
@@ -71,6 +86,7 @@ class MorphableModel:
     landmarks: sets of 68 points in the iBUG order: ``anatomical`` and one for each detector.
     jaw_candidates: (17, k) points: for each jaw landmark a line over the cheek, front to back.
     curves: named polylines on which sliding landmarks lie.
+    noise: for each calibrated landmark set how that detector errs.
     """
 
     name: str
@@ -87,6 +103,7 @@ class MorphableModel:
     curves: dict[str, SurfacePoints]
     uv: NDArray[np.float32] | None = None
     masks: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    noise: dict[str, LandmarkNoise] = field(default_factory=dict)
 
     def shape(
         self, f_shape: ArrayLike | None = None, f_exp: ArrayLike | None = None
@@ -156,6 +173,14 @@ def _assemble(arrays: dict[str, NDArray[np.generic]]) -> MorphableModel:
         keys = (key for key in arrays if key.startswith(prefix) and key.endswith(ending))
         return {key[len(prefix) : -len(ending)]: points(key[: -len(ending)]) for key in keys}
 
+    detectors = [key.split("/")[1] for key in arrays if key.startswith("noise/")]
+    noise = {
+        name: LandmarkNoise(
+            np.asarray(arrays[f"noise/{name}/bias"], np.float32),
+            np.asarray(arrays[f"noise/{name}/covariance"], np.float32),
+        )
+        for name in detectors
+    }
     masks = {key[6:]: np.asarray(arrays[key]) for key in arrays if key.startswith("masks/")}
     return MorphableModel(
         name=str(arrays["name"]),
@@ -172,4 +197,5 @@ def _assemble(arrays: dict[str, NDArray[np.generic]]) -> MorphableModel:
         landmarks=group("landmarks/"),
         jaw_candidates=points("jaw_candidates"),
         curves=group("curves/"),
+        noise=noise,
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+
 from glee.fitting.camera import Camera
-from glee.fitting.morphable_model import load_model
 from glee.fitting.frame_sample import spread_sample
+from glee.fitting.morphable_model import load_model
 
 
 def clip(seed=0, count=200):

@@ -3,6 +3,7 @@ import dataclasses
 import h5py
 import numpy as np
 import pytest
+
 from glee.errors import DataError, OutputError
 from glee.fitting.model_file import read_model, write_model
 from glee.fitting.morphable_model import MorphableModel, SurfacePoints, load_model

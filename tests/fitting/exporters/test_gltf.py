@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from glee.errors import UsageError
 from glee.fitting.exporters.gltf import gltf_bytes, write_gltf
 from glee.fitting.morphable_model import load_model

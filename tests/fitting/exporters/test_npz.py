@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from glee.errors import UsageError
 from glee.fitting.exporters.npz import write_mesh_npz, write_model_npz
 from glee.fitting.importers.import_model import import_model

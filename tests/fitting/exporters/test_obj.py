@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from glee.errors import OutputError, UsageError
 from glee.fitting.exporters.obj import write_obj
 from glee.fitting.morphable_model import load_model

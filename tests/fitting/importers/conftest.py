@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+
 from glee.fitting.morphable_model import load_model
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from glee.errors import DataError
 from glee.fitting.importers.import_model import import_model
 from glee.fitting.morphable_model import load_model

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from glee.errors import DataError
 from glee.fitting.assets.blendshapes import ARKIT_NAMES
 from glee.fitting.importers.ict_facekit import read_ict_facekit

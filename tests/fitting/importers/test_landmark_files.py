@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+
 from glee.errors import DataError
 from glee.fitting.importers.landmark_files import read_landmarks
 

@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from glee.errors import DataError
 from glee.fitting.assets.blendshapes import ARKIT_NAMES
 from glee.fitting.importers.blendshape_files import read_blendshapes

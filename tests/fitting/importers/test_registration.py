@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from glee.fitting.importers.registration import (
     carry_blendshapes,
     carry_landmarks,

@@ -6,10 +6,11 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+from scipy.io import savemat
+
 from glee.errors import DataError, UsageError
 from glee.fitting.importers.import_model import import_model
 from glee.fitting.morphable_model import load_model
-from scipy.io import savemat
 
 
 def lsfm(face, path, scale=100.0, **changes):

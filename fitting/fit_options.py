@@ -1,0 +1,136 @@
+"""How Eq. 3 is set up and solved: options, and what the kernels make of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .frame_residuals import GEMAN_MCCLURE, HUBER, PLAIN, Loss
+from .landmark_scheme import COUNT
+from .normal_equations import Prior
+
+Floats = NDArray[np.float64]
+
+# The error of a landmark's coordinate, in inter-ocular distances, for which Eq. 3's weight of 1e-4
+# is that of a coefficient of unit variance.
+UNIT_ERROR = 0.01
+SHAPE_BOUND = 3.0
+ROBUST_KINDS = {None: PLAIN, "huber": HUBER, "geman-mcclure": GEMAN_MCCLURE}
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkNoise:
+    """A detector's errors against the model's points, face level, in inter-ocular distances.
+
+    bias: (68, 2), detected minus true, x to the image's right, y down. covariance: (136, 136) of
+    (x0, y0, x1, ...).
+    """
+
+    bias: Floats
+    covariance: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class ExpressionPrior:
+    """A Gaussian prior of f_exp beside the ridge. mean: (e,); covariance: (e, e)."""
+
+    mean: Floats
+    covariance: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class FitOptions:
+    """How Eq. 3 is set up and solved.
+
+    bounds: f_exp within [0, 1] and f_shape within [-3, 3]. regularisation: weights of |f_exp|^2 and
+    |f_shape|^2. curves: sliding landmarks are compared with the detected curve, else with the
+    detected point. contour: jaw landmarks move to the visible contour. robust: None, ``huber`` or
+    ``geman-mcclure`` with robust_scale in inter-ocular distances. noise: of the detector; residuals
+    are whitened by it. prior: of f_exp. temporal: weight of |f_exp(t) - f_exp(t - 1)|^2.
+    estimate_focal: one focal length a subject. identity_frames: most frames from which a subject's
+    identity is taken. iterations, tolerance: of Levenberg-Marquardt. dtype: of the kernels.
+    """
+
+    bounds: bool = True
+    regularisation: tuple[float, float] = (1e-4, 1e-4)
+    curves: bool = True
+    contour: bool = True
+    robust: Literal["huber", "geman-mcclure"] | None = None
+    robust_scale: float = 0.02
+    noise: LandmarkNoise | None = None
+    prior: ExpressionPrior | None = None
+    temporal: float = 0.0
+    estimate_focal: bool = False
+    identity_frames: int = 200
+    iterations: int = 50
+    tolerance: float = 1e-4
+    dtype: type[np.floating] = np.float32
+
+    def __post_init__(self) -> None:
+        if self.robust not in ROBUST_KINDS:
+            raise UsageError(f"robust {self.robust!r}: give None, 'huber' or 'geman-mcclure'")
+        if self.robust is not None and self.noise is not None:
+            raise UsageError("robust and noise exclude each other; give one of them")
+        for name in ("robust_scale", "tolerance"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} {getattr(self, name)}: give a positive number")
+        if min(self.regularisation) < 0 or not self.temporal >= 0:
+            raise UsageError("weights of regularisation and temporal must not be negative")
+        if self.identity_frames < 1 or self.iterations < 1:
+            raise UsageError("identity_frames and iterations must be at least 1")
+
+
+def loss_of(options: FitOptions) -> Loss:
+    """The residuals' loss. Raises UsageError where the covariance has another shape."""
+    covariance = np.empty((0, 0))
+    if options.noise is not None:
+        covariance = _upwards(np.asarray(options.noise.covariance, np.float64))
+    return Loss(ROBUST_KINDS[options.robust], options.robust_scale, covariance, UNIT_ERROR)
+
+
+def _upwards(covariance: Floats) -> Floats:
+    """The covariance for y up, as the kernels have it."""
+    if covariance.shape != (2 * COUNT, 2 * COUNT):
+        raise UsageError(f"noise: covariance of shape {covariance.shape}, expected (136, 136)")
+    sign = np.tile([1.0, -1.0], COUNT)
+    return np.ascontiguousarray(covariance * np.outer(sign, sign))
+
+
+def priors_of(options: FitOptions, shapes: int, expressions: int) -> tuple[Prior, Prior]:
+    """Priors of all coefficients, f_shape first, and of the expression alone.
+
+    Raises UsageError where the prior of f_exp has another shape.
+    """
+    on_expression, on_shape = options.regularisation
+    mean, precision = np.zeros(expressions), np.empty((0, 0))
+    if options.prior is not None:
+        mean = np.asarray(options.prior.mean, np.float64)
+        covariance = np.asarray(options.prior.covariance, np.float64)
+        if mean.shape != (expressions,) or covariance.shape != (expressions, expressions):
+            raise UsageError(
+                f"prior: mean {mean.shape}, covariance {covariance.shape}, expected "
+                f"({expressions},) and ({expressions}, {expressions})"
+            )
+        precision = np.ascontiguousarray(UNIT_ERROR**2 * np.linalg.inv(covariance))
+    low, high, bound = (0.0, 1.0, SHAPE_BOUND) if options.bounds else (-np.inf, np.inf, np.inf)
+    local = Prior(
+        weight=np.full(expressions, float(on_expression)),
+        mean=mean,
+        lower=np.full(expressions, low),
+        upper=np.full(expressions, high),
+        precision=precision,
+        identity=0,
+    )
+    whole = Prior(
+        weight=np.concatenate([np.full(shapes, float(on_shape)), local.weight]),
+        mean=np.concatenate([np.zeros(shapes), local.mean]),
+        lower=np.concatenate([np.full(shapes, -bound), local.lower]),
+        upper=np.concatenate([np.full(shapes, bound), local.upper]),
+        precision=precision,
+        identity=shapes,
+    )
+    return whole, local
