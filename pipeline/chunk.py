@@ -68,7 +68,7 @@ def make_shard(task: ChunkTask) -> ChunkResult:
     steps = {"decode": perf_counter() - begin - sum(work.steps.values()), **work.steps}
     begin = perf_counter()
     options = task.options
-    frames = work.arrays(task.clip.first_frame_id + task.start)
+    frames = work.arrays(task.clip.numbers(task.start, task.stop))
     write_shard(
         task.path,
         header,
@@ -90,19 +90,26 @@ class _Work:
         self._size = task.index.size
         self._crop_size = int(options["crop_size"])
         self._encoding = (str(options["encoding"]), int(options["quality"]))
-        self._tracker = FaceTracker(
-            load_detector(options["detector"]),
-            detect_every=options["detect_every"],
-            minimum_confidence=options["minimum_confidence"],
-        )
+        self._options = options
+        self._alone = bool(task.clip.boxes)
+        self._tracker = self._new_tracker()
         self._tracked: list[TrackedFrame] = []
         self._transforms: list[npt.NDArray[np.float64]] = []
         self.crops: list[bytes] = []
         self.steps = dict.fromkeys(("track", "align", "encode"), 0.0)
 
+    def _new_tracker(self) -> FaceTracker:
+        return FaceTracker(
+            load_detector(self._options["detector"]),
+            detect_every=self._options["detect_every"],
+            minimum_confidence=self._options["minimum_confidence"],
+        )
+
     def take(self, image: npt.NDArray[np.uint8] | None) -> None:
         """Track, align and encode the next frame."""
         times = [perf_counter()]
+        if self._alone:
+            self._tracker = self._new_tracker()
         if image is not None and (image.shape[1], image.shape[0]) != self._size:
             self._tracker.follow(None)
             tracked = TrackedFrame(np.full((68, 2), np.nan, np.float32), 0.0, "other_size")
@@ -126,12 +133,11 @@ class _Work:
         for name, seconds in zip(self.steps, np.diff(times), strict=True):
             self.steps[name] += float(seconds)
 
-    def arrays(self, first_frame_id: int) -> FrameArrays:
-        """All frames taken."""
-        count = len(self._tracked)
+    def arrays(self, frame_id: npt.NDArray[np.int64]) -> FrameArrays:
+        """All frames taken. frame_id: (n,) int64, the dataset's own numbers."""
         reasons = [REASONS.index(tracked.reason) for tracked in self._tracked]
         return FrameArrays(
-            frame_id=np.arange(first_frame_id, first_frame_id + count, dtype=np.int64),
+            frame_id=frame_id,
             valid=np.array([reason == 0 for reason in reasons], bool),
             reason=np.array(reasons, np.uint8),
             confidence=np.array([tracked.confidence for tracked in self._tracked], np.float32),

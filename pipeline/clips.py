@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy.typing as npt
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+# Left, right, top, bottom of a face in parts of the image's width and height.
+FaceBox = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +36,11 @@ class Clip:
 
     dataset, subject, name: as the shard names them. root: the dataset's folder. source: the video
     file or image folder. images: file names in the order of the frames; empty for a video.
-    first_frame_id: the dataset's own number of frame 0. labels: None where the dataset has none.
+    first_frame_id: the dataset's own number of frame 0; the others count on from it.
+    frame_ids: the dataset's own number of every frame, ascending, where they do not. boxes: the
+    face of every image, as (left, right, top, bottom) in parts of its width and height; then each
+    frame is the cut-out around it (`face_cutout`) and no frame has to do with the one before.
+    labels: None where the dataset has none.
     """
 
     dataset: str
@@ -42,6 +50,8 @@ class Clip:
     source: Path
     images: tuple[str, ...] = ()
     first_frame_id: int = 0
+    frame_ids: tuple[int, ...] = ()
+    boxes: tuple[FaceBox, ...] = ()
     labels: ClipLabels | None = None
 
     @property
@@ -54,3 +64,37 @@ class Clip:
         """The source's path below the root, with forward slashes; a single image's own path."""
         source = self.source / self.images[0] if len(self.images) == 1 else self.source
         return source.relative_to(self.root).as_posix()
+
+    def numbers(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """The dataset's own numbers of the frames start .. stop - 1: (stop - start,) int64."""
+        if self.frame_ids:
+            return np.array(self.frame_ids[start:stop], np.int64)
+        return np.arange(self.first_frame_id + start, self.first_frame_id + stop, dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class FoundClip:
+    """A clip that a dataset has by its folders and file names; `read` parses its labels.
+
+    read raises DataError where they are wrong, so that one bad file can be told from the others.
+    """
+
+    subject: str
+    name: str
+    read: Callable[[], Clip]
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetContent:
+    """What a reader found in a dataset's folder before it opened what the clips are made of.
+
+    clips: sorted by subject and name. missing, surplus: one line each for what should be there and
+    is not, and for what is there and is not used. counts: what was read, left out and why.
+    files: tables for the work folder, name -> content.
+    """
+
+    clips: tuple[FoundClip, ...]
+    missing: tuple[str, ...] = ()
+    surplus: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
