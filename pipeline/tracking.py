@@ -31,8 +31,8 @@ GROWTH = 1.3
 # A detection that overlaps the tracked box by this much confirms it.
 SAME_FACE = 0.4
 # The surroundings that the detector sees: sides of the box, and pixels for one side.
-SURROUNDINGS = 2.0
-FACE_SIDE = 120
+SURROUNDINGS = 1.8
+FACE_SIDE = 104
 
 Image = npt.NDArray[np.uint8]
 Landmarks = npt.NDArray[np.float32]
