@@ -37,6 +37,7 @@ HELPERS = {
     "teeth": ("helper-upper-teeth", "helper-lower-teeth"),
     "tongue": ("helper-tongue",),
 }
+CALIBRATIONS = "calibration_*.npz"
 MASKS = {"lips": "lips", "eyelids": "eyelids", "mouth": "inside-mouth", "ears": "ears"}
 
 
@@ -149,6 +150,15 @@ def _arrays(
     for name, points in named.items():
         arrays[f"{name}/vertices"] = points.vertices.astype(np.uint16)
         arrays[f"{name}/weights"] = points.weights.astype(np.float32)
+    return arrays | stored_calibrations()
+
+
+def stored_calibrations() -> dict[str, NDArray[np.generic]]:
+    """Landmark sets and noise of the detectors, as calibrate_landmarks.py wrote them."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for path in sorted(Path(__file__).parent.glob(CALIBRATIONS)):
+        with np.load(path, allow_pickle=False) as archive:
+            arrays |= dict(archive)
     return arrays
 
 

@@ -105,7 +105,7 @@ class Wheel:
         return mirror
 
     def mask(self, name: str, uv: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A texture mask (``lips``, ``eyelids`` ...) sampled at uv (n, 2), (n,) float64 in [0, 1]."""
+        """A texture mask (``lips``, ``eyelids`` ...) at uv (n, 2), (n,) float64 in [0, 1]."""
         data = self._archive.read(f"{ROOT}textures/mpfb_{name}.jpg")
         image = np.asarray(Image.open(io.BytesIO(data)).convert("L"), np.float64) / 255.0
         height, width = image.shape

@@ -173,10 +173,11 @@ def _jaw_lines(head: Head, mirror: NDArray[np.int64]) -> SurfacePoints:
     skin = head.triangles[np.isin(head.parts, [head.part("skin"), head.part("lips")])]
     centre = np.array([0.0, -0.40, 0.55])
     # Angle of a line in the front view, from straight down, where a detector trained on the
-    # iBUG scheme puts its jaw points on average; and its sweep from front to back.
+    # iBUG scheme puts its jaw points on average; and its sweep from front to back, which ends
+    # at the edge of chin and jaw: the skin below is lower in the front view but no contour.
     angles = np.radians([0.0, 13.0, 27.5, 43.0, 59.5, 76.0, 92.0, 107.0, 119.5])
     first = np.radians([48.0, 46.5, 44.1, 41.1, 38.1, 35.4, 33.0, 30.9, 30.0])
-    last = np.radians([7.0, 5.5, 2.5, -4.1, -13.7, -12.8, -8.0, -2.8, 0.0])
+    last = np.radians([30.0, 29.0, 23.0, 14.0, 3.0, -6.0, -8.0, -2.8, 0.0])
     lines = []
     for angle, start, stop in zip(angles, first, last, strict=True):
         sweep = np.linspace(start, stop, JAW_SAMPLES)

@@ -1,0 +1,51 @@
+"""Calibrates the model's landmarks to a detector of glee and keeps the result in the model's asset.
+
+python -m glee.pipeline.calibrate_detector
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fitting.assets.calibrate_landmarks import Detect, calibration, samples, write_calibration
+from ..fitting.morphable_model import load_model
+from .dlib_backend import DlibDetector
+
+RENDERS, SEED = 480, 68
+
+
+def dlib_landmarks() -> Detect:
+    """dlib as the pipeline runs it: the largest face of an image, (68, 2) pixels, or None."""
+    detector = DlibDetector()
+
+    def detect(image: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+        boxes = [box for box, _ in detector.detect(image, thorough=True)]
+        if not boxes:
+            return None
+        largest = max(boxes, key=lambda box: box.area)
+        points, _ = detector.landmarks(image, largest)
+        # As tracking does: the box of the last landmarks, from the second frame on.
+        points, _ = detector.landmarks(image, detector.box_of(points))
+        return np.asarray(points, np.float64)
+
+    return detect
+
+
+def main() -> None:
+    """Command line: calibrate to dlib."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--renders", type=int, default=RENDERS)
+    parser.add_argument("--seed", type=int, default=SEED)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO)
+    model = load_model()
+    found = samples(model, dlib_landmarks(), arguments.renders, arguments.seed)
+    write_calibration("dlib", calibration(model, "dlib", found))
+
+
+if __name__ == "__main__":
+    main()
