@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from .au_dataset import AUFrames, Batch, make_batch
 from .augmentation import EpochDraw, draw_epoch
+from .distributed import World
 from .options import TrainOptions
 from .schedule import Schedule
 
@@ -23,10 +24,12 @@ def training_batches(
     options: TrainOptions,
     schedule: Schedule,
     first: int,
+    world: World,
 ) -> Iterator[Batch]:
-    """Batches of the steps from `first` on; a batch depends on the seed and its step alone.
+    """This process's share of the batches from step `first` on.
 
-    indices: (n,) frames to train on. size: of the crops, pixels.
+    A batch depends on the seed and its step alone. indices: (n,) frames to train on. size: of the
+    crops, pixels.
     """
 
     @lru_cache(maxsize=1)
@@ -43,7 +46,7 @@ def training_batches(
     def batch(step: int) -> Batch:
         epoch, position = divmod(step, schedule.steps_per_epoch)
         begin = position * schedule.batch
-        where = draw(epoch).order[begin : begin + schedule.batch]
+        where = draw(epoch).order[begin : begin + schedule.batch][world.rank :: world.size]
         return make_batch(frames, indices[where], size, draw(epoch), where)
 
     if first >= schedule.total:

@@ -2,8 +2,9 @@
 
 A run's folder holds options.toml, split.json and for each fold a folder with checkpoint.pt,
 log.csv and predictions.npz (of the fold's test subjects). A killed run goes on from its last
-checkpoint and, on a CPU, ends with the same bits as an undisturbed one: every random choice comes
-from the seed and the step, or from torch's random state, which the checkpoint holds.
+checkpoint and, on a CPU, ends with the same bits as an undisturbed one: every random choice of a
+step (frames, crops, dropout) follows from the seed, the fold, the step and the process's rank.
+Under torchrun or Slurm, several processes share each batch.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .augmentation import stored_size
 from .batches import split_batch, training_batches
 from .checkpoint import CHECKPOINT_FILE, load_checkpoint
 from .config import GLEENetConfig, preset_config
+from .distributed import World, choose_device, joined_world
 from .folds import choose_split
 from .losses import au_loss, occurrence_ratio
 from .options import TrainOptions, write_options
@@ -43,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 LOG_FILE = "log.csv"
 SPLIT_FILE = "split.json"
+ALONE = World()
 LOG_COLUMNS = ("step", "epoch", "loss", "learning_rate", "gradient_norm", "seconds")
 
 
@@ -102,13 +105,16 @@ def train(
     )
     if fold != "all" and fold not in split:
         raise UsageError(f"unknown fold {fold!r}; choose one of {', '.join(split)} or all")
-    write_options(out, options)
-    write_whole(out / SPLIT_FILE, json.dumps(split, indent=1).encode())
-    automatic = "cuda" if torch.cuda.is_available() else "cpu"
-    where = torch.device(automatic if device == "auto" else device)
-    with torch.random.fork_rng():
+    with joined_world(device) as world, torch.random.fork_rng():
+        where = choose_device(device, world)
+        world.check_batch(options.batch)
+        if world.leads:
+            write_options(out, options)
+            write_whole(out / SPLIT_FILE, json.dumps(split, indent=1).encode())
         folds = [
-            train_fold(frames, config, options, name, split[name], out / f"fold{name}", where)
+            train_fold(
+                frames, config, options, name, split[name], out / f"fold{name}", where, world
+            )
             for name in (split if fold == "all" else [fold])
         ]
     return TrainSummary(out, tuple(folds))
@@ -122,6 +128,7 @@ def train_fold(
     test_subjects: tuple[str, ...],
     folder: Path,
     device: torch.device,
+    world: World = ALONE,
 ) -> FoldSummary:
     """Train the network of one fold, as far as it is not, and predict its test subjects."""
     began = time.perf_counter()
@@ -132,18 +139,19 @@ def train_fold(
         logger.info("fold %s is trained already: %s", name, path)
         network = earlier.network().to(device)
     else:
-        torch.manual_seed(_fold_seed(options.seed, name))
-        state = new_state(config, options, device, test_subjects, frames, indices)
+        _seed(options.seed, name)
+        state = new_state(config, options, device, world, test_subjects, frames, indices)
         if earlier is not None:
             state.resume(earlier)
             logger.info("fold %s goes on from step %d", name, state.step)
         run_steps(state, frames, indices, options, name, folder)
         network = state.final
     tested = frames.of_subjects(test_subjects)
-    predictions = predict_frames(
-        network, frames, tested, image_size=config.image_size, device=device
-    )
-    save_predictions(folder / PREDICTIONS_FILE, predictions)
+    if world.leads:
+        size = config.image_size
+        predictions = predict_frames(network, frames, tested, image_size=size, device=device)
+        save_predictions(folder / PREDICTIONS_FILE, predictions)
+    world.wait()
     return FoldSummary(
         name=name,
         frames=len(indices),
@@ -168,21 +176,25 @@ def run_steps(
     rows = _read_log(log, state.step)
     ratio = torch.from_numpy(occurrence_ratio(frames.labels[indices])).float().to(state.device)
     size = state.config.image_size
-    batches = training_batches(frames, indices, size, options, schedule, state.step)
-    for batch in _progress(batches, schedule, state.step, name):
+    world = state.world
+    batches = training_batches(frames, indices, size, options, schedule, state.step, world)
+    for batch in _progress(batches, schedule, state.step, name, world):
         began = time.perf_counter()
         rate = schedule.learning_rate(state.step)
+        _seed(options.seed, name, state.step, world.rank)
         losses, norm = take_step(state, batch, options, ratio, rate)
         _check_finite(losses, norm, batch, frames, f"fold {name}, step {state.step}")
         epoch = state.step // schedule.steps_per_epoch
         seconds = time.perf_counter() - began
-        rows.append((state.step, epoch, float(losses.mean()), rate, norm, seconds))
+        rows.append((state.step, epoch, world.mean(float(losses.mean())), rate, norm, seconds))
         state.step += 1
-        if schedule.saves_at(state.step):
+        if world.leads and schedule.saves_at(state.step):
             _write_log(log, rows)
             state.save(path)
-    _write_log(log, rows)
-    state.finish(path)
+    if world.leads:
+        _write_log(log, rows)
+        state.finish(path)
+    world.wait()
 
 
 def take_step(
@@ -199,7 +211,7 @@ def take_step(
     losses = []
     for part in split_batch(batch, options.accumulate):
         with state.autocast():
-            prediction = state.network(*network_input(part, state.device))
+            prediction = state.parallel(*network_input(part, state.device))
         loss = au_loss(prediction, torch.from_numpy(part.labels).to(state.device), ratio)
         torch.autograd.backward(state.scaler.scale(loss.sum() / len(batch.index)))
         losses.append(loss.detach())
@@ -227,14 +239,14 @@ def training_frames(frames: AUFrames, test_subjects: tuple[str, ...]) -> npt.NDA
     return indices
 
 
-def _fold_seed(seed: int, name: str) -> int:
-    """The same for a fold trained alone and among others."""
-    words = [seed, *name.encode()]
-    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def _seed(seed: int, fold: str, *more: int) -> None:
+    """Seed torch for a fold, or a step and rank in it: the same, alone or among other folds."""
+    words = np.random.SeedSequence([seed, *fold.encode(), *more]).generate_state(2)
+    torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 
 def _progress(
-    batches: Iterable[Batch], schedule: Schedule, first: int, name: str
+    batches: Iterable[Batch], schedule: Schedule, first: int, name: str, world: World
 ) -> Iterable[Batch]:
     bar: Iterable[Batch] = tqdm(
         batches,
@@ -242,7 +254,7 @@ def _progress(
         unit="step",
         total=schedule.total,
         initial=first,
-        disable=not sys.stderr.isatty(),
+        disable=not (world.leads and sys.stderr.isatty()),
     )
     return bar
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
 from .au_dataset import AUFrames
@@ -18,8 +19,10 @@ from .augmentation import mirror_f_exp
 from .build_glee_net import build_glee_net
 from .checkpoint import Checkpoint, save_checkpoint
 from .config import GLEENetConfig
+from .distributed import World
 from .glee_net import GLEENet
 from .options import TrainOptions
+from .synchronised_norm import synchronise_norms
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -28,6 +31,7 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 class TrainingState:
     """Network, its moving average (None without EMA), optimiser and loss scaler of one fold.
 
+    parallel: the network, or what shares its gradients with the other processes of the world.
     train_subjects, test_subjects, dataset, fit_model: see Checkpoint. step: steps done.
     """
 
@@ -36,7 +40,9 @@ class TrainingState:
     test_subjects: tuple[str, ...]
     dataset: str
     fit_model: str
+    world: World
     network: GLEENet
+    parallel: nn.Module
     average: GLEENet | None
     optimiser: SGD
     scaler: torch.amp.GradScaler
@@ -73,16 +79,13 @@ class TrainingState:
         return torch.autocast(self.device.type, self.dtype if reduced else None, enabled=reduced)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint to go on from."""
+        """Write a checkpoint to go on from; the random choices of a step follow from its number."""
         training: dict[str, Any] = {
             "step": self.step,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "random": torch.get_rng_state(),
         }
-        if self.device.type == "cuda":
-            training["random_cuda"] = torch.cuda.get_rng_state(self.device)
         save_checkpoint(path, self._checkpoint(training))
 
     def finish(self, path: Path) -> None:
@@ -110,15 +113,13 @@ class TrainingState:
             self.average.load_state_dict(checkpoint.weights)
         self.optimiser.load_state_dict(training["optimiser"])
         self.scaler.load_state_dict(training["scaler"])
-        torch.set_rng_state(training["random"])
-        if "random_cuda" in training:
-            torch.cuda.set_rng_state(training["random_cuda"], self.device)
 
 
 def new_state(
     config: GLEENetConfig,
     options: TrainOptions,
     device: torch.device,
+    world: World,
     test_subjects: tuple[str, ...],
     frames: AUFrames,
     indices: npt.NDArray[np.int64],
@@ -136,6 +137,10 @@ def new_state(
         seen = np.concatenate([f_exp, mirror_f_exp(f_exp)]) if options.mirror else f_exp
         network.coefficient_branch.set_statistics(seen)
     network = network.to(device)
+    parallel: nn.Module = network
+    if world.size > 1:
+        synchronise_norms(network)
+        parallel = DistributedDataParallel(network, broadcast_buffers=False)
     optimiser = SGD(
         [weight for weight in network.parameters() if weight.requires_grad],
         lr=options.learning_rate,
@@ -149,7 +154,9 @@ def new_state(
         test_subjects=test_subjects,
         dataset=frames.dataset,
         fit_model=frames.fit_model,
+        world=world,
         network=network,
+        parallel=parallel,
         average=copy.deepcopy(network) if options.ema else None,
         optimiser=optimiser,
         scaler=scaler,

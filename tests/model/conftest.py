@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from glee.pipeline import shards
 from glee.pipeline.crop_encoding import encode_crop
 

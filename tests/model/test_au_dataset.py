@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from glee.errors import DataError, ShardError
 from glee.fitting.assets.blendshapes import ARKIT_NAMES
 from glee.model.au_dataset import load_frames, make_batch, occurrence

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from glee.model.build_glee_net import build_glee_net
 from glee.model.coefficient_branch import CoefficientBranch
 from glee.model.config import preset_config
 from glee.model.global_branch import GlobalBranch
 from glee.model.local_branch import PARTS, LocalBranch, crop_box, mirrored_part
 from glee.model.losses import au_loss
-from torch import nn
 
 AUS = ("AU1", "AU2", "AU4")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from glee.errors import OptionsError
 from glee.model.build_glee_net import build_glee_net, flop_count, parameter_count
 from glee.model.config import ABLATIONS, preset_config

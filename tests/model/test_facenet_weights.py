@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from glee.errors import WeightsError
 from glee.model.build_glee_net import build_glee_net
 from glee.model.config import preset_config

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from glee.errors import DataError
 from glee.model.folds import choose_split, seeded_split
 from glee.pipeline.datasets import disfa

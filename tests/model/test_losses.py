@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from glee.model.au_classifier import AUPrediction
 from glee.model.losses import (
     TRIPLET_MARGINS,

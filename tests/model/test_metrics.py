@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from glee.errors import DataError
 from glee.model.evaluation import measure, results_table
 from glee.model.metrics import (

@@ -1,0 +1,114 @@
+"""Two processes with half of each batch learn what one learns with all of it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from glee.errors import UsageError
+from glee.model.checkpoint import load_checkpoint
+from glee.model.distributed import World, choose_device, joined_world
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+from glee.model import config, training
+from glee.model.options import train_options
+
+torch.set_num_threads(1)
+config.PRESETS["compact"]["dropout"] = 0.0  # the processes' dropout could not be the same
+options = train_options("compact", epochs=2, batch=30, aus=(1, 12), learning_rate=0.01)
+training.train(Path(sys.argv[1]), Path(sys.argv[2]), options, fold="1", device="cpu")
+"""
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def train_with(work, out, variables):
+    """Start one process for each set of environment variables and wait for all."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(work), str(out)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", **extra},
+        )
+        for extra in variables
+    ]
+    assert [process.wait(timeout=120) for process in started] == [0] * len(started)
+
+
+def losses(out):
+    return np.array([float(r["loss"]) for r in csv.DictReader((out / "fold1/log.csv").open())])
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_loss_curve_of_one(work, tmp_path):
+    train_with(work, tmp_path / "one", [{}])
+    port = str(free_port())
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    two = [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    train_with(work, tmp_path / "two", two)
+    one, other = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(one) == 6
+    assert other == pytest.approx(one, rel=2e-3)
+    first, second = (
+        load_checkpoint(tmp_path / name / "fold1/checkpoint.pt").weights for name in ("one", "two")
+    )
+    assert first.keys() == second.keys()
+    key = "global_branch.face_model.bn1.running_var"
+    assert torch.allclose(first[key], second[key], rtol=1e-3)
+
+
+def test_one_process_without_a_launcher(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    with joined_world("cpu") as world:
+        assert world == World(0, 1, 0)
+        assert world.leads
+        assert world.mean(3.0) == 3.0
+
+
+def test_processes_that_cannot_meet(monkeypatch):
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(UsageError, match="MASTER_ADDR"), joined_world("cpu"):
+        pass
+    with pytest.raises(UsageError, match="batch 30"):
+        World(1, 4).check_batch(30)
+
+
+def test_slurms_processes_meet():
+    """srun's variables are enough, with the address of the first machine."""
+    port = str(free_port())
+    slurm = {"SLURM_NTASKS": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    script = (
+        "from glee.model.distributed import joined_world\n"
+        "with joined_world('cpu') as world:\n"
+        "    assert (world.size, world.mean(world.rank + 1.0)) == (2, 1.5)\n"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            env={**os.environ, **slurm, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=60) for process in started] == [0, 0]
+
+
+def test_device_names():
+    assert choose_device("cpu", World()).type == "cpu"
+    with pytest.raises(UsageError, match="tpu"):
+        choose_device("tpu", World())
