@@ -23,9 +23,9 @@ from .temporal import smooth
 
 Floats = NDArray[np.float64]
 
-# Root mean square distances, in inter-ocular distances, above which a fit is tried again from other
-# poses, and above which it is no fit.
-DOUBTFUL, HOPELESS = 0.06, 0.2
+# Above this root mean square distance a fit is tried again from other poses; above this median
+# distance it is no fit. In inter-ocular distances.
+DOUBTFUL, HOPELESS = 0.06, 0.1
 OTHER_YAWS = (-0.7, 0.7)
 FOCAL_FRAMES = 40
 FOCAL_RATIOS = (0.5, 2.5)  # of the focal length that was assumed
@@ -64,12 +64,13 @@ class Fitters:
 
 @dataclass(frozen=True, eq=False)
 class GroupFit:
-    """Fits of m frames; shape: (m, s), expression and deviation: (m, e), rms: (m,), focal_scale."""
+    """Fits of m frames; shape: (m, s), expression and deviation: (m, e), rms and median: (m,)."""
 
     shape: NDArray[np.floating]
     expression: NDArray[np.floating]
     deviation: Floats
     rms: Floats
+    median: Floats
     poses: Poses
     outcome: Outcome
     focal_scale: float
@@ -77,7 +78,7 @@ class GroupFit:
     @property
     def converged(self) -> NDArray[np.bool_]:
         """(m,) whether the solver settled at a fit worth the name."""
-        return np.asarray((self.outcome.status == CONVERGED) & (self.rms < HOPELESS))
+        return np.asarray((self.outcome.status == CONVERGED) & (self.median < HOPELESS))
 
 
 def fit_group(
@@ -108,10 +109,10 @@ def fit_group(
     outcome = _fit_all(fitter, part, observations, states)
     if fitters.options.temporal > 0:
         _smooth(fitter, observations, states, outcome, linked, fitters.options.temporal)
-    rms, deviation = describe_frames(fitter, observations, states, UNIT_ERROR)
+    rms, median, deviation = describe_frames(fitter, observations, states, UNIT_ERROR)
     shape = np.broadcast_to(f_shape, (len(states.x), fitters.shapes))
     poses = Poses(states.rotation, states.translation)
-    return GroupFit(shape, states.x, deviation, rms, poses, outcome, scale)
+    return GroupFit(shape, states.x, deviation, rms, median, poses, outcome, scale)
 
 
 def _fit_apart(fitters: Fitters, part: NormalisedLandmarks, observations: Observations) -> GroupFit:
@@ -119,10 +120,10 @@ def _fit_apart(fitters: Fitters, part: NormalisedLandmarks, observations: Observ
     fitter = fitters.whole
     states = _start(fitter, part, observations)
     outcome = _fit_all(fitter, part, observations, states)
-    rms, deviation = describe_frames(fitter, observations, states, UNIT_ERROR)
+    rms, median, deviation = describe_frames(fitter, observations, states, UNIT_ERROR)
     shape, expression = states.x[:, : fitters.shapes], states.x[:, fitters.shapes :]
     poses = Poses(states.rotation, states.translation)
-    return GroupFit(shape, expression, deviation, rms, poses, outcome, 1.0)
+    return GroupFit(shape, expression, deviation, rms, median, poses, outcome, 1.0)
 
 
 def _start(fitter: Fitter, part: NormalisedLandmarks, observations: Observations) -> FrameStates:

@@ -50,13 +50,17 @@ def _reduce_frame(
 
 
 @njit(cache=True, boundscheck=False)
-def _root_mean_square(distance: Floats, root_weight: Floats) -> float:
-    seen, total = 0, 0.0
+def _typical_distances(distance: Floats, root_weight: Floats) -> tuple[float, float]:
+    """Root mean square and median of D over the seen landmarks."""
+    seen = np.empty(COUNT)
+    count = 0
     for k in range(COUNT):
         if root_weight[k] > 0.0:
-            seen += 1
-            total += distance[k] ** 2
-    return float(np.sqrt(total / max(seen, 1)))
+            seen[count] = distance[k]
+            count += 1
+    if count == 0:
+        return np.nan, np.nan
+    return float(np.sqrt(np.mean(seen[:count] ** 2))), float(np.median(seen[:count]))
 
 
 @njit(cache=True, boundscheck=False)
@@ -86,31 +90,33 @@ def _describe(
     translation: Floats,
     unit: float,
     rms: Floats,
+    median: Floats,
     deviation: Floats,
 ) -> None:
     column = np.zeros(deviation.shape[1] + 4)
     for i in range(len(focal)):
         frame = Frame(target[i], root_weight[i], focal[i])
         if _reduce_frame(fitter, frame, x[i], rotation[i], translation[i]):
-            rms[i] = _root_mean_square(fitter.work.distance, root_weight[i])
+            rms[i], median[i] = _typical_distances(fitter.work.distance, root_weight[i])
             _deviations(fitter, unit, column, deviation[i])
 
 
 def describe_frames(
     fitter: Fitter, observations: Observations, states: FrameStates, unit: float
-) -> tuple[Floats, Floats]:
-    """Root mean square distance and standard deviations at the solution.
+) -> tuple[Floats, Floats, Floats]:
+    """Distances and standard deviations at the solution.
 
     unit: the error of a landmark's coordinate that counts as one, in inter-ocular distances.
-    Returns rms (n,), the root mean square of D over the seen landmarks, in inter-ocular distances,
-    and deviation (n, e) of the expression coefficients, from the inverse of the energy's Hessian
+    Returns rms (n,) and median (n,) of D over the seen landmarks, in inter-ocular distances, and
+    deviation (n, e) of the expression coefficients, from the inverse of the energy's Hessian
     (Laplace's approximation; bounds are not regarded); NaN where the frame has no solution.
     """
     count = len(observations.focal)
     rms = np.full(count, np.nan)
     deviation = np.full((count, len(fitter.solver.bounded.linear)), np.nan)
-    _describe(fitter, *_arrays(observations, states), unit, rms, deviation)
-    return rms, deviation
+    median = np.full(count, np.nan)
+    _describe(fitter, *_arrays(observations, states), unit, rms, median, deviation)
+    return rms, median, deviation
 
 
 @njit(cache=True, boundscheck=False)
