@@ -13,16 +13,24 @@ import numpy.typing as npt
 from ..errors import UsageError
 
 ENTRY_POINT_GROUP = "glee.detectors"
-_BUILTIN: dict[str, str] = {"dlib": "glee.pipeline.dlib_backend:DlibDetector"}
+_BUILTIN: dict[str, str] = {
+    "dlib": "glee.pipeline.dlib_backend:DlibDetector",
+    "mesh": "glee.pipeline.mesh_backend.backend:MeshDetector",
+}
 
 
 class Box(NamedTuple):
-    """A face's rectangle, source pixels."""
+    """A face's rectangle, source pixels.
+
+    angle: by which the face is turned about the rectangle's middle, radians, from x to y. Backends
+    may leave it 0.
+    """
 
     left: float
     top: float
     right: float
     bottom: float
+    angle: float = 0.0
 
     @property
     def area(self) -> float:

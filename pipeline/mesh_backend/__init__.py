@@ -1,0 +1,1 @@
+"""The `mesh` detector: MediaPipe's face detector and attention mesh, run by torch modules."""

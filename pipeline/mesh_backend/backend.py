@@ -1,0 +1,135 @@
+"""The `mesh` detector as the pipeline uses it: one network for faces, one for their points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..landmarks import Box
+from .detection import box_of_face, faces_from
+from .face_detector import FaceDetector
+from .face_mesh import FaceMesh
+from .landmarks68 import landmarks_from_mesh
+from .regions import Image, crop_of, crop_transform, letterbox, to_source
+from .weights import WEIGHTS_PATH, load_into, read_weights
+
+# A thorough search looks at squares of this part of the shorter side too, overlapping by half.
+_TILE = 0.5
+
+# The box from landmarks: side over their root mean square radius, and the centre's offset along
+# the face's axes, in sides.
+_SIDE_OVER_RADIUS = 3.0
+_CENTRE_OFFSET = (0.0, -0.09)
+
+Landmarks = npt.NDArray[np.float32]
+
+
+class MeshDetector:
+    """Faces and landmarks by MediaPipe's networks; their weights are read when it is made.
+
+    device: where the networks run, "cpu" or "cuda". On a CPU they use one core.
+    """
+
+    name = "mesh"
+    version = "mediapipe-0.10.21"
+
+    def __init__(self, device: str = "cpu") -> None:
+        """Raises WeightsError where the weights file is missing or does not fit."""
+        parameters = read_weights(WEIGHTS_PATH)
+        self._device = torch.device(device)
+        self._faces, self._mesh = FaceDetector(), FaceMesh()
+        for network, prefix in ((self._faces, "detector"), (self._mesh, "mesh")):
+            load_into(network, parameters, prefix)
+            network.eval().to(self._device, memory_format=torch.channels_last)
+
+    def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
+        """Faces with scores, best first; of a fifth of the image's longer side, or smaller."""
+        found = self._detect_in([(0, 0, image)])
+        if found or not thorough:
+            return found
+        return self._detect_in(list(_tiles(image)))
+
+    def _detect_in(self, parts: list[tuple[int, int, Image]]) -> list[tuple[Box, float]]:
+        """Faces of parts of an image: (left, top, part) each."""
+        squares, transforms = zip(*(letterbox(part) for _, _, part in parts), strict=True)
+        numbers, scores = self._run(self._faces, np.stack(squares), 2 / 255, -1.0)
+        found = []
+        for (left, top, _), transform, *output in zip(
+            parts, transforms, numbers, scores, strict=True
+        ):
+            for face, score in zip(*faces_from(*output), strict=True):
+                source = (face - transform[:, 2]) / np.diag(transform[:, :2]) + [left, top]
+                found.append((box_of_face(source), float(score)))
+        return sorted(found, key=lambda face: -face[1])
+
+    def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
+        """Landmarks (68, 2) float32, source pixels, and the probability that it is a face."""
+        points, presence = self.landmarks_dense(image, box)
+        return np.ascontiguousarray(landmarks_from_mesh(points)[:, :2]), presence
+
+    def landmarks_dense(self, image: Image, box: Box) -> tuple[npt.NDArray[np.float32], float]:
+        """All points (478, 3) float32: source pixels, depth in the same unit (smaller is nearer);
+        and the probability that the box shows a face.
+        """
+        points, presence = self.landmarks_of_many([image], [box])
+        return points[0], float(presence[0])
+
+    def landmarks_of_many(
+        self, images: Sequence[Image], boxes: Sequence[Box]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """As `landmarks_dense` for n images at once: (n, 478, 3) and (n,)."""
+        transforms = [crop_transform(box) for box in boxes]
+        crops = [crop_of(*pair) for pair in zip(images, transforms, strict=True)]
+        points, presence = self._run(self._mesh, np.stack(crops), 1 / 255, 0.0)
+        source = [to_source(*pair) for pair in zip(points, transforms, strict=True)]
+        return np.stack(source), presence
+
+    def box_of(self, landmarks: Landmarks) -> Box:
+        """The box that `detect` would give to the face with these landmarks."""
+        right, left = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
+        angle = math.atan2(left[1] - right[1], left[0] - right[0])
+        centre = landmarks.mean(0, dtype=np.float64)
+        side = _SIDE_OVER_RADIUS * math.sqrt(float(((landmarks - centre) ** 2).sum(1).mean()))
+        cos, sin = math.cos(angle), math.sin(angle)
+        across, down = side * np.array(_CENTRE_OFFSET)
+        x, y = centre + [cos * across - sin * down, sin * across + cos * down]
+        return Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2, angle)
+
+    def _run(
+        self, network: torch.nn.Module, images: Image, scale: float, shift: float
+    ) -> list[npt.NDArray[np.float32]]:
+        """A network's outputs for images (n, side, side, 3), of `scale` x value + `shift`."""
+        with torch.inference_mode(), _one_thread():
+            # (n, 3, side, side) with the channels innermost in memory, as the pixels are.
+            batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
+            outputs = network(batch.float().mul_(scale).add_(shift))
+            return [output.cpu().numpy() for output in outputs]
+
+
+def _tiles(image: Image) -> Iterator[tuple[int, int, Image]]:
+    height, width = image.shape[:2]
+    side = max(math.ceil(_TILE * min(height, width)), 1)
+    for top in _starts(height, side):
+        for left in _starts(width, side):
+            yield left, top, image[top : top + side, left : left + side]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    count = math.ceil(2 * (length - side) / side) + 1
+    return [round(start) for start in np.linspace(0, length - side, count)]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for torch: sums do not depend on the machine, and a worker keeps to its core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
