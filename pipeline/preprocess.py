@@ -5,22 +5,23 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, GleeError, UsageError
 from .chunk import ChunkTask, make_shard
-from .clips import Clip
+from .clips import Clip, DatasetContent
 from .cluster import Cluster, open_cluster
 from .crop_encoding import ENCODINGS
-from .datasets import open_dataset
+from .datasets import find_content, shaping_options
 from .frames import FrameIndex, index_frames
 from .landmarks import load_detector
 from .progress import progress_bar
 from .shards import SHARD_FOLDER, shard_path
 from .summary import Summary, Tally
+from .whole_files import write_whole
 from .work_folder import state_options, work_in
 
 logger = logging.getLogger(__name__)
@@ -73,11 +74,13 @@ def preprocess(
     cluster: str = "local",
     overwrite: bool = False,
     progress: bool = True,
+    dataset_options: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Make the shards of a dataset in a work folder; whole ones that are there already stay.
 
     dataset: one of `datasets.DATASETS`. root: its folder. out: the work folder.
     workers: processes; None for one a core. overwrite: drop what the folder holds and begin anew.
+    dataset_options: the dataset's own, see its module's OPTIONS; None means its default.
 
     The result does not depend on workers, their order or a run that was killed. A clip or chunk
     that fails is logged and the others are finished; then its error is raised.
@@ -88,20 +91,48 @@ def preprocess(
     begin = time.monotonic()
     options = options or PreprocessOptions()
     options.check()
-    clips = open_dataset(dataset, Path(root))
-    detector = load_detector(options.detector)
+    content = find_content(dataset, Path(root), **(dataset_options or {}))
+    clips = _read_clips(content)
     tally = Tally(STAGE)
+    detector = load_detector(options.detector)
+    chosen = shaping_options(dataset, dict(dataset_options or {}))
     with work_in(Path(out)) as work:
-        stated: dict[str, Any] = {"dataset": dataset, **asdict(options)}
+        stated: dict[str, Any] = {"dataset": dataset, **asdict(options), **chosen}
         state_options(work, STAGE, stated, overwrite=overwrite)
         if overwrite:
             shutil.rmtree(work / SHARD_FOLDER, ignore_errors=True)
+        for name, table in content.files.items():
+            write_whole(work / name, table)
         with open_cluster(cluster, workers) as place:
             indices = _index_clips(clips, place, tally, progress)
             label = f"{detector.name} {detector.version}"
-            _make_shards(indices, work, options, label, place, tally, progress)
+            _make_shards(
+                indices, work, {**asdict(options), **chosen}, label, place, tally, progress
+            )
         _remove_surplus(indices, work, options)
     return tally.finish(time.monotonic() - begin)
+
+
+def _read_clips(content: DatasetContent) -> list[Clip]:
+    """The clips with their labels; where one is wrong, all are read before its error is raised."""
+    clips, errors = [], []
+    for found in content.clips:
+        try:
+            clips.append(found.read())
+        except GleeError as error:
+            logger.error("%s/%s: %s", found.subject, found.name, error)
+            errors.append(error)
+    for line in content.missing:
+        logger.warning("%s", line)
+    for what, count in content.counts.items():
+        logger.info("%s: %d", what, count)
+    if errors:
+        more = len(errors) - 1
+        others = (
+            f" (and {more} more clips cannot be used; `glee verify` lists them)" if more else ""
+        )
+        raise type(errors[0])(f"{errors[0]}{others}")
+    return clips
 
 
 def _index_clips(
@@ -137,7 +168,7 @@ def _check_labels(clip: Clip, index: FrameIndex) -> None:
 def _make_shards(
     indices: list[tuple[Clip, FrameIndex]],
     work: Path,
-    options: PreprocessOptions,
+    options: Mapping[str, Any],
     detector: str,
     place: Cluster,
     tally: Tally,
@@ -161,12 +192,12 @@ def _make_shards(
 def _chunk_tasks(
     indices: list[tuple[Clip, FrameIndex]],
     work: Path,
-    options: PreprocessOptions,
+    options: Mapping[str, Any],
     detector: str,
 ) -> Iterator[ChunkTask]:
     for clip, index in indices:
-        for number, start in enumerate(range(0, index.count, options.chunk_frames)):
-            stop = min(start + options.chunk_frames, index.count)
+        for number, start in enumerate(range(0, index.count, options["chunk_frames"])):
+            stop = min(start + options["chunk_frames"], index.count)
             labels = clip.labels
             part = None if labels is None else replace(labels, values=labels.values[start:stop])
             yield ChunkTask(
@@ -175,7 +206,7 @@ def _chunk_tasks(
                 start=start,
                 stop=stop,
                 path=shard_path(work, clip.subject, clip.name, number),
-                options=asdict(options),
+                options=options,
                 detector=detector,
             )
 

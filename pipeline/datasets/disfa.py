@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError
-from ..clips import Clip, ClipLabels
+from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
+from .text_lines import label_lines
 
 logger = logging.getLogger(__name__)
 
@@ -65,11 +68,13 @@ KNOWN_TROUBLE: dict[str, tuple[tuple[int, int], ...]] = {
     "SN030": ((939, 962), (1406, 1422), (2100, 2132), (2893, 2955)),
 }
 
+# Share of frames with each AU as published: none is given here for want of a source at hand.
+PUBLISHED_RATIOS: Mapping[int, float] | None = None
+
 VIDEO_FOLDER = "Videos_LeftCamera"
 LABEL_FOLDER = "ActionUnit_Labels"
 _VIDEO_NAME = re.compile(r"(LeftVideo(SN\d{3})_comp)\.avi")
-# A label file has one short line a frame; a larger file is something else.
-_MAXIMUM_LABEL_BYTES = 64 << 20
+_EVERY_AU = f"every subject needs one for each of AU {', '.join(map(str, AUS))}"
 
 
 def video_path(root: Path, subject: str) -> Path:
@@ -82,35 +87,55 @@ def label_path(root: Path, subject: str, au: int) -> Path:
     return root / LABEL_FOLDER / subject / f"{subject}_au{au}.txt"
 
 
-def read_clips(root: Path) -> list[Clip]:
-    """One clip for each subject that is there; a part of the 27 will do.
+def find_content(root: Path) -> DatasetContent:
+    """The subjects whose video is there; a part of the 27 will do.
 
-    Raises DataError where there is no video, or a label file is missing or wrong.
+    Raises DataError where there is no video.
     """
     folder = root / VIDEO_FOLDER
-    clips = []
+    clips, surplus = [], []
     for path in sorted(folder.glob("*.avi")) if folder.is_dir() else []:
         match = _VIDEO_NAME.fullmatch(path.name)
         if match is None or match[2] not in SUBJECTS:
             logger.warning("%s: not named as a video of a DISFA subject; left out", path)
+            surplus.append(f"{path}: not named as a video of a DISFA subject; not used")
             continue
-        clips.append(
-            Clip(
-                dataset=NAME,
-                subject=match[2],
-                name=match[1],
-                root=root,
-                source=path,
-                first_frame_id=FIRST_FRAME_ID,
-                labels=read_labels(root, match[2]),
-            )
-        )
+        clips.append(FoundClip(match[2], match[1], partial(_read_clip, root, path, match[2])))
     if not clips:
         raise DataError(
             f"{folder}: no LeftVideoSNxxx_comp.avi; give the folder that holds {VIDEO_FOLDER}/ "
             f"and {LABEL_FOLDER}/"
         )
-    return clips
+    there = {clip.subject for clip in clips}
+    labelled = sorted(path for path in (root / LABEL_FOLDER).glob("*") if path.is_dir())
+    missing = [
+        f"{video_path(root, path.name)}: no video of the labelled subject {path.name}"
+        for path in labelled
+        if path.name in SUBJECTS and path.name not in there
+    ]
+    surplus += [
+        f"{path}: not named as a DISFA subject; not used"
+        for path in labelled
+        if path.name not in SUBJECTS
+    ]
+    return DatasetContent(tuple(clips), tuple(missing), tuple(surplus))
+
+
+def expected_frames(subject: str) -> int:
+    """Frames of a subject's video as distributed."""
+    return FRAME_COUNT_OF.get(subject, FRAME_COUNT)
+
+
+def _read_clip(root: Path, video: Path, subject: str) -> Clip:
+    return Clip(
+        dataset=NAME,
+        subject=subject,
+        name=video.stem,
+        root=root,
+        source=video,
+        first_frame_id=FIRST_FRAME_ID,
+        labels=read_labels(root, subject),
+    )
 
 
 def read_labels(root: Path, subject: str) -> ClipLabels:
@@ -136,7 +161,7 @@ def read_label_file(path: Path) -> npt.NDArray[np.int8]:
     do not run 1, 2, 3 ..., or an intensity is not 0 to 5.
     """
     values = []
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(label_lines(path, missing=_EVERY_AU), start=1):
         parts = line.split(",")
         try:
             frame, intensity = (int(part) for part in parts)
@@ -156,17 +181,3 @@ def read_label_file(path: Path) -> npt.NDArray[np.int8]:
             )
         values.append(intensity)
     return np.array(values, np.int8)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        if path.stat().st_size > _MAXIMUM_LABEL_BYTES:
-            raise DataError(f"{path}: too large for a label file; get the file again")
-        return path.read_text(encoding="ascii").rstrip().splitlines()
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: label file is missing; every subject needs one for each of AU "
-            f"{', '.join(map(str, AUS))}"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: label file cannot be read ({error}); get it again") from None

@@ -9,19 +9,31 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 
 from ...errors import DataError
-from ..clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Clip
+from ..clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Clip, DatasetContent, FoundClip
 
 NAME = "folder"
 
 
-def read_clips(root: Path) -> list[Clip]:
+def find_content(root: Path) -> DatasetContent:
     """All videos and image folders below `root`, or the one file that `root` is.
 
     Raises DataError where there is none.
     """
+    clips = _clips_below(root)
+    return DatasetContent(
+        tuple(FoundClip(clip.subject, clip.name, partial(_known, clip)) for clip in clips)
+    )
+
+
+def _known(clip: Clip) -> Clip:
+    return clip
+
+
+def _clips_below(root: Path) -> list[Clip]:
     if root.is_file():
         return [_clip_of_file(root)]
     clips: list[Clip] = []

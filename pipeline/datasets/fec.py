@@ -1,0 +1,158 @@
+"""FEC, Google's facial expression comparison (Vemulapalli and Agarwala 2019): triplets of faces.
+
+`faceexp-comparison-data-train-public.csv` and `...-test-public.csv` name photographs by URL; many
+are dead, so the user brings a folder of those that could be downloaded. A frame is the cut-out
+around one face, its `frame_id` the face's number by first mention in the table, whether its image
+is there or not. Each split is a "subject", a clip holds up to 1024 faces of it. They are not of
+one person: fit them with `--identity frame`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import DataError
+from ..clips import Clip, DatasetContent, FoundClip
+from ..triplets import TRIPLET_FILE, TripletTable, encode_triplets
+from .downloaded_images import files_of_urls
+from .fec_rows import TRIPLET_TYPES, Face, Triplet, parse_row
+from .text_lines import table_lines
+
+NAME = "fec"
+
+SPLITS: tuple[str, ...] = ("train", "test")
+TABLE = "faceexp-comparison-data-{split}-public.csv"
+IMAGE_FOLDER = "images"
+CLIP_FACES = 1024
+
+# By triplet type, in the literature. Source: Vemulapalli and Agarwala (2019).
+MARGINS: Mapping[str, float] = dict(zip(TRIPLET_TYPES, (0.1, 0.2, 0.2), strict=True))
+
+OPTIONS: Mapping[str, Any] = {"images": None, "url_map": None}
+
+
+def find_content(
+    root: Path, *, images: Path | None = None, url_map: Path | None = None
+) -> DatasetContent:
+    """The faces whose triplets are whole, and the table of these triplets for the work folder.
+
+    images: folder of downloaded images, IMAGE_FOLDER of the root if None. url_map: table of URL to
+    file in it, see `downloaded_images.files_of_urls`. counts: rows, malformed, ties, triplets
+    with a dead image, triplets that survive, images named and dead.
+
+    Raises DataError where there is no table, or no triplet survives.
+    """
+    folder = (root / (images or IMAGE_FOLDER)).resolve()
+    counts: Counter[str] = Counter()
+    clips: list[FoundClip] = []
+    tables, missing = {}, []
+    for split in sorted(SPLITS):
+        path = root / TABLE.format(split=split)
+        if not path.is_file():
+            missing.append(f"{path}: no such table")
+            continue
+        triplets = _read_triplets(path, counts)
+        faces = _numbered(triplets)
+        voted = [triplet for triplet in triplets if triplet.odd is not None]
+        counts["ties"] += len(triplets) - len(voted)
+        urls = sorted({face.url for triplet in voted for face in triplet.faces})
+        files = files_of_urls(urls, folder, None if url_map is None else root / url_map)
+        counts["images"] += len(urls)
+        counts["dead images"] += len(urls) - len(files)
+        whole = [t for t in voted if all(face.url in files for face in t.faces)]
+        counts["triplets with a dead image"] += len(voted) - len(whole)
+        counts["triplets"] += len(whole)
+        tables[split] = _table(whole, faces)
+        clips += _clips(split, root, folder, whole, faces, files)
+    if not clips:
+        raise DataError(
+            f"{root}: no triplet of {', '.join(TABLE.format(split=split) for split in SPLITS)} has "
+            f"its three images in {folder}; download them, or give the options images and url_map"
+        )
+    return DatasetContent(
+        tuple(clips),
+        missing=tuple(missing),
+        counts=dict(counts),
+        files={TRIPLET_FILE: encode_triplets(tables)},
+    )
+
+
+def _read_triplets(path: Path, counts: Counter[str]) -> list[Triplet]:
+    triplets = []
+    for line in table_lines(path):
+        counts["rows"] += 1
+        triplet = parse_row(line)
+        if triplet is None:
+            counts["malformed rows"] += 1
+        else:
+            triplets.append(triplet)
+    return triplets
+
+
+def _numbered(triplets: list[Triplet]) -> dict[Face, int]:
+    """Face -> number, by first mention."""
+    numbers: dict[Face, int] = {}
+    for triplet in triplets:
+        for face in triplet.faces:
+            numbers.setdefault(face, len(numbers))
+    return numbers
+
+
+def _table(triplets: list[Triplet], numbers: dict[Face, int]) -> TripletTable:
+    return TripletTable(
+        faces=np.array(
+            [[numbers[face] for face in triplet.faces] for triplet in triplets], np.int64
+        ).reshape(-1, 3),
+        odd=np.array([triplet.odd for triplet in triplets], np.int8),
+        kind=np.array([triplet.kind for triplet in triplets], np.int8),
+        votes=np.array([triplet.votes for triplet in triplets], np.int16).reshape(-1, 3),
+        kinds=TRIPLET_TYPES,
+    )
+
+
+def _clips(
+    split: str,
+    root: Path,
+    folder: Path,
+    triplets: list[Triplet],
+    numbers: dict[Face, int],
+    files: dict[str, str],
+) -> list[FoundClip]:
+    used = sorted({(numbers[face], face) for t in triplets for face in t.faces}, key=_first)
+    groups: dict[int, list[tuple[int, Face]]] = {}
+    for number, face in used:
+        groups.setdefault(number // CLIP_FACES, []).append((number, face))
+    return [
+        FoundClip(split, f"{group:06d}", partial(_clip, split, group, root, folder, faces, files))
+        for group, faces in groups.items()
+    ]
+
+
+def _first(item: tuple[int, Face]) -> int:
+    return item[0]
+
+
+def _clip(
+    split: str,
+    group: int,
+    root: Path,
+    folder: Path,
+    faces: list[tuple[int, Face]],
+    files: dict[str, str],
+) -> Clip:
+    return Clip(
+        dataset=NAME,
+        subject=split,
+        name=f"{group:06d}",
+        root=root if folder.is_relative_to(root) else folder.parent,
+        source=folder,
+        images=tuple(files[face.url] for _, face in faces),
+        frame_ids=tuple(number for number, _ in faces),
+        boxes=tuple(face.box for _, face in faces),
+    )
