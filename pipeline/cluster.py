@@ -24,12 +24,7 @@ Result = TypeVar("Result")
 
 # Tasks in flight for each worker: one at work, and the next ones at hand.
 _IN_FLIGHT = 3
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
+_BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -78,10 +73,8 @@ def open_cluster(spec: str = "local", workers: int | None = None) -> Iterator[Cl
 
 
 def limit_threads(cores: int) -> None:
-    """Give OpenCV, Numba, torch and BLAS, as far as they are loaded, this many threads."""
+    """Give OpenCV, Numba and torch, as far as they are loaded, this many threads."""
     cv2.setNumThreads(cores)
-    for name in _THREAD_VARIABLES:
-        os.environ.setdefault(name, str(cores))
     if "numba" in sys.modules:
         numba = sys.modules["numba"]
         numba.set_num_threads(min(cores, numba.config.NUMBA_NUM_THREADS))
@@ -103,7 +96,8 @@ def _local_dask(workers: int) -> Iterator[Cluster]:
 
     distributed: Any = import_module("distributed")
     settings = {
-        "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREAD_VARIABLES, "1"),
+        # BLAS reads these when it is loaded, so they must stand before a worker starts.
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(_BLAS_VARIABLES, "1"),
         "distributed.comm.timeouts.connect": "60s",
     }
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -113,6 +107,8 @@ def _local_dask(workers: int) -> Iterator[Cluster]:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
+            # Not before the start: Numba in this process would notice the change and stop.
+            env={"NUMBA_NUM_THREADS": "1"},
             # No dashboard; the scheduler's own page takes any free port of this machine.
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},

@@ -6,6 +6,7 @@ import os
 import time
 
 import pytest
+
 from glee.errors import DataError, UsageError
 from glee.pipeline.cluster import open_cluster
 
@@ -25,8 +26,10 @@ def process_id(number):
 
 def thread_settings(number):
     import cv2
+    import numba
 
-    return cv2.getNumThreads(), os.environ["OMP_NUM_THREADS"]
+    blas = [os.environ[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")]
+    return cv2.getNumThreads(), numba.get_num_threads(), *blas
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,17 @@ def test_work_goes_to_processes_with_one_thread_each(two_workers):
     seen = {outcome.result for outcome in two_workers.run(process_id, range(8))}
     assert len(seen) == 2
     assert os.getpid() not in seen
-    assert {o.result for o in two_workers.run(thread_settings, range(4))} == {(1, "1")}
+    assert {o.result for o in two_workers.run(thread_settings, range(4))} == {(1, 1, "1", "1")}
+
+
+def test_numba_works_on_in_this_process_after_a_cluster(two_workers):
+    import numba
+
+    before = dict(os.environ)
+    with open_cluster("local", 1) as cluster:
+        list(cluster.run(abs, [1]))
+    assert dict(os.environ) == before
+    assert numba.njit(lambda x: x + 1)(1) == 2
 
 
 def test_clusters_that_make_no_sense():
