@@ -102,9 +102,8 @@ def _dots(picture: Image, points: NDArray[np.float64], colour: tuple[int, int, i
 
 def _labelled(picture: Image, text: str) -> Image:
     picture = np.ascontiguousarray(picture)
-    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        place = (5, picture.shape[0] - 7)
-        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, thickness, 16)
+    place = (5, picture.shape[0] - 7)
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, 16)
     return picture
 
 

@@ -79,7 +79,7 @@ class Appearance:
     stubble: float = 0.0
     wrinkles: float = 0.4
     lashes: float = 0.85
-    brow_density: float = 0.6
+    brow_density: float = 0.75
     brow_width: float = 0.048
     hair_line: float | None = 0.70
     hair_volume: float = 0.10
@@ -102,7 +102,7 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
     iris = _pick(rng, IRIS_COLOURS, IRIS_SHARES) if tone < 5.5 else IRIS_COLOURS[0]
     lip_paint = float(rng.uniform(0.2, 0.9)) if not male and rng.random() < 0.5 else 0.0
     bald = male and rng.random() < 0.12
-    brow = _scaled(hair, 0.8) if sum(hair) < 400 else (88.0, 74.0, 60.0)
+    brow = _scaled(hair, 0.65) if sum(hair) < 400 else (70.0, 59.0, 48.0)
     return Appearance(
         skin=skin,
         lip=_lip_colour(skin, lip_paint, rng),
@@ -117,7 +117,7 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
         stubble=float(rng.uniform(0.1, 1.0)) if male and rng.random() < 0.6 else 0.0,
         wrinkles=float(rng.uniform(0.0, 0.8)),
         lashes=float(rng.uniform(0.6, 0.95) if male else rng.uniform(0.75, 1.0)),
-        brow_density=float(rng.uniform(0.4, 0.75)),
+        brow_density=float(rng.uniform(0.55, 0.9)),
         brow_width=float(rng.uniform(0.04, 0.065) if male else rng.uniform(0.03, 0.05)),
         hair_line=None if bald else float(rng.uniform(0.58, 0.80)),
         hair_volume=float(rng.uniform(0.03, 0.08) if male else rng.uniform(0.06, 0.20)),
