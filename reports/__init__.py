@@ -1,1 +1,1 @@
-"""The demo and its report: the whole path on built-in data, held against the truth."""
+"""What a run was worth: the demo, its measures, and reports that a browser shows offline."""
