@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -121,27 +121,38 @@ def synthesise_subject(
     root: Path, subject: str, *, frames: int, size: tuple[int, int], seed: int, fps: float
 ) -> Path:
     """Write one subject's video, labels and truth; returns the video's path."""
-    model = load_model()
-    camera = Camera.for_image(*size)
-    rng = np.random.default_rng([seed, *subject.encode()])
-    look = random_appearance(rng)
-    f_shape = np.clip(rng.standard_normal(len(model.identity)), -IDENTITY_LIMIT, IDENTITY_LIMIT)
-    motion = random_motion(AUS, model.expression_names, frames, fps, rng)
-    pose = np.concatenate([motion.turn, motion.shift + _place(camera, rng)], 1)
-    truth = _truth(model, f_shape.astype(np.float32), motion, pose, camera, seed)
-    meshes = (model.shape(truth.f_shape, row) for row in truth.f_exp)
-    pictures = (
-        render(model, mesh, where, camera, look, rng)
-        for mesh, where in zip(meshes, pose, strict=True)
-    )
+    truth, pictures = synthetic_clip(subject, AUS, frames=frames, size=size, seed=seed, fps=fps)
     video = root / VIDEO.format(subject=subject)
     _write_video(video, pictures, size, fps)
     for column, au in enumerate(AUS):
         levels = enumerate(truth.intensity[:, column], start=1)
         text = "".join(f"{frame},{level}\n" for frame, level in levels)
         write_whole(root / LABELS.format(subject=subject, au=au), text.encode())
-    write_whole(root / TRUTH.format(subject=subject), _encoded(truth))
+    write_whole(root / TRUTH.format(subject=subject), encode_truth(truth))
     return video
+
+
+def synthetic_clip(
+    name: str, aus: tuple[int, ...], *, frames: int, size: tuple[int, int], seed: int, fps: float
+) -> tuple[Truth, Iterator[NDArray[np.uint8]]]:
+    """A person who moves these AUs: the truth, and the pictures, (h, w, 3) uint8 RGB, one by one.
+
+    name: with the seed, all that look and motion depend on. size: (width, height), pixels.
+    """
+    model = load_model()
+    camera = Camera.for_image(*size)
+    rng = np.random.default_rng([seed, *name.encode()])
+    look = random_appearance(rng)
+    f_shape = np.clip(rng.standard_normal(len(model.identity)), -IDENTITY_LIMIT, IDENTITY_LIMIT)
+    motion = random_motion(aus, model.expression_names, frames, fps, rng)
+    pose = np.concatenate([motion.turn, motion.shift + _place(camera, rng)], 1)
+    truth = _truth(model, f_shape.astype(np.float32), motion, pose, aus, camera, seed)
+    meshes = (model.shape(truth.f_shape, row) for row in truth.f_exp)
+    pictures = (
+        render(model, mesh, where, camera, look, rng)
+        for mesh, where in zip(meshes, pose, strict=True)
+    )
+    return truth, pictures
 
 
 def _place(camera: Camera, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -155,6 +166,7 @@ def _truth(
     f_shape: NDArray[np.float32],
     motion: Motion,
     pose: NDArray[np.float64],
+    aus: tuple[int, ...],
     camera: Camera,
     seed: int,
 ) -> Truth:
@@ -167,7 +179,7 @@ def _truth(
         for name, place in landmarks.items():
             points = landmark_places(model, mesh, pose[frame], name)
             place[frame] = camera.project(points, pose[frame])
-    return Truth(f_exp, f_shape, pose, landmarks, motion.intensity, AUS, camera, seed)
+    return Truth(f_exp, f_shape, pose, landmarks, motion.intensity, aus, camera, seed)
 
 
 def _write_video(
@@ -196,7 +208,7 @@ def _write_video(
             temporary.unlink()
 
 
-def _encoded(truth: Truth) -> bytes:
+def encode_truth(truth: Truth) -> bytes:
     """The truth as an HDF5 file's bytes."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:

@@ -36,9 +36,18 @@ EXPRESSIONS: tuple[dict[int, float], ...] = (
     {17: 1.0},
     {6: 0.9},
     {5: 0.9},
+    {7: 0.9},
+    {10: 1.0},
+    {10: 0.8, 7: 0.7},
+    {14: 1.0},
+    {23: 1.0},
+    {24: 1.0},
 )
 # Pairs that muscles or their looks do not allow together.
-CONFLICTS = ((12, 15), (12, 20), (12, 17), (2, 9), (5, 6), (15, 26), (17, 26), (2, 4), (5, 9))
+CONFLICTS = (
+    *((12, 15), (12, 20), (12, 17), (2, 9), (5, 6), (15, 26), (17, 26), (2, 4), (5, 9)),
+    *((10, 24), (10, 23), (12, 24), (14, 10), (23, 24)),
+)
 OCCURRENCE = 2  # the intensity from which an AU counts as present
 LEAST, MOST = 0.20, 0.45  # share of a clip's frames in which each AU is present
 EVENTS = 400  # tries to reach the least share

@@ -76,8 +76,8 @@ def likely_offset(frames: npt.NDArray[np.int64], images: Iterable[int]) -> int |
     if not len(frames) or not known:
         return None
     wanted = [int(frame) for frame in frames]
-    ends = {min(known) - wanted[0], max(known) - wanted[-1]}
-    for offset in sorted({*_NEAR, *ends}, key=lambda value: (abs(value), value)):
+    tried: set[int] = {*_NEAR, min(known) - wanted[0], max(known) - wanted[-1]}
+    for offset in sorted(tried, key=lambda value: (abs(value), value)):
         if all(frame + offset in known for frame in wanted):
             return offset
     return None
