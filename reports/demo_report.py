@@ -27,6 +27,7 @@ COURSES = (
     "mouthLowerDownLeft",
     "jawOpen",
 )
+NBSP = "\u00a0"
 _SIMULATED = "The faces are rendered, so the truth is known exactly; figures on photographs differ."
 
 
@@ -66,7 +67,7 @@ def demo_report(
 
 
 def _percent(value: float | None, decimals: int = 1) -> str:
-    return "not defined" if value is None else f"{100 * value:.{decimals}f} %"
+    return "not defined" if value is None else f"{100 * value:.{decimals}f}{NBSP}%"
 
 
 def _number(value: float | None) -> float:
@@ -93,7 +94,7 @@ def _key_figures(results: Mapping[str, Any], evaluation: Mapping[str, Any]) -> l
             "Mean F1 on unseen people",
             _percent(f1["mean"]),
             f"always positive {_percent(f1['always_positive']['mean'])}; 95 % interval "
-            f"{100 * low:.0f} to {100 * high:.0f} %",
+            f"{100 * low:.0f} to {100 * high:.0f}{NBSP}%",
         ),
         KeyFigure("Time", f"{results['seconds']['total'] / 60:.1f} min", "all stages together"),
     ]
@@ -105,7 +106,7 @@ def _faces(rows: tuple[Sequence[PictureRow], Sequence[PictureRow]]) -> Section:
     return Section(
         "faces",
         "Faces, landmarks and meshes",
-        f"The {count} first rows show the frame with most Action Units of one person from each "
+        f"The first {count} rows show the frame with most Action Units of one person from each "
         f"fold; the last {len(worst)} are the frames with the largest landmark errors of all.",
         [*expressive, *worst],
     )
@@ -117,7 +118,7 @@ def _landmarks(results: Mapping[str, Any]) -> Section:
         [name.replace("_", " ").capitalize() for name in regions],
         [100 * _number(value) for value in regions.values()],
         title="Landmark error by region, in percent of the inter-ocular distance",
-        unit=" %",
+        unit=f"{NBSP}%",
         decimals=2,
     )
     return Section(
@@ -220,7 +221,9 @@ def _action_units(evaluation: Mapping[str, Any], results: Mapping[str, Any]) -> 
         Series("linear probe on f_exp", _hundred(probe, names), figures.ORANGE, "diamond"),
         Series("GLEE-Net", [100 * _number(f1[n]) for n in names], figures.BLUE, "disc"),
     ]
-    chart = figures.dot_chart(names, series, title="F1 of each Action Unit", upper=100.0, unit=" %")
+    chart = figures.dot_chart(
+        names, series, title="F1 of each Action Unit", upper=100.0, unit=f"{NBSP}%"
+    )
     over = evaluation["f1_mean_over_folds"]
     rows = [
         [
@@ -257,10 +260,13 @@ def _share(evaluation: Mapping[str, Any], name: str) -> str:
 
 
 def _losses(results: Mapping[str, Any]) -> Section:
-    rows = []
+    rows, stage = [], ""
     for row in results["losses"]["table"]:
         value = "not defined" if row["value"] is None else f"{row['value']:.2f}"
-        rows.append([row["stage"], row["given"], row["measure"], value, row["unit"]])
+        unit = f"{NBSP}{row['unit']}" if row["unit"] != "r" else ""
+        shown = row["stage"] if row["stage"] != stage else ""
+        stage = row["stage"]
+        rows.append([shown, row["given"], row["measure"], value + unit])
     return Section(
         "losses",
         "Where accuracy is lost",
@@ -268,9 +274,9 @@ def _losses(results: Mapping[str, Any]) -> Section:
         "difference is what the earlier stage costs, the rest is its own.",
         [
             Table(
-                "Every stage on true and on real input. A linear probe is logistic regression on "
-                "f_exp alone, tested on unseen people.",
-                ("Stage", "Given", "Measure", "Value", "Unit"),
+                "Every stage on true and on real input. IOD is the inter-ocular distance. The "
+                "linear probe is logistic regression on f_exp alone, tested on unseen people.",
+                ("Stage", "Given", "Measure", "Value"),
                 rows,
                 numbers=[3],
             )
@@ -307,7 +313,7 @@ def _frames(comparison: Comparison) -> Section:
 def _time(results: Mapping[str, Any]) -> Section:
     seconds = {name: value for name, value in results["seconds"].items() if name != "total"}
     chart = figures.bar_chart(
-        list(seconds), list(seconds.values()), title="Seconds of each stage", unit=" s"
+        list(seconds), list(seconds.values()), title="Seconds of each stage", unit=f"{NBSP}s"
     )
     total = results["seconds"]["total"]
     return Section(

@@ -100,7 +100,7 @@ def _row(
             Picture(
                 jpeg_uri(marked),
                 f"{name}: detected landmarks drawn over the true ones",
-                "Landmarks: true (orange rings), detected (blue dots)",
+                "True (orange rings), detected (blue dots)",
             ),
             Picture(
                 jpeg_uri(shard.crop(row)),
@@ -113,7 +113,7 @@ def _row(
                 "Fitted mesh over the frame",
             ),
         ],
-        f"{name}. Present: {present}.{guess} Landmark error {error:.1f} % of the inter-ocular "
+        f"{name}. Present: {present}.{guess} Landmark error {error:.1f}\u00a0% of the inter-ocular "
         f"distance; fit residual {fit.rmse[row]:.1f} pixels.",
     )
 

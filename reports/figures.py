@@ -149,7 +149,7 @@ def legend(series: Sequence[Series], *, lines: bool = False) -> Markup:
     return Markup(f'<ul class="legend">{"".join(items)}</ul>')
 
 
-def nice_ticks(low: float, high: float, most: int = 6) -> list[float]:
+def nice_ticks(low: float, high: float, most: int = 8) -> list[float]:
     """Ticks at round steps (1, 2 or 5 times a power of ten) that cover low to high."""
     span = max(high - low, 1e-9)
     power = 10.0 ** math.floor(math.log10(span / most))

@@ -18,7 +18,11 @@ from .truth_comparison import Comparison
 
 @dataclass(frozen=True)
 class Loss:
-    """One line of the table. better: "higher" or "lower". value: None where nothing defines it."""
+    """One line of the table.
+
+    value: None where nothing defines it. unit: "% of IOD" is percent of the inter-ocular distance.
+    better: "higher" or "lower".
+    """
 
     stage: str
     given: str
@@ -84,18 +88,10 @@ def _seen(comparison: Comparison) -> npt.NDArray[np.float32]:
 
 
 def _landmark_rows(errors: dict[str, float]) -> list[Loss]:
-    named = {"inner51": "inner 51 points", "all68": "all 68 points"}
-    names = [*named, *(name for name in errors if name not in named)]
+    given = "rendered frames"
     return [
-        Loss(
-            "landmarks",
-            "rendered frames",
-            f"error, {named.get(name, name.replace('_', ' '))}",
-            plain(100 * errors[name]),
-            "% of inter-ocular distance",
-            "lower",
-        )
-        for name in names
+        Loss("landmarks", given, f"error, {what}", plain(100 * errors[name]), "% of IOD", "lower")
+        for name, what in (("inner51", "inner 51 points"), ("all68", "all 68 points"))
     ]
 
 
@@ -114,7 +110,7 @@ def _fit_rows(
         median_r, median_angle = plain(_median(r[wanted])), plain(_median(angle))
         rows.append(Loss("3D fit", name, "f_exp, median r", median_r, "r", "higher"))
         rows.append(Loss("3D fit", name, "pose, median error", median_angle, "degrees", "lower"))
-    share = "% of inter-ocular distance"
+    share = "% of IOD"
     distance = plain(100 * _median(exact.reprojection))
     residual = plain(100 * _median(exact.residual))
     at = "true landmarks"
