@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def synthesise(
     written.
     """
     names = subject_names(subjects)
-    _check(frames, size, seed, fps, workers)
+    check_clip(frames, size, seed, fps, workers)
     job = partial(
         synthesise_subject, Path(root), frames=frames, size=(size[0], size[1]), seed=seed, fps=fps
     )
@@ -87,23 +88,25 @@ def synthesise(
         return list(pool.map(job, names))
 
 
-def subject_names(subjects: int | Sequence[str]) -> tuple[str, ...]:
-    """Names of the subjects: so many of DISFA's, its folds in turn, or the names given."""
+def subject_names(
+    subjects: int | Sequence[str], folds: tuple[tuple[str, ...], ...] = FOLDS
+) -> tuple[str, ...]:
+    """Names of the subjects: so many of a dataset's, its folds in turn, or the names given."""
+    in_turn = [name for group in zip_longest(*folds) for name in group if name is not None]
     if isinstance(subjects, int):
-        in_turn = [name for group in zip(*FOLDS, strict=True) for name in group]
         if not 1 <= subjects <= len(in_turn):
-            raise UsageError(f"{subjects} subjects: give 1 to {len(in_turn)}, DISFA has no more")
+            raise UsageError(f"{subjects} subjects: give 1 to {len(in_turn)}, there are no more")
         return tuple(in_turn[:subjects])
-    known = {name for fold in FOLDS for name in fold}
     for name in subjects:
-        if name not in known:
-            raise UsageError(f"subject {name!r}: give names of DISFA's subjects, such as SN001")
+        if name not in in_turn:
+            raise UsageError(f"subject {name!r}: give names such as {in_turn[0]}")
     if not subjects or len(set(subjects)) != len(subjects):
         raise UsageError("subjects: give at least one name and none twice")
     return tuple(subjects)
 
 
-def _check(frames: int, size: tuple[int, int], seed: int, fps: float, workers: int) -> None:
+def check_clip(frames: int, size: tuple[int, int], seed: int, fps: float, workers: int) -> None:
+    """Raises UsageError where an argument of a synthetic dataset makes no sense."""
     if frames < 1:
         raise UsageError(f"{frames} frames: give 1 or more")
     if len(size) != 2 or not all(SMALLEST <= side <= LARGEST and side % 2 == 0 for side in size):
@@ -133,24 +136,36 @@ def synthesise_subject(
 
 
 def synthetic_clip(
-    name: str, aus: tuple[int, ...], *, frames: int, size: tuple[int, int], seed: int, fps: float
+    name: str,
+    aus: tuple[int, ...],
+    *,
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+    fps: float,
+    person: str | None = None,
+    every: int = 1,
 ) -> tuple[Truth, Iterator[NDArray[np.uint8]]]:
     """A person who moves these AUs: the truth, and the pictures, (h, w, 3) uint8 RGB, one by one.
 
-    name: with the seed, all that look and motion depend on. size: (width, height), pixels.
+    name: with the seed, all that the motion depends on; person: the same for the looks, `name`
+    where it is None. size: (width, height), pixels. every: draw the first frame of so many.
     """
     model = load_model()
     camera = Camera.for_image(*size)
     rng = np.random.default_rng([seed, *name.encode()])
-    look = random_appearance(rng)
-    f_shape = np.clip(rng.standard_normal(len(model.identity)), -IDENTITY_LIMIT, IDENTITY_LIMIT)
+    of_person = rng if person is None else np.random.default_rng([seed, *person.encode()])
+    look = random_appearance(of_person)
+    f_shape = np.clip(
+        of_person.standard_normal(len(model.identity)), -IDENTITY_LIMIT, IDENTITY_LIMIT
+    )
     motion = random_motion(aus, model.expression_names, frames, fps, rng)
     pose = np.concatenate([motion.turn, motion.shift + _place(camera, rng)], 1)
     truth = _truth(model, f_shape.astype(np.float32), motion, pose, aus, camera, seed)
-    meshes = (model.shape(truth.f_shape, row) for row in truth.f_exp)
+    meshes = (model.shape(truth.f_shape, row) for row in truth.f_exp[::every])
     pictures = (
         render(model, mesh, where, camera, look, rng)
-        for mesh, where in zip(meshes, pose, strict=True)
+        for mesh, where in zip(meshes, pose[::every], strict=True)
     )
     return truth, pictures
 

@@ -1,0 +1,89 @@
+"""A synthetic dataset in any layout that a reader knows: DISFA, DISFA+, BP4D, BP4D+ or FEC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from ..errors import UsageError
+from .datasets import bp4d, bp4d_plus
+from .datasets.disfa import FRAMES_PER_SECOND
+from .synthesis import check_clip, subject_names, synthesise
+from .synthetic_layouts import clips_of, write_clip
+from .synthetic_triplets import write_fec
+
+LAYOUTS = ("bp4d", "bp4d-plus", "disfa", "disfa-plus", "fec")
+
+
+def synthesise_dataset(
+    root: Path,
+    *,
+    layout: str = "disfa",
+    subjects: int | Sequence[str] = 9,
+    frames: int = 120,
+    size: tuple[int, int] = (640, 480),
+    seed: int = 0,
+    fps: float = FRAMES_PER_SECOND,
+    workers: int = 1,
+) -> list[Path]:
+    """Write a dataset in a layout, and beside it the truth.
+
+    layout: one of LAYOUTS. subjects: how many, from the layout's folds in turn, or their names.
+    frames: labelled ones of each clip; for FEC photographs of each person. Others as `synthesise`.
+
+    Returns the videos, image folders or tables. Raises UsageError for bad arguments, OutputError
+    where nothing can be written.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(f"layout {layout!r} is unknown; known are: {', '.join(LAYOUTS)}")
+    root = Path(root)
+    if layout == "disfa":
+        return synthesise(
+            root,
+            subjects=subjects,
+            frames=frames,
+            size=size,
+            seed=seed,
+            fps=fps,
+            workers=workers,
+        )
+    check_clip(frames, size, seed, fps, workers)
+    if layout == "fec":
+        people = _people(subjects)
+        return write_fec(root, people, photographs=frames, size=size, seed=seed)
+    folds = {"bp4d": bp4d.FOLDS, "bp4d-plus": bp4d_plus.FOLDS}.get(layout)
+    names = subject_names(subjects) if folds is None else subject_names(subjects, folds)
+    job = partial(_write, root, layout, frames=frames, size=(size[0], size[1]), seed=seed, fps=fps)
+    clips = clips_of(layout, names)
+    if workers == 1:
+        return [job(clip) for clip in clips]
+    with ProcessPoolExecutor(min(workers, len(clips)), mp_context=get_context("spawn")) as pool:
+        return list(pool.map(job, clips))
+
+
+def _write(
+    root: Path,
+    layout: str,
+    clip: tuple[str, str],
+    *,
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+    fps: float,
+) -> Path:
+    return write_clip(root, layout, *clip, frames=frames, size=size, seed=seed, fps=fps)
+
+
+def _people(subjects: int | Sequence[str]) -> tuple[str, ...]:
+    """Names of FEC's people, of whom two at least are needed: one for each split."""
+    names = (
+        tuple(f"person{number:04d}" for number in range(subjects))
+        if isinstance(subjects, int)
+        else tuple(subjects)
+    )
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise UsageError(f"{len(names)} people: give two or more, none twice")
+    return names
