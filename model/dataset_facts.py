@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 
-DATASET_PACKAGE = "glee.pipeline.datasets"
+from ..pipeline.datasets import DATASETS, dataset_module
+
 # An intensity of at least this counts as occurrence where the dataset says nothing else (§4.1).
 OCCURRENCE_INTENSITY = 2
 
@@ -27,12 +26,20 @@ def dataset_facts(dataset: str) -> DatasetFacts:
 
     dataset: name, as in a shard's header.
     """
-    name = f"{DATASET_PACKAGE}.{dataset}"
-    if not dataset.isidentifier() or find_spec(name) is None:
+    if dataset not in DATASETS:
         return DatasetFacts()
-    module = import_module(name)
+    module = dataset_module(dataset)
     return DatasetFacts(
         folds=tuple(tuple(fold) for fold in getattr(module, "FOLDS", ())),
         aus=tuple(getattr(module, "AUS_USED", ())),
         threshold=int(getattr(module, "OCCURRENCE_THRESHOLD", OCCURRENCE_INTENSITY)),
     )
+
+
+def same_people(one: str, other: str) -> bool:
+    """Whether a subject's name means the same person in both datasets, as in DISFA and DISFA+.
+
+    Such datasets share their folds.
+    """
+    folds = dataset_facts(one).folds
+    return one == other or (bool(folds) and folds == dataset_facts(other).folds)

@@ -14,6 +14,7 @@ from ..errors import DataError
 from .au_dataset import AUFrames, FExpSource, load_frames
 from .augmentation import stored_size
 from .checkpoint import CHECKPOINT_FILE, Checkpoint, load_checkpoint
+from .dataset_facts import same_people
 from .predictions import Predictions, predict_frames
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,8 @@ def predict(
 
     run: folder of a training. work: folder with shards. labelled: the frames must have labels.
     Returns for each fold the frames of its test subjects, and as "unseen" those of subjects that no
-    fold was trained on (or of another dataset), with the mean probability of all folds. Subjects
-    that every network was trained on are left out, with a warning.
+    fold was trained on (or of a dataset with other people), with the mean probability of all folds.
+    Subjects that every network was trained on are left out, with a warning.
 
     Raises DataError where no fold is trained, nothing is left to predict, or f_exp was fitted with
     another morphable model; WeightsError and ShardError for files.
@@ -77,7 +78,7 @@ def load_run(run: Path) -> dict[str, Checkpoint]:
 
 def _part_of(subject: str, dataset: str, checkpoints: dict[str, Checkpoint]) -> str:
     """Fold that tests a subject; UNSEEN where no fold knows it; "" where all trained on it."""
-    own = {name: item for name, item in checkpoints.items() if item.dataset == dataset}
+    own = {name: c for name, c in checkpoints.items() if same_people(c.dataset, dataset)}
     for name, item in own.items():
         if subject in item.test_subjects:
             return name

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from glee.model import config
 from glee.pipeline import shards
 from glee.pipeline.crop_encoding import encode_crop
 
@@ -116,6 +117,23 @@ def write_shard():
         return shards.read_shard(path)
 
     return write
+
+
+# The compact preset's composition at a tenth of its cost.
+TINY = {
+    "image_size": 44,
+    "global_size": 44,
+    "local_size": 16,
+    "backbone_widths": (8, 16, 24),
+    "local_channels": (4, 8, 8, 12),
+    "local_hidden": 32,
+}
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Makes the compact preset tiny."""
+    monkeypatch.setitem(config.PRESETS, "compact", {**config.PRESETS["compact"], **TINY})
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,17 @@ from glee.errors import UsageError
 from glee.model.checkpoint import load_checkpoint
 from glee.model.distributed import World, choose_device, joined_world
 
-SCRIPT = """
+# The compact preset at a tenth of its cost.
+TINY = {
+    "image_size": 44,
+    "global_size": 44,
+    "local_size": 16,
+    "backbone_widths": (8, 16, 24),
+    "local_channels": (4, 8, 8, 12),
+    "local_hidden": 32,
+}
+
+SCRIPT = f"""
 import sys
 from pathlib import Path
 import torch
@@ -24,7 +34,8 @@ from glee.model import config, training
 from glee.model.options import train_options
 
 torch.set_num_threads(1)
-config.PRESETS["compact"]["dropout"] = 0.0  # the processes' dropout could not be the same
+# the processes' dropout could not be the same
+config.PRESETS["compact"] |= {{"dropout": 0.0, **{TINY}}}
 options = train_options("compact", epochs=2, batch=30, aus=(1, 12), learning_rate=0.01)
 training.train(Path(sys.argv[1]), Path(sys.argv[2]), options, fold="1", device="cpu")
 """
@@ -89,6 +100,7 @@ def test_processes_that_cannot_meet(monkeypatch):
         World(1, 4).check_batch(30)
 
 
+@pytest.mark.slow
 def test_slurms_processes_meet():
     """srun's variables are enough, with the address of the first machine."""
     port = str(free_port())
