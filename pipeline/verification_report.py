@@ -1,0 +1,144 @@
+"""What a verification found: problems, counts and ratios, as a table for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+# Lines of one kind of problem that the table shows; JSON has all.
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as it should be. kind: a word, such as "missing". text: one line.
+
+    wrong: False for what is worth knowing but can be worked with.
+    """
+
+    kind: str
+    text: str
+    wrong: bool = True
+
+
+@dataclass(frozen=True)
+class AUCount:
+    """Labels of one AU. levels: code -> frames. present: share of the known frames that show it.
+
+    published: the same as published, None where it is not known here.
+    """
+
+    name: str
+    known: int
+    unknown: int
+    levels: Mapping[int, int]
+    present: float | None
+    published: float | None = None
+
+
+@dataclass(frozen=True)
+class SubjectCount:
+    """Frames of one subject. valid, invalid: None and {} before preprocessing."""
+
+    subject: str
+    clips: int
+    frames: int
+    labelled: int
+    valid: int | None = None
+    invalid: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `verify_dataset` and `verify_shards` give. notes: lines of general interest."""
+
+    what: str
+    problems: tuple[Problem, ...]
+    subjects: tuple[SubjectCount, ...] = ()
+    aus: tuple[AUCount, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    agreement: Mapping[str, Any] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(problem.wrong for problem in self.problems)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, of types that JSON has."""
+        return {"ok": self.ok, **asdict(self)}
+
+    def lines(self) -> list[str]:
+        """The report as text."""
+        lines = [*_subject_table(self.subjects), *_au_table(self.aus)]
+        lines += [f"{name}: {count}" for name, count in self.counts.items()]
+        lines += _agreement_lines(self.agreement)
+        lines += self.notes
+        for kind in dict.fromkeys(problem.kind for problem in self.problems):
+            of_kind = [problem for problem in self.problems if problem.kind == kind]
+            lines += [f"{'' if p.wrong else 'note, '}{kind}: {p.text}" for p in of_kind[:SHOWN]]
+            if len(of_kind) > SHOWN:
+                lines.append(f"{kind}: {len(of_kind) - SHOWN} more")
+        wrong = sum(problem.wrong for problem in self.problems)
+        outcome = "nothing is wrong" if self.ok else f"{wrong} things are wrong"
+        return [*lines, f"{self.what}: {outcome}"]
+
+
+def _subject_table(subjects: Iterable[SubjectCount]) -> list[str]:
+    rows = []
+    for count in subjects:
+        row = [count.subject, str(count.clips), str(count.frames), str(count.labelled)]
+        if count.valid is not None:
+            reasons = ", ".join(f"{n} {reason}" for reason, n in count.invalid.items())
+            row += [str(count.valid), reasons or "-"]
+        rows.append(row)
+    if not rows:
+        return []
+    header = ["subject", "clips", "frames", "labelled", "valid", "invalid"][: len(rows[0])]
+    return _table(header, rows)
+
+
+def _au_table(aus: Sequence[AUCount]) -> list[str]:
+    rows = [
+        [
+            count.name,
+            str(count.known),
+            str(count.unknown),
+            _percent(count.present),
+            _percent(count.published),
+            ", ".join(f"{level}: {frames}" for level, frames in sorted(count.levels.items())),
+        ]
+        for count in aus
+    ]
+    if not rows:
+        return []
+    lines = _table(["AU", "known", "unknown", "present", "published", "codes"], rows)
+    if all(count.published is None for count in aus):
+        lines.append("published ratios of these AUs are not known here")
+    return lines
+
+
+def _agreement_lines(agreement: Mapping[str, Any] | None) -> list[str]:
+    if agreement is None:
+        return []
+    own = ", ".join(f"{name} {value:.2f}" for name, value in agreement["own"].items())
+    lag = agreement["lag"]
+    shift = "not measurable" if lag is None else f"{lag:+.2f} frames"
+    return [
+        f"labels against fitted coefficients, r: {own}",
+        f"labels behind the images by: {shift}",
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    ]
