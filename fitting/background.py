@@ -36,7 +36,7 @@ def backdrop(look: Appearance, width: int, height: int) -> Float32:
     if look.background == "clutter":
         _things(image, rng)
         blur = rng.uniform(0.002, 0.02) * width
-        image = cv2.GaussianBlur(image, (0, 0), float(blur))
+        cv2.GaussianBlur(image, (0, 0), float(blur), dst=image)
     result = np.clip(image, 0.0, 1.0).astype(np.float32)
     result.flags.writeable = False
     return result

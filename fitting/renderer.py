@@ -26,7 +26,8 @@ Float32 = NDArray[np.float32]
 SUPERSAMPLING = 2
 SHADOW_SIZE = 256
 SHADOW_SLACK = 0.02  # decimetres
-GRAIN_MARGIN = 256
+GRAIN_MARGIN = 256  # pixels
+HAIR_RISE = np.array([0.0, 0.25, 0.0], np.float32)  # hair stands up a little
 SCLERA, TEETH, TONGUE, MOUTH = (226, 220, 214), (214, 204, 184), (160, 84, 84), (104, 38, 36)
 
 
@@ -61,10 +62,10 @@ def render(
     rng: gives this picture's sensor noise, nothing else.
     Returns (camera.height, camera.width, 3) uint8 RGB.
     """
-    pose = np.asarray(pose, np.float64)
+    place: NDArray[np.float64] = np.asarray(pose, np.float64)
     scene = np.array(backdrop(look, camera.width, camera.height))
-    _draw_head(scene, model, np.asarray(mesh, np.float32), pose, camera, look)
-    add_shoulders(scene, look, camera, pose, float(model.mean[:, 1].min()))
+    _draw_head(scene, model, np.asarray(mesh, np.float32), place, camera, look)
+    add_shoulders(scene, look, camera, place, float(model.mean[:, 1].min()))
     return _exposed(scene, look, rng)
 
 
@@ -99,7 +100,7 @@ def painted(model: MorphableModel, look: Appearance) -> Painted:
     skin = np.zeros(n, bool)
     skin[model.part_triangles("skin")] = True
     hair[~skin] = 0.0
-    cap = (look.hair_volume * hair)[:, None] * (paint.normals + np.float32([0.0, 0.25, 0.0]))
+    cap = (look.hair_volume * hair)[:, None] * (paint.normals + HAIR_RISE)
     return Painted(
         attributes,
         skin_texture(model, look),
@@ -195,7 +196,7 @@ def _with_lids(model: MorphableModel, mesh: Float32, person: Painted) -> Float32
 def _exposed(scene: Float32, look: Appearance, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What the camera makes of the scene: defocus, tone curve, noise, 8 bits."""
     if look.defocus > 0.0:
-        scene = cv2.GaussianBlur(scene, (0, 0), look.defocus)
+        cv2.GaussianBlur(scene, (0, 0), look.defocus, dst=scene)
     scene *= look.exposure
     # The square root stands for the camera's gamma; the shoulder keeps highlights from clipping.
     bright = np.sqrt(scene / (1.0 + 0.25 * scene * scene))

@@ -63,7 +63,8 @@ def hair_amount(
     line = HAIR_HEIGHTS.copy()
     line[:HAIR_RELATIVE] += look.hair_line
     border = np.interp(np.degrees(np.abs(angle)), HAIR_ANGLES, line)
-    return np.clip((height - border) / HAIR_SOFTNESS + 0.5, 0.0, 1.0).astype(np.float32)
+    share = np.clip((height - border) / HAIR_SOFTNESS + 0.5, 0.0, 1.0)
+    return np.asarray(share, np.float32)
 
 
 def _angles() -> NDArray[np.float64]:
@@ -71,7 +72,7 @@ def _angles() -> NDArray[np.float64]:
 
 
 def _heights() -> NDArray[np.float64]:
-    return TOP - (np.arange(HEIGHT) + 0.5)[:, None] / TEXELS_UP
+    return np.asarray(TOP - (np.arange(HEIGHT) + 0.5)[:, None] / TEXELS_UP, np.float64)
 
 
 def _noise(rng: np.random.Generator, cell: float) -> Float32:
@@ -119,7 +120,7 @@ def _freckles(tone: Float32, look: Appearance, rng: np.random.Generator) -> None
     ):
         centre = (_column(x), _row(y))
         cv2.circle(mask, centre, round(size * 16), float(rng.uniform(0.2, 1)), -1, cv2.LINE_AA, 4)
-    mask = cv2.GaussianBlur(mask, (0, 0), 0.8)
+    cv2.GaussianBlur(mask, (0, 0), 0.8, dst=mask)
     _mix(tone, 0.45 * look.freckles * mask, _times(look.skin, (0.60, 0.46, 0.38)))
 
 
@@ -170,7 +171,7 @@ def _brow(model: MorphableModel, side: str, look: Appearance, rng: np.random.Gen
         strength = float(rng.uniform(0.5, 1.0))
         cv2.line(hairs, _fixed(start), _fixed(end), strength, 1, cv2.LINE_AA, SUBTEXEL)
         cv2.line(body, _fixed(start), _fixed(end), 1.0, 3, cv2.LINE_AA, SUBTEXEL)
-    body = cv2.GaussianBlur(body, (0, 0), 2.5)
+    cv2.GaussianBlur(body, (0, 0), 2.5, dst=body)
     return np.asarray(
         np.clip(look.brow_density * (0.55 * body + 0.65 * hairs), 0.0, 0.97), np.float32
     )
@@ -195,8 +196,8 @@ def _hair(
     tone: Float32, gloss: Float32, cap: Float32, look: Appearance, rng: np.random.Generator
 ) -> None:
     """The cap of hair: strands that run from the crown down."""
-    strands = rng.standard_normal((40, WIDTH), dtype=np.float32)
-    strands = cv2.resize(strands, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    roots = rng.standard_normal((40, WIDTH), dtype=np.float32)
+    strands = cv2.resize(roots, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     wave = np.rint(14.0 * _noise(rng, 120.0)).astype(np.int64)
     rows, columns = np.indices((HEIGHT, WIDTH))
     strands = strands[rows, (columns + wave) % WIDTH]
@@ -221,11 +222,11 @@ def _fixed(texel: NDArray[np.float64]) -> tuple[int, int]:
 
 
 def _column(x: float) -> int:
-    return round((WIDTH / 2 + x * TEXELS_AROUND) * 2**SUBTEXEL)
+    return int(round((WIDTH / 2 + x * TEXELS_AROUND) * 2**SUBTEXEL))
 
 
 def _row(y: float) -> int:
-    return round((TOP - y) * TEXELS_UP * 2**SUBTEXEL)
+    return int(round((TOP - y) * TEXELS_UP * 2**SUBTEXEL))
 
 
 def _mix(tone: Float32, amount: Float32, colour: Colour) -> None:
