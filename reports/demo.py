@@ -123,6 +123,12 @@ def _check_folds(subjects: tuple[str, ...]) -> None:
 
 def _claim(out: Path, options: DemoOptions, overwrite: bool) -> None:
     """State the options in the folder, or check them; clear it of an older demo if asked to."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {out}: {error.strerror}; choose a folder that can be written"
+        ) from error
     held = [name for name in FOLDERS if (out / name).exists()]
     if held and STAGE not in read_options(out):
         raise OutputError(f"{out}: holds {held[0]}/ that no demo wrote; choose another folder")
