@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import DTypeLike, NDArray
 
-from .dense_kernels import cholesky, padded, solve_lower, solve_upper
+from .dense_kernels import SUMS, cholesky, padded, solve_lower, solve_upper
 
 AT_LOWER, FREE, AT_UPPER = -1, 0, 1
 PATIENCE = 3
@@ -24,7 +24,7 @@ ROUNDS = 60
 class BoundedQuadratic(NamedTuple):
     """A problem of up to n unknowns and its work arrays.
 
-    matrix: (padded n, padded n), lower triangle of S. linear, lower, upper: (n,) float64.
+    matrix: (padded n, padded n), S, both triangles. linear, lower, upper: (n,) float64.
     solution: (n,) float64. state: (n,) int8, the guess, then the solution's bounds.
     """
 
@@ -57,54 +57,50 @@ def new_bounded_quadratic(size: int, dtype: DTypeLike) -> BoundedQuadratic:
     )
 
 
-@njit(cache=True, boundscheck=False)
-def _entry(matrix: NDArray[np.floating], i: int, j: int) -> float:
-    return float(matrix[i, j] if i >= j else matrix[j, i])
-
-
-@njit(cache=True, boundscheck=False)
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
 def _solve_free(problem: BoundedQuadratic) -> bool:
     """The solution for the guessed state; False where S is not positive definite."""
-    size, free = len(problem.linear), 0
+    matrix, solution, state = problem.matrix, problem.solution, problem.state
+    size, free = len(solution), 0
     for i in range(size):
-        if problem.state[i] == FREE:
+        if state[i] == FREE:
             problem.member[free] = i
             free += 1
-        elif problem.state[i] == AT_LOWER:
-            problem.solution[i] = problem.lower[i]
+            solution[i] = 0.0
+        elif state[i] == AT_LOWER:
+            solution[i] = problem.lower[i]
         else:
-            problem.solution[i] = problem.upper[i]
+            solution[i] = problem.upper[i]
     for p in range(free):
         i = problem.member[p]
         right = -problem.linear[i]
         for j in range(size):
-            if problem.state[j] != FREE and problem.solution[j] != 0.0:
-                right -= _entry(problem.matrix, i, j) * problem.solution[j]
+            right -= matrix[i, j] * solution[j]
         problem.right[p] = right
         for q in range(p + 1):
-            problem.factor[p, q] = problem.matrix[i, problem.member[q]]
+            problem.factor[p, q] = matrix[i, problem.member[q]]
     if not cholesky(problem.factor, free, free, problem.tile):
         return False
     solve_lower(problem.factor, free, problem.right)
     solve_upper(problem.factor, free, problem.right)
     for p in range(free):
-        problem.solution[problem.member[p]] = problem.right[p]
+        solution[problem.member[p]] = problem.right[p]
     return True
 
 
-@njit(cache=True, boundscheck=False)
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
 def _wanted_state(problem: BoundedQuadratic, i: int, slack: float) -> int:
     """The state that unknown i asks for, given the solution for the others."""
-    value, state = problem.solution[i], int(problem.state[i])
+    matrix, solution, state = problem.matrix, problem.solution, int(problem.state[i])
     if state == FREE:
-        if value < problem.lower[i] - slack:
+        if solution[i] < problem.lower[i] - slack:
             return AT_LOWER
-        if value > problem.upper[i] + slack:
+        if solution[i] > problem.upper[i] + slack:
             return AT_UPPER
         return FREE
     slope = problem.linear[i]
-    for j in range(len(problem.linear)):
-        slope += _entry(problem.matrix, i, j) * problem.solution[j]
+    for j in range(len(solution)):
+        slope += matrix[i, j] * solution[j]
     if slope * state > slack:
         return FREE
     return state

@@ -76,8 +76,9 @@ def row_products(rows: Matrix, size: int, length: int, out: Matrix, tile: Matrix
 def cholesky(a: Matrix, size: int, stop: int, tile: Matrix) -> bool:
     """Factor a = L L^T in place, lower triangle, through column `stop`; False if not positive.
 
-    With stop < size, which must then be a multiple of four, rows from `stop` on hold L in the first
-    `stop` columns and the Schur complement behind them. a: (>= padded(size), >= padded(size)).
+    The diagonal of L is stored as its reciprocals. With stop < size, which must then be a multiple
+    of four, rows from `stop` on hold L in the first `stop` columns and the Schur complement behind
+    them. a: (>= padded(size), >= padded(size)).
     """
     for i in range(0, size, 4):
         for j in range(0, i + 4, 4):
@@ -89,40 +90,59 @@ def cholesky(a: Matrix, size: int, stop: int, tile: Matrix) -> bool:
                         a[i + p, j + q] -= tile[p, q]
             if j >= stop:
                 continue
-            last = min(j + 4, stop)
-            for q in range(j, last):
-                for p in range(i, min(i + 4, size)):
-                    if p < q:
-                        continue
-                    value = a[p, q]
-                    for k in range(j, q):
-                        value -= a[p, k] * a[q, k]
-                    if p == q:
-                        if not value > 0.0:
-                            return False
-                        a[p, q] = np.sqrt(value)
-                    else:
-                        a[p, q] = value / a[q, q]
+            if i > j and j + 4 <= stop:
+                _finish_tile(a, i, j)
+            elif not _finish_diagonal(a, i, j, min(i + 4, size), min(j + 4, stop)):
+                return False
+    return True
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _finish_tile(a: Matrix, i: int, j: int) -> None:
+    """Rows i .. i+3 of L in columns j .. j+3, below the diagonal block."""
+    r0, r1, r2, r3 = a[j, j], a[j + 1, j + 1], a[j + 2, j + 2], a[j + 3, j + 3]
+    l10, l20, l21 = a[j + 1, j], a[j + 2, j], a[j + 2, j + 1]
+    l30, l31, l32 = a[j + 3, j], a[j + 3, j + 1], a[j + 3, j + 2]
+    for p in range(i, i + 4):
+        v0 = a[p, j] * r0
+        v1 = (a[p, j + 1] - v0 * l10) * r1
+        v2 = (a[p, j + 2] - v0 * l20 - v1 * l21) * r2
+        v3 = (a[p, j + 3] - v0 * l30 - v1 * l31 - v2 * l32) * r3
+        a[p, j], a[p, j + 1], a[p, j + 2], a[p, j + 3] = v0, v1, v2, v3
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _finish_diagonal(a: Matrix, i: int, j: int, rows: int, columns: int) -> bool:
+    """L in rows i .. rows-1 and columns j .. columns-1, where they meet the diagonal or the end."""
+    for q in range(j, columns):
+        for p in range(max(i, q), rows):
+            value = a[p, q]
+            for k in range(j, q):
+                value -= a[p, k] * a[q, k]
+            if p == q:
+                if not value > 0.0:
+                    return False
+                a[p, q] = a.dtype.type(1.0) / np.sqrt(value)
+            else:
+                a[p, q] = value * a[q, q]
     return True
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
 def solve_lower(a: Matrix, size: int, b: Matrix) -> None:
-    """b = L^-1 b in place for the lower triangle L of a; b: (>= size,)."""
+    """b = L^-1 b in place, for L as `cholesky` leaves it in a; b: (>= size,)."""
     for i in range(size):
         value = b[i]
-        row = a[i]
         for k in range(i):
-            value -= row[k] * b[k]
-        b[i] = value / row[i]
+            value -= a[i, k] * b[k]
+        b[i] = value * a[i, i]
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
 def solve_upper(a: Matrix, size: int, b: Matrix) -> None:
-    """b = L^-T b in place for the lower triangle L of a; b: (>= size,)."""
+    """b = L^-T b in place, for L as `cholesky` leaves it in a; b: (>= size,)."""
     for i in range(size - 1, -1, -1):
-        row = a[i]
-        value = b[i] / row[i]
+        value = b[i] * a[i, i]
         b[i] = value
         for k in range(i):
-            b[k] -= row[k] * value
+            b[k] -= a[i, k] * value

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, UsageError
 from .camera import Camera, rotation_vector
-from .fit_options import ExpressionPrior, FitOptions, LandmarkNoise
+from .fit_options import ExpressionPrior, FitOptions
 from .group_fit import Fitters, GroupFit, fit_group
 from .initial_pose import NormalisedLandmarks, normalise
 from .landmark_scheme import COUNT
-from .morphable_model import MorphableModel
+from .morphable_model import LandmarkNoise, MorphableModel
 from .point_model import landmark_places
 
 __all__ = ["ExpressionPrior", "Fit", "FitOptions", "LandmarkNoise", "fit"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from .frame_residuals import GEMAN_MCCLURE, HUBER, PLAIN, Loss
 from .landmark_scheme import COUNT
+from .morphable_model import LandmarkNoise
 from .normal_equations import Prior
 
 Floats = NDArray[np.float64]
@@ -20,18 +21,6 @@ Floats = NDArray[np.float64]
 UNIT_ERROR = 0.01
 SHAPE_BOUND = 3.0
 ROBUST_KINDS = {None: PLAIN, "huber": HUBER, "geman-mcclure": GEMAN_MCCLURE}
-
-
-@dataclass(frozen=True, eq=False)
-class LandmarkNoise:
-    """A detector's errors against the model's points, face level, in inter-ocular distances.
-
-    bias: (68, 2), detected minus true, x to the image's right, y down. covariance: (136, 136) of
-    (x0, y0, x1, ...).
-    """
-
-    bias: Floats
-    covariance: Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,7 +93,6 @@ def _fit_frames(
     status: NDArray[np.int32],
 ) -> None:
     for i in range(len(focal)):
-        fitter.work.candidate[:] = fitter.points.line_last
         if fixed:
             fitter.prior.lower[:] = x[i]
             fitter.prior.upper[:] = x[i]

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .curves import curve_table, signed_distance
+from .curves import SEGMENT, curve_table, cut_curve, nearest_on
 from .dense_kernels import SUMS, cholesky, padded, solve_lower
 from .landmark_scheme import COUNT
 from .point_model import PointModel, contour_candidate
@@ -67,7 +67,8 @@ class Work(NamedTuple):
     turned, seen: (68, 3), R X and R X + t. direction: (m, 2) and landmark: (m,), what each row
     measures; row_weight: (m,). distance: (68,) D of each landmark, not weighed. value: (m,)
     residuals; jacobian: (padded m, n padded to 8). candidate: (17,) places of the jaw landmarks on
-    their lines. factor: (m, m) or (0, 0).
+    their lines. factor: (m, m) or (0, 0). segments: (curves, k, 7) and segment_count: (curves,),
+    the detected curves as `curves.cut_curve` leaves them.
     """
 
     turned: NDArray[np.float64]
@@ -80,6 +81,8 @@ class Work(NamedTuple):
     jacobian: NDArray[np.floating]
     candidate: NDArray[np.int32]
     factor: NDArray[np.float64]
+    segments: NDArray[np.float64]
+    segment_count: NDArray[np.int32]
 
 
 def new_scheme(*, curves: bool = True) -> Scheme:
@@ -110,8 +113,26 @@ def new_work(points: PointModel, scheme: Scheme, loss: Loss) -> Work:
         value=np.zeros(rows),
         jacobian=np.zeros((padded(rows), width), points.modes.dtype),
         candidate=points.line_last.copy(),
-        factor=np.empty((whitened, whitened)),
+        factor=np.zeros((whitened, whitened)),
+        segments=np.zeros((*scheme.nodes.shape, SEGMENT)),
+        segment_count=np.zeros(len(scheme.nodes), np.int32),
     )
+
+
+@njit(cache=True, boundscheck=False)
+def begin_frame(
+    points: PointModel,
+    frame: Frame,
+    scheme: Scheme,
+    x: NDArray[np.floating],
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    work: Work,
+) -> None:
+    """Make the work arrays ready for a frame, before `evaluate`: its curves, the jaw contour."""
+    for curve in range(len(scheme.nodes)):
+        work.segment_count[curve] = cut_curve(frame.target, scheme.nodes, curve, work.segments)
+    choose_contour(points, x, rotation, translation, work)
 
 
 @njit(cache=True, boundscheck=False)
@@ -134,13 +155,56 @@ def choose_contour(
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
-def _coordinate(
-    start: float, mode: NDArray[np.floating], x: NDArray[np.floating], zero: np.floating
-) -> float:
-    total = zero
-    for k in range(len(x)):
-        total += mode[k] * x[k]
-    return float(start + total)
+def _place_points(
+    mean: NDArray[np.float64],
+    modes: NDArray[np.floating],
+    x: NDArray[np.floating],
+    first: int,
+    out: NDArray[np.float64],
+) -> None:
+    """out[i] = mean[i] + modes[i] x for landmarks from `first` on."""
+    for i in range(first, COUNT):
+        a = b = c = modes.dtype.type(0.0)
+        for k in range(len(x)):
+            a += modes[i, 0, k] * x[k]
+            b += modes[i, 1, k] * x[k]
+            c += modes[i, 2, k] * x[k]
+        out[i, 0], out[i, 1], out[i, 2] = mean[i, 0] + a, mean[i, 1] + b, mean[i, 2] + c
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _place_jaw(
+    mean: NDArray[np.float64],
+    modes: NDArray[np.floating],
+    candidate: NDArray[np.int32],
+    x: NDArray[np.floating],
+    out: NDArray[np.float64],
+) -> None:
+    """The same for jaw landmarks, at their candidates on the jaw lines."""
+    for i in range(len(candidate)):
+        at = candidate[i]
+        a = b = c = modes.dtype.type(0.0)
+        for k in range(len(x)):
+            a += modes[i, at, 0, k] * x[k]
+            b += modes[i, at, 1, k] * x[k]
+            c += modes[i, at, 2, k] * x[k]
+        out[i, 0], out[i, 1] = mean[i, at, 0] + a, mean[i, at, 1] + b
+        out[i, 2] = mean[i, at, 2] + c
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _move(
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    turned: NDArray[np.float64],
+    seen: NDArray[np.float64],
+) -> None:
+    """turned = R turned, in place, and seen = turned + t."""
+    for i in range(COUNT):
+        x, y, z = turned[i, 0], turned[i, 1], turned[i, 2]
+        for a in range(3):
+            turned[i, a] = rotation[a, 0] * x + rotation[a, 1] * y + rotation[a, 2] * z
+            seen[i, a] = turned[i, a] + translation[a]
 
 
 @njit(cache=True, boundscheck=False)
@@ -152,22 +216,11 @@ def _place(
     work: Work,
 ) -> None:
     """Fill work.turned and work.seen."""
-    zero = points.modes.dtype.type(0.0)
     lines = len(work.candidate) if points.line_mean.shape[1] else 0
-    place = np.empty(3)
-    for i in range(COUNT):
-        for c in range(3):
-            if i < lines:
-                at = work.candidate[i]
-                start, mode = points.line_mean[i, at, c], points.line_modes[i, at, c]
-            else:
-                start, mode = points.mean[i, c], points.modes[i, c]
-            place[c] = _coordinate(start, mode, x, zero)
-        for a in range(3):
-            work.turned[i, a] = (
-                rotation[a, 0] * place[0] + rotation[a, 1] * place[1] + rotation[a, 2] * place[2]
-            )
-            work.seen[i, a] = work.turned[i, a] + translation[a]
+    if lines:
+        _place_jaw(points.line_mean, points.line_modes, work.candidate, x, work.turned)
+    _place_points(points.mean, points.modes, x, lines, work.turned)
+    _move(rotation, translation, work.turned, work.seen)
 
 
 @njit(cache=True, boundscheck=False)
@@ -183,70 +236,60 @@ def evaluate(
 ) -> float:
     """Data energy at the unknowns; fills the work arrays but the Jacobian. Infinite if behind."""
     _place(points, x, rotation, translation, work)
+    # Fields are taken out of their tuples once: each access inside the loop would count references.
+    seen, value, row_weight = work.seen, work.value, work.row_weight
+    landmark, direction, distance = work.landmark, work.direction, work.distance
+    segments, segment_count, curve_of = work.segments, work.segment_count, scheme.curve_of
+    target, root_weight, focal = frame.target, frame.root_weight, frame.focal
+    kind, scale = loss.kind, loss.scale
     row, energy = 0, 0.0
     for i in range(COUNT):
-        depth = -work.seen[i, 2]
+        depth = -seen[i, 2]
         if not depth > 1e-3:
             return np.inf
-        u = frame.focal * work.seen[i, 0] / depth
-        v = frame.focal * work.seen[i, 1] / depth
-        first = row
-        curve = scheme.curve_of[i]
-        weight = frame.root_weight[i]
+        u, v = focal * seen[i, 0] / depth, focal * seen[i, 1] / depth
+        first, curve, weight = row, curve_of[i], root_weight[i]
         if curve >= 0:
-            distance, gx, gy = signed_distance(u, v, frame.target, scheme.nodes[curve])
-            _set_row(work, row, i, gx, gy, distance if weight > 0.0 else 0.0)
+            value[row], direction[row, 0], direction[row, 1] = nearest_on(
+                u, v, segments, curve, segment_count[curve]
+            )
             row += 1
         else:
-            du, dv = u - frame.target[i, 0], v - frame.target[i, 1]
-            _set_row(work, row, i, 1.0, 0.0, du if weight > 0.0 else 0.0)
-            _set_row(work, row + 1, i, 0.0, 1.0, dv if weight > 0.0 else 0.0)
+            value[row], direction[row, 0], direction[row, 1] = u - target[i, 0], 1.0, 0.0
+            value[row + 1], direction[row + 1, 0] = v - target[i, 1], 0.0
+            direction[row + 1, 1] = 1.0
             row += 2
-        work.distance[i] = _length(work.value, first, row)
-        energy += _weigh(loss, weight, first, row, work)
+        square = 0.0
+        for r in range(first, row):
+            landmark[r] = i
+            if not weight > 0.0:
+                value[r] = 0.0
+            square += value[r] * value[r]
+        distance[i] = np.sqrt(square)
+        share, factor = _robust(kind, scale, weight * weight * square)
+        energy += share
+        root = weight * np.sqrt(factor)
+        for r in range(first, row):
+            value[r] *= root
+            row_weight[r] = root
     if loss.covariance.shape[0] > 0:
         return _whiten(loss, work)
     return energy
 
 
 @njit(cache=True, boundscheck=False)
-def _set_row(work: Work, row: int, landmark: int, gx: float, gy: float, value: float) -> None:
-    work.landmark[row] = landmark
-    work.direction[row, 0] = gx
-    work.direction[row, 1] = gy
-    work.value[row] = value
+def _robust(kind: int, scale: float, square: float) -> tuple[float, float]:
+    """Energy of a landmark's weighed squared distance, and its derivative by that square.
 
-
-@njit(cache=True, boundscheck=False)
-def _length(value: NDArray[np.float64], first: int, stop: int) -> float:
-    square = 0.0
-    for row in range(first, stop):
-        square += value[row] ** 2
-    return float(np.sqrt(square))
-
-
-@njit(cache=True, boundscheck=False)
-def _weigh(loss: Loss, weight: float, first: int, stop: int, work: Work) -> float:
-    """Scale the rows of one landmark by its confidence and the robust loss; its energy.
-
-    Rows are scaled so that the gradient of the energy is 2 J^T r (iteratively reweighted).
+    Rows scaled by the derivative's root have the energy's gradient (iteratively reweighted).
     """
-    square = 0.0
-    for row in range(first, stop):
-        work.value[row] *= weight
-        square += work.value[row] ** 2
-    energy, factor = square, 1.0
-    if loss.kind == HUBER and square > loss.scale**2:
+    if kind == HUBER and square > scale * scale:
         size = np.sqrt(square)
-        energy, factor = loss.scale * (2.0 * size - loss.scale), loss.scale / size
-    elif loss.kind == GEMAN_MCCLURE:
-        share = loss.scale**2 / (loss.scale**2 + square)
-        energy, factor = square * share, share * share
-    root = np.sqrt(factor)
-    for row in range(first, stop):
-        work.value[row] *= root
-        work.row_weight[row] = weight * root
-    return energy
+        return scale * (2.0 * size - scale), scale / size
+    if kind == GEMAN_MCCLURE:
+        share = scale * scale / (scale * scale + square)
+        return square * share, share * share
+    return square, 1.0
 
 
 @njit(cache=True, boundscheck=False)
@@ -303,24 +346,26 @@ def linearise(
     """Fill work.jacobian (columns: coefficients, rotation, translation) after `evaluate`."""
     count = points.modes.shape[2]
     lines = len(work.candidate) if points.line_mean.shape[1] else 0
-    kind = points.modes.dtype.type
-    for row in range(len(work.value)):
-        i = work.landmark[row]
-        out = work.jacobian[row]
-        depth = -work.seen[i, 2]
-        scale = work.row_weight[row] * frame.focal / depth
-        gx, gy = scale * work.direction[row, 0], scale * work.direction[row, 1]
-        gz = (gx * work.seen[i, 0] + gy * work.seen[i, 1]) / depth
-        modes = points.line_modes[i, work.candidate[i]] if i < lines else points.modes[i]
+    modes, line_modes, candidate = points.modes, points.line_modes, work.candidate
+    seen, turned, jacobian, focal = work.seen, work.turned, work.jacobian, frame.focal
+    landmark, direction, row_weight = work.landmark, work.direction, work.row_weight
+    kind = modes.dtype.type
+    for row in range(len(row_weight)):
+        i = landmark[row]
+        depth = -seen[i, 2]
+        scale = row_weight[row] * focal / depth
+        gx, gy = scale * direction[row, 0], scale * direction[row, 1]
+        gz = (gx * seen[i, 0] + gy * seen[i, 1]) / depth
+        out = jacobian[row]
         _combine(
             out,
-            modes,
+            line_modes[i, candidate[i]] if i < lines else modes[i],
             kind(gx * rotation[0, 0] + gy * rotation[1, 0] + gz * rotation[2, 0]),
             kind(gx * rotation[0, 1] + gy * rotation[1, 1] + gz * rotation[2, 1]),
             kind(gx * rotation[0, 2] + gy * rotation[1, 2] + gz * rotation[2, 2]),
             count,
         )
-        x, y, z = work.turned[i]
+        x, y, z = turned[i, 0], turned[i, 1], turned[i, 2]
         out[count] = y * gz - z * gy
         out[count + 1] = z * gx - x * gz
         out[count + 2] = x * gy - y * gx
@@ -335,7 +380,7 @@ def _whiten_rows(work: Work, width: int, unit: np.floating) -> None:
     kind = work.jacobian.dtype.type
     for i in range(len(work.value)):
         row = work.jacobian[i]
-        inverse = kind(1.0 / work.factor[i, i])
+        inverse = kind(work.factor[i, i])
         for j in range(i):
             share = kind(work.factor[i, j]) / unit
             other = work.jacobian[j]

@@ -39,7 +39,7 @@ class NormalisedLandmarks:
             self.usable[chosen],
         )
 
-    def without_bias(self, bias: Floats) -> NormalisedLandmarks:
+    def without_bias(self, bias: NDArray[np.floating]) -> NormalisedLandmarks:
         """Less a detector's bias (68, 2), in inter-ocular distances, face level, y down."""
         if np.shape(bias) != self.target.shape[1:]:
             raise UsageError(f"noise: bias of shape {np.shape(bias)}, expected (68, 2)")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .bounded_quadratic import BoundedQuadratic, minimise, new_bounded_quadratic
 from .frame_fits import FrameStates, Observations, fit_frames
-from .frame_residuals import Frame, choose_contour, evaluate, linearise
+from .frame_residuals import Frame, begin_frame, evaluate, linearise
 from .normal_equations import Fitter, Prior, assemble, eliminate, full_gradient, hold
 from .point_model import with_identity
 
@@ -39,8 +39,9 @@ def _add_reduced(
     stop = total - shared
     for i in range(len(focal)):
         frame = Frame(target[i], root_weight[i], focal[i])
-        fitter.work.candidate[:] = fitter.points.line_last
-        choose_contour(fitter.points, x[i], rotation[i], translation[i], fitter.work)
+        begin_frame(
+            fitter.points, frame, fitter.scheme, x[i], rotation[i], translation[i], fitter.work
+        )
         energy = evaluate(
             fitter.points,
             frame,

@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .bounded_quadratic import AT_LOWER, AT_UPPER, FREE, minimise
-from .frame_residuals import POSE, Frame, choose_contour, evaluate, linearise
+from .frame_residuals import POSE, Frame, begin_frame, choose_contour, evaluate, linearise
 from .normal_equations import (
     Fitter,
     assemble,
@@ -37,13 +37,15 @@ def solve_bounded(fitter: Fitter, x: NDArray[np.floating]) -> bool:
     stop = total - (len(x) - start)
     if not eliminate(solver.system, solver.right, total, stop, solver.tile):
         return False
+    matrix, linear, lower, upper = bounded.matrix, bounded.linear, bounded.lower, bounded.upper
+    system, right, least, most = solver.system, solver.right, prior.lower, prior.upper
     for i in range(len(x) - start):
         k = start + i
-        bounded.linear[i] = -solver.right[stop + i]
-        bounded.lower[i] = prior.lower[k] - x[k]
-        bounded.upper[i] = prior.upper[k] - x[k]
+        linear[i] = -right[stop + i]
+        lower[i], upper[i] = least[k] - x[k], most[k] - x[k]
         for j in range(i + 1):
-            bounded.matrix[i, j] = solver.system[stop + i, stop + j]
+            matrix[i, j] = system[stop + i, stop + j]
+            matrix[j, i] = matrix[i, j]
     if minimise(bounded) < 0:
         return False
     solver.step[stop:] = bounded.solution
@@ -79,12 +81,13 @@ def take_step(
     translation: NDArray[np.float64],
 ) -> None:
     """Fill solver.trial, solver.turn and solver.shift; coefficients stay within their bounds."""
-    solver, prior = fitter.solver, fitter.prior
-    for c in range(POSE, len(solver.unknown)):
-        k = solver.unknown[c]
+    solver = fitter.solver
+    unknown, step, trial = solver.unknown, solver.step, solver.trial
+    lower, upper = fitter.prior.lower, fitter.prior.upper
+    for c in range(POSE, len(unknown)):
+        k = unknown[c]
         if k >= 0:
-            value = x[k] + solver.step[c]
-            solver.trial[k] = min(max(value, prior.lower[k]), prior.upper[k])
+            trial[k] = min(max(x[k] + step[c], lower[k]), upper[k])
     turned_by(solver.step[:3], rotation, solver.turn)
     for a in range(3):
         solver.shift[a] = translation[a] + solver.step[3 + a]
@@ -119,7 +122,7 @@ def fit_frame(
     points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
     work, solver, stop = fitter.work, fitter.solver, fitter.stop
     guess_state(fitter, x)
-    choose_contour(points, x, rotation, translation, work)
+    begin_frame(points, frame, scheme, x, rotation, translation, work)
     energy = evaluate(points, frame, scheme, loss, x, rotation, translation, work)
     energy += prior_energy(prior, x)
     if not np.isfinite(energy):

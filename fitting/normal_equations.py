@@ -175,37 +175,54 @@ def hold(fitter: Fitter, x: NDArray[np.floating], start: int, stop: int) -> None
 
 
 @njit(cache=True, boundscheck=False)
+def _transpose(jacobian: NDArray[np.floating], rows: int, solver: Solver) -> None:
+    """solver.rows[c] = the Jacobian's column of unknown c, zero where it is padding or held.
+
+    Four rows at a time: both matrices are read and written in runs.
+    """
+    out, unknown, total = solver.rows, solver.unknown, len(solver.unknown)
+    for row in range(0, rows, 4):
+        for c in range(total):
+            k = unknown[c]
+            if k < 0:
+                continue
+            out[c, row] = jacobian[row, k]
+            out[c, row + 1] = jacobian[row + 1, k]
+            out[c, row + 2] = jacobian[row + 2, k]
+            out[c, row + 3] = jacobian[row + 3, k]
+    for c in range(total):
+        if unknown[c] < 0 or solver.held[unknown[c]]:
+            out[c] = 0.0
+
+
+@njit(cache=True, boundscheck=False)
 def assemble(fitter: Fitter, mu: float) -> None:
     """The damped normal equations of the frame, solver.system and solver.right (= -gradient).
 
     Padding and held coefficients become unknowns whose step is 0.
     """
-    solver, prior, jacobian = fitter.solver, fitter.prior, fitter.work.jacobian
-    total, rows, count = len(solver.unknown), fitter.scheme.rows, len(prior.weight)
+    solver, prior = fitter.solver, fitter.prior
+    unknown, held, system, right = solver.unknown, solver.held, solver.system, solver.right
+    gradient, curvature, weight = solver.gradient, solver.curvature, prior.weight
+    total, count = len(unknown), len(weight)
+    _transpose(fitter.work.jacobian, fitter.scheme.rows, solver)
+    row_products(solver.rows, total, solver.rows.shape[1], system, solver.tile)
     for c in range(total):
-        k, line = solver.unknown[c], solver.rows[c]
-        if k < 0 or solver.held[k]:
-            line[:] = 0.0
+        k = unknown[c]
+        if k < 0 or held[k]:
+            system[c, c] = 1.0
+            right[c] = 0.0
             continue
-        for row in range(rows):
-            line[row] = jacobian[row, k]
-    row_products(solver.rows, total, solver.rows.shape[1], solver.system, solver.tile)
-    for c in range(total):
-        k = solver.unknown[c]
-        if k < 0 or solver.held[k]:
-            solver.system[c, c] = 1.0
-            solver.right[c] = 0.0
-            continue
-        added = (mu + POSE_DAMPING) * solver.curvature[k] + 1e-12
+        added = (mu + POSE_DAMPING) * curvature[k] + 1e-12
         if k < count:
-            added = prior.weight[k] + mu * solver.curvature[k]
-        solver.system[c, c] += added
-        solver.right[c] = -solver.gradient[k]
+            added = weight[k] + mu * curvature[k]
+        system[c, c] += added
+        right[c] = -gradient[k]
     first = solver.first_expression
     for i in range(len(prior.precision)):
         for j in range(i + 1):
-            if not (solver.held[prior.identity + i] or solver.held[prior.identity + j]):
-                solver.system[first + i, first + j] += prior.precision[i, j]
+            if not (held[prior.identity + i] or held[prior.identity + j]):
+                system[first + i, first + j] += prior.precision[i, j]
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
@@ -243,7 +260,7 @@ def substitute(
             right[k] -= row[k] * value
     for i in range(stop - 1, -1, -1):
         row = system[i]
-        value = right[i] / row[i]
+        value = right[i] * row[i]
         step[i] = value
         for k in range(i):
             right[k] -= row[k] * value

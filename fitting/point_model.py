@@ -125,8 +125,19 @@ def contour_candidate(
     best, score = int(points.line_last[line]), -np.inf
     if points.line_first[line] == best:
         return best
+    ox, oy = points.line_outward[line, 0], points.line_outward[line, 1]
+    dx = rotation[0, 0] * ox + rotation[0, 1] * oy
+    dy = rotation[1, 0] * ox + rotation[1, 1] * oy
+    along = (
+        dx * rotation[0, 0] + dy * rotation[1, 0],
+        dx * rotation[0, 1] + dy * rotation[1, 1],
+        dx * rotation[0, 2] + dy * rotation[1, 2],
+    )
+    across = (rotation[2, 0], rotation[2, 1], rotation[2, 2])
+    offset = (dx * translation[0] + dy * translation[1], translation[2])
+    mean, modes = points.line_mean, points.line_modes
     for candidate in range(points.line_first[line], points.line_last[line] + 1):
-        value = _outwardness(points, line, candidate, x, rotation, translation)
+        value = _outwardness(mean, modes, line, candidate, x, along, across, offset)
         if value > score:
             best, score = candidate, value
     return best
@@ -134,31 +145,25 @@ def contour_candidate(
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
 def _outwardness(
-    points: PointModel,
+    mean: NDArray[np.float64],
+    modes: NDArray[np.floating],
     line: int,
     candidate: int,
     x: NDArray[np.floating],
-    rotation: NDArray[np.float64],
-    translation: NDArray[np.float64],
+    along: tuple[float, float, float],
+    across: tuple[float, float, float],
+    offset: tuple[float, float],
 ) -> float:
-    """How far out a candidate is projected (focal length 1), along the line's outward direction."""
-    out = points.line_outward[line]
-    place = np.empty(3)
-    for c in range(3):
-        total = points.line_mean[line, candidate, c]
-        mode = points.line_modes[line, candidate, c]
-        for k in range(len(x)):
-            total += mode[k] * x[k]
-        place[c] = total
-    seen = np.empty(3)
-    direction = np.empty(2)
-    for a in range(3):
-        seen[a] = translation[a]
-        for c in range(3):
-            seen[a] += rotation[a, c] * place[c]
-    for a in range(2):
-        direction[a] = rotation[a, 0] * out[0] + rotation[a, 1] * out[1]
-    return float((direction[0] * seen[0] + direction[1] * seen[1]) / -seen[2])
+    """(along . X + offset[0]) / -(across . X + offset[1]) for a candidate X of a jaw line."""
+    a = b = c = modes.dtype.type(0.0)
+    for k in range(len(x)):
+        a += modes[line, candidate, 0, k] * x[k]
+        b += modes[line, candidate, 1, k] * x[k]
+        c += modes[line, candidate, 2, k] * x[k]
+    px, py = mean[line, candidate, 0] + a, mean[line, candidate, 1] + b
+    pz = mean[line, candidate, 2] + c
+    out = along[0] * px + along[1] * py + along[2] * pz + offset[0]
+    return float(out / -(across[0] * px + across[1] * py + across[2] * pz + offset[1]))
 
 
 def landmark_places(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .dense_kernels import cholesky, solve_lower
 from .frame_fits import FrameStates, Observations
-from .frame_residuals import Frame, choose_contour, evaluate, linearise
+from .frame_residuals import Frame, begin_frame, evaluate, linearise
 from .landmark_scheme import COUNT
 from .normal_equations import Fitter, assemble, eliminate, full_gradient
 
@@ -31,8 +31,7 @@ def _reduce_frame(
     work, solver, points = fitter.work, fitter.solver, fitter.points
     total, left = len(solver.unknown), len(solver.bounded.linear)
     stop = total - left
-    work.candidate[:] = points.line_last
-    choose_contour(points, x, rotation, translation, work)
+    begin_frame(points, frame, fitter.scheme, x, rotation, translation, work)
     energy = evaluate(points, frame, fitter.scheme, fitter.loss, x, rotation, translation, work)
     if not np.isfinite(energy):
         return False

@@ -39,6 +39,11 @@ def situation(model, make_subject):
     return points, frame, x, poses.rotation[0], poses.translation[0]
 
 
+def evaluate(points, frame, scheme, loss, x, rotation, translation, work):
+    residuals.begin_frame(points, frame, scheme, x, rotation, translation, work)
+    return residuals.evaluate(points, frame, scheme, loss, x, rotation, translation, work)
+
+
 def moved(x, rotation, translation, step):
     turn = np.empty((3, 3))
     turned_by(np.ascontiguousarray(step[-6:-3]), rotation, turn)
@@ -51,7 +56,7 @@ def test_jacobian_against_finite_differences(situation, kind, curves):
     points, frame, x, rotation, translation = situation
     scheme, loss = residuals.new_scheme(curves=curves), LOSSES[kind]
     work = residuals.new_work(points, scheme, loss)
-    residuals.evaluate(points, frame, scheme, loss, x, rotation, translation, work)
+    evaluate(points, frame, scheme, loss, x, rotation, translation, work)
     residuals.linearise(points, frame, loss, rotation, work)
     analytic = work.jacobian[: scheme.rows, : len(x) + 6].copy()
     numeric = np.empty_like(analytic)
@@ -61,7 +66,7 @@ def test_jacobian_against_finite_differences(situation, kind, curves):
         for h in (1e-6, -1e-6):
             step[k] = h
             at = moved(x, rotation, translation, step)
-            residuals.evaluate(points, frame, scheme, loss, *at, work)
+            evaluate(points, frame, scheme, loss, *at, work)
             values.append(work.value.copy())
         numeric[:, k] = (values[0] - values[1]) / 2e-6
     if kind == "whitened" and curves:
@@ -78,7 +83,7 @@ def test_gradient_of_the_energy_against_finite_differences(situation, kind):
     points, frame, x, rotation, translation = situation
     scheme, loss = residuals.new_scheme(), LOSSES[kind]
     work = residuals.new_work(points, scheme, loss)
-    residuals.evaluate(points, frame, scheme, loss, x, rotation, translation, work)
+    evaluate(points, frame, scheme, loss, x, rotation, translation, work)
     residuals.linearise(points, frame, loss, rotation, work)
     gradient = 2 * work.jacobian[: scheme.rows, : len(x) + 6].T @ work.value
     random = np.random.default_rng(2)
@@ -86,7 +91,7 @@ def test_gradient_of_the_energy_against_finite_differences(situation, kind):
         direction = random.normal(size=len(x) + 6)
         step = 1e-7
         energy = [
-            residuals.evaluate(
+            evaluate(
                 points, frame, scheme, loss, *moved(x, rotation, translation, s * direction), work
             )
             for s in (step, -step)
@@ -100,11 +105,9 @@ def test_missing_landmarks_take_no_part(situation):
     scheme = residuals.new_scheme(curves=False)
     work = residuals.new_work(points, scheme, residuals.plain_loss())
     target = frame.target.copy()
-    before = residuals.evaluate(
-        points, frame, scheme, residuals.plain_loss(), x, rotation, translation, work
-    )
+    before = evaluate(points, frame, scheme, residuals.plain_loss(), x, rotation, translation, work)
     target[[3, 40]] = 1e6
-    after = residuals.evaluate(
+    after = evaluate(
         points,
         frame._replace(target=target),
         scheme,
@@ -123,7 +126,7 @@ def test_a_face_behind_the_camera_has_infinite_energy(situation):
     work = residuals.new_work(points, scheme, residuals.plain_loss())
     behind = np.array([0.0, 0.0, 5.0])
     assert np.isinf(
-        residuals.evaluate(points, frame, scheme, residuals.plain_loss(), x, rotation, behind, work)
+        evaluate(points, frame, scheme, residuals.plain_loss(), x, rotation, behind, work)
     )
 
 

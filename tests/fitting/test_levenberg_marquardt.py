@@ -39,6 +39,8 @@ def solved_by_scipy(fitter, frame, rotation, translation):
         turned_by(np.ascontiguousarray(z[-6:-3]), rotation, turn)
         return turn, translation + z[-3:]
 
+    residuals.begin_frame(points, frame, scheme, np.zeros(111), rotation, translation, work)
+
     def values(z):
         residuals.evaluate(points, frame, scheme, loss, z[:-6], *pose(z), work)
         return np.concatenate([work.value, root * (z[:-6] - prior.mean)])
