@@ -1,11 +1,8 @@
-"""The batches of a training, one made ahead while the network works on another."""
+"""The batches of a training, each a function of the seed and the step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
-from functools import lru_cache
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -17,47 +14,42 @@ from .options import TrainOptions
 from .schedule import Schedule
 
 
-def training_batches(
-    frames: AUFrames,
-    indices: npt.NDArray[np.int64],
-    size: int,
-    options: TrainOptions,
-    schedule: Schedule,
-    first: int,
-    world: World,
-) -> Iterator[Batch]:
-    """This process's share of the batches from step `first` on.
+@dataclass(frozen=True, eq=False)
+class TrainingBatches:
+    """The batches of a training: what is in a step's batch follows from the seed and the step.
 
-    A batch depends on the seed and its step alone. indices: (n,) frames to train on. size: of the
-    crops, pixels.
+    indices: (n,) frames to train on. size: of the crops, pixels.
     """
 
-    @lru_cache(maxsize=1)
-    def draw(epoch: int) -> EpochDraw:
-        return draw_epoch(
-            len(indices),
-            seed=options.seed,
-            epoch=epoch,
-            margin=frames.size - size,
-            mirror=options.mirror,
-            light=options.light,
-        )
+    frames: AUFrames
+    indices: npt.NDArray[np.int64]
+    size: int
+    options: TrainOptions
+    schedule: Schedule
+    world: World
+    _drawn: dict[int, EpochDraw] = field(default_factory=dict)
 
-    def batch(step: int) -> Batch:
-        epoch, position = divmod(step, schedule.steps_per_epoch)
-        begin = position * schedule.batch
-        where = draw(epoch).order[begin : begin + schedule.batch][world.rank :: world.size]
-        return make_batch(frames, indices[where], size, draw(epoch), where)
+    def of_step(self, step: int) -> Batch:
+        """This process's share of a step's batch."""
+        epoch, position = divmod(step, self.schedule.steps_per_epoch)
+        draw = self._draw(epoch)
+        begin = position * self.schedule.batch
+        where = draw.order[begin : begin + self.schedule.batch][self.world.rank :: self.world.size]
+        return make_batch(self.frames, self.indices[where], self.size, draw, where)
 
-    if first >= schedule.total:
-        return
-    with ThreadPoolExecutor(1) as maker:
-        following = maker.submit(batch, first)
-        for step in range(first + 1, schedule.total + 1):
-            ready = following.result()
-            if step < schedule.total:
-                following = maker.submit(batch, step)
-            yield ready
+    def _draw(self, epoch: int) -> EpochDraw:
+        """The random choices of an epoch; the last epoch's are kept."""
+        if epoch not in self._drawn:
+            self._drawn.clear()
+            self._drawn[epoch] = draw_epoch(
+                len(self.indices),
+                seed=self.options.seed,
+                epoch=epoch,
+                margin=self.frames.size - self.size,
+                mirror=self.options.mirror,
+                light=self.options.light,
+            )
+        return self._drawn[epoch]
 
 
 def split_batch(batch: Batch, parts: int) -> list[Batch]:

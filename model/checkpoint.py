@@ -21,6 +21,8 @@ from .glee_net import GLEENet
 FORMAT_NAME = "glee-checkpoint"
 FORMAT_VERSION = 1
 CHECKPOINT_FILE = "checkpoint.pt"
+# The parts that the pre-training trains.
+_EXPRESSION = ("global_branch.", "local_branch.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,3 +77,26 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path}: checkpoint version {version}, this glee reads {FORMAT_VERSION}; {remedy}"
         )
     return Checkpoint(**{**content, "config": GLEENetConfig(**content["config"])})
+
+
+def load_expression(network: GLEENet, run: Path) -> None:
+    """Give global and local branch the weights of a pre-trained run.
+
+    run: folder of `pretrain`, or a checkpoint file.
+
+    Raises WeightsError where there is no finished one, or its branches have other shapes.
+    """
+    path = run / CHECKPOINT_FILE if run.is_dir() else run
+    checkpoint = load_checkpoint(path)
+    if not checkpoint.finished:
+        raise WeightsError(f"{path}: its training is not finished; go on with it first")
+    wanted = {name for name in network.state_dict() if name.startswith(_EXPRESSION)}
+    given = {k: v for k, v in checkpoint.weights.items() if k.startswith(_EXPRESSION)}
+    shapes = {name: value.shape for name, value in network.state_dict().items()}
+    for name in sorted(wanted ^ given.keys()) or sorted(
+        name for name, value in given.items() if value.shape != shapes[name]
+    ):
+        raise WeightsError(
+            f"{path}: {name} does not fit this network; pre-train with the same preset and ablation"
+        )
+    network.load_state_dict(given, strict=False)

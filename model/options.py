@@ -26,8 +26,9 @@ class TrainOptions:
     after `warmup` (share of all steps, linear). clip: largest norm of the gradient, 0 for none.
     accumulate: parts that a batch is computed in. ema: decay of the averaged weights, 0 for none.
     precision: of the forward pass. mirror, light: augmentation. folds: of a seeded split. facenet,
-    split: file paths, "" for none. checkpoint_steps: also write a checkpoint every so many steps,
-    0 for epochs only.
+    split, init: paths of weights, of folds, and of a pre-trained run; "" for none. triplets: drawn
+    for an epoch of pre-training where the data has no table of its own. checkpoint_steps: also
+    write a checkpoint every so many steps, 0 for epochs only.
     """
 
     preset: str = "paper"
@@ -50,6 +51,8 @@ class TrainOptions:
     folds: int = 3
     facenet: str = ""
     split: str = ""
+    init: str = ""
+    triplets: int = 0
     checkpoint_steps: int = 0
 
     def __post_init__(self) -> None:

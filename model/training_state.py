@@ -14,10 +14,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
-from .au_dataset import AUFrames
 from .augmentation import mirror_f_exp
 from .build_glee_net import build_glee_net
-from .checkpoint import Checkpoint, save_checkpoint
+from .checkpoint import Checkpoint, load_expression, save_checkpoint
 from .config import GLEENetConfig
 from .distributed import World
 from .glee_net import GLEENet
@@ -120,20 +119,24 @@ def new_state(
     options: TrainOptions,
     device: torch.device,
     world: World,
+    *,
+    train_subjects: tuple[str, ...],
     test_subjects: tuple[str, ...],
-    frames: AUFrames,
-    indices: npt.NDArray[np.int64],
+    dataset: str,
+    fit_model: str,
+    f_exp: npt.NDArray[np.float32] | None = None,
 ) -> TrainingState:
-    """A fresh network, and SGD; the statistics of f_exp are those of the frames trained on.
+    """A fresh network, and SGD.
 
-    indices: (n,) of these frames.
+    f_exp: (n, 51) of the frames trained on, for the statistics of the 3D branch.
 
-    Raises WeightsError where the FaceNet file of the options does not fit.
+    Raises WeightsError where the FaceNet file or the pre-trained run of the options does not fit.
     """
     facenet = Path(options.facenet) if options.facenet else None
     network = build_glee_net(config, facenet=facenet)
-    if network.coefficient_branch is not None:
-        f_exp = frames.f_exp[indices]
+    if options.init:
+        load_expression(network, Path(options.init))
+    if network.coefficient_branch is not None and f_exp is not None:
         seen = np.concatenate([f_exp, mirror_f_exp(f_exp)]) if options.mirror else f_exp
         network.coefficient_branch.set_statistics(seen)
     network = network.to(device)
@@ -150,10 +153,10 @@ def new_state(
     scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
     return TrainingState(
         config=config,
-        train_subjects=tuple(sorted({str(name) for name in frames.subject[indices]})),
+        train_subjects=train_subjects,
         test_subjects=test_subjects,
-        dataset=frames.dataset,
-        fit_model=frames.fit_model,
+        dataset=dataset,
+        fit_model=fit_model,
         world=world,
         network=network,
         parallel=parallel,

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from glee.errors import DataError, OptionsError, UsageError
-from glee.model import training
+from glee.model import steps, training
 from glee.model.au_dataset import make_batch
 from glee.model.augmentation import mirror_f_exp
 from glee.model.checkpoint import load_checkpoint
@@ -20,7 +20,8 @@ from glee.model.evaluation import evaluate
 from glee.model.options import read_options, train_options
 from glee.model.predict import predict
 from glee.model.predictions import load_predictions
-from glee.model.training import take_step, train
+from glee.model.steps import take_step
+from glee.model.training import train
 from glee.model.training_state import new_state
 
 # The classifier alone: a step takes milliseconds, and dropout uses the random state.
@@ -33,7 +34,7 @@ class Killed(BaseException):
 
 def kill_at(monkeypatch, step):
     """Let training die before a step; how often `take_step` ran is counted."""
-    take, calls = training.take_step, []
+    take, calls = steps.take_step, []
 
     def dying(*arguments):
         if len(calls) == step:
@@ -41,7 +42,7 @@ def kill_at(monkeypatch, step):
         calls.append(None)
         return take(*arguments)
 
-    monkeypatch.setattr(training, "take_step", dying)
+    monkeypatch.setattr(steps, "take_step", dying)
     return calls
 
 
@@ -229,8 +230,16 @@ def test_overfits_one_batch(work, tiny, ablation):
     config = training.preset_config("compact", frames.au_names, ablation, dropout=0.0)
     index = np.arange(0, 138, 9)
     device = torch.device("cpu")
-    state = new_state(config, options, device, World(), (), frames, index)
+    subjects = {"train_subjects": (), "test_subjects": (), "dataset": "disfa", "fit_model": ""}
+    f_exp = frames.f_exp[index]
+    state = new_state(config, options, device, World(), **subjects, f_exp=f_exp)
     batch = make_batch(frames, index, 44)
     ratio = torch.full((8,), 0.4)
-    losses = [float(take_step(state, batch, options, ratio, 0.03)[0].mean()) for _ in range(40)]
+
+    def add_gradient(state, batch):
+        return add_au_gradient(state, batch, ratio)
+
+    losses = [
+        float(take_step(state, batch, add_gradient, options, 0.03)[0].mean()) for _ in range(40)
+    ]
     assert losses[-1] < 0.2 * losses[0]
