@@ -23,6 +23,9 @@ def check_model(model: MorphableModel, where: str) -> None:
     ]
     shapes += [] if model.uv is None else [("uv", model.uv, (n, 2))]
     shapes += [(f"masks/{name}", mask, (n,)) for name, mask in model.masks.items()]
+    for name, noise in model.noise.items():
+        shapes.append((f"noise/{name}/bias", noise.bias, (68, 2)))
+        shapes.append((f"noise/{name}/covariance", noise.covariance, (136, 136)))
     for name, array, expected in shapes:
         if array.shape != expected:
             raise DataError(

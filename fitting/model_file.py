@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from .array_files import Hdf5File, numbers, open_hdf5, required_shape, text
 from .model_check import check_model
-from .morphable_model import MorphableModel, SurfacePoints
+from .morphable_model import LandmarkNoise, MorphableModel, SurfacePoints
 from .output_file import write_file
 
 FORMAT = "glee-morphable-model"
@@ -90,6 +90,8 @@ def _names(file: Hdf5File) -> list[str]:
     for group in ("landmarks", "curves"):
         for member in file.members(group):
             names += [f"{group}/{member}/vertices", f"{group}/{member}/weights"]
+    for member in file.members("noise"):
+        names += [f"noise/{member}/bias", f"noise/{member}/covariance"]
     for name in names:
         required_shape(file, name, what="part of a glee model")
     return names
@@ -116,6 +118,9 @@ def _arrays(model: MorphableModel) -> dict[str, NDArray[Any]]:
     for name, value in points.items():
         arrays[f"{name}/vertices"] = value.vertices.astype(np.int32)
         arrays[f"{name}/weights"] = value.weights.astype(np.float32)
+    for name, noise in model.noise.items():
+        arrays[f"noise/{name}/bias"] = noise.bias.astype(np.float32)
+        arrays[f"noise/{name}/covariance"] = noise.covariance.astype(np.float32)
     return arrays
 
 
@@ -156,4 +161,9 @@ def _assembled(name: str, arrays: dict[str, NDArray[Any]]) -> MorphableModel:
         curves=group("curves"),
         uv=arrays.get("uv"),
         masks={key[6:]: array for key, array in arrays.items() if key.startswith("masks/")},
+        noise={
+            key.split("/")[1]: LandmarkNoise(array, arrays[key.replace("/bias", "/covariance")])
+            for key, array in arrays.items()
+            if key.startswith("noise/") and key.endswith("/bias")
+        },
     )

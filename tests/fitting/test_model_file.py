@@ -6,10 +6,17 @@ import pytest
 
 from glee.errors import DataError, OutputError
 from glee.fitting.model_file import read_model, write_model
-from glee.fitting.morphable_model import MorphableModel, SurfacePoints, load_model
+from glee.fitting.morphable_model import (
+    LandmarkNoise,
+    MorphableModel,
+    SurfacePoints,
+    load_model,
+)
 
 
 def same(one, other):
+    if isinstance(one, LandmarkNoise):
+        return same(one.bias, other.bias) and same(one.covariance, other.covariance)
     if isinstance(one, SurfacePoints):
         return (one.vertices == other.vertices).all() and (one.weights == other.weights).all()
     if isinstance(one, dict):
