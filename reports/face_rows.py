@@ -80,10 +80,9 @@ def _row(
     part = comparison.parts[comparison.shard_index[index]]
     shard, row = part.shard, int(comparison.row[index])
     image = _frame(clips[shard.header.subject], shard.header.start + row)
-    where = square_around(comparison.true_landmarks[index])
-    marked = with_landmarks(
-        image, where, comparison.landmarks[index], comparison.true_landmarks[index]
-    )
+    both = (comparison.landmarks[index], comparison.true_landmarks[index])
+    where = square_around(np.concatenate(both))
+    marked = with_landmarks(image, where, *both)
     fit = shard.fit
     if fit is None:
         raise DataError(f"{shard.path}: holds no 3D fit; run `glee fit3d` first")

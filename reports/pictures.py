@@ -17,7 +17,10 @@ Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
 
 # Okabe and Ito (2008): told apart with every kind of colour vision.
-DETECTED, TRUE, MESH = (86, 180, 233), (230, 159, 0), (0, 158, 115)
+DETECTED, TRUE = (86, 180, 233), (230, 159, 0)
+# Of the mesh, lit; parts that are not named have the skin's.
+_SKIN = (96, 188, 162)
+_PART_COLOURS = {"lips": (70, 150, 140), "eyes": (225, 230, 230), "teeth": (225, 230, 230)}
 SIDE = 420  # of a square picture, pixels
 JPEG_QUALITY = 86
 MARGIN = 1.5  # of the square around the landmarks over their larger extent
@@ -29,11 +32,11 @@ _SHIFT = 4  # sub-pixel bits of OpenCV's drawing
 def square_around(landmarks: Floats) -> npt.NDArray[np.float64]:
     """The similarity (2, 3) from source pixels to a picture with the face in its middle.
 
-    landmarks: (68, 2), source pixels.
+    landmarks: (k, 2), source pixels.
     """
     low, high = landmarks.min(0), landmarks.max(0)
     side = MARGIN * float((high - low).max())
-    middle = 0.5 * (low + high) - (0.0, 0.1 * side)
+    middle = 0.5 * (low + high) - (0.0, 0.08 * side)
     scale = SIDE / side
     shift = 0.5 * (SIDE - 1) - scale * middle
     return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
@@ -94,8 +97,9 @@ def with_mesh(
     first, second = raster.weights[covered].T
     weights = np.stack([first, second, 1.0 - first - second], axis=1)
     brightness = np.einsum("pk,pk->p", weights, (normals @ _LIGHT)[corners])
-    shade = 0.25 + 0.85 * np.clip(brightness, 0.0, 1.0)
-    colour = np.clip(shade[:, None] * (np.array(MESH, np.float32) * 0.6 + 90.0), 0, 255)
+    shade = 0.3 + 0.75 * np.clip(brightness, 0.0, 1.0)
+    palette = np.array([_PART_COLOURS.get(name, _SKIN) for name in model.part_names], np.float32)
+    colour = np.clip(shade[:, None] * palette[model.parts[raster.triangle[covered]]], 0, 255)
     blended = MESH_SHARE * colour + (1.0 - MESH_SHARE) * picture[covered]
     picture[covered] = np.rint(blended).astype(np.uint8)
     return picture
