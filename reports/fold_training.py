@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,12 +61,14 @@ def train_folds(tasks: Iterable[FoldTask], *, workers: int | None, progress: boo
 
 def train_one(task: FoldTask) -> float:
     """Train one fold, as far as it is not; returns the seconds spent."""
-    summary = train(
-        task.work,
-        task.run,
-        task.options,
-        fold=task.fold,
-        f_exp_source=task.f_exp_source,
-        device="cpu",
-    )
+    # The bars of folds that run side by side would overwrite each other; one over all is shown.
+    with redirect_stderr(io.StringIO()):
+        summary = train(
+            task.work,
+            task.run,
+            task.options,
+            fold=task.fold,
+            f_exp_source=task.f_exp_source,
+            device="cpu",
+        )
     return sum(fold.seconds for fold in summary.folds)
