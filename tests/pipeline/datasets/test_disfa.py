@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+
 from glee.errors import DataError, UsageError
 from glee.pipeline.datasets import DATASETS, disfa, open_dataset
 

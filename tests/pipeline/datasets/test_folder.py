@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from glee.errors import DataError
 from glee.pipeline.datasets import open_dataset
 from glee.pipeline.datasets.folder import natural_key
