@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 # The error of a landmark's coordinate, in inter-ocular distances, for which Eq. 3's weight of 1e-4
 # is that of a coefficient of unit variance.
 UNIT_ERROR = 0.01
-SHAPE_BOUND = 3.0
+DEVIATIONS_BOUND = 3.0
 ROBUST_KINDS = {None: PLAIN, "huber": HUBER, "geman-mcclure": GEMAN_MCCLURE}
 
 
@@ -35,7 +35,8 @@ class ExpressionPrior:
 class FitOptions:
     """How Eq. 3 is set up and solved.
 
-    bounds: f_exp within [0, 1] and f_shape within [-3, 3]. regularisation: weights of |f_exp|^2 and
+    bounds: f_exp within [0, 1], or [-3, 3] where the model's expressions are statistical modes, and
+    f_shape within [-3, 3]. regularisation: weights of |f_exp|^2 and
     |f_shape|^2. curves: sliding landmarks are compared with the detected curve, else with the
     detected point. contour: jaw landmarks move to the visible contour. robust: None, ``huber`` or
     ``geman-mcclure`` with robust_scale in inter-ocular distances. noise: of the detector; residuals
@@ -89,8 +90,12 @@ def _upwards(covariance: Floats) -> Floats:
     return np.ascontiguousarray(covariance * np.outer(sign, sign))
 
 
-def priors_of(options: FitOptions, shapes: int, expressions: int) -> tuple[Prior, Prior]:
+def priors_of(
+    options: FitOptions, shapes: int, expressions: int, *, blendshapes: bool = True
+) -> tuple[Prior, Prior]:
     """Priors of all coefficients, f_shape first, and of the expression alone.
+
+    blendshapes: expressions go from 0 to 1; otherwise they are in standard deviations.
 
     Raises UsageError where the prior of f_exp has another shape.
     """
@@ -105,7 +110,8 @@ def priors_of(options: FitOptions, shapes: int, expressions: int) -> tuple[Prior
                 f"({expressions},) and ({expressions}, {expressions})"
             )
         precision = np.ascontiguousarray(UNIT_ERROR**2 * np.linalg.inv(covariance))
-    low, high, bound = (0.0, 1.0, SHAPE_BOUND) if options.bounds else (-np.inf, np.inf, np.inf)
+    bound = DEVIATIONS_BOUND if options.bounds else np.inf
+    low, high = (0.0, 1.0) if options.bounds and blendshapes else (-bound, bound)
     local = Prior(
         weight=np.full(expressions, float(on_expression)),
         mean=mean,

@@ -15,6 +15,7 @@ from .frame_sample import spread_sample
 from .initial_pose import NormalisedLandmarks, Poses, weak_perspective
 from .joint_identity import fit_subject
 from .levenberg_marquardt import CONVERGED
+from .model_info import ARKIT_BASIS, expression_basis
 from .morphable_model import MorphableModel
 from .normal_equations import Fitter, Stop, new_fitter
 from .point_model import PointModel, point_model, with_identity
@@ -49,7 +50,12 @@ class Fitters:
         points = point_model(model, landmark_set, contour=options.contour, dtype=options.dtype)
         shapes = len(model.identity)
         loss, scheme = loss_of(options), new_scheme(curves=options.curves)
-        whole, local = priors_of(options, shapes, len(model.expression))
+        whole, local = priors_of(
+            options,
+            shapes,
+            len(model.expression),
+            blendshapes=expression_basis(model) == ARKIT_BASIS,
+        )
         stop = Stop(options.iterations, options.tolerance)
         own = with_identity(points, np.zeros(shapes))
         return cls(

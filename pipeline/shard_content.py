@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..fitting.assets.blendshapes import ARKIT_NAMES
+
 # Why a frame is or is not valid; `FrameArrays.reason` holds indices into this tuple. Written into
 # every shard, so new reasons are only ever appended.
 REASONS: tuple[str, ...] = (
@@ -72,11 +74,12 @@ class FrameArrays:
 class FitArrays:
     """Per-frame results of `fit3d`; n frames, NaN coefficients where a frame was not fitted.
 
-    f_exp: (n, 51) float32. f_exp_std: (n, 51) float32, its standard deviation under the fit's own
-    noise model. f_shape: (n, 60) float32. pose: (n, 6) float64, rotation vector
+    f_exp: (n, e) float32, e = 51 for the embedded model. f_exp_std: (n, e) float32, its standard
+    deviation under the fit's own noise model. f_shape: (n, s) float32, s = 60. pose: (n, 6) float64, rotation vector
     (radians) and translation (decimetres). energy: (n,) float32, value of Eq. 3. rmse: (n,)
     float32, pixels. iterations: (n,) int32. converged: (n,) bool. options: every option that shaped
-    the fit. model: name of the morphable model. image_size: (width, height), pixels. focal: pixels.
+    the fit. model: name of the morphable model. expression_names: (e,) what f_exp stands for.
+    image_size: (width, height), pixels. focal: pixels.
     """
 
     f_exp: npt.NDArray[np.float32]
@@ -89,11 +92,12 @@ class FitArrays:
     converged: npt.NDArray[np.bool_]
     options: dict[str, Any] = field(default_factory=dict)
     model: str = ""
+    expression_names: tuple[str, ...] = ARKIT_NAMES
     image_size: tuple[int, int] = (0, 0)
     focal: float = float("nan")
 
 
-# Dataset name -> (dtype, shape of one frame), for the groups `frames` and `fit`.
+# Dataset name -> (dtype, shape of one frame), for the group `frames`.
 FRAME_DATASETS: dict[str, tuple[type, tuple[int, ...]]] = {
     "frame_id": (np.int64, ()),
     "valid": (np.bool_, ()),
@@ -102,13 +106,17 @@ FRAME_DATASETS: dict[str, tuple[type, tuple[int, ...]]] = {
     "landmarks": (np.float32, (68, 2)),
     "transform": (np.float64, (2, 3)),
 }
-FIT_DATASETS: dict[str, tuple[type, tuple[int, ...]]] = {
-    "f_exp": (np.float32, (51,)),
-    "f_exp_std": (np.float32, (51,)),
-    "f_shape": (np.float32, (60,)),
-    "pose": (np.float64, (6,)),
-    "energy": (np.float32, ()),
-    "rmse": (np.float32, ()),
-    "iterations": (np.int32, ()),
-    "converged": (np.bool_, ()),
-}
+
+
+def fit_datasets(expressions: int, shapes: int) -> dict[str, tuple[type, tuple[int, ...]]]:
+    """The same for the group `fit` of a model with so many expressions and identity modes."""
+    return {
+        "f_exp": (np.float32, (expressions,)),
+        "f_exp_std": (np.float32, (expressions,)),
+        "f_shape": (np.float32, (shapes,)),
+        "pose": (np.float64, (6,)),
+        "energy": (np.float32, ()),
+        "rmse": (np.float32, ()),
+        "iterations": (np.int32, ()),
+        "converged": (np.bool_, ()),
+    }

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import ShardError
 from .crop_encoding import ENCODINGS
-from .shard_content import FIT_DATASETS, FRAME_DATASETS
+from .shard_content import FRAME_DATASETS, fit_datasets
 
 FORMAT_NAME = "glee-shard"
 FORMAT_VERSION = 1
@@ -108,7 +108,8 @@ def _check_layout(file: h5py.File, size: int) -> None:
         "labels": dict.fromkeys(aus, (np.int8, ())),
     }
     if "fit" in file:
-        expected["fit"] = FIT_DATASETS
+        fit = file["fit"].attrs
+        expected["fit"] = fit_datasets(len(fit["expression_names"]), int(fit["shape_modes"]))
     for group, datasets in expected.items():
         if set(file[group]) != set(datasets):
             raise ValueError(f"{group} holds {sorted(file[group])}, not {sorted(datasets)}")

@@ -21,12 +21,12 @@ import numpy.typing as npt
 from ..errors import ShardError
 from .crop_encoding import ENCODINGS, decode_crop
 from .shard_content import (
-    FIT_DATASETS,
     FRAME_DATASETS,
     REASONS,
     FitArrays,
     FrameArrays,
     ShardHeader,
+    fit_datasets,
 )
 from .shard_file import (
     FORMAT_NAME,
@@ -192,13 +192,16 @@ def add_fit(path: Path, fit: FitArrays) -> None:
     with open_shard(path) as file:
         _check_seal(file, path)
         count = len(file["frames/valid"])
-    _check_arrays("fit", fit, FIT_DATASETS, count)
+    layout = fit_datasets(len(fit.expression_names), fit.f_shape.shape[-1])
+    _check_arrays("fit", fit, layout, count)
     with open_shard(path) as old, new_file() as new:
         copy_content(old, new, leave_out="fit")
         group = new.create_group("fit")
-        _write_arrays(group, fit, FIT_DATASETS, count)
+        _write_arrays(group, fit, layout, count)
         group.attrs["options"] = json.dumps(fit.options, sort_keys=True)
         group.attrs["model"] = fit.model
+        group.attrs.create("expression_names", list(fit.expression_names), dtype=STRINGS)
+        group.attrs["shape_modes"] = fit.f_shape.shape[-1]
         group.attrs["image_size"] = np.asarray(fit.image_size, np.int64)
         group.attrs["focal"] = float(fit.focal)
         image = seal(new)
@@ -259,9 +262,10 @@ def _read_header(file: h5py.File) -> ShardHeader:
 def _read_fit(group: h5py.Group) -> FitArrays:
     width, height = group.attrs["image_size"]
     return FitArrays(
-        **{name: group[name][()] for name in FIT_DATASETS},
+        **{name: data[()] for name, data in group.items()},
         options=json.loads(group.attrs["options"]),
         model=str(group.attrs["model"]),
+        expression_names=tuple(str(name) for name in group.attrs["expression_names"]),
         image_size=(int(width), int(height)),
         focal=float(group.attrs["focal"]),
     )

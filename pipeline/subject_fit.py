@@ -168,6 +168,7 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
         converged=np.asarray(result.converged, bool) & known,
         options={**options, "source": task.source},
         model=_model(options).name,
+        expression_names=_model(options).expression_names,
         image_size=header.frame_size,
         focal=Camera.for_image(*header.frame_size, focal=options["focal"]).focal,
     )
