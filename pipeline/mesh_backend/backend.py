@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..landmarks import Box
-from .detection import box_of_face, faces_from
+from ..landmarks import Box, overlap
+from .detection import SAME_FACE, box_of_face, faces_from
 from .face_detector import FaceDetector
 from .face_mesh import FaceMesh
 from .landmarks68 import landmarks_from_mesh
@@ -20,11 +20,13 @@ from .weights import WEIGHTS_PATH, load_into, read_weights
 
 # A thorough search looks at squares of this part of the shorter side too, overlapping by half.
 _TILE = 0.5
+# So many small squares bring false alarms; this is the least score of a face there.
+_TILE_SCORE = 0.75
 
 # The box from landmarks: side over their root mean square radius, and the centre's offset along
 # the face's axes, in sides.
-_SIDE_OVER_RADIUS = 3.0
-_CENTRE_OFFSET = (0.0, -0.09)
+_SIDE_OVER_RADIUS = 3.18
+_CENTRE_OFFSET = (0.0, -0.0375)
 
 Landmarks = npt.NDArray[np.float32]
 
@@ -52,7 +54,8 @@ class MeshDetector:
         found = self._detect_in([(0, 0, image)])
         if found or not thorough:
             return found
-        return self._detect_in(list(_tiles(image)))
+        found = self._detect_in(list(_tiles(image)))
+        return _distinct([face for face in found if face[1] >= _TILE_SCORE])
 
     def _detect_in(self, parts: list[tuple[int, int, Image]]) -> list[tuple[Box, float]]:
         """Faces of parts of an image: (left, top, part) each."""
@@ -117,6 +120,15 @@ def _tiles(image: Image) -> Iterator[tuple[int, int, Image]]:
     for top in _starts(height, side):
         for left in _starts(width, side):
             yield left, top, image[top : top + side, left : left + side]
+
+
+def _distinct(found: list[tuple[Box, float]]) -> list[tuple[Box, float]]:
+    """Faces without those that overlap a better one: neighbouring squares see the same."""
+    kept: list[tuple[Box, float]] = []
+    for box, score in found:
+        if all(overlap(box, other) < SAME_FACE for other, _ in kept):
+            kept.append((box, score))
+    return kept
 
 
 def _starts(length: int, side: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -33,37 +34,79 @@ class Stem(nn.Module):
         return features
 
 
+class Pointwise(nn.Module):
+    """A 1x1 convolution in groups, as a matrix product: several times faster on one core.
+
+    weight: (groups, inputs, outputs), bias: (groups, 1, outputs).
+    """
+
+    def __init__(self, inputs: int, outputs: int, groups: int = 1) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(groups, inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(groups, 1, outputs))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """rows: (pixels, groups * inputs) -> (pixels, groups * outputs)."""
+        groups, inputs, _ = self.weight.shape
+        if groups == 1:
+            return torch.addmm(self.bias[0], rows, self.weight[0])
+        by_group = rows.view(-1, groups, inputs).transpose(0, 1)
+        return torch.baddbmm(self.bias, by_group, self.weight).transpose(0, 1).flatten(1)
+
+
+def to_rows(features: Tensor) -> Tensor:
+    """(n, channels, side, side) -> (n * side * side, channels); no copy where channels are last."""
+    return features.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def from_rows(rows: Tensor, side: int) -> Tensor:
+    """The inverse of `to_rows`, with channels last in memory."""
+    return rows.view(-1, side, side, rows.shape[1]).permute(0, 3, 1, 2)
+
+
 class SeparableBlock(nn.Module):
     """Depthwise 3x3, pointwise convolution, the input added, activation.
 
     Stride 2 halves the side; the input is then max-pooled. Channels that the input lacks are 0.
+    groups: so many blocks side by side, each with channels of its own; inputs and outputs count
+    the channels of one.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, *, prelu: bool = True) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, stride: int = 1, *, groups: int = 1, prelu: bool = True
+    ) -> None:
         super().__init__()
         self.inputs = inputs
         self.stride = stride
+        self.groups = groups
+        every = groups * inputs
         padding = 1 if stride == 1 else 0
-        self.depthwise = nn.Conv2d(inputs, inputs, 3, stride, padding, groups=inputs)
-        self.pointwise = nn.Conv2d(inputs, outputs, 1)
-        self.activation = nn.PReLU(outputs) if prelu else nn.ReLU()
+        self.depthwise = nn.Conv2d(every, every, 3, stride, padding, groups=every)
+        self.pointwise = Pointwise(inputs, outputs, groups)
+        self.activation = nn.PReLU(groups * outputs) if prelu else nn.ReLU()
 
     def forward(self, features: Tensor) -> Tensor:
-        """(n, inputs, side, side) -> (n, outputs, side / stride, side / stride)."""
+        """(n, groups * inputs, side, side) -> (n, groups * outputs, side / stride, ...)."""
         kept = features
         if self.stride == 2:
             kept = functional.max_pool2d(features, 2)
             features = pad_for_stride(features, 3)
-        new: Tensor = self.pointwise(self.depthwise(features))
-        new[:, : self.inputs] += kept
-        activated: Tensor = self.activation(new)
-        return activated
+        new: Tensor = self.pointwise(to_rows(self.depthwise(features)))
+        same = to_rows(kept)
+        if new.shape == same.shape:
+            new += same
+        else:
+            by_group = new.view(len(new), self.groups, -1)
+            by_group[..., : self.inputs] += same.view(len(new), self.groups, -1)
+        return from_rows(self.activation(new), kept.shape[-1])
 
 
-def chain(inputs: int, widths: Sequence[tuple[int, int]], *, prelu: bool = True) -> nn.Sequential:
+def chain(
+    inputs: int, widths: Sequence[tuple[int, int]], *, groups: int = 1, prelu: bool = True
+) -> nn.Sequential:
     """Blocks one after the other. widths: (channels, stride) of each."""
     blocks = []
     for outputs, stride in widths:
-        blocks.append(SeparableBlock(inputs, outputs, stride, prelu=prelu))
+        blocks.append(SeparableBlock(inputs, outputs, stride, groups=groups, prelu=prelu))
         inputs = outputs
     return nn.Sequential(*blocks)

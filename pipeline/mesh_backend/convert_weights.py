@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from torch import nn
 
 from ...errors import UsageError, WeightsError
+from .blocks import Pointwise
 from .face_detector import FaceDetector
 from .face_mesh import FaceMesh
 from .tflite_weights import read_constants
@@ -29,27 +31,27 @@ _MODULES = "mediapipe/modules"
 _DETECTOR = f"{_MODULES}/face_detection/face_detection_short_range.tflite"
 _MESH = f"{_MODULES}/face_landmark/face_landmark_with_attention.tflite"
 
-# Order of numbered layers, and layers with names of their own. MediaPipe's left is the viewer's.
-_DETECTOR_ORDER = ("stem", "fine", "coarse")
+# Parts of each network, with the number of a group in it, in the order of the models' layers; and
+# the layers with names of their own, by group. MediaPipe's left is the viewer's.
+_DETECTOR_ORDER = (("stem", 0), ("fine", 0), ("coarse", 0))
 _DETECTOR_NAMES = {
-    "fine_scores": "classificator_8",
-    "coarse_scores": "classificator_16",
-    "fine_numbers": "regressor_8",
-    "coarse_numbers": "regressor_16",
+    "fine_scores": ["classificator_8"],
+    "coarse_scores": ["classificator_16"],
+    "fine_numbers": ["regressor_8"],
+    "coarse_numbers": ["regressor_16"],
 }
 _MESH_ORDER = (
-    *("stem", "early", "late", "mesh", "lips_window", "lips"),
-    *("right_eye_window", "right_eye", "right_iris"),
-    *("left_eye_window", "left_eye", "left_iris"),
+    *(("stem", 0), ("early", 0), ("late", 0), ("narrow", 0)),
+    *(("windows", 0), ("branches", 0)),
+    *(("windows", 1), ("branches", 1), ("branches", 2)),
+    *(("windows", 2), ("branches", 3), ("branches", 4)),
 )
 _MESH_NAMES = {
-    "mesh.points": "output_mesh",
-    "presence": "conv_faceflag",
-    "lips.head.points": "conv_lips",
-    "right_eye.head.points": "conv_left_eye",
-    "right_iris.head.points": "conv_left_iris",
-    "left_eye.head.points": "conv_right_eye",
-    "left_iris.head.points": "conv_right_iris",
+    "points": ["output_mesh"],
+    "presence": ["conv_faceflag"],
+    "branches.points": [
+        *("conv_lips", "conv_left_eye", "conv_left_iris", "conv_right_eye", "conv_right_iris")
+    ],
 }
 
 Constants = Mapping[str, npt.NDArray[np.generic]]
@@ -77,41 +79,49 @@ def _parameters(
     prefix: str,
     network: nn.Module,
     constants: Constants,
-    order: Iterable[str],
-    names: Mapping[str, str],
+    order: Iterable[tuple[str, int]],
+    names: Mapping[str, list[str]],
 ) -> dict[str, npt.NDArray[np.float16]]:
     layers = dict(network.named_modules())
-    sources = dict(names)
-    counts = {"conv2d": 0, "depthwise_conv2d": 0, "p_re_lu": 0}
-    for part in order:
+    sources = {name: list(groups) for name, groups in names.items()}
+    counts: Counter[str] = Counter()
+    for part, _ in order:
         for name, layer in layers.items():
             kind = _kind(layer)
             if name.split(".")[0] == part and kind is not None and name not in names:
                 number = counts[kind]
                 counts[kind] += 1
-                sources[name] = f"{kind}_{number}" if number else kind
+                sources.setdefault(name, []).append(f"{kind}_{number}" if number else kind)
     parameters = {}
-    for name, source in sources.items():
-        if isinstance(layers[name], nn.PReLU):
-            parameters[f"{prefix}.{name}.weight"] = _constant(constants, f"{source}/Alpha").ravel()
-            continue
-        kernel = _constant(constants, f"{source}/Kernel")
-        # Depthwise kernels are (1, height, width, channels), others (outputs, height, width, in).
-        axes = (3, 0, 1, 2) if source.startswith("depthwise") else (0, 3, 1, 2)
-        parameters[f"{prefix}.{name}.weight"] = np.ascontiguousarray(kernel.transpose(axes))
-        parameters[f"{prefix}.{name}.bias"] = _constant(constants, f"{source}/Bias")
-    half = sum(value.dtype == np.float16 for value in constants.values())
-    if half - sum("multiply_by" in name for name in constants) > len(parameters):
-        raise WeightsError(f"{SOURCE}, {prefix}: {half} constants, {len(parameters)} expected")
+    for name, groups in sources.items():
+        for key, parameter in layers[name].named_parameters():
+            values = [_value(constants, source, key) for source in groups]
+            if isinstance(layers[name], Pointwise):
+                values = [np.atleast_2d(value.squeeze().T)[None] for value in values]
+            rows = len(parameter) // len(groups)
+            parameters[f"{prefix}.{name}.{key}"] = np.concatenate(
+                [np.pad(v, [(0, rows - len(v)), *[(0, 0)] * (v.ndim - 1)]) for v in values]
+            )
     return parameters
 
 
 def _kind(layer: nn.Module) -> str | None:
     if isinstance(layer, nn.PReLU):
         return "p_re_lu"
-    if isinstance(layer, nn.Conv2d):
-        return "depthwise_conv2d" if layer.groups > 1 else "conv2d"
-    return None
+    if isinstance(layer, nn.Conv2d) and layer.weight.shape[1] == 1:
+        return "depthwise_conv2d"
+    return "conv2d" if isinstance(layer, nn.Conv2d | Pointwise) else None
+
+
+def _value(constants: Constants, source: str, key: str) -> npt.NDArray[np.float16]:
+    """A parameter of a model's layer, axes as torch has them."""
+    if source.startswith("p_re_lu"):
+        return _constant(constants, f"{source}/Alpha").ravel()
+    if key == "bias":
+        return _constant(constants, f"{source}/Bias")
+    # Depthwise kernels are (1, height, width, channels), others (outputs, height, width, inputs).
+    axes = (3, 0, 1, 2) if source.startswith("depthwise") else (0, 3, 1, 2)
+    return _constant(constants, f"{source}/Kernel").transpose(axes)
 
 
 def _constant(constants: Constants, name: str) -> npt.NDArray[np.float16]:

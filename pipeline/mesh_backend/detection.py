@@ -14,7 +14,7 @@ from .face_detector import ANCHORS, IMAGE_SIDE
 # As in MediaPipe's graph: the least probability of a face, and the overlap (intersection over
 # union) from which boxes are of the same face.
 MINIMUM_SCORE = 0.5
-_SAME_FACE = 0.3
+SAME_FACE = 0.3
 _RIGHT_EYE, _LEFT_EYE = 0, 1
 
 
@@ -54,7 +54,7 @@ def _merge(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     faces, best = [], []
     while len(shapes):
-        same = _overlap_with_first(shapes) > _SAME_FACE
+        same = _overlap_with_first(shapes) > SAME_FACE
         same[0] = True
         faces.append(np.average(shapes[same], axis=0, weights=probability[same]))
         best.append(probability[0])

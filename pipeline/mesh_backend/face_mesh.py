@@ -1,7 +1,8 @@
 """MediaPipe's attention mesh network: 478 points of a face, lips, eyes and irises refined.
 
-A trunk gives 468 points. They place three windows on the trunk's early features, one for the
-lips and one for each eye, in which branches of their own find these parts again, finer.
+A trunk gives 468 points. They place three windows on the trunk's early features, on the lips and
+on each eye, in which branches of their own find these parts again, finer. The windows and the
+branches have equal layers: each runs as one stack with a group of channels for each of them.
 Architecture: Grishchenko et al., Attention Mesh (2020), and the converted model itself.
 """
 
@@ -12,22 +13,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .blocks import Stem, chain
-from .mesh_points import (
-    LEFT_EYE,
-    LEFT_IRIS,
-    LIPS,
-    MESH_POINTS,
-    RIGHT_EYE,
-    RIGHT_IRIS,
-    RIM_POINTS,
-)
-from .windows import look_into, window_of
+from .blocks import Pointwise, SeparableBlock, Stem, chain, from_rows, to_rows
+from .mesh_points import BRANCHES, COUNT, EYES, IRIS_POINTS, MESH_POINTS, RIM_POINTS, WINDOWS
+from .windows import Windows, look_into, place_windows
 
 # Side of the square crop that the network takes, pixels.
 CROP_SIDE = 192
 # Crop pixels per pixel of the early features that the windows look into.
 _FEATURE_STEP = 4
+# Channels in which points are found, and the most points that a branch gives.
+_NARROW = 32
+BRANCH_POINTS = max(len(branch.points) for branch in BRANCHES)
 
 
 class FaceMeshOutput(NamedTuple):
@@ -40,44 +36,41 @@ class FaceMeshOutput(NamedTuple):
     presence: Tensor
 
 
-class PointHead(nn.Module):
-    """Blocks that narrow to 32 channels, and a convolution over what is left: the points."""
+class Narrow(nn.Module):
+    """The features that points are read from: (n, groups * inputs, ...) -> (n, groups * 32, ...)."""
 
-    def __init__(self, inputs: int, side: int, numbers: int) -> None:
+    def __init__(self, inputs: int, groups: int = 1) -> None:
         super().__init__()
-        self.narrow = nn.Conv2d(inputs, 32, 1)
-        self.activation = nn.PReLU(32)
-        self.block = chain(32, [(32, 1)])
-        self.points = nn.Conv2d(32, numbers, side)
-
-    def features(self, features: Tensor) -> Tensor:
-        """(n, inputs, side, side) -> (n, 32, side, side)."""
-        narrow: Tensor = self.block(self.activation(self.narrow(features)))
-        return narrow
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(n, inputs, side, side) -> (n, numbers)."""
-        numbers: Tensor = self.points(self.features(features)).flatten(1)
-        return numbers
-
-
-class PartBranch(nn.Module):
-    """The last blocks for one part: (n, 128, 4, 4) -> (n, points, 2), 64ths of the window."""
-
-    def __init__(self, points: int) -> None:
-        super().__init__()
-        self.blocks = chain(128, [(128, 1), (128, 1), (128, 2), (128, 1), (128, 1)])
-        self.head = PointHead(128, 2, 2 * points)
+        self.pointwise = Pointwise(inputs, _NARROW, groups)
+        self.activation = nn.PReLU(groups * _NARROW)
+        self.block = SeparableBlock(_NARROW, _NARROW, groups=groups)
 
     def forward(self, features: Tensor) -> Tensor:
         """See the class."""
-        numbers: Tensor = self.head(self.blocks(features))
-        return numbers.unflatten(1, (-1, 2))
+        rows = self.activation(self.pointwise(to_rows(features)))
+        narrow: Tensor = self.block(from_rows(rows, features.shape[-1]))
+        return narrow
 
 
-def window_blocks() -> nn.Sequential:
-    """The first blocks for one window: (n, 32, 16, 16) -> (n, 128, 4, 4)."""
-    return chain(32, [(32, 1), (32, 1), (64, 2), (64, 1), (64, 1), (128, 2)])
+class Branches(nn.Module):
+    """The last layers of all branches, each a group: (n, 5 * 128, 4, 4) -> (n, 5, 80, 2).
+
+    Points in 64ths of the branch's window; a branch with fewer than 80 gives zeros after its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        groups = len(BRANCHES)
+        widths = [(128, 1), (128, 1), (128, 2), (128, 1), (128, 1)]
+        self.blocks = chain(128, widths, groups=groups)
+        self.narrow = Narrow(128, groups)
+        numbers = groups * 2 * BRANCH_POINTS
+        self.points = nn.Conv2d(groups * _NARROW, numbers, 2, groups=groups)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        numbers = self.points(self.narrow(self.blocks(features)))
+        return torch.reshape(numbers, (-1, len(BRANCHES), BRANCH_POINTS, 2))
 
 
 class FaceMesh(nn.Module):
@@ -95,41 +88,46 @@ class FaceMesh(nn.Module):
                 *((128, 2), (128, 1), (128, 1)),
             ],
         )
-        self.mesh = PointHead(128, 3, 3 * MESH_POINTS)
-        self.presence = nn.Conv2d(32, 1, 3)
-        self.lips_window = window_blocks()
-        self.right_eye_window = window_blocks()
-        self.left_eye_window = window_blocks()
-        self.lips = PartBranch(len(LIPS.points))
-        self.right_eye = PartBranch(len(RIGHT_EYE.points))
-        self.left_eye = PartBranch(len(LEFT_EYE.points))
-        self.right_iris = PartBranch(len(RIGHT_IRIS))
-        self.left_iris = PartBranch(len(LEFT_IRIS))
+        self.narrow = Narrow(128)
+        self.points = nn.Conv2d(_NARROW, 3 * MESH_POINTS, 3)
+        self.presence = nn.Conv2d(_NARROW, 1, 3)
+        widths = [(32, 1), (32, 1), (64, 2), (64, 1), (64, 1), (128, 2)]
+        self.windows = chain(32, widths, groups=len(WINDOWS))
+        self.branches = Branches()
+        self._register("window_of_branch", [branch.window for branch in BRANCHES])
+        self._register("rims", [WINDOWS[eye].points[:RIM_POINTS] for eye in EYES])
+        self._register("source", _source_of_points())
+
+    def _register(self, name: str, numbers: list[int] | list[tuple[int, ...]]) -> None:
+        self.register_buffer(name, torch.tensor(numbers), persistent=False)
 
     def forward(self, crops: Tensor) -> FaceMeshOutput:
         """crops: (n, 3, 192, 192) float32 RGB in [0, 1]."""
         early = self.early(self.stem(crops))
-        narrow = self.mesh.features(self.late(early))
-        mesh = self.mesh.points(narrow).unflatten(1, (MESH_POINTS, 3)).flatten(2)
-        mesh = mesh.reshape(-1, MESH_POINTS, 3)
-        presence = torch.sigmoid(self.presence(narrow).flatten())
-        return FaceMeshOutput(self._refined(early, mesh), presence)
+        features = self.narrow(self.late(early))
+        mesh = torch.reshape(self.points(features), (-1, MESH_POINTS, 3))
+        presence = torch.sigmoid(self.presence(features).flatten())
+        windows = place_windows(mesh[..., :2] / _FEATURE_STEP)
+        flat = torch.cat([mesh[..., :2], self._refined(early, windows)], 1)[:, self.source]
+        iris = mesh[..., 2][:, self.rims].mean(-1).repeat_interleave(IRIS_POINTS, 1)
+        depth = torch.cat([mesh[..., 2], iris], 1)
+        return FaceMeshOutput(torch.cat([flat, depth[..., None]], 2), presence)
 
-    def _refined(self, early: Tensor, mesh: Tensor) -> Tensor:
-        flat = mesh[..., :2] / _FEATURE_STEP
-        points = torch.cat([mesh, mesh.new_zeros(len(mesh), len(RIGHT_IRIS + LEFT_IRIS), 3)], 1)
+    def _refined(self, early: Tensor, windows: Windows) -> Tensor:
+        """Points of all branches in crop pixels: (n, 5 * 80, 2)."""
+        features = self.windows(look_into(early, windows))
+        by_window = features.unflatten(1, (len(WINDOWS), -1))
+        by_branch = by_window.index_select(1, self.window_of_branch).flatten(1, 2)
+        by_branch = by_branch.contiguous(memory_format=torch.channels_last)
+        points = windows.of(self.window_of_branch).to_map(self.branches(by_branch))
+        return _FEATURE_STEP * points.flatten(1, 2)
 
-        window = window_of(flat, LIPS)
-        features = self.lips_window(look_into(early, window))
-        points[:, LIPS.points, :2] = _FEATURE_STEP * window.to_map(self.lips(features))
-        for part, blocks, eye, iris, iris_points in (
-            (RIGHT_EYE, self.right_eye_window, self.right_eye, self.right_iris, RIGHT_IRIS),
-            (LEFT_EYE, self.left_eye_window, self.left_eye, self.left_iris, LEFT_IRIS),
-        ):
-            window = window_of(flat, part)
-            features = blocks(look_into(early, window))
-            points[:, part.points, :2] = _FEATURE_STEP * window.to_map(eye(features))
-            points[:, iris_points, :2] = _FEATURE_STEP * window.to_map(iris(features))
-            depth = mesh[:, part.points[:RIM_POINTS], 2].mean(1, keepdim=True)
-            points[:, iris_points, 2] = depth.expand(-1, len(iris_points))
-        return points
+
+def _source_of_points() -> list[int]:
+    """Where each of the 478 points comes from, in the trunk's and then all branches' points."""
+    source = list(range(COUNT))
+    for number, branch in enumerate(BRANCHES):
+        first = MESH_POINTS + number * BRANCH_POINTS
+        for place, point in enumerate(branch.points):
+            source[point] = first + place
+    return source

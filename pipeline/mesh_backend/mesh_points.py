@@ -13,17 +13,24 @@ MESH_POINTS = 468
 COUNT = 478
 
 
-class Part(NamedTuple):
-    """A part that is refined. points: in the order in which its branch gives them.
+class Window(NamedTuple):
+    """What a window is laid around. points: in the order in which its branch gives them.
 
-    level: two points on a line that is level in the part's window.
+    level: two points on a line that is level in the window.
     """
 
     points: tuple[int, ...]
     level: tuple[int, int]
 
 
-LIPS = Part(
+class Branch(NamedTuple):
+    """points: those that a branch gives, in its order. window: what it looks into."""
+
+    points: tuple[int, ...]
+    window: int
+
+
+_LIPS = Window(
     (
         # Outer border: lower from corner to corner, then upper between the corners.
         *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
@@ -40,7 +47,7 @@ LIPS = Part(
     ),
     level=(61, 291),
 )
-RIGHT_EYE = Part(
+_RIGHT_EYE = Window(
     (
         # The lids' rims, 16 points: lower from corner to corner, upper between the corners.
         *(33, 7, 163, 144, 145, 153, 154, 155, 133),
@@ -56,7 +63,7 @@ RIGHT_EYE = Part(
     ),
     level=(33, 133),
 )
-LEFT_EYE = Part(
+_LEFT_EYE = Window(
     (
         *(263, 249, 390, 373, 374, 380, 381, 382, 362),
         *(466, 388, 387, 386, 385, 384, 398),
@@ -70,8 +77,20 @@ LEFT_EYE = Part(
     ),
     level=(362, 263),
 )
-# Points of an eye's part that lie on the lids' rims: the first ones.
+WINDOWS = (_LIPS, _RIGHT_EYE, _LEFT_EYE)
+# The windows on eyes, and how many of their points, the first ones, lie on the lids' rims.
+EYES = (1, 2)
 RIM_POINTS = 16
-# Centre, then right, top, left and bottom edge as the viewer sees them.
+
+# An iris: centre, then right, top, left and bottom edge as the viewer sees them.
 RIGHT_IRIS = (468, 469, 470, 471, 472)
 LEFT_IRIS = (473, 474, 475, 476, 477)
+IRIS_POINTS = 5
+
+BRANCHES = (
+    Branch(_LIPS.points, 0),
+    Branch(_RIGHT_EYE.points, 1),
+    Branch(RIGHT_IRIS, 1),
+    Branch(_LEFT_EYE.points, 2),
+    Branch(LEFT_IRIS, 2),
+)

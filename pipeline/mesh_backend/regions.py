@@ -37,8 +37,11 @@ def crop_of(image: Image, transform: Transform) -> Image:
     scale = math.hypot(transform[0, 0], transform[0, 1])
     finer = min(max(math.floor(1 / scale), 1), 16)
     size = (finer * CROP_SIDE, finer * CROP_SIDE)
+    # Pixels' centres have whole coordinates; of a pixel's finer ones, the middle is its centre.
+    fine = finer * transform
+    fine[:, 2] += (finer - 1) / 2
     crop = cv2.warpAffine(
-        image, finer * transform, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        image, fine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     if finer > 1:
         crop = cv2.resize(crop, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
@@ -63,4 +66,5 @@ def letterbox(image: Image) -> tuple[Image, Transform]:
     square = np.zeros((IMAGE_SIDE, IMAGE_SIDE, 3), np.uint8)
     square[top : top + size[1], left : left + size[0]] = cv2.resize(image, size, interpolation=how)
     steps = np.array([size[0] / width, size[1] / height])
-    return square, np.column_stack([np.diag(steps), [left, top]])
+    # Resizing keeps the outer corners in place; pixels' centres have whole coordinates.
+    return square, np.column_stack([np.diag(steps), [left, top] + (steps - 1) / 2])
