@@ -113,7 +113,7 @@ def load_frames(
     paths = list_shards(work)
     shards = tuple(read_shard(path) for path in paths)
     wanted = tuple(aus or dataset_facts(shards[0].header.dataset).aus)
-    au_names = _au_names(shards, wanted, work) if labelled else _named(wanted)
+    au_names = _au_names(shards, wanted, work, labelled)
     rows = [np.flatnonzero(shard.frames.valid) for shard in shards]
     index = np.repeat(np.arange(len(shards)), [len(row) for row in rows])
     if not len(index):
@@ -177,21 +177,18 @@ def make_batch(
     return Batch(index, image, f_exp, frames.labels[index], *light)
 
 
-def _au_names(shards: tuple[Shard, ...], aus: tuple[int, ...], work: Path) -> tuple[str, ...]:
-    labelled = {name for shard in shards for name in shard.header.au_names}
-    if not labelled:
+def _au_names(
+    shards: tuple[Shard, ...], aus: tuple[int, ...], work: Path, labelled: bool
+) -> tuple[str, ...]:
+    """Names of the chosen AUs, or of all that have labels; those must have them if `labelled`."""
+    known = {name for shard in shards for name in shard.header.au_names}
+    names = tuple(f"AU{number}" for number in aus)
+    if labelled and not known:
         raise DataError(f"{work}: its shards hold no labels; preprocess a labelled dataset")
-    wanted = _named(aus)
-    if not wanted:
-        return tuple(sorted(labelled, key=lambda name: int(name.removeprefix("AU"))))
-    for name in wanted:
-        if name not in labelled:
+    for name in names:
+        if labelled and name not in known:
             raise DataError(f"{work}: its shards hold no labels of {name}; choose other AUs")
-    return wanted
-
-
-def _named(aus: tuple[int, ...]) -> tuple[str, ...]:
-    return tuple(f"AU{number}" for number in aus)
+    return names or tuple(sorted(known, key=lambda name: int(name.removeprefix("AU"))))
 
 
 def _f_exp(

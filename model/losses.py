@@ -10,16 +10,9 @@ from torch.nn import functional
 
 from .au_classifier import AUPrediction
 
-# Margins by triplet type (Vemulapalli and Agarwala 2019); the paper names one margin m.
-TRIPLET_MARGINS: dict[str, float] = {
-    "ONE_CLASS_TRIPLET": 0.1,
-    "TWO_CLASS_TRIPLET": 0.2,
-    "THREE_CLASS_TRIPLET": 0.2,
-}
-
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: Tensor) -> Tensor:
-    """Eq. 4, mean over triplets; anchor and positive are the two that look most alike.
+    """Eq. 4 for each triplet: (b,); anchor and positive are the two that look most alike.
 
     anchor, positive, negative: (b, width), E_exp before normalisation. margin: (b,).
     """
@@ -27,8 +20,7 @@ def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: Ten
     alike = (a - p).square().sum(1)
     from_anchor = (a - n).square().sum(1)
     from_positive = (p - n).square().sum(1)
-    loss = torch.relu(alike - from_anchor + margin) + torch.relu(alike - from_positive + margin)
-    return loss.mean()
+    return torch.relu(alike - from_anchor + margin) + torch.relu(alike - from_positive + margin)
 
 
 def occurrence_ratio(labels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:

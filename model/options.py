@@ -86,19 +86,37 @@ _RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
+# Of the pre-training (§4.2), and one for labels' triplets on a CPU.
+_PRETRAIN_RECIPES: dict[str, dict[str, Any]] = {
+    "paper": {"learning_rate": 2e-4, "batch": 30},
+    "compact": {**_RECIPES["compact"], "epochs": 10, "batch": 30, "triplets": 1500},
+}
+
+
 def train_options(preset: str, **changes: Any) -> TrainOptions:
     """A preset's recipe with changes; a change of None keeps the recipe's value.
 
     Raises OptionsError where the preset or a value is unknown.
     """
-    if preset not in _RECIPES:
-        raise OptionsError(f"unknown preset {preset!r}; choose one of {', '.join(_RECIPES)}")
+    return _with_changes(_RECIPES, preset, changes)
+
+
+def pretrain_options(preset: str, **changes: Any) -> TrainOptions:
+    """The same for the pre-training."""
+    return _with_changes(_PRETRAIN_RECIPES, preset, changes)
+
+
+def _with_changes(
+    recipes: dict[str, dict[str, Any]], preset: str, changes: dict[str, Any]
+) -> TrainOptions:
+    if preset not in recipes:
+        raise OptionsError(f"unknown preset {preset!r}; choose one of {', '.join(recipes)}")
     given = {name: value for name, value in changes.items() if value is not None}
     known = {item.name for item in fields(TrainOptions)}
     for name in given:
         if name not in known:
             raise OptionsError(f"unknown training option {name!r}")
-    return replace(TrainOptions(preset), **{**_RECIPES[preset], **given})
+    return replace(TrainOptions(preset), **{**recipes[preset], **given})
 
 
 def write_options(run: Path, options: TrainOptions) -> None:

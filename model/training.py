@@ -34,7 +34,7 @@ from .options import TrainOptions, write_options
 from .predictions import PREDICTIONS_FILE, network_input, predict_frames, save_predictions
 from .schedule import Schedule
 from .steps import last_loss, run_steps, seed_step
-from .training_state import TrainingState, new_state
+from .training_state import TrainingState, new_network, new_state
 
 logger = logging.getLogger(__name__)
 
@@ -134,6 +134,7 @@ def train_fold(
     else:
         seed_step(options.seed, f"fold {name}")
         state = new_state(
+            new_network(config, options, frames.f_exp[indices]),
             config,
             options,
             device,
@@ -142,7 +143,6 @@ def train_fold(
             test_subjects=test_subjects,
             dataset=frames.dataset,
             fit_model=frames.fit_model,
-            f_exp=frames.f_exp[indices],
         )
         if earlier is not None:
             state.resume(earlier)

@@ -114,19 +114,10 @@ class TrainingState:
         self.scaler.load_state_dict(training["scaler"])
 
 
-def new_state(
-    config: GLEENetConfig,
-    options: TrainOptions,
-    device: torch.device,
-    world: World,
-    *,
-    train_subjects: tuple[str, ...],
-    test_subjects: tuple[str, ...],
-    dataset: str,
-    fit_model: str,
-    f_exp: npt.NDArray[np.float32] | None = None,
-) -> TrainingState:
-    """A fresh network, and SGD.
+def new_network(
+    config: GLEENetConfig, options: TrainOptions, f_exp: npt.NDArray[np.float32] | None = None
+) -> GLEENet:
+    """A network to train, with the weights that the options start from.
 
     f_exp: (n, 51) of the frames trained on, for the statistics of the 3D branch.
 
@@ -139,18 +130,32 @@ def new_state(
     if network.coefficient_branch is not None and f_exp is not None:
         seen = np.concatenate([f_exp, mirror_f_exp(f_exp)]) if options.mirror else f_exp
         network.coefficient_branch.set_statistics(seen)
+    return network
+
+
+def new_state(
+    network: GLEENet,
+    config: GLEENetConfig,
+    options: TrainOptions,
+    device: torch.device,
+    world: World,
+    *,
+    train_subjects: tuple[str, ...],
+    test_subjects: tuple[str, ...],
+    dataset: str,
+    fit_model: str,
+    entry: nn.Module | None = None,
+) -> TrainingState:
+    """The state before the first step: SGD on the network's weights that take a gradient.
+
+    entry: a module around the network that the loss is computed from; None for the network.
+    """
     network = network.to(device)
-    parallel: nn.Module = network
+    parallel = network if entry is None else entry
     if world.size > 1:
         synchronise_norms(network)
-        parallel = DistributedDataParallel(network, broadcast_buffers=False)
-    optimiser = SGD(
-        [weight for weight in network.parameters() if weight.requires_grad],
-        lr=options.learning_rate,
-        momentum=options.momentum,
-        weight_decay=options.weight_decay,
-    )
-    scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
+        parallel = DistributedDataParallel(parallel, broadcast_buffers=False)
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
     return TrainingState(
         config=config,
         train_subjects=train_subjects,
@@ -161,8 +166,13 @@ def new_state(
         network=network,
         parallel=parallel,
         average=copy.deepcopy(network) if options.ema else None,
-        optimiser=optimiser,
-        scaler=scaler,
+        optimiser=SGD(
+            trained,
+            lr=options.learning_rate,
+            momentum=options.momentum,
+            weight_decay=options.weight_decay,
+        ),
+        scaler=torch.amp.GradScaler(device.type, enabled=options.precision == "float16"),
         dtype=_DTYPES[options.precision],
         device=device,
     )

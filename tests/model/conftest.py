@@ -105,14 +105,14 @@ def work(tmp_path_factory) -> Path:
 def write_shard():
     """Writes one shard without a fit from its labels (n, a) and their kind; returns it read."""
 
-    def write(work, labels, kind):
+    def write(work, labels, kind, subject="SN001"):
         labels = np.asarray(labels, np.int8)
         count = len(labels)
-        path = shards.shard_path(work, "SN001", "clip", 0)
+        path = shards.shard_path(work, subject, "clip", 0)
         names = AU_NAMES[: labels.shape[1]]
         crops = [encode_crop(np.zeros((200, 200, 3), np.uint8))] * count
         valid = np.ones(count, bool)
-        head = header("SN001", count, kind, "made_up", names)
+        head = header(subject, count, kind, "made_up", names)
         shards.write_shard(path, head, frame_arrays(count, valid), crops, labels)
         return shards.read_shard(path)
 

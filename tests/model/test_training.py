@@ -21,8 +21,8 @@ from glee.model.options import read_options, train_options
 from glee.model.predict import predict
 from glee.model.predictions import load_predictions
 from glee.model.steps import take_step
-from glee.model.training import train
-from glee.model.training_state import new_state
+from glee.model.training import add_au_gradient, train
+from glee.model.training_state import new_network, new_state
 
 # The classifier alone: a step takes milliseconds, and dropout uses the random state.
 QUICK = {"ablation": "no-gb-lb", "batch": 16, "epochs": 2, "ema": 0.9}
@@ -231,8 +231,8 @@ def test_overfits_one_batch(work, tiny, ablation):
     index = np.arange(0, 138, 9)
     device = torch.device("cpu")
     subjects = {"train_subjects": (), "test_subjects": (), "dataset": "disfa", "fit_model": ""}
-    f_exp = frames.f_exp[index]
-    state = new_state(config, options, device, World(), **subjects, f_exp=f_exp)
+    network = new_network(config, options, frames.f_exp[index])
+    state = new_state(network, config, options, device, World(), **subjects)
     batch = make_batch(frames, index, 44)
     ratio = torch.full((8,), 0.4)
 

@@ -1,0 +1,224 @@
+"""Pre-training of global and local branch on triplets of faces (Eq. 4).
+
+A run's folder holds options.toml, checkpoint.pt, log.csv and results.json with the triplet
+accuracy on held-out triplets. `train` starts from it with the option `init`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import OptionsError
+from ..pipeline.whole_files import write_whole
+from .au_dataset import AUFrames, Batch, load_frames, make_batch
+from .augmentation import draw_epoch, stored_size
+from .checkpoint import CHECKPOINT_FILE, load_checkpoint
+from .config import GLEENetConfig, preset_config
+from .distributed import World, choose_device, joined_world
+from .evaluation import RESULTS_FILE
+from .glee_net import GLEENet
+from .losses import triplet_loss
+from .options import TrainOptions, write_options
+from .predictions import network_input
+from .schedule import Schedule
+from .steps import last_loss, run_steps, seed_step
+from .training_state import TrainingState, new_network, new_state
+from .triplets import Triplets, find_triplets
+
+logger = logging.getLogger(__name__)
+
+NAME = "pre-training"
+_FACES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class PretrainSummary:
+    """A pre-trained run. accuracy: share of held-out triplets whose anchor and positive are nearer
+    to each other than either is to the negative; `chance` is a third.
+    """
+
+    run: Path
+    triplets: int
+    held_out: int
+    steps: int
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class TripletBatch:
+    """faces: 3 b frames, the anchors, then the positives, then the negatives. margin: (b,)."""
+
+    faces: Batch
+    margin: npt.NDArray[np.float32]
+
+
+def pretrain(
+    work: Path, out: Path, options: TrainOptions, *, device: str = "auto"
+) -> PretrainSummary:
+    """Pre-train the expression embedding; goes on where an earlier call stopped.
+
+    work: folder with shards, and FEC's table of triplets or labels to draw triplets from.
+
+    Raises DataError where there are no triplets or a loss is not finite, OptionsError where `out`
+    was made with other options or the ablation has no embedding, and errors of files.
+    """
+    began = time.perf_counter()
+    config = preset_config(options.preset, ("AU0",), options.ablation, coefficients=False)
+    if config.expression not in ("global_local", "global"):
+        raise OptionsError(f"ablation {options.ablation!r} has no global branch to pre-train")
+    size = stored_size(config.image_size)
+    frames = load_frames(work, size=size, aus=options.aus or None, with_fit=False, labelled=False)
+    triplets, held_out = find_triplets(work, frames, count=options.triplets, seed=options.seed)
+    with joined_world(device) as world, torch.random.fork_rng():
+        where = choose_device(device, world)
+        world.check_batch(options.batch)
+        if world.leads:
+            write_options(out, options)
+        schedule = Schedule(options, len(triplets))
+        network = _trained(frames, triplets, config, schedule, out, where, world)
+        accuracy = triplet_accuracy(network, frames, held_out, config.image_size, where)
+        summary = PretrainSummary(
+            run=out,
+            triplets=len(triplets),
+            held_out=len(held_out),
+            steps=schedule.total,
+            loss=last_loss(out, options.epochs),
+            accuracy=accuracy,
+            seconds=time.perf_counter() - began,
+        )
+        if world.leads:
+            results = {"triplet_accuracy": accuracy, "held_out_triplets": len(held_out)}
+            write_whole(out / RESULTS_FILE, json.dumps(results, indent=1).encode())
+    return summary
+
+
+def triplet_accuracy(
+    network: GLEENet, frames: AUFrames, triplets: Triplets, size: int, device: torch.device
+) -> float:
+    """Share of triplets whose anchor and positive are the two nearest in the embedding."""
+    used, place = np.unique(triplets.index, return_inverse=True)
+    network = network.eval()
+    parts = []
+    with torch.inference_mode():
+        for begin in range(0, len(used), _FACES_AT_ONCE):
+            batch = make_batch(frames, used[begin : begin + _FACES_AT_ONCE], size)
+            embedding = network.embed(network_input(batch, device)[0])
+            parts.append(functional.normalize(embedding, dim=1).cpu())
+    anchor, positive, negative = torch.cat(parts)[place.reshape(-1, 3)].unbind(1)
+    alike = (anchor - positive).norm(dim=1)
+    apart = torch.minimum((anchor - negative).norm(dim=1), (positive - negative).norm(dim=1))
+    return float((alike < apart).double().mean())
+
+
+def _trained(
+    frames: AUFrames,
+    triplets: Triplets,
+    config: GLEENetConfig,
+    schedule: Schedule,
+    out: Path,
+    device: torch.device,
+    world: World,
+) -> GLEENet:
+    path = out / CHECKPOINT_FILE
+    earlier = load_checkpoint(path) if path.exists() else None
+    if earlier is not None and earlier.finished:
+        logger.info("pre-trained already: %s", path)
+        return earlier.network().to(device)
+    seed_step(schedule.options.seed, NAME)
+    network = new_network(config, schedule.options)
+    network.classifier.requires_grad_(False)
+    state = new_state(
+        network,
+        config,
+        schedule.options,
+        device,
+        world,
+        entry=ExpressionEmbedding(network),
+        train_subjects=tuple(sorted({str(name) for name in frames.subject[triplets.index[:, 0]]})),
+        test_subjects=(),
+        dataset=frames.dataset,
+        fit_model="",
+    )
+    if earlier is not None:
+        state.resume(earlier)
+    batches = TripletBatches(frames, triplets, config.image_size, schedule, world)
+    run_steps(
+        state,
+        schedule,
+        out,
+        NAME,
+        make_batch=batches.of_step,
+        add_gradient=add_triplet_gradient,
+        frame_names=batches.frame_names,
+    )
+    return state.final
+
+
+class ExpressionEmbedding(nn.Module):
+    """A network seen as its embedding alone: images to E_exp."""
+
+    def __init__(self, network: GLEENet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(b, 3, s, s) float32, RGB, (value - 127.5) / 128 -> (b, embedding width)."""
+        return self.network.embed(image)
+
+
+@dataclass(frozen=True, eq=False)
+class TripletBatches:
+    """The batches of a pre-training; each face of a triplet gets its own random crop and mirror."""
+
+    frames: AUFrames
+    triplets: Triplets
+    size: int
+    schedule: Schedule
+    world: World
+
+    def of_step(self, step: int) -> TripletBatch:
+        """This process's share of a step's triplets."""
+        epoch, position = divmod(step, self.schedule.steps_per_epoch)
+        options, count = self.schedule.options, len(self.triplets)
+        order = np.random.default_rng([options.seed, epoch]).permutation(count)
+        begin = position * self.schedule.batch
+        chosen = order[begin : begin + self.schedule.batch][self.world.rank :: self.world.size]
+        draw = draw_epoch(
+            3 * len(chosen),
+            seed=options.seed,
+            epoch=step * self.world.size + self.world.rank,
+            margin=self.frames.size - self.size,
+            mirror=options.mirror,
+            light=options.light,
+        )
+        index = self.triplets.index[chosen].T.reshape(-1)
+        faces = make_batch(self.frames, index, self.size, draw, np.arange(len(index)))
+        return TripletBatch(faces, self.triplets.margin[chosen])
+
+    def frame_names(self, batch: TripletBatch, chosen: npt.NDArray[np.bool_]) -> list[str]:
+        """Names of the frames of some of a batch's triplets (b,)."""
+        indices = batch.faces.index[np.tile(chosen, 3)]
+        return [self.frames.frame_name(int(index)) for index in indices]
+
+
+def add_triplet_gradient(state: TrainingState, batch: TripletBatch) -> Tensor:
+    """Add the gradient of Eq. 4; returns the loss of each triplet (b,)."""
+    with state.autocast():
+        embedding = state.parallel(network_input(batch.faces, state.device)[0]).float()
+    margin = torch.from_numpy(batch.margin).to(state.device)
+    anchor, positive, negative = embedding.chunk(3)
+    losses = triplet_loss(anchor, positive, negative, margin)
+    torch.autograd.backward(state.scaler.scale(losses.mean()))
+    return losses.detach()
