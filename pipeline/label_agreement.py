@@ -12,14 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from .action_units import BLENDSHAPES, weights
 
-# A column is taken for another AU's where it agrees this much with that one, and this much more
-# than with its own.
-LEAST_AGREEMENT = 0.3
-LEAST_GAIN = 0.15
+# An AU's coefficients are seen well enough to judge by where some labels agree this much with them.
+# They belong to other labels where those agree this much more than the AU's own: AUs that come
+# together, or that the landmarks confuse, differ by less.
+LEAST_AGREEMENT = 0.5
+LEAST_GAIN = 0.25
+# Agreement of an AU whose course is used to measure the lag.
+LEAST_FOR_LAG = 0.3
 # Frames that an AU must show, and not show, to be compared.
 LEAST_FRAMES = 10
 LARGEST_LAG = 10
@@ -76,7 +78,7 @@ def label_agreement(
     scores = [score[:, seen] for score in scores]
     labels = [label[:, seen] for label in labels]
     r = _correlation(labels, scores)
-    own = np.diag(r) >= LEAST_AGREEMENT
+    own = np.diag(r) >= LEAST_FOR_LAG
     return Agreement(
         aus=shown,
         r=r,
@@ -111,15 +113,13 @@ def _correlation(labels: list[Floats], scores: list[Floats]) -> Floats:
 
 
 def _moved(aus: tuple[int, ...], r: Floats) -> dict[int, int]:
-    """AUs whose labels follow another one's coefficients, by the best one-to-one assignment."""
-    if not aus:
-        return {}
-    rows, columns = linear_sum_assignment(r, maximize=True)
-    return {
-        aus[i]: aus[j]
-        for i, j in zip(rows, columns, strict=True)
-        if i != j and r[i, j] >= LEAST_AGREEMENT and r[i, j] - r[i, i] >= LEAST_GAIN
-    }
+    """AUs whose labels are those that another AU's coefficients follow."""
+    moved = {}
+    for j, au in enumerate(aus):
+        i = int(r[:, j].argmax())
+        if r[i, j] >= LEAST_AGREEMENT and r[i, j] - r[j, j] >= LEAST_GAIN:
+            moved[aus[i]] = au
+    return dict(sorted(moved.items()))
 
 
 def _lag(clips: Sequence[LabelledClip], labels: list[Floats], scores: list[Floats]) -> float | None:

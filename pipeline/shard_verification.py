@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, GleeError, UsageError
-from ..fitting.assets.blendshapes import ARKIT_NAMES
 from .clips import Clip
 from .datasets import DATASETS, dataset_module, find_content
 from .frames import FrameIndex, index_frames
@@ -81,6 +80,7 @@ class _Look:
         self._labels = LabelCounts()
         self._versions: Counter[tuple[str, str, str]] = Counter()
         self._fitted = 0
+        self._expressions: set[tuple[str, ...]] = set()
         self._shards = 0
         self.unreadable: set[Place] = set()
         self.problems: list[Problem] = []
@@ -112,9 +112,10 @@ class _Look:
         clip.headers.append(header)
         clip.frame_id.append(frames.frame_id)
         clip.labels.append(shard.labels)
-        missing = np.full((len(shard), len(ARKIT_NAMES)), np.nan, np.float32)
-        clip.f_exp.append(missing if shard.fit is None else shard.fit.f_exp)
-        self._fitted += shard.fit is not None
+        if shard.fit is not None:
+            clip.f_exp.append(shard.fit.f_exp)
+            self._expressions.add(shard.fit.expression_names)
+            self._fitted += 1
 
     def _wrong(self, kind: str, text: str, *, wrong: bool = True) -> None:
         self.problems.append(Problem(kind, text, wrong))
@@ -218,10 +219,8 @@ class _Look:
         )
 
     def _agreement(self) -> dict[str, Any] | None:
-        """Labels against coefficients, where shards are fitted and labelled."""
-        if not self._fitted:
-            return None
-        names = next(iter(self._clips.values())).headers[0].au_names
+        """Labels against coefficients, where shards are labelled and fitted with our blendshapes."""
+        au_names = {header.au_names for clip in self._clips.values() for header in clip.headers}
         clips = [
             LabelledClip(
                 np.concatenate(clip.frame_id),
@@ -229,17 +228,20 @@ class _Look:
                 np.concatenate(clip.f_exp),
             )
             for _, clip in sorted(self._clips.items())
-            if all(header.au_names == names for header in clip.headers)
+            if len(clip.f_exp) == len(clip.headers)
         ]
-        if not names or not clips:
+        if not clips or len(au_names) != 1 or len(self._expressions) != 1 or not any(au_names):
             return None
-        aus = tuple(int(name.removeprefix("AU")) for name in names)
-        found = label_agreement(clips, aus, ARKIT_NAMES)
+        aus = tuple(int(name.removeprefix("AU")) for name in next(iter(au_names)))
+        try:
+            found = label_agreement(clips, aus, next(iter(self._expressions)))
+        except UsageError:
+            return None  # a morphable model with other blendshapes
         for au, other in found.moved.items():
-            self._wrong(
-                "swapped",
-                f"labels of AU{au} follow the movements of AU{other}: are columns swapped?",
-            )
+            # One alone may be the landmarks' doing; a wrong order of columns moves two at least.
+            wrong = len(found.moved) > 1
+            text = f"labels of AU{au} follow the movements of AU{other}: are columns swapped?"
+            self._wrong("swapped", text, wrong=wrong)
         if found.lag is not None and abs(found.lag) >= LAG:
             side = "after" if found.lag > 0 else "before"
             text = f"labels come {abs(found.lag):.1f} frames {side} the images; check frame_offset"
