@@ -219,7 +219,7 @@ class _Look:
         )
 
     def _agreement(self) -> dict[str, Any] | None:
-        """Labels against coefficients, where shards are labelled and fitted with our blendshapes."""
+        """Labels against coefficients, where shards are labelled and fitted with our names."""
         au_names = {header.au_names for clip in self._clips.values() for header in clip.headers}
         clips = [
             LabelledClip(
