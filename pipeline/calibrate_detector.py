@@ -15,7 +15,7 @@ from ..fitting.assets.calibrate_landmarks import Detect, calibration, samples, w
 from ..fitting.morphable_model import load_model
 from .dlib_backend import DlibDetector
 
-RENDERS, SEED = 480, 68
+RENDERS, SEED = 360, 68
 
 
 def dlib_landmarks() -> Detect:

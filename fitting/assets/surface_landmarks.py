@@ -16,7 +16,7 @@ from .blendshapes import ARKIT_NAMES
 from .surface_points import FrontView, Points, first_hits
 
 # Brow of the person's left side on the front view: from the nose outwards, lower edge to upper.
-BROW = np.array([[0.085, 0.138], [0.185, 0.173], [0.285, 0.186], [0.375, 0.166], [0.455, 0.116]])
+BROW = np.array([[0.085, 0.108], [0.185, 0.143], [0.285, 0.156], [0.375, 0.136], [0.455, 0.086]])
 NOSTRIL_SIDE, NOSTRIL_MIDDLE, NOSTRIL_RAISE = 0.115, 0.058, 0.038
 CURVE_SAMPLES = 17
 JAW_SAMPLES = 24
@@ -165,7 +165,7 @@ def _lip_line(head: Head, xs: Points) -> Points:
     upper, lower = _inner_lips(head)
     line = 0.5 * (upper.on(head.mean) + lower.on(head.mean))
     order = np.argsort(line[:, 0])
-    return np.interp(xs, line[order, 0], line[order, 1])
+    return np.asarray(np.interp(xs, line[order, 0], line[order, 1]))
 
 
 def _jaw_lines(head: Head, mirror: NDArray[np.int64]) -> SurfacePoints:
