@@ -12,26 +12,27 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from ..fitting.assets.blendshapes import ARKIT_NAMES
 from ..pipeline.shards import Shard, list_shards, read_shard
-from .augmentation import EpochDraw, mirror_f_exp
+from .augmentation import EpochDraw, mirrored_expressions
 from .dataset_facts import dataset_facts
 
-COEFFICIENTS = 51
 # Decoded crops up to this many bytes are kept in memory; beyond it each is decoded when used.
 MEMORY_LIMIT = 2 << 30
 
-# Gives other coefficients than a shard's own: shard path -> (n, 51) float32, n the shard's frames.
+# Gives other coefficients than a shard's own: shard path -> (n, e) float32, n the shard's frames.
 FExpSource = Callable[[Path], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
 class AUFrames:
-    """All valid frames of a work folder; n frames, a AUs.
+    """All valid frames of a work folder; n frames, a AUs, e expression coefficients.
 
     au_names: ("AU1", ...). dataset: name. shards: those read. names: their paths below the folder.
     shard_index, row: (n,) int64, where each frame is. subject: (n,) str. frame_id: (n,) int64.
-    labels: (n, a) int8, 1 present, 0 absent, -1 unknown. f_exp: (n, 51) float32, NaN where not
-    fitted. size: side of the stored crop, pixels. decoded: (n, size, size, 3) uint8 or None.
+    labels: (n, a) int8, 1 present, 0 absent, -1 unknown. f_exp: (n, e) float32, NaN where not
+    fitted. expression_names: (e,). size: side of the stored crop, pixels. decoded: (n, size, size,
+    3) uint8 or None.
     """
 
     au_names: tuple[str, ...]
@@ -44,6 +45,7 @@ class AUFrames:
     frame_id: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int8]
     f_exp: npt.NDArray[np.float32]
+    expression_names: tuple[str, ...]
     size: int
     decoded: npt.NDArray[np.uint8] | None
 
@@ -54,6 +56,11 @@ class AUFrames:
     def subjects(self) -> tuple[str, ...]:
         """Subjects with valid frames, sorted."""
         return tuple(sorted({str(name) for name in self.subject}))
+
+    @cached_property
+    def mirrored(self) -> npt.NDArray[np.int64] | None:
+        """Which coefficient takes whose place in a mirrored face; None where nobody knows."""
+        return mirrored_expressions(self.expression_names)
 
     @cached_property
     def fit_model(self) -> str:
@@ -114,6 +121,7 @@ def load_frames(
     shards = tuple(read_shard(path) for path in paths)
     wanted = tuple(aus or dataset_facts(shards[0].header.dataset).aus)
     au_names = _au_names(shards, wanted, work, labelled)
+    names = _expression_names(shards)
     rows = [np.flatnonzero(shard.frames.valid) for shard in shards]
     index = np.repeat(np.arange(len(shards)), [len(row) for row in rows])
     if not len(index):
@@ -128,7 +136,8 @@ def load_frames(
         subject=np.array([shards[i].header.subject for i in index]),
         frame_id=_joined([shard.frames.frame_id for shard in shards], rows),
         labels=_joined([occurrence(shard, au_names) for shard in shards], rows),
-        f_exp=_joined([_f_exp(shard, with_fit, f_exp_source) for shard in shards], rows),
+        f_exp=_joined([_f_exp(shard, names, with_fit, f_exp_source) for shard in shards], rows),
+        expression_names=names,
         size=size,
         decoded=None,
     )
@@ -172,7 +181,8 @@ def make_batch(
     if draw is None or where is None:
         plain = np.ones((count, 3), np.float32), np.zeros((count, 1), np.float32)
         return Batch(index, image, f_exp, frames.labels[index], *plain)
-    f_exp = np.where(draw.mirror[where, None], mirror_f_exp(f_exp), f_exp)
+    if frames.mirrored is not None:
+        f_exp = np.where(draw.mirror[where, None], f_exp[:, frames.mirrored], f_exp)
     light = draw.gain[where], draw.offset[where]
     return Batch(index, image, f_exp, frames.labels[index], *light)
 
@@ -191,10 +201,22 @@ def _au_names(
     return names or tuple(sorted(known, key=lambda name: int(name.removeprefix("AU"))))
 
 
+def _expression_names(shards: tuple[Shard, ...]) -> tuple[str, ...]:
+    """What f_exp stands for, the same in all shards; the blendshapes' where nothing is fitted."""
+    fitted = [shard for shard in shards if shard.fit is not None]
+    names = {shard.fit.expression_names for shard in fitted if shard.fit is not None}
+    if len(names) > 1:
+        raise DataError(
+            f"{fitted[-1].path}: was fitted with another morphable model than "
+            f"{fitted[0].path}; run `glee fit3d` with --overwrite"
+        )
+    return names.pop() if names else ARKIT_NAMES
+
+
 def _f_exp(
-    shard: Shard, with_fit: bool, f_exp_source: FExpSource | None
+    shard: Shard, names: tuple[str, ...], with_fit: bool, f_exp_source: FExpSource | None
 ) -> npt.NDArray[np.float32]:
-    shape = (len(shard), COEFFICIENTS)
+    shape = (len(shard), len(names))
     if f_exp_source is not None:
         given = np.asarray(f_exp_source(shard.path), np.float32)
         if given.shape != shape:

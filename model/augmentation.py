@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..fitting.assets.blendshapes import ARKIT_NAMES
-
 ALIGNED_SIZE = 200
 NETWORK_SIZE = 176
 
@@ -23,17 +21,19 @@ def stored_size(image_size: int) -> int:
     return round(image_size * ALIGNED_SIZE / NETWORK_SIZE)
 
 
-def _mirrored_blendshapes() -> npt.NDArray[np.int64]:
+def mirrored_expressions(names: tuple[str, ...]) -> npt.NDArray[np.int64] | None:
+    """For each expression the one that a mirrored face shows instead: (e,), indices.
+
+    names: of blendshapes, ...Left beside ...Right. None where no name has a side, as in a
+    statistical basis: nobody knows then what the mirrored face's coefficients are.
+    """
     swap = {"Left": "Right", "Right": "Left"}
-    names = []
-    for name in ARKIT_NAMES:
+    place = {name: index for index, name in enumerate(names)}
+    mirrored = np.arange(len(names))
+    for name, index in place.items():
         side = next((side for side in swap if name.endswith(side)), "")
-        names.append(name.removesuffix(side) + swap.get(side, ""))
-    return np.array([ARKIT_NAMES.index(name) for name in names])
-
-
-# (51,) int64: the blendshape that a mirrored face shows instead.
-MIRRORED_BLENDSHAPES = _mirrored_blendshapes()
+        mirrored[index] = place.get(name.removesuffix(side) + swap.get(side, ""), index)
+    return mirrored if (mirrored != np.arange(len(names))).any() else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +74,3 @@ def draw_epoch(
         gain=gain.astype(np.float32),
         offset=(0.5 * light * uniform[:, 4:]).astype(np.float32),
     )
-
-
-def mirror_f_exp(f_exp: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Coefficients of the mirrored face: (..., 51) -> the same shape."""
-    return f_exp[..., MIRRORED_BLENDSHAPES]

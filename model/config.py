@@ -95,6 +95,7 @@ _COMPACT: dict[str, Any] = {
     "local_strides": (2, 2, 2, 1),
     "local_attention": 8,
     "local_hidden": 64,
+    "coefficient_noise": 0.5,
     "token_hidden": 32,
     "feed_forward": 64,
 }

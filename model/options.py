@@ -74,7 +74,7 @@ class TrainOptions:
 _RECIPES: dict[str, dict[str, Any]] = {
     "paper": {},
     "compact": {
-        "epochs": 16,
+        "epochs": 10,
         "learning_rate": 0.02,
         "weight_decay": 5e-4,
         "schedule": "cosine",

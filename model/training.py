@@ -91,7 +91,12 @@ def train(
         with_fit=config.coefficients,
         f_exp_source=f_exp_source,
     )
-    config = replace(config, au_names=frames.au_names)
+    if options.mirror and config.coefficients and frames.mirrored is None:
+        logger.warning("no mirrored faces: %s's expressions have no sides", frames.fit_model)
+        options = replace(options, mirror=False)
+    config = replace(
+        config, au_names=frames.au_names, coefficient_count=len(frames.expression_names)
+    )
     file = Path(options.split) if options.split else None
     split = choose_split(
         frames.subjects, frames.dataset, seed=options.seed, count=options.folds, file=file
@@ -134,7 +139,7 @@ def train_fold(
     else:
         seed_step(options.seed, f"fold {name}")
         state = new_state(
-            new_network(config, options, frames.f_exp[indices]),
+            new_network(config, options, _f_exp_to_be_seen(frames, indices, options)),
             config,
             options,
             device,
@@ -227,3 +232,13 @@ def training_frames(frames: AUFrames, test_subjects: tuple[str, ...]) -> npt.NDA
             "preprocess more subjects"
         )
     return indices
+
+
+def _f_exp_to_be_seen(
+    frames: AUFrames, indices: npt.NDArray[np.int64], options: TrainOptions
+) -> npt.NDArray[np.float32]:
+    """f_exp of the frames, and of their mirrored faces where training shows them."""
+    f_exp = frames.f_exp[indices]
+    if options.mirror and frames.mirrored is not None:
+        return np.concatenate([f_exp, f_exp[:, frames.mirrored]])
+    return f_exp

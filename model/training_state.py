@@ -14,7 +14,6 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
-from .augmentation import mirror_f_exp
 from .build_glee_net import build_glee_net
 from .checkpoint import Checkpoint, load_expression, save_checkpoint
 from .config import GLEENetConfig
@@ -119,7 +118,7 @@ def new_network(
 ) -> GLEENet:
     """A network to train, with the weights that the options start from.
 
-    f_exp: (n, 51) of the frames trained on, for the statistics of the 3D branch.
+    f_exp: (n, e) of the frames to be seen, for the statistics of the 3D branch.
 
     Raises WeightsError where the FaceNet file or the pre-trained run of the options does not fit.
     """
@@ -128,8 +127,7 @@ def new_network(
     if options.init:
         load_expression(network, Path(options.init))
     if network.coefficient_branch is not None and f_exp is not None:
-        seen = np.concatenate([f_exp, mirror_f_exp(f_exp)]) if options.mirror else f_exp
-        network.coefficient_branch.set_statistics(seen)
+        network.coefficient_branch.set_statistics(f_exp)
     return network
 
 

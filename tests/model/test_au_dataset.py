@@ -8,7 +8,7 @@ import pytest
 from glee.errors import DataError, ShardError
 from glee.fitting.assets.blendshapes import ARKIT_NAMES
 from glee.model.au_dataset import load_frames, make_batch, occurrence
-from glee.model.augmentation import MIRRORED_BLENDSHAPES, draw_epoch, mirror_f_exp, stored_size
+from glee.model.augmentation import draw_epoch, mirrored_expressions, stored_size
 from glee.pipeline import shards
 
 
@@ -84,15 +84,15 @@ def test_folders_that_cannot_be_used(tmp_path, work, write_shard):
 
 
 def test_mirror_swaps_sides_of_blendshapes():
+    mirrored = mirrored_expressions(ARKIT_NAMES)
     for index, name in enumerate(ARKIT_NAMES):
-        other = ARKIT_NAMES[MIRRORED_BLENDSHAPES[index]]
         swapped = name.replace("Left", "*").replace("Right", "Left").replace("*", "Right")
-        assert other == swapped
-    f_exp = np.random.default_rng(0).random((3, 51)).astype(np.float32)
-    assert np.array_equal(mirror_f_exp(mirror_f_exp(f_exp)), f_exp)
-    smile = np.zeros(51, np.float32)
-    smile[ARKIT_NAMES.index("mouthSmileLeft")] = 1
-    assert mirror_f_exp(smile)[ARKIT_NAMES.index("mouthSmileRight")] == 1
+        assert ARKIT_NAMES[mirrored[index]] == swapped
+    assert np.array_equal(mirrored[mirrored], np.arange(51))
+
+
+def test_mirror_of_a_statistical_basis_is_unknown():
+    assert mirrored_expressions(("mode0", "mode1")) is None
 
 
 def test_training_batch_is_cut_and_mirrored_as_drawn(work):
@@ -106,7 +106,7 @@ def test_training_batch_is_cut_and_mirrored_as_drawn(work):
         cut = frames.crop(int(frame))[top : top + 176, left : left + 176]
         f_exp = frames.f_exp[frame]
         if draw.mirror[frame]:
-            cut, f_exp = cut[:, ::-1], mirror_f_exp(f_exp)
+            cut, f_exp = cut[:, ::-1], f_exp[mirrored_expressions(ARKIT_NAMES)]
         assert np.array_equal(batch.image[item], cut)
         assert np.array_equal(batch.f_exp[item], f_exp)
 
