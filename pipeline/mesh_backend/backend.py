@@ -25,8 +25,8 @@ _TILE_SCORE = 0.75
 
 # The box from landmarks: side over their root mean square radius, and the centre's offset along
 # the face's axes, in sides.
-_SIDE_OVER_RADIUS = 3.18
-_CENTRE_OFFSET = (0.0, -0.0375)
+_SIDE_OVER_RADIUS = 3.2
+_CENTRE_OFFSET = (0.0, -0.047)
 
 Landmarks = npt.NDArray[np.float32]
 

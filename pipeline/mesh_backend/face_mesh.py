@@ -37,7 +37,7 @@ class FaceMeshOutput(NamedTuple):
 
 
 class Narrow(nn.Module):
-    """The features that points are read from: (n, groups * inputs, ...) -> (n, groups * 32, ...)."""
+    """To the features that points are read from: (n, groups * inputs, ...) -> 32 in a group."""
 
     def __init__(self, inputs: int, groups: int = 1) -> None:
         super().__init__()
