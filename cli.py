@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,23 @@ cluster_option = click.option(
     "--cluster", default="local", show_default=True, help="Where tasks run: local."
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Drop what is there; begin anew.")
+DATASETS_HELP = "Layout: disfa, disfa-plus, bp4d, bp4d-plus, fec or folder."
+
+
+def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that only some datasets have; one that the dataset lacks is refused."""
+    for option in (
+        click.option("--frame-offset", type=int, help="Image number less its label row's number."),
+        click.option(
+            "--labels", type=click.Choice(["occurrence", "intensity"]), help="BP4D: which."
+        ),
+        click.option("--images", type=ANY_PATH, help="Where the images lie, if apart."),
+        click.option("--url-map", type=FILE, help="FEC: file of url,file rows."),
+    ):
+        command = option(command)
+    return command
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -56,6 +73,12 @@ def commands(context: click.Context, verbose: bool, quiet: bool, debug: bool) ->
 
 @commands.command()
 @click.argument("out", type=FOLDER)
+@click.option(
+    "--layout",
+    default="disfa",
+    show_default=True,
+    help="Whose folders and files: disfa, disfa-plus, bp4d, bp4d-plus or fec.",
+)
 @click.option("--subjects", default="9", show_default=True, help="How many, or names: SN001,SN002.")
 @click.option("--frames", default=120, show_default=True, help="Frames of each video.")
 @click.option("--size", default="640x480", show_default=True, help="Width x height, pixels.")
@@ -63,14 +86,22 @@ def commands(context: click.Context, verbose: bool, quiet: bool, debug: bool) ->
 @click.option("--fps", default=20.0, show_default=True)
 @workers_option
 def synth(
-    out: Path, subjects: str, frames: int, size: str, seed: int, fps: float, workers: int | None
+    out: Path,
+    layout: str,
+    subjects: str,
+    frames: int,
+    size: str,
+    seed: int,
+    fps: float,
+    workers: int | None,
 ) -> None:
-    """Render a dataset with known truth into OUT, in DISFA's layout."""
+    """Render a dataset with known truth into OUT, in a real dataset's own layout."""
     from .pipeline.cluster import available_cores
-    from .pipeline.synthesis import synthesise
+    from .pipeline.synthetic_dataset import synthesise_dataset
 
-    videos = synthesise(
+    made = synthesise_dataset(
         out,
+        layout=layout,
         subjects=int(subjects) if subjects.isdigit() else subjects.split(","),
         frames=frames,
         size=_size(size),
@@ -78,7 +109,7 @@ def synth(
         fps=fps,
         workers=workers or available_cores(),
     )
-    click.echo(f"{out}: {len(videos)} videos of {frames} frames, labels, truth")
+    click.echo(f"{out}: {len(made)} clips, labels, truth")
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -89,7 +120,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 @commands.command()
-@click.option("--dataset", required=True, help="Layout of the dataset: disfa, folder.")
+@click.option("--dataset", required=True, help=DATASETS_HELP)
 @click.option("--root", required=True, type=ANY_PATH, help="Where the dataset lies.")
 @click.option("--out", required=True, type=FOLDER, help="Work folder for the shards.")
 @click.option("--detector", default="dlib", show_default=True, help="Landmark backend.")
@@ -99,6 +130,7 @@ def _size(text: str) -> tuple[int, int]:
 @click.option("--encoding", default="jpeg", show_default=True, help="Of crops: jpeg, png, raw.")
 @click.option("--quality", default=95, show_default=True, help="Of JPEG crops.")
 @click.option("--chunk-frames", default=1024, show_default=True, help="Most frames of a shard.")
+@dataset_options
 @workers_option
 @cluster_option
 @overwrite_option
@@ -111,6 +143,10 @@ def preprocess(
     workers: int | None,
     cluster: str,
     overwrite: bool,
+    frame_offset: int | None,
+    labels: str | None,
+    images: Path | None,
+    url_map: Path | None,
     **options: Any,
 ) -> None:
     """Find landmarks, align faces, and pack crops, landmarks and labels into shards.
@@ -129,8 +165,59 @@ def preprocess(
         cluster=cluster,
         overwrite=overwrite,
         progress=settings["progress"],
+        dataset_options=_dataset_options(frame_offset, labels, images, url_map),
     )
     _echo_lines(summary.lines())
+
+
+def _dataset_options(
+    frame_offset: int | None, labels: str | None, images: Path | None, url_map: Path | None
+) -> dict[str, Any]:
+    return {
+        "frame_offset": frame_offset,
+        "labels": labels,
+        "images": images,
+        "url_map": url_map,
+    }
+
+
+@commands.command()
+@click.argument("work", type=FOLDER, required=False)
+@click.option("--dataset", help=DATASETS_HELP)
+@click.option("--root", type=ANY_PATH, help="Where the dataset lies.")
+@dataset_options
+@json_option
+@click.pass_obj
+def verify(
+    settings: dict[str, Any],
+    work: Path | None,
+    dataset: str | None,
+    root: Path | None,
+    frame_offset: int | None,
+    labels: str | None,
+    images: Path | None,
+    url_map: Path | None,
+    as_json: bool,
+) -> int:
+    """Check a dataset before any work (--dataset, --root), or the shards in WORK.
+
+    Exit status 1 where something is wrong.
+    """
+    from .pipeline.verification import verify_dataset, verify_shards
+
+    options = _dataset_options(frame_offset, labels, images, url_map)
+    if dataset is not None and root is not None and work is None:
+        report = verify_dataset(
+            dataset, root, dataset_options=options, progress=settings["progress"]
+        )
+    elif work is not None and dataset is None:
+        report = verify_shards(
+            work, root=root, dataset_options=options, progress=settings["progress"]
+        )
+    else:
+        raise UsageError("give WORK to check shards, or --dataset and --root to check a dataset")
+    click.echo(json.dumps(report.as_json(), indent=1) if as_json else "\n".join(report.lines()))
+    return 0 if report.ok else 1
 
 
 @commands.command()

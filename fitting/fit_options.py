@@ -20,6 +20,9 @@ Floats = NDArray[np.float64]
 # is that of a coefficient of unit variance.
 UNIT_ERROR = 0.01
 DEVIATIONS_BOUND = 3.0
+# Added to each coordinate of a detector's noise: what no calibration sees, and what keeps a
+# covariance estimated from aligned faces, which is singular, definite. Inter-ocular distances.
+NOISE_FLOOR = 0.003
 ROBUST_KINDS = {None: PLAIN, "huber": HUBER, "geman-mcclure": GEMAN_MCCLURE}
 
 
@@ -87,7 +90,8 @@ def _upwards(covariance: Floats) -> Floats:
     if covariance.shape != (2 * COUNT, 2 * COUNT):
         raise UsageError(f"noise: covariance of shape {covariance.shape}, expected (136, 136)")
     sign = np.tile([1.0, -1.0], COUNT)
-    return np.ascontiguousarray(covariance * np.outer(sign, sign))
+    floor = NOISE_FLOOR**2 * np.eye(2 * COUNT)
+    return np.ascontiguousarray(covariance * np.outer(sign, sign) + floor)
 
 
 def priors_of(

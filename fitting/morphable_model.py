@@ -110,10 +110,11 @@ class MorphableModel:
     ) -> NDArray[np.float32]:
         """The mesh for f_shape (k,) and f_exp (e,), either may be None -> (n, 3) float32."""
         mesh = self.mean.copy()
+        # Not by BLAS, whose sums depend on its number of threads: the same mesh everywhere.
         if f_shape is not None:
-            mesh += np.tensordot(np.asarray(f_shape, np.float32), self.identity, 1)
+            mesh += np.einsum("k,knc->nc", np.asarray(f_shape, np.float32), self.identity)
         if f_exp is not None:
-            mesh += np.tensordot(np.asarray(f_exp, np.float32), self.expression, 1)
+            mesh += np.einsum("e,enc->nc", np.asarray(f_exp, np.float32), self.expression)
         return mesh
 
     def at(self, points: SurfacePoints) -> PointBasis:
