@@ -20,17 +20,12 @@ _BUILTIN: dict[str, str] = {
 
 
 class Box(NamedTuple):
-    """A face's rectangle, source pixels.
-
-    angle: by which the face is turned about the rectangle's middle, radians, from x to y. Backends
-    may leave it 0.
-    """
+    """A face's rectangle, source pixels."""
 
     left: float
     top: float
     right: float
     bottom: float
-    angle: float = 0.0
 
     @property
     def area(self) -> float:

@@ -16,6 +16,7 @@ from .face_detector import FaceDetector
 from .face_mesh import FaceMesh
 from .landmarks68 import landmarks_from_mesh
 from .regions import Image, crop_of, crop_transform, letterbox, to_source
+from .turned_box import TurnedBox
 from .weights import WEIGHTS_PATH, load_into, read_weights
 
 # A thorough search looks at squares of this part of the shorter side too, overlapping by half.
@@ -47,7 +48,7 @@ class MeshDetector:
         self._faces, self._mesh = FaceDetector(), FaceMesh()
         for network, prefix in ((self._faces, "detector"), (self._mesh, "mesh")):
             load_into(network, parameters, prefix)
-            network.eval().to(self._device, memory_format=torch.channels_last)
+            network.eval().to(self._device)
 
     def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
         """Faces with scores, best first; of a fifth of the image's longer side, or smaller."""
@@ -92,7 +93,7 @@ class MeshDetector:
         source = [to_source(*pair) for pair in zip(points, transforms, strict=True)]
         return np.stack(source), presence
 
-    def box_of(self, landmarks: Landmarks) -> Box:
+    def box_of(self, landmarks: Landmarks) -> TurnedBox:
         """The box that `detect` would give to the face with these landmarks."""
         right, left = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
         angle = math.atan2(left[1] - right[1], left[0] - right[0])
@@ -101,7 +102,7 @@ class MeshDetector:
         cos, sin = math.cos(angle), math.sin(angle)
         across, down = side * np.array(_CENTRE_OFFSET)
         x, y = centre + [cos * across - sin * down, sin * across + cos * down]
-        return Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2, angle)
+        return TurnedBox(x - side / 2, y - side / 2, x + side / 2, y + side / 2, angle)
 
     def _run(
         self, network: torch.nn.Module, images: Image, scale: float, shift: float

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from ..landmarks import Box
 from .face_detector import ANCHORS, IMAGE_SIDE
+from .turned_box import TurnedBox
 
 # As in MediaPipe's graph: the least probability of a face, and the overlap (intersection over
 # union) from which boxes are of the same face.
@@ -67,10 +67,11 @@ def _overlap_with_first(shapes: npt.NDArray[np.float64]) -> npt.NDArray[np.float
     both = np.clip(np.minimum(high, high[0]) - np.maximum(low, low[0]), 0, None).prod(1)
     area = np.clip(high - low, 0, None).prod(1)
     union = area + area[0] - both
-    return np.divide(both, union, out=np.zeros_like(both), where=union > 0)
+    return np.asarray(both / np.maximum(union, 1e-9), np.float64)
 
 
-def box_of_face(face: npt.NDArray[np.float64]) -> Box:
+def box_of_face(face: npt.NDArray[np.float64]) -> TurnedBox:
     """A face's box, turned as its eyes are. face: (8, 2), as `faces_from` gives it."""
     x, y = face[2 + _LEFT_EYE] - face[2 + _RIGHT_EYE]
-    return Box(*face[0], *face[1], math.atan2(y, x))
+    left, top, right, bottom = (float(side) for side in face[:2].ravel())
+    return TurnedBox(left, top, right, bottom, math.atan2(y, x))

@@ -94,6 +94,9 @@ class FaceMesh(nn.Module):
         widths = [(32, 1), (32, 1), (64, 2), (64, 1), (64, 1), (128, 2)]
         self.windows = chain(32, widths, groups=len(WINDOWS))
         self.branches = Branches()
+        self.window_of_branch: Tensor
+        self.rims: Tensor
+        self.source: Tensor
         self._register("window_of_branch", [branch.window for branch in BRANCHES])
         self._register("rims", [WINDOWS[eye].points[:RIM_POINTS] for eye in EYES])
         self._register("source", _source_of_points())
@@ -116,7 +119,7 @@ class FaceMesh(nn.Module):
     def _refined(self, early: Tensor, windows: Windows) -> Tensor:
         """Points of all branches in crop pixels: (n, 5 * 80, 2)."""
         features = self.windows(look_into(early, windows))
-        by_window = features.unflatten(1, (len(WINDOWS), -1))
+        by_window = features.reshape(len(features), len(WINDOWS), -1, *features.shape[2:])
         by_branch = by_window.index_select(1, self.window_of_branch).flatten(1, 2)
         by_branch = by_branch.contiguous(memory_format=torch.channels_last)
         points = windows.of(self.window_of_branch).to_map(self.branches(by_branch))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..landmarks import Box
 from .face_detector import IMAGE_SIDE
 from .face_mesh import CROP_SIDE
+from .turned_box import angle_of
 
 # Side of a face's crop over the longer side of its box (MediaPipe's graph).
 _CROP_OVER_BOX = 1.5
@@ -23,7 +24,8 @@ def crop_transform(box: Box) -> Transform:
     """(2, 3): from source pixels to pixels of the box's face crop."""
     side = _CROP_OVER_BOX * max(box.right - box.left, box.bottom - box.top, 1.0)
     scale = CROP_SIDE / side
-    x, y = scale * math.cos(box.angle), scale * math.sin(box.angle)
+    angle = angle_of(box)
+    x, y = scale * math.cos(angle), scale * math.sin(angle)
     turn = np.array([[x, y], [-y, x]])
     centre = np.array([box.left + box.right, box.top + box.bottom]) / 2
     return np.column_stack([turn, CROP_SIDE / 2 - turn @ centre])

@@ -7,13 +7,14 @@ first subgraph (field 0 shape, 1 type, 2 buffer, 3 name) and the buffers' bytes 
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...errors import WeightsError
 
-_TYPES = {0: np.dtype("<f4"), 1: np.dtype("<f2"), 2: np.dtype("<i4")}
+_TYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f4"), 1: np.dtype("<f2"), 2: np.dtype("<i4")}
 _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 2, 4
 _SHAPE, _TYPE, _BUFFER, _NAME = range(4)
 

@@ -77,5 +77,5 @@ def look_into(features: Tensor, windows: Windows) -> Tensor:
     seen = functional.grid_sample(features, grid, padding_mode="zeros", align_corners=False)
     # MediaPipe's operator gives 0 from the centres of the outermost pixels on.
     seen = seen * (grid.abs() <= 1 - 1 / side).all(-1)[:, None]
-    by_window = seen.unflatten(2, (-1, WINDOW_SIDE)).transpose(1, 2)
-    return by_window.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+    tall = seen.view(count, channels, -1, WINDOW_SIDE, WINDOW_SIDE)
+    return tall.transpose(1, 2).flatten(1, 2).contiguous(memory_format=torch.channels_last)

@@ -15,12 +15,12 @@ import pytest
 import torch
 
 from glee.errors import WeightsError
-from glee.pipeline.landmarks import Box
 from glee.pipeline.mesh_backend import weights
 from glee.pipeline.mesh_backend.backend import MeshDetector
 from glee.pipeline.mesh_backend.face_detector import FaceDetector
 from glee.pipeline.mesh_backend.face_mesh import CROP_SIDE, FaceMesh
 from glee.pipeline.mesh_backend.tflite_weights import read_constants
+from glee.pipeline.mesh_backend.turned_box import TurnedBox
 
 REFERENCE = Path(__file__).parent / "mesh_reference" / "mediapipe_reference.npz"
 VIDEOS = ("single_face.jpg", "single_face.mp4", "WolfgangLanger_Pexels.mp4")
@@ -108,7 +108,7 @@ def test_a_batch_gives_what_single_crops_give(reference):
 def test_points_in_the_regions_that_mediapipe_took(stills, detector):
     for image, (x, y, side, _, angle), points, _ in stills:
         half = float(side) / 3.0
-        box = Box(x - half, y - half, x + half, y + half, float(angle))
+        box = TurnedBox(x - half, y - half, x + half, y + half, float(angle))
         found, presence = detector.landmarks_dense(image, box)
         distance = np.linalg.norm(found - points, axis=1)[:468] * CROP_SIDE / side
         assert distance.mean() < 0.1
