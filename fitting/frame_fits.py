@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .frame_residuals import Frame
-from .levenberg_marquardt import fit_frame
+from .levenberg_marquardt import CONVERGED, fit_frame
 from .normal_equations import Fitter
 
 Floats = NDArray[np.float64]
@@ -54,11 +54,17 @@ class Outcome:
 
 
 def fit_frames(
-    fitter: Fitter, observations: Observations, states: FrameStates, *, fixed: bool = False
+    fitter: Fitter,
+    observations: Observations,
+    states: FrameStates,
+    *,
+    fixed: bool = False,
+    warm: bool = False,
 ) -> Outcome:
     """Fit every frame by itself from its state, which is overwritten.
 
     fixed: keep the coefficients and fit the pose alone; the prior's bounds are overwritten.
+    warm: start each frame from the result of the one before it.
     """
     count = len(observations.focal)
     outcome = Outcome(np.empty(count), np.empty(count, np.int32), np.empty(count, np.int32))
@@ -71,6 +77,7 @@ def fit_frames(
         states.rotation,
         states.translation,
         fixed,
+        warm,
         outcome.energy,
         outcome.iterations,
         outcome.status,
@@ -88,11 +95,16 @@ def _fit_frames(
     rotation: Floats,
     translation: Floats,
     fixed: bool,
+    warm: bool,
     energy: Floats,
     iterations: NDArray[np.int32],
     status: NDArray[np.int32],
 ) -> None:
     for i in range(len(focal)):
+        if warm and i > 0 and status[i - 1] == CONVERGED:
+            x[i] = x[i - 1]
+            rotation[i] = rotation[i - 1]
+            translation[i] = translation[i - 1]
         if fixed:
             fitter.prior.lower[:] = x[i]
             fitter.prior.upper[:] = x[i]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .bounded_quadratic import BoundedQuadratic, minimise, new_bounded_quadratic
 from .frame_fits import FrameStates, Observations, fit_frames
 from .frame_residuals import Frame, begin_frame, evaluate, linearise
-from .normal_equations import Fitter, Prior, assemble, eliminate, full_gradient, hold
+from .normal_equations import Fitter, Prior, full_gradient, hold, reduce_system
 from .point_model import with_identity
 
 Floats = NDArray[np.float64]
@@ -57,8 +57,7 @@ def _add_reduced(
         linearise(fitter.points, frame, fitter.loss, rotation[i], fitter.work)
         full_gradient(fitter, x[i])
         hold(fitter, x[i], fitter.prior.identity, len(x[i]))
-        assemble(fitter, 0.0)
-        if not eliminate(solver.system, solver.right, total, stop, solver.tile):
+        if not reduce_system(fitter):
             continue
         for p in range(shared):
             right[p] += solver.right[stop + p]

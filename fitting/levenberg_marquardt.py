@@ -12,44 +12,63 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .bounded_quadratic import AT_LOWER, AT_UPPER, FREE, minimise
+from .dense_kernels import cholesky
 from .frame_residuals import POSE, Frame, begin_frame, choose_contour, evaluate, linearise
 from .normal_equations import (
     Fitter,
     assemble,
-    eliminate,
+    eliminate_right,
     full_gradient,
     hold,
     prior_energy,
+    set_right,
     substitute,
 )
 
 CONVERGED, EXHAUSTED, DIVERGED = 0, 1, 2
+# A step with the last iteration's factored system (a chord step) costs a fraction of a full one. It
+# is taken while each step gains at most this share of the gain before, that is, while it converges.
+CHORD_GAIN = 0.5
 # Iterations in which the jaw may still move on the contour; then it is fixed, so that energies of
 # successive iterations can be compared.
 CONTOUR_ITERATIONS = 3
 
 
 @njit(cache=True, boundscheck=False)
-def solve_bounded(fitter: Fitter, x: NDArray[np.floating]) -> bool:
-    """The step solver.step within the bounds of f_exp, from the assembled system."""
-    solver, prior, bounded = fitter.solver, fitter.prior, fitter.solver.bounded
-    total, start = len(solver.unknown), prior.identity
-    stop = total - (len(x) - start)
-    if not eliminate(solver.system, solver.right, total, stop, solver.tile):
+def factor_system(fitter: Fitter, mu: float) -> bool:
+    """Assemble the damped normal equations and eliminate pose and identity from them."""
+    solver, bounded = fitter.solver, fitter.solver.bounded
+    total, left = len(solver.unknown), len(bounded.linear)
+    stop = total - left
+    assemble(fitter, mu)
+    if not cholesky(solver.system, total, stop, solver.tile):
         return False
-    matrix, linear, lower, upper = bounded.matrix, bounded.linear, bounded.lower, bounded.upper
-    system, right, least, most = solver.system, solver.right, prior.lower, prior.upper
-    for i in range(len(x) - start):
-        k = start + i
-        linear[i] = -right[stop + i]
-        lower[i], upper[i] = least[k] - x[k], most[k] - x[k]
+    matrix, system = bounded.matrix, solver.system
+    for i in range(left):
         for j in range(i + 1):
             matrix[i, j] = system[stop + i, stop + j]
             matrix[j, i] = matrix[i, j]
+    return True
+
+
+@njit(cache=True, boundscheck=False)
+def solve_bounded(fitter: Fitter, x: NDArray[np.floating]) -> bool:
+    """The step solver.step within the bounds of f_exp, for the factored system and gradient."""
+    solver, prior, bounded = fitter.solver, fitter.prior, fitter.solver.bounded
+    linear, lower, upper = bounded.linear, bounded.lower, bounded.upper
+    least, most, right = prior.lower, prior.upper, solver.right
+    total, left = len(solver.unknown), len(linear)
+    stop = total - left
+    set_right(solver)
+    eliminate_right(solver.system, right, total, stop)
+    for i in range(left):
+        k = prior.identity + i
+        linear[i] = -right[stop + i]
+        lower[i], upper[i] = least[k] - x[k], most[k] - x[k]
     if minimise(bounded) < 0:
         return False
     solver.step[stop:] = bounded.solution
-    substitute(solver.system, solver.right, total, stop, solver.step)
+    substitute(solver.system, right, total, stop, solver.step)
     return True
 
 
@@ -117,7 +136,7 @@ def fit_frame(
     """Minimise Eq. 3 from the given start; x, rotation and translation are overwritten.
 
     x: (K,) of the modes' type, within its bounds. rotation: (3, 3); translation: (3,) float64.
-    Returns the energy, the number of linear systems solved, and CONVERGED, EXHAUSTED or DIVERGED.
+    Returns the energy, the number of steps, and CONVERGED, EXHAUSTED or DIVERGED.
     """
     points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
     work, solver, stop = fitter.work, fitter.solver, fitter.stop
@@ -127,21 +146,27 @@ def fit_frame(
     energy += prior_energy(prior, x)
     if not np.isfinite(energy):
         return energy, 0, DIVERGED
-    mu, fresh = 0.0, True
+    mu, last_gain = 0.0, np.inf
+    fresh, factored = True, False
     for iteration in range(1, stop.iterations + 1):
         if fresh:
             linearise(points, frame, loss, rotation, work)
             full_gradient(fitter, x)
+        chord = factored
+        if not factored:
             hold(fitter, x, 0, prior.identity)
-        assemble(fitter, mu)
+            factored = factor_system(fitter, mu)
         reached = np.inf
-        if solve_bounded(fitter, x):
+        if factored and solve_bounded(fitter, x):
             take_step(fitter, x, rotation, translation)
             reached = prior_energy(prior, solver.trial) + evaluate(
                 points, frame, scheme, loss, solver.trial, solver.turn, solver.shift, work
             )
         fresh = reached < energy
         if not fresh:
+            factored = False
+            if chord:
+                continue
             if reached <= energy * (1.0 + stop.tolerance):
                 return energy, iteration, CONVERGED
             mu = max(10.0 * mu, 1e-3)
@@ -152,7 +177,11 @@ def fit_frame(
         x[:] = solver.trial
         rotation[:] = solver.turn
         translation[:] = solver.shift
-        mu = 0.0 if mu <= 1e-3 else 0.1 * mu
+        # The factored system serves as long as it takes most of what is left.
+        factored = mu == 0.0 and gain <= CHORD_GAIN * last_gain
+        last_gain = gain
+        if not chord:
+            mu = 0.0 if mu <= 1e-3 else 0.1 * mu
         if iteration <= CONTOUR_ITERATIONS and choose_contour(
             points, x, rotation, translation, work
         ):

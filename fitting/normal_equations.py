@@ -197,13 +197,13 @@ def _transpose(jacobian: NDArray[np.floating], rows: int, solver: Solver) -> Non
 
 @njit(cache=True, boundscheck=False)
 def assemble(fitter: Fitter, mu: float) -> None:
-    """The damped normal equations of the frame, solver.system and solver.right (= -gradient).
+    """The damped normal equations of the frame, solver.system.
 
     Padding and held coefficients become unknowns whose step is 0.
     """
     solver, prior = fitter.solver, fitter.prior
-    unknown, held, system, right = solver.unknown, solver.held, solver.system, solver.right
-    gradient, curvature, weight = solver.gradient, solver.curvature, prior.weight
+    unknown, held, system = solver.unknown, solver.held, solver.system
+    curvature, weight = solver.curvature, prior.weight
     total, count = len(unknown), len(weight)
     _transpose(fitter.work.jacobian, fitter.scheme.rows, solver)
     row_products(solver.rows, total, solver.rows.shape[1], system, solver.tile)
@@ -211,13 +211,11 @@ def assemble(fitter: Fitter, mu: float) -> None:
         k = unknown[c]
         if k < 0 or held[k]:
             system[c, c] = 1.0
-            right[c] = 0.0
             continue
         added = (mu + POSE_DAMPING) * curvature[k] + 1e-12
         if k < count:
             added = weight[k] + mu * curvature[k]
         system[c, c] += added
-        right[c] = -gradient[k]
     first = solver.first_expression
     for i in range(len(prior.precision)):
         for j in range(i + 1):
@@ -225,23 +223,39 @@ def assemble(fitter: Fitter, mu: float) -> None:
                 system[first + i, first + j] += prior.precision[i, j]
 
 
+@njit(cache=True, boundscheck=False)
+def set_right(solver: Solver) -> None:
+    """solver.right = the negative gradient in the order of elimination, 0 where held."""
+    unknown, held, right, gradient = solver.unknown, solver.held, solver.right, solver.gradient
+    for c in range(len(unknown)):
+        k = unknown[c]
+        right[c] = 0.0 if k < 0 or held[k] else -gradient[k]
+
+
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
-def eliminate(
-    system: NDArray[np.floating],
-    right: NDArray[np.floating],
-    total: int,
-    stop: int,
-    tile: NDArray[np.floating],
-) -> bool:
-    """Partial Cholesky: the first `stop` unknowns are eliminated from system and right side."""
-    if not cholesky(system, total, stop, tile):
-        return False
+def eliminate_right(
+    system: NDArray[np.floating], right: NDArray[np.floating], total: int, stop: int
+) -> None:
+    """Eliminate the first `stop` unknowns, of the factored system, from the right side."""
     solve_lower(system, stop, right)
     for i in range(stop, total):
-        row, value = system[i], right[i]
+        value = right[i]
         for k in range(stop):
-            value -= row[k] * right[k]
+            value -= system[i, k] * right[k]
         right[i] = value
+
+
+@njit(cache=True, boundscheck=False)
+def reduce_system(fitter: Fitter) -> bool:
+    """Assemble undamped and eliminate; False where the system is not positive definite."""
+    solver = fitter.solver
+    total = len(solver.unknown)
+    stop = total - len(solver.bounded.linear)
+    assemble(fitter, 0.0)
+    if not cholesky(solver.system, total, stop, solver.tile):
+        return False
+    set_right(solver)
+    eliminate_right(solver.system, solver.right, total, stop)
     return True
 
 

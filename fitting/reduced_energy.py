@@ -14,7 +14,7 @@ from .dense_kernels import cholesky, solve_lower
 from .frame_fits import FrameStates, Observations
 from .frame_residuals import Frame, begin_frame, evaluate, linearise
 from .landmark_scheme import COUNT
-from .normal_equations import Fitter, assemble, eliminate, full_gradient
+from .normal_equations import Fitter, full_gradient, reduce_system
 
 Floats = NDArray[np.float64]
 
@@ -38,8 +38,7 @@ def _reduce_frame(
     linearise(points, frame, fitter.loss, rotation, work)
     full_gradient(fitter, x)
     solver.held[:] = False
-    assemble(fitter, 0.0)
-    if not eliminate(solver.system, solver.right, total, stop, solver.tile):
+    if not reduce_system(fitter):
         return False
     for p in range(left):
         solver.bounded.linear[p] = -solver.right[stop + p]
