@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -66,6 +67,16 @@ class AUFrames:
     def fit_model(self) -> str:
         """Name of the morphable model that f_exp belongs to; "" where nothing was fitted."""
         return next((shard.fit.model for shard in self.shards if shard.fit is not None), "")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, over which frames these are, their labels, f_exp and crops."""
+        total = hashlib.sha256("\n".join((*self.names, *self.au_names)).encode())
+        for array in (self.shard_index, self.row, self.labels, self.f_exp):
+            total.update(np.ascontiguousarray(array).tobytes())
+        for shard in self.shards:
+            total.update(shard.crop_offset.tobytes())
+        return total.hexdigest()
 
     def of_subjects(self, subjects: Iterable[str]) -> npt.NDArray[np.int64]:
         """Indices of the frames of these subjects."""

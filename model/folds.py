@@ -84,6 +84,8 @@ def check_split(split: Split, subjects: list[str], source: str) -> Split:
         raise DataError(f"{source}: subject {missing[0]} is in no fold; add it to one")
     kept = {name: tuple(sorted(set(fold) & set(subjects))) for name, fold in split.items()}
     for name, fold in kept.items():
+        if not name.isalnum():
+            raise DataError(f"{source}: fold name {name!r}; use letters and digits")
         if not fold or len(fold) == len(subjects):
             raise DataError(f"{source}: fold {name} leaves nothing to test or train; change it")
     return kept

@@ -1,10 +1,10 @@
 """Training on Action Units: folds, steps, checkpoints; read it from top to bottom.
 
-A run's folder holds options.toml, split.json and for each fold a folder with checkpoint.pt,
-log.csv and predictions.npz (of the fold's test subjects). A killed run goes on from its last
-checkpoint and, on a CPU, ends with the same bits as an undisturbed one: every random choice of a
-step (frames, crops, dropout) follows from the seed, the fold, the step and the process's rank.
-Under torchrun or Slurm, several processes share each batch.
+A run's folder holds options.toml, split.json, data.json (a hash) and for each fold a folder with
+checkpoint.pt, log.csv and predictions.npz (of the fold's test subjects). A killed run goes on from
+its last checkpoint and, on a CPU, ends with the same bits as an undisturbed one: every random
+choice of a step (frames, crops, dropout) follows from the seed, the fold, the step and the
+process's rank. Under torchrun or Slurm, several processes share each batch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, OptionsError, UsageError
 from ..pipeline.whole_files import write_whole
 from .au_dataset import AUFrames, Batch, FExpSource, load_frames
 from .augmentation import stored_size
@@ -28,7 +28,7 @@ from .batches import TrainingBatches, split_batch
 from .checkpoint import CHECKPOINT_FILE, load_checkpoint
 from .config import GLEENetConfig, preset_config
 from .distributed import World, choose_device, joined_world
-from .folds import choose_split
+from .folds import Split, choose_split
 from .losses import au_loss, occurrence_ratio
 from .options import TrainOptions, write_options
 from .predictions import PREDICTIONS_FILE, network_input, predict_frames, save_predictions
@@ -39,6 +39,7 @@ from .training_state import TrainingState, new_network, new_state
 logger = logging.getLogger(__name__)
 
 SPLIT_FILE = "split.json"
+DATA_FILE = "data.json"
 ALONE = World()
 
 
@@ -80,8 +81,8 @@ def train(
     f_exp_source: gives other coefficients than the shards hold. device: "auto", "cpu", "cuda".
 
     Raises DataError for frames, labels or a split that cannot be used and for a loss that is not
-    finite (naming the frames), OptionsError where `out` was trained with other options, UsageError
-    for an unknown fold, ShardError, WeightsError and OutputError for files.
+    finite (naming the frames), OptionsError where `out` was trained with other options or data,
+    UsageError for an unknown fold, ShardError, WeightsError and OutputError for files.
     """
     config = preset_config(options.preset, (), options.ablation)
     frames = load_frames(
@@ -108,7 +109,7 @@ def train(
         world.check_batch(options.batch)
         if world.leads:
             write_options(out, options)
-            write_whole(out / SPLIT_FILE, json.dumps(split, indent=1).encode())
+            _write_data(out, frames, split)
         folds = [
             train_fold(
                 frames, config, options, name, split[name], out / f"fold{name}", where, world
@@ -217,6 +218,20 @@ def add_au_gradient(
         torch.autograd.backward(state.scaler.scale(loss.sum() / len(batch.index)))
         losses.append(loss.detach())
     return torch.cat(losses)
+
+
+def _write_data(out: Path, frames: AUFrames, split: Split) -> None:
+    """Write what a run learns from once, or check that a run to go on with has the same."""
+    data = {"frames": len(frames), "sha256": frames.fingerprint}
+    for file, content in ((SPLIT_FILE, split), (DATA_FILE, data)):
+        text = json.dumps(content, indent=1).encode()
+        path = out / file
+        if path.exists() and path.read_bytes() != text:
+            raise OptionsError(
+                f"{out}: was trained on other frames, labels, f_exp or folds ({file} differs); "
+                "choose another folder"
+            )
+        write_whole(path, text)
 
 
 def training_frames(frames: AUFrames, test_subjects: tuple[str, ...]) -> npt.NDArray[np.int64]:

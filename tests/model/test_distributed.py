@@ -34,8 +34,8 @@ from glee.model import config, training
 from glee.model.options import train_options
 
 torch.set_num_threads(1)
-# the processes' dropout could not be the same
-config.PRESETS["compact"] |= {{"dropout": 0.0, **{TINY}}}
+# the processes' dropout and noise could not be the same
+config.PRESETS["compact"] |= {{"dropout": 0.0, "coefficient_noise": 0.0, **{TINY}}}
 options = train_options("compact", epochs=2, batch=30, aus=(1, 12), learning_rate=0.01)
 training.train(Path(sys.argv[1]), Path(sys.argv[2]), options, fold="1", device="cpu")
 """

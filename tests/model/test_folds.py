@@ -52,6 +52,7 @@ def test_split_file(tmp_path):
         ('{"1": ["a"], "2": ["a", "b", "c"]}', "two folds"),
         ('{"1": ["a"], "2": ["b"]}', "no fold"),
         ('{"1": ["a", "b", "c"], "2": []}', "nothing to test or train"),
+        ('{"../1": ["a"], "2": ["b", "c"]}', "letters and digits"),
     ],
 )
 def test_split_files_that_cannot_be_used(tmp_path, content, message):

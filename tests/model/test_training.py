@@ -138,6 +138,16 @@ def test_other_options_or_folds_are_refused(run, work):
         train(work, run[0], train_options("compact", **QUICK), fold="4")
 
 
+def test_other_data_is_refused(run, work):
+    with pytest.raises(OptionsError, match="f_exp"):
+        train(
+            work,
+            run[0],
+            train_options("compact", **QUICK),
+            f_exp_source=lambda path: np.zeros((24, 51), np.float32),
+        )
+
+
 def test_unknown_options_are_refused():
     with pytest.raises(OptionsError, match="preset"):
         train_options("huge")
@@ -172,11 +182,12 @@ def test_loss_that_is_not_finite_stops_with_the_frames_names(work, tmp_path, mon
 def test_accumulated_gradient_is_the_batchs(work, tmp_path):
     # without batch normalisation and dropout, parts and whole give the same gradient
     plain = {**QUICK, "ema": 0.0, "epochs": 1}
+    exact = {"dropout": 0.0, "coefficient_noise": 0.0}
     weights = []
     for accumulate in (1, 4):
         options = train_options("compact", **plain, accumulate=accumulate)
         frames = training.load_frames(work, size=100)
-        config = training.preset_config("compact", frames.au_names, "no-gb-lb", dropout=0.0)
+        config = training.preset_config("compact", frames.au_names, "no-gb-lb", **exact)
         folder = tmp_path / str(accumulate)
         where = torch.device("cpu")
         training.train_fold(frames, config, options, "1", ("SN001", "SN002"), folder, where)
