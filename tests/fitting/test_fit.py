@@ -10,6 +10,7 @@ import pytest
 from glee.errors import DataError, UsageError
 from glee.fitting.camera import rotation_matrix
 from glee.fitting.fit import ExpressionPrior, FitOptions, LandmarkNoise, fit
+from glee.fitting.fit_options import NOISE_FLOOR
 from glee.fitting.landmark_scheme import inter_ocular_distance
 
 SIZE = (640, 480)
@@ -193,7 +194,7 @@ def test_noise_model_weighs_and_shifts(model, make_subject):
 
 def test_whitening_by_the_unit_covariance_changes_nothing(model, make_subject):
     subject = make_subject(33, frames=8, noise=0.01)
-    noise = LandmarkNoise(np.zeros((68, 2)), 1e-4 * np.eye(136))
+    noise = LandmarkNoise(np.zeros((68, 2)), (1e-4 - NOISE_FLOOR**2) * np.eye(136))
     plain = fit(subject.landmarks, model, image_size=SIZE, identity="frame")
     whitened = fit(
         subject.landmarks,
