@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from glee.pipeline.alignment import (
     align,
     alignment_transform,

@@ -8,6 +8,7 @@ import shutil
 import h5py
 import numpy as np
 import pytest
+
 from glee.errors import OptionsError, ShardError, UsageError
 from glee.fitting.camera import Camera
 from glee.fitting.morphable_model import load_model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+
 from glee.errors import DataError
 from glee.pipeline.clips import Clip
 from glee.pipeline.datasets import open_dataset

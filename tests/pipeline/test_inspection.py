@@ -7,6 +7,7 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+
 from glee.errors import OutputError, ShardError
 from glee.fitting.camera import Camera
 from glee.fitting.morphable_model import load_model

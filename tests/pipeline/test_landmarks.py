@@ -8,6 +8,7 @@ from importlib import metadata
 import cv2
 import numpy as np
 import pytest
+
 from glee.errors import UsageError, WeightsError
 from glee.fitting.landmark_scheme import inter_ocular_distance
 from glee.pipeline import dlib_backend, landmarks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from glee.fitting.camera import Camera
 from glee.fitting.morphable_model import load_model
 from glee.pipeline.plausibility import assess

@@ -12,6 +12,7 @@ import cv2
 import h5py
 import numpy as np
 import pytest
+
 from glee.errors import (
     DataError,
     GleeError,

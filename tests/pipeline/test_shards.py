@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
 from glee.errors import OutputError, ShardError
 from glee.pipeline import shards, whole_files
 from glee.pipeline.crop_encoding import decode_crop, encode_crop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from glee.fitting.landmark_scheme import inter_ocular_distance, nme
 from glee.fitting.morphable_model import load_model
 from glee.pipeline.datasets import open_dataset

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from glee.errors import OptionsError, OutputError
 from glee.pipeline.work_folder import read_options, state_options, work_in
 
