@@ -36,7 +36,7 @@ DATA, WORK, RUN, RUN_ON_TRUTH = "data", "work", "run", "run_true_f_exp"
 FOLDERS = (DATA, WORK, RUN, RUN_ON_TRUTH)
 REPORT_FILE, RESULTS_FILE, SECONDS_FILE = "report.html", "results.json", "seconds.json"
 # Chosen for less than six minutes on two cores.
-FRAMES, EPOCHS = 120, 14
+FRAMES, EPOCHS = 120, 10
 
 
 @dataclass(frozen=True)

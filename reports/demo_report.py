@@ -61,8 +61,8 @@ def demo_report(
         f"rendered from. {_SIMULATED}",
         figures=_key_figures(results, evaluation),
         sections=sections,
-        foot="Made by glee demo. "
-        + ", ".join(f"{name} {version}" for name, version in results["versions"].items()),
+        foot=f"Made by glee {results['versions']['glee']} with `glee demo`; nothing in this file "
+        "is loaded from elsewhere.",
     )
 
 
@@ -260,13 +260,11 @@ def _share(evaluation: Mapping[str, Any], name: str) -> str:
 
 
 def _losses(results: Mapping[str, Any]) -> Section:
-    rows, stage = [], ""
+    rows = []
     for row in results["losses"]["table"]:
         value = "not defined" if row["value"] is None else f"{row['value']:.2f}"
         unit = f"{NBSP}{row['unit']}" if row["unit"] != "r" else ""
-        shown = row["stage"] if row["stage"] != stage else ""
-        stage = row["stage"]
-        rows.append([shown, row["given"], row["measure"], value + unit])
+        rows.append([row["stage"], row["given"], row["measure"], value + unit])
     return Section(
         "losses",
         "Where accuracy is lost",
