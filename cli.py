@@ -235,6 +235,9 @@ def verify(
 @click.option("--expression-weight", default=1e-4, show_default=True, help="Of |f_exp|^2.")
 @click.option("--shape-weight", default=1e-4, show_default=True, help="Of |f_shape|^2.")
 @click.option("--robust", type=click.Choice(["huber", "geman-mcclure"]), help="Robust loss.")
+@click.option("--whiten", is_flag=True, help="Weigh landmarks by the detector's noise.")
+@click.option("--temporal", default=0.0, show_default=True, help="Smoothness of f_exp in time.")
+@click.option("--estimate-focal", is_flag=True, help="One focal length a subject, from its frames.")
 @click.option("--sample-frames", default=200, show_default=True, help="For a subject's identity.")
 @click.option("--model", type=click.Path(dir_okay=False), help="Another morphable model.")
 @workers_option
@@ -385,6 +388,29 @@ def render(path: Path | None, output: Path) -> None:
     from .fitting.morphable_model import load_model
 
     draw_model_sheet(load_model(path), output)
+
+
+@model.command("export")
+@click.argument("path", type=FILE, required=False)
+@click.option("-o", "--output", required=True, type=FILE, help=".obj, .glb or .npz.")
+def export_model(path: Path | None, output: Path) -> None:
+    """The mean mesh as OBJ, or the model as glTF with morph targets or as NPZ."""
+    from .fitting.exporters.export import export_model as write
+    from .fitting.morphable_model import load_model
+
+    write(output, load_model(path))
+
+
+@commands.command()
+@click.argument("shard", type=FILE)
+@click.option("-o", "--output", required=True, type=FILE, help=".obj, .glb or .npz.")
+@click.option("--frame", type=int, help="One frame, by its place in the shard. [default: all]")
+@click.option("--model", "model_path", type=FILE, help="The morphable model, if not the embedded.")
+def export(shard: Path, output: Path, frame: int | None, model_path: Path | None) -> None:
+    """Fitted meshes of a SHARD: OBJ of one frame, animated glTF or NPZ of all."""
+    from .pipeline.mesh_export import export_shard
+
+    export_shard(shard, output, frame=frame, model_path=model_path)
 
 
 def _echo_lines(lines: Sequence[str]) -> None:

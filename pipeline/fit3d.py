@@ -34,8 +34,10 @@ class Fit3dOptions:
     paper's). sample_frames: frames from which a subject's f_shape is found. focal: pixels; None for
     the default of the image size. bounds: keep f_exp in [0, 1] and f_shape in [-3, 3].
     expression_weight, shape_weight: of |f_exp|^2 and |f_shape|^2 (Eq. 3). curves: compare sliding
-    landmarks with the detected curve. robust: None, "huber" or "geman-mcclure". model: path of a
-    morphable model; None for the embedded one.
+    landmarks with the detected curve. robust: None, "huber" or "geman-mcclure". whiten:
+    by the detector's noise, where the model is calibrated to the detector. temporal: weight of
+    |f_exp(t) - f_exp(t - 1)|^2 within a clip. estimate_focal: one focal length a subject, from its
+    frames. model: path of a morphable model; None for the embedded one.
     """
 
     identity: str = "subject"
@@ -46,6 +48,9 @@ class Fit3dOptions:
     shape_weight: float = 1e-4
     curves: bool = True
     robust: str | None = None
+    whiten: bool = False
+    temporal: float = 0.0
+    estimate_focal: bool = False
     model: str | None = None
 
     def check(self) -> None:
@@ -56,7 +61,11 @@ class Fit3dOptions:
             raise UsageError(f"sample_frames is {self.sample_frames}; give 1 to 10000")
         if self.focal is not None and not self.focal > 0:
             raise UsageError(f"focal is {self.focal}; give a positive number of pixels")
-        for name in ("expression_weight", "shape_weight"):
+        if self.identity == "frame" and (self.temporal > 0 or self.estimate_focal):
+            raise UsageError("temporal and estimate_focal need identity subject")
+        if self.whiten and self.robust is not None:
+            raise UsageError("whiten and robust exclude each other; give one of them")
+        for name in ("expression_weight", "shape_weight", "temporal"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; give 0 or more")
         if self.robust not in ROBUST:
@@ -145,4 +154,6 @@ def _shard_tasks(
 ) -> Iterator[ShardTask]:
     for task, result in subjects:
         for path, source, fitted in zip(task.paths, result.sources, result.fitted, strict=True):
-            yield ShardTask(path, result.f_shape, asdict(options), source, keep=fitted)
+            yield ShardTask(
+                path, result.f_shape, result.focal, asdict(options), source, keep=fitted
+            )

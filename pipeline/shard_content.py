@@ -75,11 +75,11 @@ class FitArrays:
     """Per-frame results of `fit3d`; n frames, NaN coefficients where a frame was not fitted.
 
     f_exp: (n, e) float32, e = 51 for the embedded model. f_exp_std: (n, e) float32, its standard
-    deviation under the fit's own noise model. f_shape: (n, s) float32, s = 60. pose: (n, 6) float64, rotation vector
-    (radians) and translation (decimetres). energy: (n,) float32, value of Eq. 3. rmse: (n,)
-    float32, pixels. iterations: (n,) int32. converged: (n,) bool. options: every option that shaped
-    the fit. model: name of the morphable model. expression_names: (e,) what f_exp stands for.
-    image_size: (width, height), pixels. focal: pixels.
+    deviation under the fit's own noise model. f_shape: (n, s) float32, s = 60. pose: (n, 6)
+    float64, rotation vector (radians) and translation (decimetres). energy: (n,) float32, value of
+    Eq. 3. rmse: (n,) float32, pixels. iterations: (n,) int32. converged: (n,) bool. options: every
+    option that shaped the fit. model: name of the morphable model. expression_names: (e,) what
+    f_exp stands for. image_size: (width, height), pixels. focal: pixels.
     """
 
     f_exp: npt.NDArray[np.float32]

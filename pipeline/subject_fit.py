@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import UsageError
 from ..fitting.camera import Camera
 from ..fitting.fit import Fit, FitOptions, fit
 from ..fitting.frame_sample import spread_sample
@@ -20,6 +21,10 @@ from ..fitting.morphable_model import MorphableModel, load_model
 from .shards import REASONS, FitArrays, Shard, add_fit, read_shard
 
 NOT_CONVERGED = "not_converged"
+# Frames of the neighbouring chunks that take part in a chunk's temporal term.
+CONTEXT_FRAMES = 64
+
+Landmarks = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,11 @@ class SubjectResult:
 
     f_shape: (60,) float32, or None where each frame has its own or no frame is valid.
     sources: (one a path) digests of what the fit of that shard depends on. fitted: (one a path)
-    whether the shard holds that very fit already.
+    whether the shard holds that very fit already. focal: pixels, where it was estimated.
     """
 
     f_shape: npt.NDArray[np.float32] | None
+    focal: float | None
     sources: tuple[str, ...]
     fitted: tuple[bool, ...]
     seconds: float
@@ -49,10 +55,11 @@ class SubjectResult:
 
 @dataclass(frozen=True, eq=False)
 class ShardTask:
-    """One shard to fit. f_shape: (60,) float32 of its subject, or None. source: see above."""
+    """One shard to fit. f_shape: (s,) float32 of its subject, or None. The rest: see above."""
 
     path: Path
     f_shape: npt.NDArray[np.float32] | None
+    focal: float | None
     options: Mapping[str, Any]
     source: str
     keep: bool
@@ -91,8 +98,10 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
         not task.again and options == {**task.options, "source": source}
         for options, source in zip(before, sources, strict=True)
     )
-    f_shape = _joint_identity(candidates, task.options) if joint and not all(fitted) else None
-    return SubjectResult(f_shape, sources, fitted, perf_counter() - begin)
+    f_shape, focal = None, None
+    if joint and not all(fitted):
+        f_shape, focal = _joint_identity(candidates, task.options)
+    return SubjectResult(f_shape, focal, sources, fitted, perf_counter() - begin)
 
 
 def fit_shard(task: ShardTask) -> ShardResult:
@@ -128,50 +137,90 @@ def _result(
 def _joint_identity(
     candidates: list[tuple[tuple[int, int], str, npt.NDArray[np.float64]]],
     options: Mapping[str, Any],
-) -> npt.NDArray[np.float32] | None:
-    """f_shape (60,) from frames spread over all shards of the most frequent frame size."""
+) -> tuple[npt.NDArray[np.float32] | None, float | None]:
+    """f_shape (s,), and the focal length where it is estimated, from frames spread over all shards.
+
+    Of the most frequent frame size.
+    """
     counts: Counter[tuple[tuple[int, int], str]] = Counter()
     for size, detector, landmarks in candidates:
         counts[size, detector] += len(landmarks)
     if not counts or max(counts.values()) == 0:
-        return None
+        return None, None
     size, detector = max(counts, key=lambda key: (counts[key], key))
     landmarks = np.concatenate([c[2] for c in candidates if c[:2] == (size, detector)])
     landmarks = landmarks[spread_sample(landmarks, int(options["sample_frames"]))]
-    result = _run_fit(landmarks, size, detector, options, f_shape=None, joint=True)
+    scattered = {**options, "temporal": 0.0}
+    result = _run_fit(landmarks, size, detector, scattered, f_shape=None, joint=True)
     good = np.isfinite(result.f_shape).all(1)
-    return np.asarray(result.f_shape[good][0], np.float32) if good.any() else None
+    if not good.any():
+        return None, None
+    focal = float(result.focal[good][0]) if options["estimate_focal"] else None
+    return np.asarray(result.f_shape[good][0], np.float32), focal
 
 
 def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
-    header, options = shard.header, task.options
-    landmarks = _valid_landmarks(shard)
-    valid = shard.frames.valid
-    joint = options["identity"] == "subject"
+    header, valid = shard.header, shard.frames.valid
+    options = {
+        **task.options,
+        "focal": task.focal or task.options["focal"],
+        "estimate_focal": False,
+    }
+    before, after = _neighbours(task) if options["temporal"] > 0 else (None, None)
+    landmarks, own = _in_context(_valid_landmarks(shard), before, after)
     result = _run_fit(
         landmarks,
         header.frame_size,
         _detector(shard),
         options,
         f_shape=task.f_shape,
-        joint=joint,
+        joint=options["identity"] == "subject",
     )
-    known = valid & np.isfinite(result.pose).all(1)
+    known = valid & np.isfinite(result.pose[own]).all(1)
+    model = _model(options)
     return FitArrays(
-        f_exp=_masked(result.f_exp, known),
-        f_exp_std=_masked(result.f_exp_std, known),
-        f_shape=_masked(result.f_shape, known),
-        pose=_masked(result.pose, known),
-        energy=_masked(result.energy, known),
-        rmse=_masked(result.rmse, known),
-        iterations=np.where(known, result.iterations, 0).astype(np.int32),
-        converged=np.asarray(result.converged, bool) & known,
-        options={**options, "source": task.source},
-        model=_model(options).name,
-        expression_names=_model(options).expression_names,
+        f_exp=_masked(result.f_exp[own], known),
+        f_exp_std=_masked(result.f_exp_std[own], known),
+        f_shape=_masked(result.f_shape[own], known),
+        pose=_masked(result.pose[own], known),
+        energy=_masked(result.energy[own], known),
+        rmse=_masked(result.rmse[own], known),
+        iterations=np.where(known, result.iterations[own], 0).astype(np.int32),
+        converged=np.asarray(result.converged[own], bool) & known,
+        options={**task.options, "source": task.source},
+        model=model.name,
+        expression_names=model.expression_names,
         image_size=header.frame_size,
         focal=Camera.for_image(*header.frame_size, focal=options["focal"]).focal,
     )
+
+
+def _neighbours(task: ShardTask) -> tuple[Landmarks | None, Landmarks | None]:
+    """Landmarks of the chunks before and after in the clip, where there are any."""
+    index = int(task.path.stem)
+    found: list[Landmarks | None] = []
+    for beside in (index - 1, index + 1):
+        path = task.path.with_name(f"{beside:06d}{task.path.suffix}")
+        there = beside >= 0 and path.exists()
+        found.append(_valid_landmarks(read_shard(path, verify=False)) if there else None)
+    return found[0], found[1]
+
+
+def _in_context(
+    landmarks: Landmarks, before: Landmarks | None, after: Landmarks | None
+) -> tuple[Landmarks, slice]:
+    """The chunk's landmarks between a few of its neighbours', and where they lie among them.
+
+    What lies further away than that has no say in the temporal term's solution.
+    """
+    parts = [landmarks]
+    start = 0
+    if before is not None:
+        parts.insert(0, before[-CONTEXT_FRAMES:])
+        start = len(parts[0])
+    if after is not None:
+        parts.append(after[:CONTEXT_FRAMES])
+    return np.concatenate(parts), slice(start, start + len(landmarks))
 
 
 def _run_fit(
@@ -184,6 +233,11 @@ def _run_fit(
     joint: bool,
 ) -> Fit:
     model = _model(options)
+    if options["whiten"] and detector not in model.noise:
+        raise UsageError(
+            f"whiten: model {model.name} is not calibrated to detector {detector}; calibrated are: "
+            f"{', '.join(sorted(model.noise)) or 'none'}"
+        )
     return fit(
         landmarks,
         model,
@@ -197,6 +251,9 @@ def _run_fit(
             regularisation=(options["expression_weight"], options["shape_weight"]),
             curves=options["curves"],
             robust=options["robust"],
+            noise=model.noise[detector] if options["whiten"] else None,
+            temporal=options["temporal"],
+            estimate_focal=options["estimate_focal"],
             identity_frames=options["sample_frames"],
         ),
     )
