@@ -37,21 +37,41 @@ class Stem(nn.Module):
 class Pointwise(nn.Module):
     """A 1x1 convolution in groups, as a matrix product: several times faster on one core.
 
-    weight: (groups, inputs, outputs), bias: (groups, 1, outputs).
+    weight: (groups, inputs, outputs), bias: (groups * outputs,).
     """
 
     def __init__(self, inputs: int, outputs: int, groups: int = 1) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(groups, inputs, outputs))
-        self.bias = nn.Parameter(torch.empty(groups, 1, outputs))
+        self.bias = nn.Parameter(torch.empty(groups * outputs))
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """rows: (pixels, groups * inputs) -> (pixels, groups * outputs)."""
+    def forward(self, rows: Tensor, kept: Tensor | None = None) -> Tensor:
+        """rows: (pixels, groups * inputs) -> (pixels, groups * outputs), with `kept` added.
+
+        A `kept` of fewer channels is added to the first ones of each group.
+        """
         groups, inputs, _ = self.weight.shape
+        if kept is not None and kept.shape[1] == len(self.bias):
+            new = kept + self.bias
+        else:
+            new = self.bias.repeat(len(rows), 1)
+            if kept is not None:
+                same = kept.view(len(rows), groups, -1)
+                new.view(len(rows), groups, -1)[..., : same.shape[2]] += same
         if groups == 1:
-            return torch.addmm(self.bias[0], rows, self.weight[0])
+            return new.addmm_(rows, self.weight[0])
         by_group = rows.view(-1, groups, inputs).transpose(0, 1)
-        return torch.baddbmm(self.bias, by_group, self.weight).transpose(0, 1).flatten(1)
+        new.view(len(rows), groups, -1).transpose(0, 1).baddbmm_(by_group, self.weight)
+        return new
+
+
+def halved(features: Tensor) -> Tensor:
+    """The largest of each 2x2 pixels; in two steps, since PyTorch's max_pool2d finds indices too.
+
+    (n, channels, side, side) -> (n, channels, side / 2, side / 2).
+    """
+    rows = torch.maximum(features[:, :, ::2], features[:, :, 1::2])
+    return torch.maximum(rows[..., ::2], rows[..., 1::2])
 
 
 def to_rows(features: Tensor) -> Tensor:
@@ -76,9 +96,7 @@ class SeparableBlock(nn.Module):
         self, inputs: int, outputs: int, stride: int = 1, *, groups: int = 1, prelu: bool = True
     ) -> None:
         super().__init__()
-        self.inputs = inputs
         self.stride = stride
-        self.groups = groups
         every = groups * inputs
         padding = 1 if stride == 1 else 0
         self.depthwise = nn.Conv2d(every, every, 3, stride, padding, groups=every)
@@ -89,15 +107,9 @@ class SeparableBlock(nn.Module):
         """(n, groups * inputs, side, side) -> (n, groups * outputs, side / stride, ...)."""
         kept = features
         if self.stride == 2:
-            kept = functional.max_pool2d(features, 2)
+            kept = halved(features)
             features = pad_for_stride(features, 3)
-        new: Tensor = self.pointwise(to_rows(self.depthwise(features)))
-        same = to_rows(kept)
-        if new.shape == same.shape:
-            new += same
-        else:
-            by_group = new.view(len(new), self.groups, -1)
-            by_group[..., : self.inputs] += same.view(len(new), self.groups, -1)
+        new: Tensor = self.pointwise(to_rows(self.depthwise(features)), to_rows(kept))
         return from_rows(self.activation(new), kept.shape[-1])
 
 

@@ -96,8 +96,8 @@ def _parameters(
     for name, groups in sources.items():
         for key, parameter in layers[name].named_parameters():
             values = [_value(constants, source, key) for source in groups]
-            if isinstance(layers[name], Pointwise):
-                values = [np.atleast_2d(value.squeeze().T)[None] for value in values]
+            if isinstance(layers[name], Pointwise) and key == "weight":
+                values = [value[:, :, 0, 0].T[None] for value in values]
             rows = len(parameter) // len(groups)
             parameters[f"{prefix}.{name}.{key}"] = np.concatenate(
                 [np.pad(v, [(0, rows - len(v)), *[(0, 0)] * (v.ndim - 1)]) for v in values]
