@@ -39,7 +39,7 @@ def test_meshes_of_all_frames(tmp_path, fits):
     holed[1] = np.nan
     export_fits(tmp_path / "a.npz", model, f_shape, holed, 20.0)
     with np.load(tmp_path / "a.npz") as archive:
-        meshes = archive["meshes"]
+        meshes = archive["mesh"]
     np.testing.assert_allclose(meshes[2], model.shape(f_shape[2], f_exp[2]), atol=1e-6)
     assert np.isnan(meshes[1]).all()
 
