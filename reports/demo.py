@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..errors import OutputError, UsageError
 from ..model.evaluation import evaluate
-from ..model.folds import choose_split
+from ..model.folds import Split, choose_split
 from ..model.options import TrainOptions, train_options
 from ..pipeline.cluster import available_cores
 from ..pipeline.datasets import disfa
@@ -93,18 +93,26 @@ def demo(
     with clock.stage("fit3d"):
         fit3d(work, workers=workers, progress=progress)
     split = choose_split(options.subjects, disfa.NAME, seed=seed)
-    first = next(iter(split))
     with clock.stage("train"):
         tasks = [FoldTask(work, run, fold, options.training()) for fold in split]
-        on_truth = FoldTask(work, out / RUN_ON_TRUTH, first, options.training(), TrueFExp(data))
+        on_truth = replace(tasks[0], run=out / RUN_ON_TRUTH, f_exp_source=TrueFExp(data))
         train_folds([*tasks, on_truth], workers=workers, progress=progress)
+    return _measure(out, split, clock, workers, progress)
+
+
+def _measure(
+    out: Path, split: Split, clock: StageClock, workers: int | None, progress: bool
+) -> dict[str, Any]:
+    """Hold all that was made against the truth; write the report and the results."""
+    data, run = out / DATA, out / RUN
     with clock.stage("evaluate"):
         evaluation = evaluate(run).results
         with_truth = evaluate(out / RUN_ON_TRUTH).results
     with clock.stage("losses"):
-        comparison = load_comparison(data, work)
+        comparison = load_comparison(data, out / WORK)
         exact = fit_true_landmarks(comparison, workers=workers, progress=progress)
-        losses = stage_losses(comparison, exact, _scores(evaluation, with_truth, first))
+        scores = _scores(evaluation, with_truth, next(iter(split)))
+        losses = stage_losses(comparison, exact, scores)
     with clock.stage("report"):
         rows = face_rows(comparison, data, run, tuple(fold[0] for fold in split.values()))
     results = demo_results(comparison, evaluation, losses, clock.seconds())

@@ -6,27 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from . import figures
-from .accuracy import correlations, moved
+from .coefficient_sections import correlation_section, course_section
 from .figures import Series
 from .report import Chart, KeyFigure, PictureRow, Report, Section, Table
-from .stage_losses import fitted_f_exp
 from .true_landmark_fit import TrueLandmarkFit
 from .truth_comparison import Comparison
 
-# Coefficients whose course is drawn: brows, lids, nose, mouth corners up and down, jaw.
-COURSES = (
-    "browInnerUp",
-    "browDownLeft",
-    "eyeBlinkLeft",
-    "noseSneerLeft",
-    "mouthSmileLeft",
-    "mouthFrownLeft",
-    "mouthLowerDownLeft",
-    "jawOpen",
-)
 NBSP = "\u00a0"
 _SIMULATED = "The faces are rendered, so the truth is known exactly; figures on photographs differ."
 
@@ -46,8 +32,8 @@ def demo_report(
     sections = [
         _faces(rows),
         _landmarks(results),
-        _coefficients(comparison, exact),
-        _courses(comparison, exact),
+        correlation_section(comparison, exact),
+        course_section(comparison, exact),
         _action_units(evaluation, results),
         _losses(results),
         _frames(comparison),
@@ -128,87 +114,6 @@ def _landmarks(results: Mapping[str, Any]) -> Section:
         "that no later stage can repair. The goal for the inner 51 points is 3 %.",
         [Chart([chart], "Mean distance over valid frames, over the outer eye-corner distance.")],
     )
-
-
-def _coefficients(comparison: Comparison, exact: TrueLandmarkFit) -> Section:
-    wanted = np.flatnonzero(moved(comparison.true_f_exp))
-    seen = correlations(fitted_f_exp(comparison), comparison.true_f_exp)
-    best = correlations(exact.f_exp, comparison.true_f_exp)
-    order = wanted[np.argsort(-np.nan_to_num(seen[wanted]), kind="stable")]
-    series = [
-        Series("from true landmarks", best[order].tolist(), figures.ORANGE, "diamond"),
-        Series("from detected landmarks", seen[order].tolist(), figures.BLUE, "disc"),
-    ]
-    chart = figures.dot_chart(
-        [comparison.expression_names[i] for i in order],
-        series,
-        title="Correlation of fitted and true coefficient for each blendshape",
-    )
-    return Section(
-        "coefficients",
-        "Expression coefficients: fitted against true",
-        "1 means that a blendshape's coefficient follows the truth exactly, 0 that it tells "
-        "nothing; the line between the marks is what the landmark detector costs. Gaze (eyeLook) "
-        "shows in 68 landmarks only through the lids.",
-        [
-            Chart(
-                [chart],
-                f"Pearson's r over all fitted frames of the {len(order)} blendshapes that move.",
-                figures.legend(series),
-            )
-        ],
-    )
-
-
-def _courses(comparison: Comparison, exact: TrueLandmarkFit) -> Section:
-    name = comparison.subjects[0]
-    row = comparison.subject == name
-    fps = comparison.parts[0].shard.header.fps or 1.0
-    time = (np.arange(int(row.sum())) / fps).tolist()
-    fitted = fitted_f_exp(comparison)
-    charts = []
-    for blendshape in COURSES:
-        if blendshape not in comparison.expression_names:
-            continue
-        column = comparison.expression_names.index(blendshape)
-        courses = (
-            comparison.true_f_exp[row, column],
-            exact.f_exp[row, column],
-            fitted[row, column],
-        )
-        series = _course_series(*(c.tolist() for c in courses))
-        charts.append(
-            figures.line_chart(
-                time,
-                series,
-                title=f"{blendshape} of {name} over time, true and fitted",
-                heading=blendshape,
-                x_label="seconds",
-            )
-        )
-    return Section(
-        "courses",
-        "Coefficients over time",
-        "Where the blue line leaves the black one, the fit from detected landmarks is wrong; where "
-        "the orange one does not leave it, the detector is the cause.",
-        [
-            Chart(
-                charts,
-                f"Coefficients of {name}; a gap is a frame without a fit.",
-                figures.legend(_course_series([], [], []), lines=True),
-            )
-        ],
-    )
-
-
-def _course_series(
-    true: Sequence[float], exact: Sequence[float], fitted: Sequence[float]
-) -> list[Series]:
-    return [
-        Series("true", true, figures.BLACK),
-        Series("fitted to true landmarks", exact, figures.ORANGE, dash="5 3"),
-        Series("fitted to detected landmarks", fitted, figures.BLUE),
-    ]
 
 
 def _action_units(evaluation: Mapping[str, Any], results: Mapping[str, Any]) -> Section:

@@ -21,6 +21,7 @@ from .pictures import Image, jpeg_uri, square_around, with_landmarks, with_mesh
 from .report import Picture, PictureRow
 from .truth_comparison import Comparison
 
+_MARKS = "True (orange rings), detected (blue dots)"
 WORST = 2  # frames with the largest landmark error that are shown
 
 
@@ -91,30 +92,23 @@ def _row(
     mesh = model.shape(fit.f_shape[row], fit.f_exp[row])
     fitted = with_mesh(image, where, model, mesh, fit.pose[row], camera)
     name = f"{shard.header.subject}, frame {shard.frames.frame_id[row]}"
-    present = _aus(comparison, comparison.labels[index] == 1)
-    error = 100 * frame_errors(comparison)[index]
-    guess = f" Network: {_aus(comparison, predicted[index])}." if index in predicted else ""
-    return PictureRow(
-        [
-            Picture(
-                jpeg_uri(marked),
-                f"{name}: detected landmarks drawn over the true ones",
-                "True (orange rings), detected (blue dots)",
-            ),
-            Picture(
-                jpeg_uri(shard.crop(row)),
-                f"{name}: face turned level and cut out",
-                "Aligned crop, what the network sees",
-            ),
-            Picture(
-                jpeg_uri(fitted),
-                f"{name}: fitted 3D mesh drawn over the face",
-                "Fitted mesh over the frame",
-            ),
-        ],
-        f"{name}. Present: {present}.{guess} Landmark error {error:.1f}\u00a0% of the inter-ocular "
-        f"distance; fit residual {fit.rmse[row]:.1f} pixels.",
+    pictures = (
+        (marked, "detected landmarks drawn over the true ones", _MARKS),
+        (shard.crop(row), "face turned level and cut out", "Aligned crop, what the network sees"),
+        (fitted, "fitted 3D mesh drawn over the face", "Fitted mesh over the frame"),
     )
+    guess = predicted.get(index)
+    return PictureRow(
+        [Picture(jpeg_uri(image), f"{name}: {alt}", label) for image, alt, label in pictures],
+        f"{name}. {_caption(comparison, index, guess)}; fit residual {fit.rmse[row]:.1f} pixels.",
+    )
+
+
+def _caption(comparison: Comparison, index: int, guess: npt.NDArray[np.bool_] | None) -> str:
+    present = _aus(comparison, comparison.labels[index] == 1)
+    network = "" if guess is None else f" Network: {_aus(comparison, guess)}."
+    error = f"{100 * frame_errors(comparison)[index]:.1f}\u00a0% of the inter-ocular distance"
+    return f"Present: {present}.{network} Landmark error {error}"
 
 
 def _aus(comparison: Comparison, present: npt.NDArray[np.bool_]) -> str:
