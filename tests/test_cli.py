@@ -1,0 +1,133 @@
+"""The command line: light help, one-line errors, exit codes, the commands on real videos."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import glee
+from glee.cli import commands, run
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
+HEAVY = ("torch", "numba", "cv2", "dask", "distributed", "scipy", "h5py", "dlib")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["preprocess", "--help"], ["model", "--help"]])
+def test_help_loads_nothing_heavy(words):
+    code = (
+        "import sys\nfrom glee.cli import run\n"
+        f"assert run({words!r}) == 0\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "assert not loaded, loaded"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Usage: glee" in done.stdout
+
+
+def test_version(capsys):
+    assert run(["--version"]) == 0
+    assert glee.__version__ in capsys.readouterr().out
+
+
+def test_every_command_says_what_it_does():
+    def walk(group):
+        for name, command in group.commands.items():
+            assert command.help, name
+            if hasattr(command, "commands"):
+                walk(command)
+
+    walk(commands)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["preprocess"], 2, "--dataset"),
+        (["nonsense"], 2, "nonsense"),
+        (["-v", "-q", "model", "info"], 2, "exclude each other"),
+        (["preprocess", "--dataset", "x", "--root", ".", "--out", "{tmp}/w"], 2, "known are"),
+        (["preprocess", "--dataset", "disfa", "--root", "{tmp}/no", "--out", "{tmp}/w"], 1, "no"),
+        (["fit3d", "{tmp}/no"], 1, "no"),
+        (["train", "{tmp}/no"], 1, "no"),
+        (["evaluate", "{tmp}/no"], 1, "no"),
+        (["inspect", "{tmp}/no.h5"], 1, "no.h5"),
+        (["export", "{tmp}/no.h5", "-o", "{tmp}/a.obj"], 1, "no.h5"),
+        (["verify"], 2, "--dataset"),
+        (["verify", "{tmp}/no"], 1, "no"),
+        (["synth", "{tmp}/s", "--size", "big"], 2, "width x height"),
+        (["model", "info", "{tmp}/no.h5"], 1, "no.h5"),
+        (["model", "import", "lsfm", "{tmp}/no.mat", "-o", "{tmp}/m.h5"], 1, "no.mat"),
+    ],
+)
+def test_errors_are_one_line(tmp_path, capsys, words, code, message):
+    given = [word.replace("{tmp}", str(tmp_path)) for word in words]
+    assert run(given) == code
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("glee: error: ")
+    assert message in lines[0]
+
+
+def test_debug_shows_the_traceback(tmp_path, capsys):
+    assert run(["--debug", "inspect", str(tmp_path / "no.h5")]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_bug_is_no_success(monkeypatch, capsys):
+    import glee.fitting.model_info
+
+    def broken(model):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(glee.fitting.model_info, "model_info", broken)
+    assert run(["model", "info"]) == 1
+    assert "unexpected ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="../shared/real is not there")
+def test_a_real_video_from_pixels_to_meshes(tmp_path, capsys):
+    work = tmp_path / "work"
+    video = str(REAL / "single_face.mp4")
+    common = ["--workers", "1"]
+    assert (
+        run(
+            [
+                "-q",
+                "preprocess",
+                "--dataset",
+                "folder",
+                "--root",
+                video,
+                "--out",
+                str(work),
+                *common,
+            ]
+        )
+        == 0
+    )
+    assert run(["-q", "fit3d", str(work), *common]) == 0
+    shard = next((work / "shards").rglob("*.h5"))
+    assert run(["inspect", str(shard), "--png", str(tmp_path / "sheet.png")]) == 0
+    assert run(["export", str(shard), "-o", str(tmp_path / "face.glb")]) == 0
+    out = capsys.readouterr().out
+    assert "72 frames, 72 valid" in out
+    assert (tmp_path / "sheet.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "face.glb").read_bytes()[:4] == b"glTF"
+    assert run(["verify", str(work), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="../shared/real is not there")
+def test_a_video_without_a_face_is_no_error(tmp_path, capsys):
+    video = str(REAL / "no_face.mp4")
+    work = tmp_path / "work"
+    words = ["-q", "preprocess", "--dataset", "folder", "--root", video, "--out", str(work)]
+    assert run([*words, "--workers", "1"]) == 0
+    assert "0 valid" in capsys.readouterr().out
+    assert run(["-q", "fit3d", str(work), "--workers", "1"]) == 0
+    assert "0 valid" in capsys.readouterr().out
