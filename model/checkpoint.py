@@ -31,7 +31,8 @@ class Checkpoint:
 
     config: of the network. weights: its state dict (f_exp statistics included), the averaged one
     where there is an EMA. train_subjects, test_subjects, dataset: names. fit_model: name
-    of the morphable model that f_exp belongs to. finished: training is over. training: what
+    of the morphable model that f_exp belongs to. reference: (e,) for f_exp relative to the person
+    (see person_specific.py), None for f_exp as it is. finished: training is over. training: what
     training goes on from (steps done, own weights, optimiser, random state), empty once finished.
     """
 
@@ -41,6 +42,7 @@ class Checkpoint:
     test_subjects: tuple[str, ...]
     dataset: str
     fit_model: str
+    reference: Tensor | None
     finished: bool
     training: dict[str, Any] = field(default_factory=dict)
 

@@ -25,10 +25,11 @@ class TrainOptions:
     batch (frames), learning_rate, momentum, weight_decay: of SGD. schedule: "constant" or "cosine",
     after `warmup` (share of all steps, linear). clip: largest norm of the gradient, 0 for none.
     accumulate: parts that a batch is computed in. ema: decay of the averaged weights, 0 for none.
-    precision: of the forward pass. mirror, light: augmentation. folds: of a seeded split. facenet,
-    split, init: paths of weights, of folds, and of a pre-trained run; "" for none. triplets: drawn
-    for an epoch of pre-training where the data has no table of its own. checkpoint_steps: also
-    write a checkpoint every so many steps, 0 for epochs only.
+    precision: of the forward pass. mirror, light: augmentation. person_specific: f_exp relative to
+    the person's median (beyond the paper). folds: of a seeded split. facenet, split, init: paths of
+    weights, of folds, and of a pre-trained run; "" for none. triplets: drawn for an epoch of
+    pre-training where the data has no table of its own. checkpoint_steps: also write a checkpoint
+    every so many steps, 0 for epochs only.
     """
 
     preset: str = "paper"
@@ -47,6 +48,7 @@ class TrainOptions:
     precision: str = "float32"
     mirror: bool = True
     light: float = 0.0
+    person_specific: bool = False
     seed: int = 0
     folds: int = 3
     facenet: str = ""
@@ -82,6 +84,7 @@ _RECIPES: dict[str, dict[str, Any]] = {
         "clip": 5.0,
         "ema": 0.98,
         "light": 0.3,
+        "person_specific": True,
     },
 }
 

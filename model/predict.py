@@ -15,6 +15,7 @@ from .au_dataset import AUFrames, FExpSource, load_frames
 from .augmentation import stored_size
 from .checkpoint import CHECKPOINT_FILE, Checkpoint, load_checkpoint
 from .dataset_facts import same_people
+from .person_specific import relative_to_person
 from .predictions import Predictions, predict_frames
 
 logger = logging.getLogger(__name__)
@@ -97,9 +98,12 @@ def _predict_part(
     each = []
     for checkpoint in chosen:
         _check_fit_model(checkpoint, frames)
+        own = frames
+        if checkpoint.reference is not None:
+            own = relative_to_person(frames, checkpoint.reference.numpy())
         network = checkpoint.network().to(device)
         size = checkpoint.config.image_size
-        each.append(predict_frames(network, frames, index, image_size=size, device=device))
+        each.append(predict_frames(network, own, index, image_size=size, device=device))
     mean = np.mean([item.probability for item in each], axis=0, dtype=np.float64)
     return replace(each[0], probability=np.asarray(mean, np.float32))
 

@@ -31,6 +31,7 @@ from .distributed import World, choose_device, joined_world
 from .folds import Split, choose_split
 from .losses import au_loss, occurrence_ratio
 from .options import TrainOptions, write_options
+from .person_specific import common_reference, relative_to_person
 from .predictions import PREDICTIONS_FILE, network_input, predict_frames, save_predictions
 from .schedule import Schedule
 from .steps import last_loss, run_steps, seed_step
@@ -134,6 +135,9 @@ def train_fold(
     indices = training_frames(frames, test_subjects)
     path = folder / CHECKPOINT_FILE
     earlier = load_checkpoint(path) if path.exists() else None
+    reference = common_reference(frames, indices) if options.person_specific else None
+    if reference is not None:
+        frames = relative_to_person(frames, reference)
     if earlier is not None and earlier.finished:
         logger.info("fold %s is trained already: %s", name, path)
         network = earlier.network().to(device)
@@ -149,6 +153,7 @@ def train_fold(
             test_subjects=test_subjects,
             dataset=frames.dataset,
             fit_model=frames.fit_model,
+            reference=None if reference is None else torch.from_numpy(reference),
         )
         if earlier is not None:
             state.resume(earlier)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
@@ -30,7 +30,7 @@ class TrainingState:
     """Network, its moving average (None without EMA), optimiser and loss scaler of one fold.
 
     parallel: the network, or what shares its gradients with the other processes of the world.
-    train_subjects, test_subjects, dataset, fit_model: see Checkpoint. step: steps done.
+    train_subjects, test_subjects, dataset, fit_model, reference: see Checkpoint. step: steps done.
     """
 
     config: GLEENetConfig
@@ -38,6 +38,7 @@ class TrainingState:
     test_subjects: tuple[str, ...]
     dataset: str
     fit_model: str
+    reference: Tensor | None
     world: World
     network: GLEENet
     parallel: nn.Module
@@ -98,6 +99,7 @@ class TrainingState:
             test_subjects=self.test_subjects,
             dataset=self.dataset,
             fit_model=self.fit_model,
+            reference=self.reference,
             finished=not training,
             training=training,
         )
@@ -142,6 +144,7 @@ def new_state(
     test_subjects: tuple[str, ...],
     dataset: str,
     fit_model: str,
+    reference: Tensor | None = None,
     entry: nn.Module | None = None,
 ) -> TrainingState:
     """The state before the first step: SGD on the network's weights that take a gradient.
@@ -160,6 +163,7 @@ def new_state(
         test_subjects=test_subjects,
         dataset=dataset,
         fit_model=fit_model,
+        reference=reference,
         world=world,
         network=network,
         parallel=parallel,

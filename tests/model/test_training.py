@@ -24,7 +24,7 @@ from glee.model.training import add_au_gradient, train
 from glee.model.training_state import new_network, new_state
 
 # The classifier alone: a step takes milliseconds, and dropout uses the random state.
-QUICK = {"ablation": "no-gb-lb", "batch": 16, "epochs": 2, "ema": 0.9}
+QUICK = {"ablation": "no-gb-lb", "batch": 16, "epochs": 2, "ema": 0.9, "person_specific": False}
 
 
 class Killed(BaseException):
@@ -163,6 +163,7 @@ def test_published_recipe():
     options = train_options("paper")
     assert (options.momentum, options.learning_rate, options.epochs) == (0.9, 2e-3, 10)
     assert (options.schedule, options.clip, options.ema) == ("constant", 0.0, 0.0)
+    assert not options.person_specific
 
 
 def test_loss_that_is_not_finite_stops_with_the_frames_names(work, tmp_path, monkeypatch):
@@ -225,6 +226,15 @@ def test_prediction_never_uses_a_network_that_saw_the_subject(run, work, tmp_pat
     (single / "fold1").mkdir(parents=True)
     (single / "fold1/checkpoint.pt").write_bytes((out / "fold1/checkpoint.pt").read_bytes())
     assert set(predict(single, work)) == {"1"}
+
+
+def test_prediction_takes_the_person_specific_reference_along(work, tmp_path):
+    options = train_options("compact", **{**QUICK, "person_specific": True, "epochs": 1})
+    train(work, tmp_path, options)
+    parts = predict(tmp_path, work)
+    for fold in "123":
+        own = load_predictions(tmp_path / f"fold{fold}/predictions.npz")
+        assert np.array_equal(parts[fold].probability, own.probability)
 
 
 def test_evaluation_without_a_trained_fold(tmp_path):
