@@ -50,9 +50,9 @@ def found(detector, image):
     """Landmarks as the tracker gets them: from the detection, then from themselves."""
     (box, score), *_ = detector.detect(image)
     landmarks, _ = detector.landmarks(image, box)
-    landmarks, presence = detector.landmarks(image, detector.box_of(landmarks))
+    landmarks, confidence = detector.landmarks(image, detector.box_of(landmarks))
     assert score > 0.5
-    assert presence > 0.9
+    assert confidence > 0.9
     return landmarks
 
 
@@ -100,6 +100,11 @@ def test_a_small_face_needs_a_thorough_search(detector, scene):
     assert 500 < box.top < box.bottom < 680
 
 
+def test_an_upside_down_face_is_not_taken_for_an_upright_one(detector, real_folder):
+    image = cv2.imread(str(real_folder / "single_face.jpg"))[::-1, ::-1, ::-1]
+    assert FaceTracker(detector).follow(np.ascontiguousarray(image)).reason != "ok"
+
+
 def test_two_faces_are_two(detector, scene):
     both = np.hstack([scene[:, 100:380], scene[:, 100:380]])
     faces = detector.detect(both)
@@ -114,16 +119,16 @@ def test_no_face(detector, scene):
     for image in (np.zeros((240, 320, 3), np.uint8), noise, scene[:60], noise[:1, :1]):
         assert detector.detect(image, thorough=True) == []
     for image in (np.zeros((240, 320, 3), np.uint8), noise):
-        landmarks, presence = detector.landmarks(image, Box(100, 60, 220, 180))
+        landmarks, confidence = detector.landmarks(image, Box(100, 60, 220, 180))
         assert np.isfinite(landmarks).all()
-        assert presence < 0.4
+        assert confidence < 0.4
 
 
 def test_boxes_that_hold_no_face(detector, scene):
     for box in (Box(-300, -300, -10, -10), Box(500, 500, 900, 900), Box(5, 5, 5, 5)):
-        landmarks, presence = detector.landmarks(scene, box)
+        landmarks, confidence = detector.landmarks(scene, box)
         assert np.isfinite(landmarks).all()
-        assert presence < 0.4
+        assert confidence < 0.4
 
 
 def test_a_face_half_out_of_the_image_keeps_its_visible_half(detector, scene, truth):
@@ -137,12 +142,12 @@ def test_a_face_half_out_of_the_image_keeps_its_visible_half(detector, scene, tr
 
 def test_many_at_once_are_as_one_by_one(detector, scene, truth):
     boxes = [detector.box_of(truth), Box(150, 90, 342, 282), Box(0, 0, 100, 100)]
-    points, presence = detector.landmarks_of_many([scene] * 3, boxes)
+    points, confidence = detector.landmarks_of_many([scene] * 3, boxes)
     assert points.shape == (3, COUNT, 3)
     for number, box in enumerate(boxes):
         alone, sure = detector.landmarks_dense(scene, box)
         np.testing.assert_allclose(points[number], alone, atol=0.01)
-        assert presence[number] == pytest.approx(sure, abs=1e-4)
+        assert confidence[number] == pytest.approx(sure, abs=1e-4)
 
 
 def test_the_number_of_threads_changes_nothing(detector, scene, truth):
