@@ -52,10 +52,13 @@ def crop_of(image: Image, transform: Transform) -> Image:
 
 def to_source(points: npt.NDArray[np.float32], transform: Transform) -> npt.NDArray[np.float32]:
     """Crop points (k, 3) in source pixels; the depth in the same unit."""
-    source = np.empty_like(points, np.float64)
-    source[:, :2] = (points[:, :2] - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T
-    source[:, 2] = points[:, 2] / math.hypot(transform[0, 0], transform[0, 1])
-    return source.astype(np.float32)
+    turn = transform[:, :2]
+    squared = float((turn[0] ** 2).sum())
+    source = np.empty(points.shape, np.float32)
+    # A rotation and one scale: the inverse is the transposed over the scale squared.
+    source[:, :2] = (points[:, :2] - transform[:, 2]) @ (turn / squared)
+    source[:, 2] = points[:, 2] / math.sqrt(squared)
+    return source
 
 
 def letterbox(image: Image) -> tuple[Image, Transform]:
