@@ -110,11 +110,7 @@ def _local_branch(config: GLEENetConfig) -> LocalBranch:
 
 
 def _coefficient_branch(config: GLEENetConfig) -> CoefficientBranch:
-    return CoefficientBranch(
-        config.coefficient_count,
-        noise=config.coefficient_noise,
-        dropout=config.coefficient_dropout,
-    )
+    return CoefficientBranch(config.coefficient_count, config.coefficient_noise)
 
 
 def _classifier(config: GLEENetConfig) -> nn.Module:

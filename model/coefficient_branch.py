@@ -18,17 +18,15 @@ class CoefficientBranch(nn.Module):
     was not fitted) counts as the mean.
 
     noise: standard deviation of what is added while training, in the unit of the result; it keeps
-    the classifier from learning the few training subjects' coefficients by heart. dropout: share of
-    the frames that are trained on without coefficients, so that the images are learnt from too.
+    the classifier from learning the few training subjects' coefficients by heart.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, count: int, noise: float = 0.0, dropout: float = 0.0) -> None:
+    def __init__(self, count: int, noise: float = 0.0) -> None:
         super().__init__()
         self.noise = noise
-        self.dropout = dropout
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("deviation", torch.ones(count))
 
@@ -46,7 +44,4 @@ class CoefficientBranch(nn.Module):
         known = torch.where(torch.isfinite(standard), standard, torch.zeros_like(standard))
         if self.training and self.noise:
             known = known + self.noise * torch.randn_like(known)
-        if self.training and self.dropout:
-            kept = torch.rand(len(known), 1, device=known.device) >= self.dropout
-            known = known * kept
         return known

@@ -19,8 +19,8 @@ class GLEENetConfig:
     au_names: ("AU1", ...), one for each output. backbone: of the global branch, one of BACKBONES;
     backbone_widths, backbone_blocks: of a "resnet". image_size: side of the square input, pixels;
     global_size, local_size: to which the branches resize. local_*: of the 16 extractors.
-    embedding_width: of E_exp. coefficient_count: of f_exp; coefficient_noise,
-    coefficient_dropout: in training, see CoefficientBranch. token_*, encoders, heads, feed_forward,
+    embedding_width: of E_exp. coefficient_count: of f_exp; coefficient_noise: in
+    training, see CoefficientBranch. token_*, encoders, heads, feed_forward,
     dropout: of the classifier.
 
     Ablations: expression: "global_local"; "global" (w/o LB); "resnet" (w. ResNet); "none" (w/o GB &
@@ -43,7 +43,6 @@ class GLEENetConfig:
     embedding_width: int = 16
     coefficient_count: int = 51
     coefficient_noise: float = 0.0
-    coefficient_dropout: float = 0.0
     token_hidden: int = 64
     token_width: int = 32
     encoders: int = 3
