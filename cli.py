@@ -137,6 +137,7 @@ def _size(text: str) -> tuple[int, int]:
 @click.pass_obj
 def preprocess(
     settings: dict[str, Any],
+    /,
     dataset: str,
     root: Path,
     out: Path,
@@ -190,6 +191,7 @@ def _dataset_options(
 @click.pass_obj
 def verify(
     settings: dict[str, Any],
+    /,
     work: Path | None,
     dataset: str | None,
     root: Path | None,
@@ -246,6 +248,7 @@ def verify(
 @click.pass_obj
 def fit3d(
     settings: dict[str, Any],
+    /,
     work: Path,
     workers: int | None,
     cluster: str,
@@ -332,7 +335,7 @@ def inspect(shard: Path, png: Path | None) -> None:
 @overwrite_option
 @click.pass_obj
 def demo(
-    settings: dict[str, Any], out: Path, seed: int, workers: int | None, overwrite: bool
+    settings: dict[str, Any], /, out: Path, seed: int, workers: int | None, overwrite: bool
 ) -> None:
     """The whole path on built-in data, into OUT/report.html and OUT/results.json."""
     from .reports.demo import demo as run_demo
@@ -424,11 +427,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         result = commands.main(words, prog_name="glee", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        click.echo(error.format_message(), err=True)
         return UsageError.exit_code
-    except click.ClickException as error:
-        hint = f"; see `{error.ctx.command_path} --help`" if _has_context(error) else ""
+    except click.UsageError as error:
+        hint = f"; see `{error.ctx.command_path} --help`" if error.ctx is not None else ""
         return _fail(words, error, error.format_message().rstrip(".") + hint, UsageError.exit_code)
+    except click.ClickException as error:
+        return _fail(words, error, error.format_message(), UsageError.exit_code)
     except GleeError as error:
         return _fail(words, error, str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
@@ -440,10 +445,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # the last edge: a bug must not look like success
         text = f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
         return _fail(words, error, text, 1)
-
-
-def _has_context(error: click.ClickException) -> bool:
-    return isinstance(error, click.UsageError) and error.ctx is not None
 
 
 def _fail(words: Sequence[str], error: BaseException, text: str, code: int) -> int:

@@ -54,14 +54,14 @@ def fit(content: dict[str, Any]) -> list[str]:
         "",
         *table(["peer", "ms a fit", "ours, ms", "ratio", "our energy / its"], peers),
         "",
-        f"One identity for {joint['frames']:.0f} frames: {joint['joint_s']:.2f} s; each frame with its "
-        f"own: {joint['alone_s']:.2f} s; peak memory of the process {joint['peak_mb']:.0f} MB. "
+        f"One identity for {joint['frames']:.0f} frames: {joint['joint_s']:.2f} s; each frame with "
+        f"its own: {joint['alone_s']:.2f} s; peak memory of the process {joint['peak_mb']:.0f} MB. "
         f"A new process that fits one frame takes {content['start_s']:.2f} s from start to end.",
         "",
-        "Times are processor time of one thread. scipy gets our residuals, our analytic Jacobian and "
-        "our relative tolerance (1e-4); `lm` has no bounds, and neither has our fit beside it. eos is "
-        "given our model, since its own is not in its wheel, and fits with the contour as its own "
-        "demo does. The BLAS bound is one syrk and one posv of the smaller system for each step.",
+        "Times are processor time of one thread. scipy gets our residuals, our analytic Jacobian "
+        "and our relative tolerance (1e-4); `lm` has no bounds, and neither has our fit beside it. "
+        "eos is given our model, since its own is not in its wheel, and fits with the contour as "
+        "its own demo does. The BLAS bound is one syrk and one posv of the smaller system a step.",
     ]
 
 
@@ -101,8 +101,8 @@ def detector(content: dict[str, Any]) -> list[str]:
         for name, std in sorted(exact["std"].items(), key=lambda item: -item[1])
     ]
     return [
-        f"Through dlib on synthetic videos (landmark error in % of the eye distance: {errors}); by AU "
-        "the best correlation of its intensity with a blendshape that it moves:",
+        f"Through dlib on synthetic videos (landmark error in % of the eye distance: {errors}); "
+        "by AU the best correlation of its intensity with a blendshape that it moves:",
         "",
         *table(["fit", "median r", *aus], rows),
         "",
@@ -118,8 +118,8 @@ def main() -> None:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `benchmarks/write_docs.py`; every figure comes from a script in `benchmarks/` that "
-        "runs the peer beside us in the same run. Missed targets are shown as missed.",
+        "Written by `benchmarks/write_docs.py`; every figure comes from a script in `benchmarks/` "
+        "that runs the peer beside us in the same run. Missed targets are shown as missed.",
         "",
     ]
     for path in sorted((HERE / "results").glob("*.json")):

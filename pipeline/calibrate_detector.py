@@ -1,6 +1,6 @@
 """Calibrates the model's landmarks to a detector of glee and keeps the result in the model's asset.
 
-python -m glee.pipeline.calibrate_detector
+python -m glee.pipeline.calibrate_detector dlib
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from ..fitting.assets.calibrate_landmarks import Detect, calibration, samples, write_calibration
 from ..fitting.morphable_model import load_model
-from .dlib_backend import DlibDetector
+from .landmarks import Detector, detector_names, load_detector
 
 RENDERS, SEED = 360, 68
 
 
-def dlib_landmarks() -> Detect:
-    """dlib as the pipeline runs it: the largest face of an image, (68, 2) pixels, or None."""
-    detector = DlibDetector()
+def largest_face(detector: Detector) -> Detect:
+    """A backend as the pipeline runs it: the largest face of an image, (68, 2) pixels, or None."""
 
     def detect(image: NDArray[np.uint8]) -> NDArray[np.float64] | None:
         boxes = [box for box, _ in detector.detect(image, thorough=True)]
@@ -36,15 +35,17 @@ def dlib_landmarks() -> Detect:
 
 
 def main() -> None:
-    """Command line: calibrate to dlib."""
+    """Command line: calibrate to a backend."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("detector", choices=detector_names())
     parser.add_argument("--renders", type=int, default=RENDERS)
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     model = load_model()
-    found = samples(model, dlib_landmarks(), arguments.renders, arguments.seed)
-    write_calibration("dlib", calibration(model, "dlib", found))
+    detector = load_detector(arguments.detector)
+    found = samples(model, largest_face(detector), arguments.renders, arguments.seed)
+    write_calibration(detector.name, calibration(model, detector.name, found))
 
 
 if __name__ == "__main__":

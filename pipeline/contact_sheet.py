@@ -132,9 +132,7 @@ def _enlarged(shard: Shard, index: int) -> Image:
     return np.asarray(cv2.resize(crop, (_CELL, _CELL), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def _in_cell(
-    shard: Shard, index: int, points: npt.NDArray[np.floating]
-) -> npt.NDArray[np.float64]:
+def _in_cell(shard: Shard, index: int, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Source pixels -> cell pixels (pixel centres at whole numbers in both)."""
     crop = transform_points(points, shard.frames.transform[index])
     return np.asarray((crop + 0.5) * (_CELL / shard.crop_size) - 0.5)

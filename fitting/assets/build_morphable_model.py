@@ -150,10 +150,10 @@ def _arrays(
     for name, points in named.items():
         arrays[f"{name}/vertices"] = points.vertices.astype(np.uint16)
         arrays[f"{name}/weights"] = points.weights.astype(np.float32)
-    return arrays | stored_calibrations()
+    return arrays | kept_calibrations()
 
 
-def stored_calibrations() -> dict[str, NDArray[np.generic]]:
+def kept_calibrations() -> dict[str, NDArray[np.generic]]:
     """Landmark sets and noise of the detectors, as calibrate_landmarks.py wrote them."""
     arrays: dict[str, NDArray[np.generic]] = {}
     for path in sorted(Path(__file__).parent.glob(CALIBRATIONS)):

@@ -20,7 +20,7 @@ from ..landmark_scheme import MIRROR, inter_ocular_distance, nme
 from ..morphable_model import ASSET, MorphableModel, SurfacePoints
 from ..point_model import landmark_places
 from ..renderer import random_appearance, render
-from .build_morphable_model import CALIBRATIONS, write_asset
+from .build_morphable_model import CALIBRATIONS, kept_calibrations, write_asset
 from .landmark_candidates import Candidates, landmark_candidates
 from .random_faces import random_face
 
@@ -166,5 +166,7 @@ def write_calibration(name: str, arrays: dict[str, NDArray[np.generic]]) -> None
     """Keep a detector's calibration beside this file, for rebuilds, and put it into the asset."""
     write_asset(Path(__file__).with_name(CALIBRATIONS.replace("*", name)), arrays)
     with np.load(ASSET, allow_pickle=False) as archive:
-        old = {key: archive[key] for key in archive.files if key not in arrays}
-    write_asset(ASSET, old | arrays)
+        every = {key: archive[key] for key in archive.files}
+    calibrations = kept_calibrations()
+    base = {key: array for key, array in every.items() if key not in calibrations}
+    write_asset(ASSET, base | calibrations)
