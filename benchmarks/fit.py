@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from synthetic_landmarks import SIZE, random_subject, with_noise
 
 from glee.fitting.camera import Camera
-from glee.fitting.fit import FitOptions, fit
 from glee.fitting.frame_fits import FrameStates, Observations, fit_frames
 from glee.fitting.frame_residuals import Frame
 from glee.fitting.group_fit import Fitters
 from glee.fitting.initial_pose import NormalisedLandmarks, normalise, weak_perspective
+from glee.fitting.landmark_fit import FitOptions, fit
 from glee.fitting.morphable_model import load_model
 
 NOISE = 0.005
@@ -189,7 +189,7 @@ def joint(seed: int, frames: int) -> dict[str, float]:
 def start_seconds() -> float:
     """A process that fits one frame, from start to end, the compiled code being cached."""
     code = (
-        "import numpy as np\nfrom glee.fitting.fit import fit\n"
+        "import numpy as np\nfrom glee.fitting.landmark_fit import fit\n"
         "from glee.fitting.morphable_model import load_model\nm = load_model()\n"
         "p = m.landmarks['anatomical'].on(m.mean)[:, :2] * [80, -80] + 400\n"
         "fit(p, m, image_size=(800, 800))"

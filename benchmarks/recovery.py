@@ -18,8 +18,8 @@ from recovery_detector import through_the_detector
 from synthetic_landmarks import SIZE, Subject, random_subject, slid, with_noise
 
 from glee.fitting.camera import rotation_matrix
-from glee.fitting.fit import Fit, FitOptions, fit
 from glee.fitting.importers.import_model import import_model
+from glee.fitting.landmark_fit import Fit, FitOptions, fit
 from glee.fitting.morphable_model import MorphableModel, load_model
 
 SUBJECTS, FRAMES = 12, 40

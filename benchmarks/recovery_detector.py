@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glee.fitting.fit import ExpressionPrior, FitOptions, fit
+from glee.fitting.landmark_fit import ExpressionPrior, FitOptions, fit
 from glee.fitting.landmark_scheme import REGIONS, nme
 from glee.fitting.morphable_model import load_model
 from glee.pipeline.action_units import BLENDSHAPES

@@ -1,1 +1,41 @@
-"""Numerics: morphable model, camera, curves, Levenberg-Marquardt, renderer."""
+"""Numerics: morphable model, camera, curves, Levenberg-Marquardt, renderer.
+
+The public names below are loaded when they are first asked for, so that importing one module of this
+package does not compile the kernels of another.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .fit_options import ExpressionPrior, FitOptions
+    from .landmark_fit import Fit, fit
+    from .morphable_model import LandmarkNoise, MorphableModel, load_model
+
+__all__ = [
+    "ExpressionPrior",
+    "Fit",
+    "FitOptions",
+    "LandmarkNoise",
+    "MorphableModel",
+    "fit",
+    "load_model",
+]
+
+_HOMES = {
+    "ExpressionPrior": "fit_options",
+    "FitOptions": "fit_options",
+    "Fit": "landmark_fit",
+    "fit": "landmark_fit",
+    "LandmarkNoise": "morphable_model",
+    "MorphableModel": "morphable_model",
+    "load_model": "morphable_model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

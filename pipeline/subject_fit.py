@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from ..errors import UsageError
 from ..fitting.camera import Camera
-from ..fitting.fit import Fit, FitOptions, fit
 from ..fitting.frame_sample import spread_sample
+from ..fitting.landmark_fit import Fit, FitOptions, fit
 from ..fitting.morphable_model import MorphableModel, load_model
 from .shards import REASONS, FitArrays, Shard, add_fit, read_shard
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import GleeError
-from ..fitting.fit import fit
+from ..fitting.landmark_fit import fit
 from ..fitting.landmark_scheme import inter_ocular_distance
 from ..fitting.morphable_model import load_model
 from ..pipeline.cluster import open_cluster

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,6 +82,7 @@ def fit(
     f_shape: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     options: FitOptions | None = None,
+    **settings: Any,
 ) -> Fit:
     """Fit identity, expression and pose to landmarks (Eq. 3).
 
@@ -92,11 +93,12 @@ def fit(
     default all frames are of one. sequence: (n,) labels of the clips within which neighbours are
     neighbours in time, for the temporal term; by default a subject's frames are one clip. f_shape:
     (s,) a known identity, which is then kept. weights: (n, 68) confidences, 0 for missing.
+    settings: fields of FitOptions, instead of options: ``bounds=False``, ``temporal=0.01`` ...
 
     Raises UsageError for wrong shapes or options or where no landmark is finite, DataError for a
     model without the landmark set.
     """
-    options = options or FitOptions()
+    options = _options(options, settings)
     points, weight = _checked(landmarks, weights)
     known = _known_shape(f_shape, model)
     if landmark_set not in model.landmarks:
@@ -131,6 +133,16 @@ def fit(
             )
             _fill(result, rows, part, found)
     return result
+
+
+def _options(options: FitOptions | None, settings: dict[str, Any]) -> FitOptions:
+    if options is not None and settings:
+        raise UsageError(f"options and {', '.join(settings)} exclude each other; give one of them")
+    known = {item.name for item in fields(FitOptions)}
+    for name in settings:
+        if name not in known:
+            raise UsageError(f"unknown setting {name!r}; known are {', '.join(sorted(known))}")
+    return options or FitOptions(**settings)
 
 
 def _known_shape(f_shape: ArrayLike | None, model: MorphableModel) -> Floats | None:

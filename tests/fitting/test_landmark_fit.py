@@ -9,8 +9,8 @@ import pytest
 
 from glee.errors import DataError, UsageError
 from glee.fitting.camera import rotation_matrix
-from glee.fitting.fit import ExpressionPrior, FitOptions, LandmarkNoise, fit
 from glee.fitting.fit_options import NOISE_FLOOR
+from glee.fitting.landmark_fit import ExpressionPrior, FitOptions, LandmarkNoise, fit
 from glee.fitting.landmark_scheme import inter_ocular_distance
 
 SIZE = (640, 480)
@@ -318,7 +318,9 @@ def test_nonsense_is_not_fitted(model):
         ({"f_shape": np.zeros(10)}, "f_shape"),
         ({"image_size": None, "landmarks": np.full((3, 68, 2), np.nan)}, "finite"),
         ({"focal": 0.0}, "focal"),
-        ({"options": FitOptions(temporal=1.0), "identity": "frame"}, "temporal"),
+        ({"temporal": 1.0, "identity": "frame"}, "temporal"),
+        ({"options": FitOptions(), "bounds": False}, "exclude"),
+        ({"nonsense": 1}, "nonsense"),
     ],
 )
 def test_wrong_arguments(model, arguments, message):
