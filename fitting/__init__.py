@@ -1,6 +1,6 @@
 """Numerics: morphable model, camera, curves, Levenberg-Marquardt, renderer.
 
-The public names below are loaded when they are first asked for, so that importing one module of this
+The public names below are loaded when they are first asked for: importing one module of this
 package does not compile the kernels of another.
 """
 
