@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types pytest clean
+.PHONY: demo test lint types pytest kernels faults clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -32,5 +32,13 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $(READY)
 
-clean:
+# Numba keeps compiled kernels beside their sources and does not see that a called kernel changed.
+kernels:
+	find . -name '*.nbi' -not -path './$(VENV)/*' -delete
+	find . -name '*.nbc' -not -path './$(VENV)/*' -delete
+
+faults: $(READY)
+	$(BIN)/python -m pytest tests/faults --campaign long
+
+clean: kernels
 	rm -rf $(VENV) build dist demo glee.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage
