@@ -33,3 +33,7 @@ class WeightsError(GleeError):
 
 class OutputError(GleeError):
     """An output cannot be written."""
+
+
+class ClusterError(GleeError):
+    """Workers, jobs or a scheduler cannot be had, are lost, or do not fit this glee."""
