@@ -1,0 +1,152 @@
+"""How well f_exp comes through a detector: the joint fit with each means against its errors."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from landmark_measures import errors
+from numpy.typing import NDArray
+
+from glee.fitting.expression_prior import expression_prior
+from glee.fitting.landmark_fit import FitOptions, fit
+from glee.fitting.morphable_model import load_model
+from glee.pipeline.action_units import BLENDSHAPES
+from glee.pipeline.datasets.disfa import AUS_USED
+
+Floats = NDArray[np.float64]
+
+TEMPORAL = 1e-3
+# Name -> what it takes: curves, or points where it says so; the rest is plain.
+LEVERS: dict[str, tuple[str, ...]] = {
+    "true landmarks": ("true", "points"),
+    "plain, anatomical points": ("anatomical",),
+    "plain": (),
+    "plain, no curves": ("points",),
+    "bias": ("bias",),
+    "whitened": ("whitened",),
+    "whitened, no curves": ("whitened", "points"),
+    "prior": ("prior",),
+    "temporal": ("temporal",),
+    "whitened, prior": ("whitened", "prior"),
+    "whitened, prior, no curves": ("whitened", "prior", "points"),
+    "whitened, temporal": ("whitened", "temporal"),
+    "prior, temporal": ("prior", "temporal"),
+    "whitened, prior, temporal": ("whitened", "prior", "temporal"),
+    "whitened, prior, temporal, no curves": ("whitened", "prior", "temporal", "points"),
+}
+QUICK = ("plain", "prior", "whitened, prior")
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Frames of several people: what was detected and what is true.
+
+    detected, anatomical, own: (n, 68, 2) pixels; own: the points that the detector was calibrated
+    to. subject: (n,). f_exp: (n, e). intensity: (n, a), columns as aus. size: of the pictures.
+    """
+
+    detected: Floats
+    anatomical: Floats
+    own: Floats
+    subject: NDArray[np.int64]
+    f_exp: Floats
+    intensity: Floats
+    aus: tuple[int, ...]
+    size: tuple[int, int]
+
+
+def pull_levers(backend: str, of: Material, names: tuple[str, ...]) -> dict[str, Any]:
+    """A row for each lever: r of f_exp per coefficient and per AU, and what it costs."""
+    model = load_model()
+    if backend not in model.noise:
+        print(f"{backend}: not calibrated; run glee calibrate {backend}; its fits are left out")
+        return {}
+    rows: dict[str, Any] = {}
+    for name in names:
+        landmarks, landmark_set, options = _arranged(backend, of, LEVERS[name])
+        begin = time.thread_time()
+        found = fit(
+            landmarks,
+            model,
+            image_size=of.size,
+            landmark_set=landmark_set,
+            subject=of.subject,
+            options=options,
+        )
+        ms = (time.thread_time() - begin) / len(landmarks) * 1e3
+        rows[name] = {**recovered(found.f_exp, of, model.expression_names), "ms": ms}
+        rows[name]["converged"] = float(found.converged.mean())
+        row = rows[name]
+        print(
+            f"  {name:38s} r {row['r_median']:.3f}  worst AU {row['r_au_min']:.2f}  "
+            f"mean AU {row['r_au_mean']:.3f}  {ms:.1f} ms"
+        )
+    return rows
+
+
+def _arranged(backend: str, of: Material, lever: tuple[str, ...]) -> tuple[Floats, str, FitOptions]:
+    """Landmarks, landmark set and options of a lever."""
+    model = load_model()
+    options = FitOptions(curves="points" not in lever)
+    if "whitened" in lever:
+        options = replace(options, noise=model.noise[backend])
+    if "prior" in lever:
+        options = replace(options, prior=expression_prior(model.expression_names))
+    if "temporal" in lever:
+        options = replace(options, temporal=TEMPORAL)
+    landmarks = of.own if "true" in lever else of.detected
+    if "bias" in lever:
+        landmarks = without_bias(landmarks, model.noise[backend].bias.astype(np.float64))
+    return landmarks, "anatomical" if "anatomical" in lever else backend, options
+
+
+def without_bias(landmarks: Floats, bias: Floats) -> Floats:
+    """Landmarks (n, 68, 2) in pixels less a bias (68, 2) in the face's frame."""
+    axis = landmarks[:, 45] - landmarks[:, 36]
+    back = np.stack([axis, np.stack([-axis[:, 1], axis[:, 0]], 1)], 2)
+    return landmarks - np.einsum("nab,ib->nia", back, bias)
+
+
+def recovered(f_exp: NDArray[np.floating], of: Material, names: tuple[str, ...]) -> dict[str, Any]:
+    """r over all frames of the coefficients that the AUs move, and of the AUs' intensities.
+
+    An AU's is that of the best of its coefficients.
+    """
+    found = f_exp.astype(np.float64)
+    shapes = {name for au in of.aus for name in BLENDSHAPES[au]}
+    moved = [names.index(name) for name in names if name in shapes]
+    r = {names[k]: correlation(found[:, k], of.f_exp[:, k]) for k in moved}
+    by_au = {
+        f"AU{au}": max(
+            correlation(found[:, names.index(name)], of.intensity[:, column])
+            for name in BLENDSHAPES[au]
+        )
+        for column, au in enumerate(of.aus)
+    }
+    used = [by_au[f"AU{au}"] for au in AUS_USED]
+    return {
+        "r_median": float(np.median(list(r.values()))),
+        "r_au_min": min(used),
+        "r_au_mean": float(np.mean(used)),
+        "r": r,
+        "r_by_au": by_au,
+    }
+
+
+def correlation(one: Floats, other: Floats) -> float:
+    """Pearson's r over the frames that were fitted; 0 where nothing moves."""
+    good = np.isfinite(one)
+    x, y = one[good] - one[good].mean(), other[good] - other[good].mean()
+    return float(x @ y / max(np.sqrt((x @ x) * (y @ y)), 1e-12))
+
+
+def calibrated_nme(backend: str, of: Material) -> dict[str, float]:
+    """NME by region of landmarks less the bias of the calibration."""
+    noise = load_model().noise.get(backend)
+    if noise is None:
+        return {}
+    corrected = without_bias(of.detected, noise.bias.astype(np.float64))
+    return {k: row["nme"] for k, row in errors(corrected, of.own, of.subject).items()}
