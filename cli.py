@@ -25,7 +25,10 @@ workers_option = click.option(
     "--workers", type=click.IntRange(1), help="Processes. [default: one a core]"
 )
 cluster_option = click.option(
-    "--cluster", default="local", show_default=True, help="Where tasks run: local."
+    "--cluster", default="local", help="local (default), slurm, pbs, lsf, sge or tcp://host:port."
+)
+cluster_config_option = click.option(
+    "--cluster-config", type=FILE, help="TOML with [cluster]. [default: WORK/glee.toml]"
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Drop what is there; begin anew.")
 DATASETS_HELP = "Layout: disfa, disfa-plus, bp4d, bp4d-plus, fec or folder."
@@ -133,6 +136,7 @@ def _size(text: str) -> tuple[int, int]:
 @dataset_options
 @workers_option
 @cluster_option
+@cluster_config_option
 @overwrite_option
 @click.pass_obj
 def preprocess(
@@ -143,6 +147,7 @@ def preprocess(
     out: Path,
     workers: int | None,
     cluster: str,
+    cluster_config: Path | None,
     overwrite: bool,
     frame_offset: int | None,
     labels: str | None,
@@ -164,6 +169,7 @@ def preprocess(
         options=PreprocessOptions(**options),
         workers=workers,
         cluster=cluster,
+        cluster_config=cluster_config,
         overwrite=overwrite,
         progress=settings["progress"],
         dataset_options=_dataset_options(frame_offset, labels, images, url_map),
@@ -238,12 +244,14 @@ def verify(
 @click.option("--shape-weight", default=1e-4, show_default=True, help="Of |f_shape|^2.")
 @click.option("--robust", type=click.Choice(["huber", "geman-mcclure"]), help="Robust loss.")
 @click.option("--whiten", is_flag=True, help="Weigh landmarks by the detector's noise.")
+@click.option("--prior", is_flag=True, help="Hold f_exp to plausible expressions.")
 @click.option("--temporal", default=0.0, show_default=True, help="Smoothness of f_exp in time.")
 @click.option("--estimate-focal", is_flag=True, help="One focal length a subject, from its frames.")
 @click.option("--sample-frames", default=200, show_default=True, help="For a subject's identity.")
 @click.option("--model", type=click.Path(dir_okay=False), help="Another morphable model.")
 @workers_option
 @cluster_option
+@cluster_config_option
 @overwrite_option
 @click.pass_obj
 def fit3d(
@@ -252,6 +260,7 @@ def fit3d(
     work: Path,
     workers: int | None,
     cluster: str,
+    cluster_config: Path | None,
     overwrite: bool,
     **options: Any,
 ) -> None:
@@ -264,6 +273,7 @@ def fit3d(
         options=Fit3dOptions(**options),
         workers=workers,
         cluster=cluster,
+        cluster_config=cluster_config,
         overwrite=overwrite,
         progress=settings["progress"],
     )
@@ -312,6 +322,32 @@ def evaluate(run: Path, work: Path | None, device: str, as_json: bool) -> None:
 
     evaluation = measure_run(run, work, device=device)
     click.echo(json.dumps(evaluation.results, indent=1) if as_json else evaluation.table)
+
+
+@commands.command()
+@click.argument("work", type=FOLDER)
+def status(work: Path) -> None:
+    """How far WORK is: shards made and fitted, and who is at work."""
+    from .pipeline.work_status import work_status
+
+    _echo_lines(work_status(work))
+
+
+@commands.group()
+def cluster() -> None:
+    """Clusters: what would be submitted."""
+
+
+@cluster.command()
+@click.argument("work", type=FOLDER, required=False)
+@click.option("--cluster", "spec", required=True, help="slurm, pbs, lsf or sge.")
+@cluster_config_option
+def preview(work: Path | None, spec: str, cluster_config: Path | None) -> None:
+    """The script of one job, with the options of WORK or of --cluster-config."""
+    from .pipeline.cluster_options import read_cluster_options
+    from .pipeline.queue_cluster import job_script
+
+    click.echo(job_script(spec, read_cluster_options(work, cluster_config)))
 
 
 @commands.command()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import GleeError, UsageError
 from .cluster import Cluster, open_cluster
+from .cluster_options import stage_cluster_options
 from .progress import progress_bar
 from .shards import list_shards
 from .subject_fit import (
@@ -35,7 +36,8 @@ class Fit3dOptions:
     the default of the image size. bounds: keep f_exp in [0, 1] and f_shape in [-3, 3].
     expression_weight, shape_weight: of |f_exp|^2 and |f_shape|^2 (Eq. 3). curves: compare sliding
     landmarks with the detected curve. robust: None, "huber" or "geman-mcclure". whiten:
-    by the detector's noise, where the model is calibrated to the detector. temporal: weight of
+    by the detector's noise, where the model is calibrated to the detector. prior: hold f_exp to
+    plausible expressions (`fitting.expression_prior`), beyond the paper. temporal: weight of
     |f_exp(t) - f_exp(t - 1)|^2 within a clip. estimate_focal: one focal length a subject, from its
     frames. model: path of a morphable model; None for the embedded one.
     """
@@ -49,6 +51,7 @@ class Fit3dOptions:
     curves: bool = True
     robust: str | None = None
     whiten: bool = False
+    prior: bool = False
     temporal: float = 0.0
     estimate_focal: bool = False
     model: str | None = None
@@ -78,12 +81,14 @@ def fit3d(
     options: Fit3dOptions | None = None,
     workers: int | None = None,
     cluster: str = "local",
+    cluster_config: Path | None = None,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Summary:
     """Fit the morphable model to every valid frame of a work folder's shards, and write it there.
 
-    Shards that hold the fit of these options and landmarks stay; overwrite: fit them again. The
+    Shards that hold the fit of these options and landmarks stay; overwrite: fit them again.
+    workers, cluster, cluster_config: as in `preprocess`. The
     result does not depend on workers, their order or a run that was killed.
 
     Raises UsageError, ShardError (no shards, or one is damaged), OutputError, OptionsError (fitted
@@ -94,9 +99,10 @@ def fit3d(
     options.check()
     paths = list_shards(Path(work))
     tally = Tally(STAGE)
-    with work_in(Path(work)):
+    with work_in(Path(work), STAGE):
+        places = stage_cluster_options(Path(work), cluster_config)
         state_options(Path(work), STAGE, asdict(options), overwrite=overwrite)
-        with open_cluster(cluster, workers) as place:
+        with open_cluster(cluster, workers, places) as place:
             subjects = _fit_subjects(paths, options, overwrite, place, tally, progress)
             _fit_shards(subjects, options, place, tally, progress)
     return tally.finish(time.monotonic() - begin)

@@ -14,10 +14,12 @@ from ..errors import DataError, GleeError, UsageError
 from .chunk import ChunkTask, make_shard
 from .clips import Clip, DatasetContent
 from .cluster import Cluster, open_cluster
+from .cluster_options import stage_cluster_options
 from .crop_encoding import ENCODINGS
 from .datasets import find_content, shaping_options
 from .frames import FrameIndex, index_frames
 from .landmarks import load_detector
+from .plan import write_plan
 from .progress import progress_bar
 from .shards import SHARD_FOLDER, shard_path
 from .summary import Summary, Tally
@@ -72,6 +74,7 @@ def preprocess(
     options: PreprocessOptions | None = None,
     workers: int | None = None,
     cluster: str = "local",
+    cluster_config: Path | None = None,
     overwrite: bool = False,
     progress: bool = True,
     dataset_options: Mapping[str, Any] | None = None,
@@ -79,7 +82,9 @@ def preprocess(
     """Make the shards of a dataset in a work folder; whole ones that are there already stay.
 
     dataset: one of `datasets.DATASETS`. root: its folder. out: the work folder.
-    workers: processes; None for one a core. overwrite: drop what the folder holds and begin anew.
+    workers: processes; None for one a core. cluster: where they run, see `open_cluster`.
+    cluster_config: TOML file with a table [cluster], instead of the one in the work folder's
+    glee.toml. overwrite: drop what the folder holds and begin anew.
     dataset_options: the dataset's own, see its module's OPTIONS; None means its default.
 
     The result does not depend on workers, their order or a run that was killed. A clip or chunk
@@ -96,15 +101,17 @@ def preprocess(
     tally = Tally(STAGE)
     detector = load_detector(options.detector)
     chosen = shaping_options(dataset, dict(dataset_options or {}))
-    with work_in(Path(out)) as work:
+    with work_in(Path(out), STAGE) as work:
+        places = stage_cluster_options(work, cluster_config)
         stated: dict[str, Any] = {"dataset": dataset, **asdict(options), **chosen}
         state_options(work, STAGE, stated, overwrite=overwrite)
         if overwrite:
             shutil.rmtree(work / SHARD_FOLDER, ignore_errors=True)
         for name, table in content.files.items():
             write_whole(work / name, table)
-        with open_cluster(cluster, workers) as place:
+        with open_cluster(cluster, workers, places) as place:
             indices = _index_clips(clips, place, tally, progress)
+            write_plan(work, dataset, options.chunk_frames, indices)
             label = f"{detector.name} {detector.version}"
             _make_shards(
                 indices, work, {**asdict(options), **chosen}, label, place, tally, progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from ..errors import OutputError
@@ -13,13 +14,14 @@ TEMPORARY_SUFFIX = ".partial"
 def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write `content` to `path` so that a reader, or a killed run, sees all of it or nothing.
 
-    The bytes go to a temporary file in the same folder (its name carries the process id), are
+    The bytes go to a temporary file in the same folder (its name carries host and process), are
     synchronised to disk, and the file is renamed over `path`; then the folder is synchronised.
 
     Raises OutputError where the folder or file cannot be written (permissions, full disk); the
     temporary file is removed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    writer = f"{socket.gethostname()}.{os.getpid()}"
+    temporary = path.with_name(f".{path.name}.{writer}{TEMPORARY_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +24,12 @@ from .shards import SHARD_FOLDER
 from .whole_files import remove_temporaries, write_whole
 
 OPTIONS_FILE = "glee.toml"
-_LOCK_FILE = ".glee.lock"
+# A table of `glee.toml` that the user writes; see cluster_options.
+CLUSTER_TABLE = "cluster"
+LOCK_FILE = ".glee.lock"
 _FORMAT = 1
+# Looks at a lock that is held: `glee status` holds it for a moment.
+_LOCK_TRIES = 3
 
 
 def read_options(work: Path) -> dict[str, dict[str, Any]]:
@@ -38,6 +45,9 @@ def read_options(work: Path) -> dict[str, dict[str, Any]]:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise OptionsError(f"{path}: cannot be read ({reason}); mend it or remove it") from None
+    cluster = content.pop(CLUSTER_TABLE, None)
+    if cluster is not None and not content:
+        return {}
     version = content.pop("format", None)
     if version != _FORMAT or not all(isinstance(part, dict) for part in content.values()):
         raise OptionsError(
@@ -68,29 +78,53 @@ def state_options(work: Path, stage: str, options: dict[str, Any], *, overwrite:
             f"{Path(work) / OPTIONS_FILE}: {stage} ran here with other options: {differences}; "
             "give the same options, another folder, or --overwrite"
         )
-    content = {"format": _FORMAT, **{**stated, stage: new}}
+    content = {"format": _FORMAT, **{**stated, stage: new}, **_cluster_table(Path(work))}
     write_whole(Path(work) / OPTIONS_FILE, tomli_w.dumps(content).encode())
 
 
+def _cluster_table(work: Path) -> dict[str, Any]:
+    """The user's table [cluster], which is kept as it is."""
+    path = work / OPTIONS_FILE
+    content = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {name: table for name, table in content.items() if name == CLUSTER_TABLE}
+
+
 @contextmanager
-def work_in(work: Path) -> Iterator[Path]:
+def work_in(work: Path, stage: str = "") -> Iterator[Path]:
     """Make a work folder if need be and hold it alone; temporaries of killed runs are removed.
+
+    stage: what is run, for `glee status`.
 
     Raises OutputError where the folder cannot be made or another run is at work in it.
     """
     work = Path(work)
     handle = _locked(work)
     try:
+        _sign(handle, stage)
         remove_temporaries(work)
         yield work
     finally:
+        # Still there where the run was killed.
+        os.ftruncate(handle, 0)
         os.close(handle)
+
+
+def _sign(handle: int, stage: str) -> None:
+    """Say in the lock file who holds it."""
+    holder = {
+        "stage": stage,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, json.dumps(holder).encode(), 0)
 
 
 def _locked(work: Path) -> int:
     try:
         (work / SHARD_FOLDER).mkdir(parents=True, exist_ok=True)
-        handle = os.open(work / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(work / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise OutputError(
             f"cannot use {work} as work folder: {error.strerror}; "
@@ -100,7 +134,14 @@ def _locked(work: Path) -> int:
         return handle
     try:
         # The lock ends with the process, however that ends.
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for rest in reversed(range(_LOCK_TRIES)):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if rest == 0:
+                    raise
+                time.sleep(0.1)
     except BlockingIOError:
         os.close(handle)
         raise OutputError(

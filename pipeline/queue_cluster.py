@@ -1,0 +1,167 @@
+"""Workers as jobs of Slurm, PBS, LSF or SGE, through dask-jobqueue; lost jobs are replaced."""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from ..errors import ClusterError, UsageError
+from .cluster_options import QUEUES, ClusterOptions
+from .dask_cluster import SETTINGS, THREAD_VARIABLES, DaskCluster
+
+logger = logging.getLogger(__name__)
+
+_SUBMIT_COMMANDS = {"slurm": "sbatch", "pbs": "qsub", "lsf": "bsub", "sge": "qsub"}
+# Seconds that a job may be without the workers it had; their nannies may bring them back.
+_LOST_AFTER = 20.0
+
+
+def job_script(spec: str, options: ClusterOptions) -> str:
+    """The script of one job as it would be submitted, with a placeholder for the scheduler.
+
+    spec: "slurm", "pbs", "lsf" or "sge".
+
+    Raises UsageError where the spec is another or dask-jobqueue is missing.
+    """
+    if spec not in QUEUES:
+        raise UsageError(f"cluster {spec!r} has no job script; give one of {', '.join(QUEUES)}")
+    job = getattr(_jobqueue(), f"{spec.upper()}Cluster").job_cls
+    # Without a log folder, which would be made.
+    arguments = _job_arguments(spec, replace(options, log_folder=None))
+    return str(job("tcp://SCHEDULER:PORT", name="glee", **arguments).job_script())
+
+
+@contextmanager
+def queue_cluster(spec: str, workers: int | None, options: ClusterOptions) -> Iterator[DaskCluster]:
+    """Jobs of a queue system for the time of a stage.
+
+    workers: processes, in as many jobs as they need; None for the jobs that the options state.
+
+    Raises UsageError where dask-jobqueue is missing, ClusterError where the queue's commands are or
+    the scheduler cannot start here.
+    """
+    jobqueue, command = _jobqueue(), _SUBMIT_COMMANDS[spec]
+    if shutil.which(command) is None:
+        raise ClusterError(f"{command} is not on the PATH; run this where jobs can be submitted")
+    if workers is not None:
+        jobs = math.ceil(workers / options.cores)
+        options = replace(options, jobs=jobs, minimum_jobs=None, maximum_jobs=None)
+    import dask
+
+    distributed: Any = import_module("distributed")
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with (
+        dask.config.set(SETTINGS),
+        _started(spec, jobqueue, options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        logger.info("scheduler: %s", cluster.scheduler_address)
+        if options.dashboard:
+            logger.info("dashboard: %s", cluster.dashboard_link)
+        yield DaskCluster(
+            client,
+            options.patience_minutes(queue=True) * 60,
+            workers=(options.maximum_jobs or options.jobs) * options.cores,
+            look=_JobKeeper(cluster, options).look,
+            where=f"the queue and the jobs' logs in {options.log_folder or 'this folder'}",
+        )
+
+
+def _started(spec: str, jobqueue: Any, options: ClusterOptions) -> Any:
+    try:
+        return getattr(jobqueue, f"{spec.upper()}Cluster")(
+            **_job_arguments(spec, options),
+            scheduler_options={
+                "dashboard_address": ":0",
+                "dashboard": options.dashboard,
+                "port": options.port,
+                **({"interface": options.interface} if options.interface else {}),
+            },
+            silence_logs=logging.CRITICAL,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ClusterError(
+            f"the scheduler cannot start here: {' '.join(str(error).split())}; "
+            "see `interface` and `port` of the table [cluster]"
+        ) from error
+
+
+class _JobKeeper:
+    """Keeps as many jobs as wanted: replaces those that were cancelled or ran out of time."""
+
+    def __init__(self, cluster: Any, options: ClusterOptions) -> None:
+        self._cluster = cluster
+        self._jobs = None if options.adaptive else options.jobs
+        # Job -> when it was last seen with a worker.
+        self._seen: dict[Any, float] = {}
+        if options.adaptive:
+            cluster.adapt(
+                minimum_jobs=options.minimum_jobs or 0,
+                maximum_jobs=options.maximum_jobs,
+                interval="5s",
+                wait_count=12,
+            )
+        else:
+            cluster.scale(jobs=options.jobs)
+
+    def look(self) -> None:
+        """Cancel what is left of lost jobs and submit others in their place."""
+        now = time.monotonic()
+        present = {str(worker.name) for worker in list(self._cluster.scheduler.workers.values())}
+        jobs = dict(self._cluster.worker_spec)
+        for name, job in jobs.items():
+            members = {f"{name}{suffix}" for suffix in job.get("group", [""])}
+            if members & present:
+                self._seen[name] = now
+        lost = [name for name in jobs if now - self._seen.get(name, now) > _LOST_AFTER]
+        if not lost:
+            return
+        logger.warning("%d jobs lost their workers; submitting others", len(lost))
+        self._cluster.sync(self._cluster.scale_down, lost)
+        if self._jobs is not None:
+            self._cluster.scale(jobs=self._jobs)
+
+
+def _jobqueue() -> Any:
+    try:
+        return import_module("dask_jobqueue")
+    except ImportError as error:
+        raise UsageError(
+            f"job queues need dask-jobqueue ({error}); install it: pip install 'glee[cluster]'"
+        ) from None
+
+
+def _job_arguments(spec: str, options: ClusterOptions) -> dict[str, Any]:
+    """Arguments of dask-jobqueue's job of this queue system."""
+    variables = (*THREAD_VARIABLES, "NUMBA_NUM_THREADS")
+    arguments: dict[str, Any] = {
+        "queue": options.queue,
+        "walltime": options.walltime,
+        "cores": options.cores,
+        # One core each, since a task has one thread.
+        "processes": options.cores,
+        "memory": options.memory,
+        "interface": options.interface,
+        "python": options.python,
+        "local_directory": options.scratch,
+        "log_directory": options.log_folder,
+        "job_extra_directives": list(options.directives),
+        "job_script_prologue": [
+            *(f"export {name}=1" for name in variables),
+            *options.prologue,
+        ],
+        "job_name": "glee",
+    }
+    arguments["project" if spec in ("lsf", "sge") else "account"] = options.account
+    if spec == "lsf":
+        # LSF takes hours and minutes, and reads a script's #BSUB lines only from stdin.
+        arguments["walltime"] = ":".join(options.walltime.split(":")[:2])
+        arguments["use_stdin"] = True
+    return arguments

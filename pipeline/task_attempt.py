@@ -1,0 +1,60 @@
+"""The edge of a task, in this process or on a worker: whatever it raises is recorded."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .. import __version__
+from ..errors import ClusterError, GleeError
+
+logger = logging.getLogger(__name__)
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def attempt(
+    function: Callable[[Task], Result], task: Task
+) -> tuple[Result | None, Exception | None]:
+    """The task's result, or its error; the other tasks go on."""
+    try:
+        return function(task), None
+    except GleeError as error:
+        return None, error
+    except Exception as error:
+        # As text, since not every error can travel between processes.
+        trace = traceback.format_exc()
+        logger.debug("a task failed:\n%s", trace)
+        return None, RuntimeError(f"{type(error).__name__}: {error}\n{trace}")
+
+
+def attempt_packed(packed: bytes, version: str) -> bytes:
+    """`attempt` on a worker, with one thread; all in bytes.
+
+    packed: a pickled (function, task) from the process that submitted it. Unpacked here and not by
+    Dask, whose worker drops its connection, and the run waits for ever, where an import fails.
+    version: of the glee that submits.
+    """
+    error: Exception | None
+    if version != __version__:
+        error = ClusterError(
+            f"workers have glee {__version__}, this is {version}; install the same on both"
+        )
+        return pickle.dumps((None, error))
+    try:
+        from .cluster import limit_threads
+
+        limit_threads(1)
+        function, task = pickle.loads(packed)
+    except Exception as failure:
+        error = ClusterError(
+            f"a worker cannot load a task ({type(failure).__name__}: {failure}); "
+            "give the workers the same environment and folders as this machine"
+        )
+        return pickle.dumps((None, error))
+    outcome: tuple[Any, Exception | None] = attempt(function, task)
+    return pickle.dumps(outcome)

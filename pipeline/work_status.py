@@ -1,0 +1,123 @@
+"""How far a work folder is, from its files alone: whoever asks, and whatever runs or ran."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+from ..errors import DataError
+from .plan import Plan, read_plan
+from .shards import SHARD_FOLDER
+from .work_folder import LOCK_FILE
+
+
+def work_status(work: Path) -> list[str]:
+    """Lines that say which shards are made and fitted, who is at work, and the last change.
+
+    Raises DataError where the folder is none, ShardError where its plan cannot be read.
+    """
+    work = Path(work)
+    if not (work / SHARD_FOLDER).is_dir():
+        raise DataError(f"{work}: no work folder; `glee preprocess --out {work}` makes one")
+    made = sorted((work / SHARD_FOLDER).glob("*/*/*.h5"))
+    plan = read_plan(work)
+    return [
+        *_shard_lines(plan, made),
+        f"fit3d: {sum(map(_fitted, made))} of {len(made)} shards fitted",
+        _run_line(work / LOCK_FILE),
+        *_last_change(made),
+    ]
+
+
+def _shard_lines(plan: Plan | None, made: list[Path]) -> list[str]:
+    if plan is None:
+        return [f"preprocess: {len(made)} shards made; not known of how many, still at the index"]
+    have: dict[tuple[str, str], int] = {}
+    for path in made:
+        key = (path.parent.parent.name, path.parent.name)
+        have[key] = have.get(key, 0) + 1
+    expected = sum(clip.shards for clip in plan.clips)
+    count = sum(min(clip.shards, have.get((clip.subject, clip.clip), 0)) for clip in plan.clips)
+    whole = sum(have.get((clip.subject, clip.clip), 0) >= clip.shards for clip in plan.clips)
+    frames = sum(clip.frames for clip in plan.clips)
+    subjects = len({clip.subject for clip in plan.clips})
+    share = 100 * count // max(1, expected)
+    return [
+        f"{plan.dataset}: {subjects} subjects, {len(plan.clips)} clips, {frames} frames",
+        f"preprocess: {count} of {expected} shards made ({share} %), "
+        f"{whole} of {len(plan.clips)} clips whole",
+    ]
+
+
+def _fitted(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return "fit" in file
+    except OSError:  # replaced or damaged; `glee verify` tells
+        return False
+
+
+def _run_line(lock: Path) -> str:
+    holder = _holder(lock)
+    who = "unknown" if holder is None else "{stage} on {host}, pid {pid}".format(**holder)
+    held = _held(lock)
+    if held:
+        return f"run: {who}, since {holder['since']}" if holder else "run: at work"
+    if holder is None:
+        return "run: none at work"
+    state = "none at work" if held is False else "perhaps at work (this file system has no locks)"
+    return f"run: {state}; {who}, started {holder['since']}, did not come to its end"
+
+
+def _holder(lock: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(lock.read_text(encoding="utf-8")[:4096])
+        return {key: str(content[key]) for key in ("stage", "host", "pid", "since")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _held(lock: Path) -> bool | None:
+    """Whether a run holds the lock; None where that cannot be told."""
+    if fcntl is None:
+        return None
+    try:
+        handle = os.open(lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return False
+
+
+def _last_change(made: list[Path]) -> list[str]:
+    times = []
+    for path in made:
+        try:
+            times.append((path.stat().st_mtime, path))
+        except FileNotFoundError:
+            continue
+    if not times:
+        return []
+    when, path = max(times)
+    ago = max(0, round(time.time() - when))
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
+    return [f"last change: {stamp} ({ago} s ago), {path}"]
