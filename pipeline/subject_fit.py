@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ..errors import UsageError
 from ..fitting.camera import Camera
+from ..fitting.expression_prior import expression_prior
 from ..fitting.frame_sample import spread_sample
 from ..fitting.landmark_fit import Fit, FitOptions, fit
 from ..fitting.morphable_model import MorphableModel, load_model
@@ -252,6 +253,7 @@ def _run_fit(
             curves=options["curves"],
             robust=options["robust"],
             noise=model.noise[detector] if options["whiten"] else None,
+            prior=expression_prior(model.expression_names) if options["prior"] else None,
             temporal=options["temporal"],
             estimate_focal=options["estimate_focal"],
             identity_frames=options["sample_frames"],

@@ -11,6 +11,7 @@ import pytest
 
 from glee.errors import OptionsError, ShardError, UsageError
 from glee.fitting.camera import Camera
+from glee.fitting.expression_prior import expression_prior
 from glee.fitting.morphable_model import load_model
 from glee.fitting.point_model import landmark_places
 from glee.pipeline.crop_encoding import encode_crop
@@ -150,6 +151,17 @@ def test_each_frame_alone_has_its_own_identity(work):
     run(work, options=Fit3dOptions(identity="frame"))
     shard = read_shard(list_shards(work)[0])
     assert len(np.unique(shard.fit.f_shape[shard.frames.valid], axis=0)) == 11
+
+
+def test_the_prior_holds_f_exp_to_plausible_expressions(fitted, work):
+    run(work, options=Fit3dOptions(prior=True))
+    prior = expression_prior(load_model().expression_names)
+    distance = []
+    for folder in (fitted[0], work):
+        f_exp = np.concatenate([read_shard(path).fit.f_exp for path in list_shards(folder)])
+        apart = f_exp[np.isfinite(f_exp).all(1)] - prior.mean
+        distance.append((apart * np.linalg.solve(prior.covariance, apart.T).T).sum(1).mean())
+    assert distance[1] < 0.6 * distance[0]
 
 
 def test_finished_shards_stay_and_unfinished_ones_become_the_same(fitted, work):
