@@ -13,17 +13,9 @@ from numpy.typing import NDArray
 
 from .bounded_quadratic import AT_LOWER, AT_UPPER, FREE, minimise
 from .dense_kernels import cholesky
+from .energy_gradient import chord_gradient, full_gradient, prior_energy
 from .frame_residuals import POSE, Frame, begin_frame, choose_contour, evaluate, linearise
-from .normal_equations import (
-    Fitter,
-    assemble,
-    eliminate_right,
-    full_gradient,
-    hold,
-    prior_energy,
-    set_right,
-    substitute,
-)
+from .normal_equations import Fitter, assemble, eliminate_right, hold, set_right, substitute
 
 CONVERGED, EXHAUSTED, DIVERGED = 0, 1, 2
 # A step with the last iteration's factored system (a chord step) costs a fraction of a full one. It
@@ -149,11 +141,13 @@ def fit_frame(
     mu, last_gain = 0.0, np.inf
     fresh, factored = True, False
     for iteration in range(1, stop.iterations + 1):
-        if fresh:
-            linearise(points, frame, loss, rotation, work)
-            full_gradient(fitter, x)
         chord = factored
-        if not factored:
+        if chord:
+            chord_gradient(fitter, frame, x, rotation)
+        else:
+            if fresh:
+                linearise(points, frame, loss, rotation, work)
+                full_gradient(fitter, x)
             hold(fitter, x, 0, prior.identity)
             factored = factor_system(fitter, mu)
         reached = np.inf
@@ -166,6 +160,9 @@ def fit_frame(
         if not fresh:
             factored = False
             if chord:
+                # The work arrays are those of the step that was refused: back to x.
+                evaluate(points, frame, scheme, loss, x, rotation, translation, work)
+                fresh = True
                 continue
             if reached <= energy * (1.0 + stop.tolerance):
                 return energy, iteration, CONVERGED

@@ -1,4 +1,4 @@
-"""The damped normal equations of one frame, and the elimination of their first unknowns (Numba)."""
+"""The damped normal equations of one frame and the elimination of their first unknowns (Numba)."""
 
 from __future__ import annotations
 
@@ -125,41 +125,6 @@ def _order(count: int, identity: int, identity_last: bool) -> tuple[NDArray[np.i
     unknown[:POSE], unknown[POSE : POSE + len(first)] = pose, first
     unknown[stop:] = last
     return unknown, POSE if identity_last else stop, len(last)
-
-
-@njit(cache=True, boundscheck=False)
-def prior_energy(prior: Prior, x: NDArray[np.floating]) -> float:
-    """sum weight (x - mean)^2, and the quadratic form of the precision where there is one."""
-    energy = 0.0
-    for k in range(len(x)):
-        energy += prior.weight[k] * (x[k] - prior.mean[k]) ** 2
-    start = prior.identity
-    for i in range(len(prior.precision)):
-        for j in range(len(prior.precision)):
-            apart = x[start + j] - prior.mean[start + j]
-            energy += (x[start + i] - prior.mean[start + i]) * prior.precision[i, j] * apart
-    return energy
-
-
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def full_gradient(fitter: Fitter, x: NDArray[np.floating]) -> None:
-    """Half the gradient of the energy, and the curvature diag(J^T J) of the data term."""
-    solver, prior, work = fitter.solver, fitter.prior, fitter.work
-    gradient, curvature = solver.gradient, solver.curvature
-    gradient[:] = 0.0
-    curvature[:] = 0.0
-    for row in range(len(work.value)):
-        line, r = work.jacobian[row], work.value[row]
-        for k in range(len(gradient)):
-            gradient[k] += r * line[k]
-            curvature[k] += line[k] * line[k]
-    for k in range(len(x)):
-        gradient[k] += prior.weight[k] * (x[k] - prior.mean[k])
-    start = prior.identity
-    for i in range(len(prior.precision)):
-        for j in range(len(prior.precision)):
-            apart = x[start + j] - prior.mean[start + j]
-            gradient[start + i] += prior.precision[i, j] * apart
 
 
 @njit(cache=True, boundscheck=False)

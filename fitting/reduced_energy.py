@@ -11,10 +11,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .dense_kernels import cholesky, solve_lower
+from .energy_gradient import full_gradient
 from .frame_fits import FrameStates, Observations
 from .frame_residuals import Frame, begin_frame, evaluate, linearise
 from .landmark_scheme import COUNT
-from .normal_equations import Fitter, full_gradient, reduce_system
+from .normal_equations import Fitter, reduce_system
 
 Floats = NDArray[np.float64]
 

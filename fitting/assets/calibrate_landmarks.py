@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,10 +108,11 @@ def calibrated(model: MorphableModel, found: list[Sample]) -> SurfacePoints:
 
 def anatomical_pixels(model: MorphableModel, found: list[Sample]) -> Floats:
     """The anatomical landmarks of the samples, (n, 68, 2) pixels."""
-    return _pixels(model, found, "anatomical")
+    return set_pixels(model, found, "anatomical")
 
 
-def _pixels(model: MorphableModel, found: list[Sample], name: str) -> Floats:
+def set_pixels(model: MorphableModel, found: list[Sample], name: str) -> Floats:
+    """The landmarks of one of the model's sets in the samples, (n, 68, 2) pixels."""
     places = (landmark_places(model, one.mesh, one.pose, name) for one in found)
     pixels = [CAMERA.project(place, one.pose) for place, one in zip(places, found, strict=True)]
     return np.stack(pixels)
@@ -146,9 +147,9 @@ def calibration(
 ) -> dict[str, NDArray[np.generic]]:
     """The arrays of one detector for the asset."""
     points = calibrated(model, found)
-    model.landmarks[name] = points
+    model = replace(model, landmarks={**model.landmarks, name: points})
     detected = np.stack([sample.detected for sample in found])
-    truth = _pixels(model, found, name)
+    truth = set_pixels(model, found, name)
     bias, covariance = residual_noise(detected, truth)
     every = tuple(range(68))
     for kind, against in (("anatomical", anatomical_pixels(model, found)), (name, truth)):

@@ -119,10 +119,13 @@ def _continued(registration: Registration, values: Points) -> Points:
 
 
 def carry_landmarks(
-    registration: Registration, mesh: Points, triangles: NDArray[np.int64]
+    registration: Registration,
+    mesh: Points,
+    triangles: NDArray[np.int64],
+    landmark_set: str = "anatomical",
 ) -> SurfacePoints:
-    """The embedded model's anatomical landmarks on the target's surface, 68 points."""
-    source = registration.model.landmarks["anatomical"]
+    """A landmark set of the embedded model on the target's surface, 68 points."""
+    source = registration.model.landmarks[landmark_set]
     normals = vertex_normals(registration.deformed, _skin(registration.model))
     places = source.on(registration.deformed)
     points, _, _ = NearestSurface(mesh, triangles).query(places, source.on(normals))

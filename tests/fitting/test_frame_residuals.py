@@ -7,8 +7,11 @@ import pytest
 
 from glee.fitting import frame_residuals as residuals
 from glee.fitting.camera import Camera, rotation_matrix
+from glee.fitting.energy_gradient import chord_gradient, full_gradient
+from glee.fitting.fit_options import FitOptions, priors_of
 from glee.fitting.initial_pose import Poses, normalise
 from glee.fitting.levenberg_marquardt import turned_by
+from glee.fitting.normal_equations import Stop, new_fitter
 from glee.fitting.point_model import point_model
 
 NOISE = 0.0001 * (np.eye(136) + 0.3 * np.ones((136, 136)))
@@ -133,3 +136,17 @@ def test_a_face_behind_the_camera_has_infinite_energy(situation):
 def test_scheme_counts_its_rows():
     assert residuals.new_scheme().rows == 2 * 22 + 46
     assert residuals.new_scheme(curves=False).rows == 136
+
+
+@pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure", "whitened"])
+def test_gradient_without_the_jacobian(situation, kind):
+    points, frame, x, rotation, translation = situation
+    prior, _ = priors_of(FitOptions(), 60, 51)
+    scheme, loss = residuals.new_scheme(), LOSSES[kind]
+    fitter = new_fitter(points, scheme, loss, prior, Stop(10, 1e-4))
+    evaluate(points, frame, scheme, loss, x, rotation, translation, fitter.work)
+    chord_gradient(fitter, frame, x, rotation)
+    without = fitter.solver.gradient.copy()
+    residuals.linearise(points, frame, loss, rotation, fitter.work)
+    full_gradient(fitter, x)
+    np.testing.assert_allclose(without, fitter.solver.gradient, atol=1e-12)
