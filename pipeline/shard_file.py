@@ -19,6 +19,11 @@ FORMAT_NAME = "glee-shard"
 FORMAT_VERSION = 1
 STRINGS = h5py.string_dtype()
 _CHECKSUM = "content_sha256"
+# What is not content (unused bytes of the HDF5 file) is covered by a SHA-256 of the file's bytes,
+# which follows them; this attribute says so.
+_FOLLOWED = "followed_by"
+_FOLLOWED_BY = "sha256 of all bytes before it"
+_DIGEST_BYTES = 32
 _AGAIN = "remove it and run the stage again"
 _GROUPS = ("frames", "crops", "labels", "fit")
 
@@ -52,15 +57,23 @@ def new_file() -> Iterator[h5py.File]:
 
 
 def seal(file: h5py.File) -> bytes:
-    """Write the checksum and return the file's bytes. The file must not have a checksum yet."""
+    """Write the checksums and return the file's bytes. The file must not have any yet."""
+    file.attrs.create(_FOLLOWED, _FOLLOWED_BY, dtype=STRINGS)
     file.attrs.create(_CHECKSUM, digest(file), dtype=STRINGS)
     file.flush()
-    return bytes(file.id.get_file_image())
+    image = bytes(file.id.get_file_image())
+    return image + hashlib.sha256(image).digest()
 
 
 def is_sealed(file: h5py.File) -> bool:
-    """Whether the content agrees with the checksum."""
-    return bool(digest(file) == file.attrs.get(_CHECKSUM))
+    """Whether the content agrees with its checksum, and every byte of the file with the file's."""
+    if digest(file) != file.attrs.get(_CHECKSUM):
+        return False
+    if _FOLLOWED not in file.attrs:
+        return True  # written before there was one
+    content = memoryview(Path(file.filename).read_bytes())
+    whole = hashlib.sha256(content[:-_DIGEST_BYTES]).digest()
+    return whole == bytes(content[-_DIGEST_BYTES:])
 
 
 def copy_content(old: h5py.File, new: h5py.File, leave_out: str) -> None:
@@ -76,10 +89,10 @@ def copy_content(old: h5py.File, new: h5py.File, leave_out: str) -> None:
 
 
 def _copy_attributes(old: h5py.Group | h5py.Dataset, new: h5py.Group | h5py.Dataset) -> None:
-    # Not the checksum: h5py overwrites an attribute under a random temporary name, which would
+    # Not the checksums: h5py overwrites an attribute under a random temporary name, which would
     # stay in the file's bytes.
     for name, value in sorted(old.attrs.items()):
-        if name != _CHECKSUM:
+        if name not in (_CHECKSUM, _FOLLOWED):
             new.attrs.create(name, value, dtype=old.attrs.get_id(name).dtype)
 
 
