@@ -441,6 +441,25 @@ def export_model(path: Path | None, output: Path) -> None:
 
 
 @commands.command()
+@click.argument("detector")
+@click.option("-o", "--output", required=True, type=FILE, help="The model file to write: .h5.")
+@click.option("--model", "model_path", type=FILE, help="The morphable model, if not the embedded.")
+@click.option("--renders", default=360, show_default=True, help="Random faces to draw.")
+@click.option("--seed", default=68, show_default=True, help="Of the faces.")
+def calibrate(
+    detector: str, output: Path, model_path: Path | None, renders: int, seed: int
+) -> None:
+    """Lay a model's landmarks where DETECTOR marks them, and measure its errors.
+
+    On random renders; the model file that is written serves fit3d's --model and --whiten.
+    """
+    from .pipeline.calibration import calibrate as lay_landmarks
+
+    report = lay_landmarks(detector, output, model=model_path, renders=renders, seed=seed)
+    _echo_lines(report.lines())
+
+
+@commands.command()
 @click.argument("shard", type=FILE)
 @click.option("-o", "--output", required=True, type=FILE, help=".obj, .glb or .npz.")
 @click.option("--frame", type=int, help="One frame, by its place in the shard. [default: all]")

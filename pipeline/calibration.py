@@ -100,7 +100,7 @@ def _by_renders(
     if len(found) < LEAST_FACES:
         raise DataError(
             f"{model.name}: detector {detector} finds the face in {len(found)} of {renders} "
-            f"renders, {LEAST_FACES} are needed; look at the model with 'glee model show', or give "
+            f"renders, {LEAST_FACES} are needed; look at it with 'glee model render', or give "
             "more renders"
         )
     arrays = calibration(model, detector, found)
