@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from landmark_levers import LEVERS, QUICK, Material, calibrated_nme, pull_levers
 from landmark_measures import errors, sensitivity
+from landmark_other_expressions import other_expressions
 from landmark_videos import real_videos, track
 from machine import Target, write_results
 
@@ -49,6 +50,9 @@ def main() -> None:
         )
         truths = [read_truth(path) for path in sorted((Path(folder) / "truth").glob("*.h5"))]
         rows = {name: backend_row(name, sorted(videos), truths, levers) for name in backends}
+    if not arguments.quick:
+        for name in backends:
+            rows[name]["other_expressions"] = other_expressions(name, arguments.seed)
     real = real_videos(backends)
     best = best_backend(rows)
     print(f"\nbest: {best[0]}, {best[1]}")

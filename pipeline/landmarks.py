@@ -10,13 +10,16 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import UsageError
+from ..errors import UsageError, WeightsError
 
 ENTRY_POINT_GROUP = "glee.detectors"
 _BUILTIN: dict[str, str] = {
     "dlib": "glee.pipeline.dlib_backend:DlibDetector",
     "mesh": "glee.pipeline.mesh_backend.backend:MeshDetector",
 }
+# The choice of `auto`, best first: by the table in docs/landmarks.md.
+AUTO = "auto"
+PREFERENCE = ("mesh", "dlib")
 
 
 class Box(NamedTuple):
@@ -76,6 +79,22 @@ def load_detector(name: str) -> Detector:
         detector: Detector = entry.load()()
         return detector
     raise UsageError(f"detector {name!r} is unknown; known are: {', '.join(detector_names())}")
+
+
+def chosen_detector(name: str) -> str:
+    """The backend's name; for `auto` the best one whose libraries and weights are installed.
+
+    Raises as `load_detector` does; for `auto` what the last backend tried lacks.
+    """
+    if name != AUTO:
+        return name
+    for backend in PREFERENCE[:-1]:
+        try:
+            load_detector(backend)
+        except (WeightsError, ImportError):
+            continue
+        return backend
+    return PREFERENCE[-1]
 
 
 def overlap(one: Box, other: Box) -> float:

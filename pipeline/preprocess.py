@@ -18,7 +18,7 @@ from .cluster_options import stage_cluster_options
 from .crop_encoding import ENCODINGS
 from .datasets import find_content, shaping_options
 from .frames import FrameIndex, index_frames
-from .landmarks import load_detector
+from .landmarks import chosen_detector, load_detector
 from .plan import write_plan
 from .progress import progress_bar
 from .shards import SHARD_FOLDER, shard_path
@@ -36,8 +36,9 @@ MAXIMUM_CHUNK = 1024
 class PreprocessOptions:
     """Every option that shapes the shards.
 
-    detector: backend. detect_every: frames between two looks of the detector at a tracked face.
-    minimum_confidence: of a valid frame. crop_size: side of the aligned crop, pixels.
+    detector: backend, or `auto`, the best one installed. detect_every: frames between two looks of
+    the detector at a tracked face. minimum_confidence: of a valid frame. crop_size: side of the
+    aligned crop, pixels.
     encoding: of crops, one of `crop_encoding.ENCODINGS`; quality: of JPEG, 1 to 100.
     chunk_frames: frames of a shard, at most 1024.
     """
@@ -99,6 +100,7 @@ def preprocess(
     content = find_content(dataset, Path(root), **(dataset_options or {}))
     clips = _read_clips(content)
     tally = Tally(STAGE)
+    options = replace(options, detector=chosen_detector(options.detector))
     detector = load_detector(options.detector)
     chosen = shaping_options(dataset, dict(dataset_options or {}))
     with work_in(Path(out), STAGE) as work:

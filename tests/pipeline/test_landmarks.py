@@ -12,7 +12,13 @@ import pytest
 from glee.errors import UsageError, WeightsError
 from glee.fitting.landmark_scheme import inter_ocular_distance
 from glee.pipeline import dlib_backend, landmarks
-from glee.pipeline.landmarks import Box, detector_names, load_detector, overlap
+from glee.pipeline.landmarks import (
+    Box,
+    chosen_detector,
+    detector_names,
+    load_detector,
+    overlap,
+)
 
 
 def test_unknown_detector_names_the_known_ones():
@@ -32,6 +38,19 @@ def test_a_backend_of_others_is_found_by_entry_point(monkeypatch):
     load_detector.cache_clear()
     assert load_detector("scripted") == 0
     load_detector.cache_clear()
+
+
+def test_auto_is_the_best_backend_that_is_there(monkeypatch):
+    assert chosen_detector("dlib") == "dlib"
+    assert chosen_detector("auto") == "mesh"
+
+    def without_mesh(name):
+        if name == "mesh":
+            raise WeightsError("mesh_weights.npz is missing")
+        return load_detector(name)
+
+    monkeypatch.setattr(landmarks, "load_detector", without_mesh)
+    assert chosen_detector("auto") == "dlib"
 
 
 def test_missing_model_package(monkeypatch):
