@@ -101,6 +101,8 @@ class _JobKeeper:
         self._jobs = None if options.adaptive else options.jobs
         # Job -> when it was last seen with a worker.
         self._seen: dict[Any, float] = {}
+        self._arrived: set[str] = set()
+        cluster.scheduler.add_plugin(_arrivals(self._arrived))
         if options.adaptive:
             cluster.adapt(
                 minimum_jobs=options.minimum_jobs or 0,
@@ -118,15 +120,32 @@ class _JobKeeper:
         jobs = dict(self._cluster.worker_spec)
         for name, job in jobs.items():
             members = {f"{name}{suffix}" for suffix in job.get("group", [""])}
-            if members & present:
+            # A job may come and go between two looks.
+            if members & (present | self._arrived):
                 self._seen[name] = now
+        self._arrived.clear()
         lost = [name for name in jobs if now - self._seen.get(name, now) > _LOST_AFTER]
         if not lost:
             return
+        for name in lost:  # its successor may have its name
+            del self._seen[name]
         logger.warning("%d jobs lost their workers; submitting others", len(lost))
         self._cluster.sync(self._cluster.scale_down, lost)
         if self._jobs is not None:
             self._cluster.scale(jobs=self._jobs)
+
+
+def _arrivals(names: set[str]) -> Any:
+    """A plugin of the scheduler that notes the names of workers that come."""
+    distributed: Any = import_module("distributed")
+
+    class Arrivals(distributed.SchedulerPlugin):  # type: ignore[misc]
+        name = "glee-arrivals"
+
+        def add_worker(self, scheduler: Any, worker: str) -> None:
+            names.add(str(scheduler.workers[worker].name))
+
+    return Arrivals()
 
 
 def _jobqueue() -> Any:
