@@ -12,6 +12,11 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
 from .. import __version__
 from ..errors import ClusterError
 from .cluster import Outcome
@@ -22,6 +27,8 @@ logger = logging.getLogger(__name__)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+# Open files of the driver of a local cluster, measured with room to spare (see tests/faults).
+_FILES, _FILES_OF_A_WORKER = 64, 16
 # Tasks in flight for each worker: one at work, and the next ones at hand.
 _IN_FLIGHT = 3
 # Workers that one task may lose before it counts as their killer.
@@ -43,8 +50,10 @@ SETTINGS = {
 
 @contextmanager
 def local_cluster(workers: int) -> Iterator[DaskCluster]:
-    """Processes on this machine, one core each."""
+    """Processes on this machine, one core each. Raises ClusterError where they cannot start."""
     import dask
+
+    _allow_open_files(_FILES + workers * _FILES_OF_A_WORKER)
 
     distributed: Any = import_module("distributed")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -64,6 +73,25 @@ def local_cluster(workers: int) -> Iterator[DaskCluster]:
         distributed.Client(cluster) as client,
     ):
         yield DaskCluster(client, _LOCAL_PATIENCE, workers=workers)
+
+
+def _allow_open_files(needed: int) -> None:
+    """Raise this process's limit of open files to what a local cluster needs.
+
+    Raises ClusterError where the system does not allow as many.
+    """
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OSError):
+        raise ClusterError(
+            f"at most {hard} open files are allowed, these workers need {needed}; "
+            f"give fewer workers, or allow more with `ulimit -n {needed}`"
+        ) from None
 
 
 @contextmanager
