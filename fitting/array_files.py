@@ -5,11 +5,13 @@ Nothing is unpickled, and no HDF5 link that leaves the file is followed.
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,10 @@ from ..errors import DataError
 
 # 4 GB of float32: the full head of the Basel model with all its modes has 0.03e9 values.
 MAX_VALUES = 1_000_000_000
+
+
+# MATLAB's numbers of a matrix and of a compressed element; bytes of it that are unpacked at a time.
+_MATRIX, _COMPRESSED, _BLOCK = 14, 15, 1 << 20
 
 
 class ArrayFile(Protocol):
@@ -117,11 +123,23 @@ def open_npz(path: Path) -> Iterator[NpzFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield NpzFile(path, archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        reason = str(error)
+    except _DAMAGED as error:
+        reason = _line(error)
         if "allow_pickle" in reason or "Object arrays" in reason:
             reason = "it holds pickled objects, which are never loaded; save plain arrays instead"
         raise DataError(f"{path}: cannot be read as an .npz file ({reason})") from None
+
+
+# What zipfile, zlib and NumPy raise for damaged archives; RuntimeError: encrypted.
+_DAMAGED = (
+    *(OSError, ValueError, EOFError, KeyError, SyntaxError, MemoryError, OverflowError),
+    *(zipfile.BadZipFile, NotImplementedError, zlib.error, RuntimeError, struct.error),
+)
+
+
+def _line(error: Exception) -> str:
+    """An error of another library in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _refuse_pickle(path: Path) -> None:
@@ -140,6 +158,7 @@ class MatFile:
         from scipy.io import whosmat
 
         self.path = path
+        _check_elements(path)
         self._shapes = {name: tuple(shape) for name, shape, _ in whosmat(str(path))}
 
     def shape(self, name: str) -> tuple[int, ...] | None:
@@ -153,6 +172,60 @@ class MatFile:
         return np.asarray(loadmat(str(self.path), variable_names=[name])[name])
 
 
+def _check_elements(path: Path) -> None:
+    """Raise ValueError where an element of a MATLAB file claims more bytes than the file has.
+
+    scipy allocates what an element's head claims before it reads.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(128)
+        if header[124:] in (b"\x00\x02IM", b"\x02\x00MI"):
+            return  # level 7.3, which scipy refuses
+        if header[124:] not in (b"\x00\x01IM", b"\x01\x00MI") or 0 in header[:4]:
+            raise ValueError("not of level 5")
+        order = "<" if header[126:] == b"IM" else ">"
+        while len(head := file.read(8)) == 8:
+            kind, claimed = struct.unpack(f"{order}II", head)
+            end = file.tell() + claimed
+            if end > size:
+                raise ValueError(f"an element of {claimed} bytes in a file of {size}")
+            if kind == _COMPRESSED:
+                _check_compressed(file, end, order)
+            elif kind == _MATRIX:
+                _check_parts(file, end, order)
+            else:
+                raise ValueError(f"an element of kind {kind}")
+            file.seek(end)
+
+
+def _check_parts(file: BinaryIO, end: int, order: str) -> None:
+    """Raise ValueError where a part of an uncompressed matrix claims more than there is."""
+    while file.tell() + 8 <= end:
+        kind, claimed = struct.unpack(f"{order}II", file.read(8))
+        if kind >> 16:
+            continue  # a small element, whose data lie in its head
+        if file.tell() + claimed > end:
+            raise ValueError(f"a part of {claimed} bytes goes beyond its matrix")
+        file.seek(-(-claimed // 8) * 8, 1)
+
+
+def _check_compressed(file: BinaryIO, end: int, order: str) -> None:
+    """Raise ValueError or zlib.error where a compressed element is damaged, a block at a time."""
+    unpack = zlib.decompressobj()
+    begin, length = b"", 0
+    while file.tell() < end and not unpack.eof:
+        waiting = file.read(min(_BLOCK, end - file.tell()))
+        while waiting and not unpack.eof:
+            block = unpack.decompress(waiting, _BLOCK)
+            begin = (begin + block)[:8]
+            length += len(block)
+            waiting = unpack.unconsumed_tail
+    claimed = struct.unpack(f"{order}II", begin)[1] if len(begin) == 8 else 0
+    if not unpack.eof or claimed + 8 > length:
+        raise ValueError(f"a compressed element of {length} bytes is cut")
+
+
 @contextmanager
 def open_mat(path: Path) -> Iterator[MatFile]:
     """A MATLAB file to read; raises DataError where it is none, or of level 7.3."""
@@ -163,11 +236,11 @@ def open_mat(path: Path) -> Iterator[MatFile]:
             f"{path}: is a MATLAB 7.3 file; save it with the option '-v7' and import that"
         ) from None
     except (OSError, ValueError, TypeError, KeyError, EOFError, IndexError) as error:
-        raise DataError(f"{path}: cannot be read as a MATLAB .mat file ({error})") from None
+        raise DataError(f"{path}: cannot be read as a MATLAB .mat file ({_line(error)})") from None
     except Exception as error:  # scipy and zlib raise kinds of their own for damaged files
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path}: cannot be read as a MATLAB .mat file ({error})") from None
+        raise DataError(f"{path}: cannot be read as a MATLAB .mat file ({_line(error)})") from None
 
 
 class Hdf5File:
@@ -241,4 +314,4 @@ def open_hdf5(path: Path) -> Iterator[Hdf5File]:
         with h5py.File(path, "r") as file:
             yield Hdf5File(path, file)
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise DataError(f"{path}: cannot be read as an HDF5 file ({error})") from None
+        raise DataError(f"{path}: cannot be read as an HDF5 file ({_line(error)})") from None

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-import pickle
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 from torch import Tensor
 
-from ..errors import WeightsError
+from ..errors import OptionsError, WeightsError
 from ..pipeline.whole_files import write_whole
 from .build_glee_net import build_glee_net
 from .config import GLEENetConfig
@@ -69,7 +67,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such checkpoint; {remedy}") from error
-    except (OSError, RuntimeError, EOFError, BadZipFile, pickle.UnpicklingError) as error:
+    except Exception as error:  # damaged bytes make torch and its unpickler raise anything
         raise WeightsError(f"{path}: cut or damaged checkpoint; {remedy}") from error
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT_NAME:
         raise WeightsError(f"{path}: is not a glee checkpoint; {remedy}")
@@ -78,7 +76,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise WeightsError(
             f"{path}: checkpoint version {version}, this glee reads {FORMAT_VERSION}; {remedy}"
         )
-    return Checkpoint(**{**content, "config": GLEENetConfig(**content["config"])})
+    try:
+        return Checkpoint(**{**content, "config": GLEENetConfig(**content["config"])})
+    except (TypeError, KeyError, OptionsError) as error:
+        raise WeightsError(
+            f"{path}: damaged checkpoint (its fields are others); {remedy}"
+        ) from error
 
 
 def load_expression(network: GLEENet, run: Path) -> None:

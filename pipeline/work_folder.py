@@ -100,7 +100,13 @@ def work_in(work: Path, stage: str = "") -> Iterator[Path]:
     work = Path(work)
     handle = _locked(work)
     try:
-        _sign(handle, stage)
+        try:
+            _sign(handle, stage)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {work / LOCK_FILE}: {error.strerror}; "
+                "free space or choose a folder that can be written"
+            ) from error
         remove_temporaries(work)
         yield work
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +34,14 @@ def read_landmarks(path: Path, vertex_count: int) -> SurfacePoints:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path}: is too large for a landmark file; give {FORMS}")
         if kind == ".npy":
-            indices = np.load(path, allow_pickle=False)
+            indices = _from_npy(path)
         elif kind == ".json":
             indices = np.array(_from_json(path))
         else:
             indices = _from_text(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as landmarks ({error}); give {FORMS}") from None
+    except (OSError, ValueError, EOFError, SyntaxError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read as landmarks ({reason}); give {FORMS}") from None
     return vertex_points(path, indices, vertex_count)
 
 
@@ -67,6 +69,17 @@ def _from_npz(path: Path, vertex_count: int) -> SurfacePoints:
         vertices = numbers(file, "landmark_vertices", what="corners of each landmark")
         weights = numbers(file, "landmark_weights", what="weights of each landmark")
     return surface_points(path, vertices, weights, vertex_count)
+
+
+def _from_npy(path: Path) -> NDArray[Any]:
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0
+        shape, *_ = header(file) if version == (1, 0) else np.lib.format.read_array_header_2_0(file)
+        if shape not in ((68,), (68, 1), (1, 68)):
+            raise ValueError(f"its array has shape {shape}")
+        file.seek(0)
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
 def _from_json(path: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""What every fault starts from: a small dataset, an undisturbed run of it, and a tally of faults."""
+"""What every fault starts from: a small dataset, an undisturbed run of it, and a tally."""
 
 from __future__ import annotations
 
@@ -67,9 +67,7 @@ def disfa(dataset, tmp_path):
 def undisturbed(dataset, tmp_path_factory):
     """Work folders of runs that nothing disturbed: after "preprocess", and after "fit3d" too."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    preprocess(
-        "disfa", dataset, folder / "preprocess", options=OPTIONS, workers=1, progress=False
-    )
+    preprocess("disfa", dataset, folder / "preprocess", options=OPTIONS, workers=1, progress=False)
     shutil.copytree(folder / "preprocess", folder / "fit3d")
     fit3d(folder / "fit3d", workers=1, progress=False)
     return {stage: folder / stage for stage in ("preprocess", "fit3d")}

@@ -1,6 +1,7 @@
 """Runs one stage of glee under limits, as a process that a test may kill.
 
-python run_stage.py preprocess|fit3d WORK [--root DISFA] [--workers N] [--file-bytes N] [--open-files N]
+python run_stage.py preprocess|fit3d WORK [--root DISFA] [--workers N]
+    [--file-bytes N] [--open-files N]
 Exit code 0, or 1 with one line on stderr where glee reports an error; anything else is a defect.
 """
 
@@ -36,7 +37,12 @@ def main() -> int:
     try:
         if given.stage == "preprocess":
             preprocess(
-                "disfa", given.root, given.work, options=OPTIONS, workers=given.workers, progress=False
+                "disfa",
+                given.root,
+                given.work,
+                options=OPTIONS,
+                workers=given.workers,
+                progress=False,
             )
         else:
             fit3d(given.work, workers=given.workers, progress=False)

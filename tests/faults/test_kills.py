@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
@@ -72,7 +71,7 @@ def written(work, since):
     count = 0
     for path in work.glob("shards/*/*/*.h5"):
         try:
-            count += os.stat(path).st_mtime_ns >= since
+            count += path.stat().st_mtime_ns >= since
         except FileNotFoundError:
             continue
     return count

@@ -23,7 +23,10 @@ def small_disk(tmp_path):
 
     def mount(options):
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-        if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        if (
+            os.geteuid() != 0
+            or subprocess.run(command, check=False, capture_output=True).returncode
+        ):
             pytest.skip("file systems can only be mounted by root")
         return place
 
