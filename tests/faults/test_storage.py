@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -103,7 +104,9 @@ def test_two_runs_in_one_folder(stage, stages, tally, wait_until, tmp_path):
     begin = time.time_ns()
     first = stages.start(stage, work, "--workers", 1)
     assert wait_until(lambda: (work / "glee.toml").exists() and changed(work, begin), 60)
+    first.send_signal(signal.SIGSTOP)  # so that it is not over before the second has begun
     said = stages.refused(stage, work, "--workers", 1)
+    first.send_signal(signal.SIGCONT)
     assert "another run is at work in this folder" in said
     said = first.communicate(timeout=120)[1]
     assert first.returncode == 0, said
