@@ -38,7 +38,7 @@ kernels:
 	find . -name '*.nbc' -not -path './$(VENV)/*' -delete
 
 faults: $(READY)
-	$(BIN)/python -m pytest tests/faults --campaign long
+	$(BIN)/python -m pytest tests/faults -m 'campaign or not campaign' --campaign long
 
 clean: kernels
 	rm -rf $(VENV) build dist demo glee.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage

@@ -112,3 +112,7 @@ def _fit_frames(
         energy[i], iterations[i], status[i] = fit_frame(
             fitter, frame, x[i], rotation[i], translation[i]
         )
+
+
+# The outermost kernel; where it is kept, all are.
+KERNEL = _fit_frames

@@ -14,6 +14,7 @@ from .frame_residuals import new_scheme
 from .frame_sample import spread_sample
 from .initial_pose import NormalisedLandmarks, Poses, weak_perspective
 from .joint_identity import fit_subject
+from .kernel_cache import ensure_compiled
 from .levenberg_marquardt import CONVERGED
 from .model_info import ARKIT_BASIS, expression_basis
 from .morphable_model import MorphableModel
@@ -47,6 +48,7 @@ class Fitters:
     @classmethod
     def of(cls, model: MorphableModel, landmark_set: str, options: FitOptions) -> Fitters:
         """Reduce the model to the landmark set and allocate the kernels' arrays."""
+        ensure_compiled()
         points = point_model(model, landmark_set, contour=options.contour, dtype=options.dtype)
         shapes = len(model.identity)
         loss, scheme = loss_of(options), new_scheme(curves=options.curves)

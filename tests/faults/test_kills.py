@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+pytestmark = pytest.mark.campaign
+
 import signal
 import time
 

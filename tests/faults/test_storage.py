@@ -12,6 +12,8 @@ import pytest
 
 from glee.pipeline.shards import list_shards
 
+pytestmark = pytest.mark.campaign
+
 STAGES = ("preprocess", "fit3d")
 YEAR = 365 * 24 * 3600
 

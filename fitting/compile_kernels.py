@@ -1,0 +1,36 @@
+"""Runs every kernel of the fit once, so that Numba compiles and keeps it; see kernel_cache.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .camera import Camera
+from .landmark_fit import fit
+from .morphable_model import load_model
+
+SIZE = (640, 480)
+
+
+def main() -> None:
+    """Fit three frames of the mean face by every kind of options."""
+    model = load_model()
+    camera = Camera.for_image(*SIZE)
+    points = model.landmarks["anatomical"].on(model.mean)
+    poses = np.array([[0.0, 0.1 * turn, 0.0, 0.0, 0.0, -9.0] for turn in range(3)])
+    landmarks = np.stack([camera.project(points, pose) for pose in poses])
+    noise = next(iter(model.noise.values()))
+    variants: list[dict[str, Any]] = [
+        {},
+        {"identity": "frame"},
+        {"curves": False, "contour": False},
+        {"noise": noise, "temporal": 1e-3},
+        {"robust": "huber"},
+    ]
+    for variant in variants:
+        fit(landmarks, model, image_size=SIZE, **variant)
+
+
+if __name__ == "__main__":
+    main()
