@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import llvmlite.binding
 import numba
 
 from . import frame_fits
@@ -66,7 +67,7 @@ def _cache_folder() -> Path | None:
 def _fingerprint() -> str:
     """A digest of the kernels' sources and of what compiles them."""
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
-    digest.update(str(numba.core.codegen.get_host_cpu_features()).encode())
+    digest.update(llvmlite.binding.get_host_cpu_name().encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-pytestmark = pytest.mark.campaign
-
 import signal
 import time
 
 import numpy as np
 import psutil
+import pytest
+
+pytestmark = pytest.mark.campaign
 
 # Kills of one work folder before it is run to its end and compared.
 KILLS_OF_A_FOLDER = 3
