@@ -14,14 +14,18 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parent / "demo" / "report.html"
-ROWS, COLUMNS = 2, 3
+ROWS, COLUMNS, SIDE = 2, 3, 320
 
 
 def main() -> None:
     """Stack the report's first pictures: landmarks, crop, mesh of two people."""
     found = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", REPORT.read_text())
     pictures = [
-        cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
+        cv2.resize(
+            cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR),
+            (SIDE, SIDE),
+            interpolation=cv2.INTER_CUBIC,
+        )
         for text in found[: ROWS * COLUMNS]
     ]
     rows = [np.hstack(pictures[r * COLUMNS : (r + 1) * COLUMNS]) for r in range(ROWS)]
