@@ -287,7 +287,7 @@ def fit3d(
 @click.option(
     "--preset", type=click.Choice(["paper", "compact"]), default="paper", show_default=True
 )
-@click.option("--ablation", help="A row of the paper's Table 5, such as no-3d.")
+@click.option("--ablation", help="A row of the paper's Table 5, such as no-3dgb.")
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--batch", type=click.IntRange(1), help="Frames of a step.")
 @click.option("--learning-rate", type=float)
