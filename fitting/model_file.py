@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..whole_files import write_whole
 from .array_files import Hdf5File, numbers, open_hdf5, required_shape, text
 from .model_check import check_model
 from .morphable_model import LandmarkNoise, MorphableModel, SurfacePoints
-from .output_file import write_file
 
 FORMAT = "glee-morphable-model"
 VERSION = 1
@@ -40,7 +40,7 @@ def write_model(path: Path, model: MorphableModel) -> None:
         file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
         file.attrs["name"] = model.name
         file.attrs["checksum"] = _checksum(arrays)
-    write_file(Path(path), buffer.getvalue())
+    write_whole(Path(path), buffer.getvalue())
 
 
 def read_model(path: Path) -> MorphableModel:

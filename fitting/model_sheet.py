@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..whole_files import write_whole
 from .camera import Camera, to_camera
 from .morphable_model import MorphableModel
-from .output_file import write_file
 from .rasteriser import Raster, rasterise, screen_points, vertex_normals
 
 Image = NDArray[np.uint8]
@@ -37,7 +37,7 @@ def draw_model_sheet(model: MorphableModel, path: Path) -> None:
     """Write a PNG of the model. Raises OutputError where it cannot be written."""
     done, encoded = cv2.imencode(".png", np.ascontiguousarray(model_sheet(model)[..., ::-1]))
     assert done, "a PNG of an image of this type can always be encoded"
-    write_file(Path(path), encoded.tobytes())
+    write_whole(Path(path), encoded.tobytes())
 
 
 def model_sheet(model: MorphableModel) -> Image:

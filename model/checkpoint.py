@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import OptionsError, WeightsError
-from ..pipeline.whole_files import write_whole
+from ..whole_files import write_whole
 from .build_glee_net import build_glee_net
 from .config import GLEENetConfig
 from .glee_net import GLEENet

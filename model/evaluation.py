@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from ..pipeline.whole_files import write_whole
+from ..whole_files import write_whole
 from .metrics import (
     always_positive_f1,
     area_under_curve,

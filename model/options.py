@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 
 from ..errors import OptionsError
-from ..pipeline.whole_files import write_whole
+from ..whole_files import write_whole
 
 OPTIONS_FILE = "options.toml"
 SCHEDULES = ("constant", "cosine")

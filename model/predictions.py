@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..pipeline.whole_files import write_whole
+from ..whole_files import write_whole
 from .au_dataset import AUFrames, Batch, make_batch
 from .glee_net import GLEENet
 

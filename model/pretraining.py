@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import OptionsError
-from ..pipeline.whole_files import write_whole
+from ..whole_files import write_whole
 from .au_dataset import AUFrames, Batch, load_frames, make_batch
 from .augmentation import draw_epoch, stored_size
 from .checkpoint import CHECKPOINT_FILE, load_checkpoint

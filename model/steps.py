@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..errors import DataError
-from ..pipeline.whole_files import write_whole
+from ..whole_files import write_whole
 from .checkpoint import CHECKPOINT_FILE
 from .options import TrainOptions
 from .schedule import Schedule

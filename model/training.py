@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, OptionsError, UsageError
-from ..pipeline.whole_files import write_whole
+from ..whole_files import write_whole
 from .au_dataset import AUFrames, Batch, FExpSource, load_frames
 from .augmentation import stored_size
 from .batches import TrainingBatches, split_batch

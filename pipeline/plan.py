@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import ShardError
+from ..whole_files import write_whole
 from .clips import Clip
 from .frames import FrameIndex
-from .whole_files import write_whole
 
 PLAN_FILE = "plan.json"
 _FORMAT = 1

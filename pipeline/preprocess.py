@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, GleeError, UsageError
+from ..whole_files import write_whole
 from .chunk import ChunkTask, make_shard
 from .clips import Clip, DatasetContent
 from .cluster import Cluster, open_cluster
@@ -23,7 +24,6 @@ from .plan import write_plan
 from .progress import progress_bar
 from .shards import SHARD_FOLDER, shard_path
 from .summary import Summary, Tally
-from .whole_files import write_whole
 from .work_folder import state_options, work_in
 
 logger = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, GleeError, UsageError
+from ..whole_files import TEMPORARY_SUFFIX
 from .clips import Clip
 from .datasets import DATASETS, dataset_module, find_content
 from .frames import FrameIndex, index_frames
@@ -21,7 +22,6 @@ from .progress import progress_bar
 from .shards import REASONS, SHARD_FOLDER, Shard, ShardHeader, list_shards, read_shard
 from .triplets import TRIPLET_FILE, read_triplets, shard_triplets
 from .verification_report import Problem, Report, SubjectCount
-from .whole_files import TEMPORARY_SUFFIX
 from .work_folder import OPTIONS_FILE, read_options
 
 Place = tuple[str, str]

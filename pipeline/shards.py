@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShardError
+from ..whole_files import write_whole
 from .crop_encoding import ENCODINGS, decode_crop
 from .shard_content import (
     FRAME_DATASETS,
@@ -39,7 +40,6 @@ from .shard_file import (
     open_shard,
     seal,
 )
-from .whole_files import write_whole
 
 __all__ = [
     "FORMAT_NAME",

@@ -22,9 +22,9 @@ from ..fitting.camera import Camera
 from ..fitting.morphable_model import MorphableModel, load_model
 from ..fitting.point_model import landmark_places
 from ..fitting.renderer import random_appearance, render
+from ..whole_files import write_whole
 from .datasets.disfa import AUS, FOLDS, FRAMES_PER_SECOND
 from .synthetic_motion import Motion, random_motion
-from .whole_files import write_whole
 
 TRUTH_FORMAT = "glee-synthetic-truth"
 TRUTH_VERSION = 1

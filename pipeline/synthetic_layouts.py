@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..whole_files import write_whole
 from .datasets import bp4d, bp4d_plus, disfa_plus
 from .datasets.bp4d_layout import CODING_FOLDER, intensity_path, occurrence_path
 from .datasets.facs_csv import NOT_CODED
 from .synthesis import Truth, encode_truth, synthetic_clip
 from .synthetic_motion import OCCURRENCE
-from .whole_files import write_whole
 
 JPEG_QUALITY = 95
 UNCODED_BEFORE, UNCODED_AFTER = 3, 2  # images without a row in the label files

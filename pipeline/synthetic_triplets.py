@@ -16,13 +16,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ..whole_files import write_whole
 from .datasets import disfa
 from .datasets.fec import IMAGE_FOLDER, SPLITS, TABLE
 from .datasets.fec_rows import TRIPLET_TYPES
 from .shard_file import STRINGS, new_file
 from .synthesis import synthetic_clip
 from .synthetic_layouts import encode_jpeg
-from .whole_files import write_whole
 
 TRUTH_TABLE, TRUTH_COUNTS = "truth/fec.h5", "truth/fec.json"
 ANNOTATORS = 6

@@ -20,8 +20,8 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 from ..errors import OptionsError, OutputError
+from ..whole_files import remove_temporaries, write_whole
 from .shards import SHARD_FOLDER
-from .whole_files import remove_temporaries, write_whole
 
 OPTIONS_FILE = "glee.toml"
 # A table of `glee.toml` that the user writes; see cluster_options.

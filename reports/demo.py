@@ -19,8 +19,8 @@ from ..pipeline.datasets import disfa
 from ..pipeline.fit3d import Fit3dOptions, fit3d
 from ..pipeline.preprocess import PreprocessOptions, preprocess
 from ..pipeline.synthesis import TRUTH, subject_names, synthesise
-from ..pipeline.whole_files import write_whole
 from ..pipeline.work_folder import read_options, state_options
+from ..whole_files import write_whole
 from .demo_report import demo_report
 from .demo_results import demo_results
 from .face_rows import face_rows

@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from ..pipeline.whole_files import write_whole
+from ..whole_files import write_whole
 
 TEMPLATE = "report.html"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..pipeline.whole_files import write_whole
+from ..whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 

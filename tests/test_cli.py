@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import glee
@@ -36,9 +37,11 @@ def test_version(capsys):
 
 def test_every_command_says_what_it_does():
     def walk(group):
-        for name, command in group.commands.items():
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
             assert command.help, name
-            if hasattr(command, "commands"):
+            if isinstance(command, click.Group):
                 walk(command)
 
     walk(commands)

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ... import __version__
 from ...errors import UsageError
+from ...whole_files import write_whole
 from ..importers.nearest_surface import vertex_normals
 from ..morphable_model import MorphableModel
-from ..output_file import write_file
 
 METRES = 0.1
 FLOAT, UNSIGNED_INT = 5126, 5125
@@ -81,7 +81,7 @@ def write_gltf(
     (frames, e) an animation of them; a frame that is NaN holds the one before.
     Raises UsageError where a shape does not fit, OutputError where the file cannot be written.
     """
-    write_file(Path(path), gltf_bytes(model, f_shape=f_shape, f_exp=f_exp, fps=fps))
+    write_whole(Path(path), gltf_bytes(model, f_shape=f_shape, f_exp=f_exp, fps=fps))
 
 
 def gltf_bytes(

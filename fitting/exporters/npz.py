@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
+from ...whole_files import write_whole
 from ..morphable_model import MorphableModel
-from ..output_file import write_file
 from .obj import check_mesh
 
 
@@ -39,7 +39,7 @@ def write_model_npz(path: Path, model: MorphableModel, landmark_set: str = "anat
     }
     if model.uv is not None:
         arrays["uv"] = model.uv
-    write_file(Path(path), npz_bytes(arrays))
+    write_whole(Path(path), npz_bytes(arrays))
 
 
 def write_mesh_npz(
@@ -56,7 +56,7 @@ def write_mesh_npz(
         "triangles": np.asarray(triangles, np.int32),
         "unit": np.array("dm"),
     }
-    write_file(Path(path), npz_bytes(arrays))
+    write_whole(Path(path), npz_bytes(arrays))
 
 
 def npz_bytes(arrays: dict[str, NDArray[Any]]) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ..output_file import write_file
+from ...whole_files import write_whole
 
 
 def write_obj(
@@ -32,7 +32,7 @@ def write_obj(
     else:
         lines += [f"vt {u:.6f} {v:.6f}" for u, v in np.asarray(uv, np.float64).tolist()]
         lines += [f"f {a}/{a} {b}/{b} {c}/{c}" for a, b, c in corners]
-    write_file(Path(path), ("\n".join(lines) + "\n").encode("ascii"))
+    write_whole(Path(path), ("\n".join(lines) + "\n").encode("ascii"))
 
 
 def check_mesh(

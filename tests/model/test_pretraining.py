@@ -20,7 +20,7 @@ from glee.model.training import train
 from glee.model.triplets import Triplets, draw_triplets, find_triplets
 from glee.pipeline.datasets.fec_rows import TRIPLET_TYPES
 from glee.pipeline.triplets import TRIPLET_FILE, TripletTable, encode_triplets
-from glee.pipeline.whole_files import write_whole
+from glee.whole_files import write_whole
 
 QUICK = {"epochs": 2, "triplets": 60, "batch": 20}
 

@@ -11,8 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
+from glee import whole_files
 from glee.errors import OutputError, ShardError
-from glee.pipeline import shards, whole_files
+from glee.pipeline import shards
 from glee.pipeline.crop_encoding import decode_crop, encode_crop
 
 

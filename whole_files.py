@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from ..errors import OutputError
+from .errors import OutputError
 
 TEMPORARY_SUFFIX = ".partial"
 

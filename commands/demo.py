@@ -1,0 +1,26 @@
+"""`glee demo`: the whole path on built-in data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import FOLDER, overwrite_option, workers_option
+
+
+@click.command()
+@click.option("--out", type=FOLDER, default=Path("demo"), show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@workers_option
+@overwrite_option
+@click.pass_obj
+def demo(
+    settings: dict[str, Any], /, out: Path, seed: int, workers: int | None, overwrite: bool
+) -> None:
+    """The whole path on built-in data, into OUT/report.html and OUT/results.json."""
+    from ..reports.demo import demo as run_demo
+
+    run_demo(out, seed=seed, workers=workers, overwrite=overwrite, progress=settings["progress"])
+    click.echo(f"{out / 'report.html'}\n{out / 'results.json'}")

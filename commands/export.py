@@ -1,0 +1,21 @@
+"""`glee export`: fitted meshes of a shard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import FILE
+
+
+@click.command()
+@click.argument("shard", type=FILE)
+@click.option("-o", "--output", required=True, type=FILE, help=".obj, .glb or .npz.")
+@click.option("--frame", type=int, help="One frame, by its place in the shard. [default: all]")
+@click.option("--model", "model_path", type=FILE, help="The morphable model, if not the embedded.")
+def export(shard: Path, output: Path, frame: int | None, model_path: Path | None) -> None:
+    """Fitted meshes of a SHARD: OBJ of one frame, animated glTF or NPZ of all."""
+    from ..pipeline.mesh_export import export_shard
+
+    export_shard(shard, output, frame=frame, model_path=model_path)

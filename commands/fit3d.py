@@ -1,0 +1,69 @@
+"""`glee fit3d`: the morphable model fitted to the landmarks of shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import (
+    FOLDER,
+    cluster_config_option,
+    cluster_option,
+    echo_lines,
+    overwrite_option,
+    workers_option,
+)
+
+
+@click.command()
+@click.argument("work", type=FOLDER)
+@click.option(
+    "--identity",
+    type=click.Choice(["subject", "frame"]),
+    default="subject",
+    show_default=True,
+    help="One f_shape a subject, or one a frame (the paper's).",
+)
+@click.option("--focal", type=float, help="Focal length, pixels. [default: 1.5 x longer side]")
+@click.option("--bounds/--no-bounds", default=True, show_default=True, help="f_exp in [0, 1].")
+@click.option("--curves/--no-curves", default=True, show_default=True, help="Sliding landmarks.")
+@click.option("--expression-weight", default=1e-4, show_default=True, help="Of |f_exp|^2.")
+@click.option("--shape-weight", default=1e-4, show_default=True, help="Of |f_shape|^2.")
+@click.option("--robust", type=click.Choice(["huber", "geman-mcclure"]), help="Robust loss.")
+@click.option("--whiten", is_flag=True, help="Weigh landmarks by the detector's noise.")
+@click.option("--prior", is_flag=True, help="Hold f_exp to plausible expressions.")
+@click.option("--temporal", default=0.0, show_default=True, help="Smoothness of f_exp in time.")
+@click.option("--estimate-focal", is_flag=True, help="One focal length a subject, from its frames.")
+@click.option("--sample-frames", default=200, show_default=True, help="For a subject's identity.")
+@click.option("--model", type=click.Path(dir_okay=False), help="Another morphable model.")
+@workers_option
+@cluster_option
+@cluster_config_option
+@overwrite_option
+@click.pass_obj
+def fit3d(
+    settings: dict[str, Any],
+    /,
+    work: Path,
+    workers: int | None,
+    cluster: str,
+    cluster_config: Path | None,
+    overwrite: bool,
+    **options: Any,
+) -> None:
+    """Fit the 3D morphable model to the landmarks in WORK's shards."""
+    from ..pipeline.fit3d import Fit3dOptions
+    from ..pipeline.fit3d import fit3d as run_stage
+
+    summary = run_stage(
+        work,
+        options=Fit3dOptions(**options),
+        workers=workers,
+        cluster=cluster,
+        cluster_config=cluster_config,
+        overwrite=overwrite,
+        progress=settings["progress"],
+    )
+    echo_lines(summary.lines())

@@ -1,0 +1,59 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+ANY_PATH = click.Path(path_type=Path)
+
+workers_option = click.option(
+    "--workers", type=click.IntRange(1), help="Processes. [default: one a core]"
+)
+cluster_option = click.option(
+    "--cluster", default="local", help="local (default), slurm, pbs, lsf, sge or tcp://host:port."
+)
+cluster_config_option = click.option(
+    "--cluster-config", type=FILE, help="TOML with [cluster]. [default: WORK/glee.toml]"
+)
+overwrite_option = click.option("--overwrite", is_flag=True, help="Drop what is there; begin anew.")
+DATASETS_HELP = "Layout: disfa, disfa-plus, bp4d, bp4d-plus, fec or folder."
+
+
+def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that only some datasets have; one that the dataset lacks is refused."""
+    for option in (
+        click.option("--frame-offset", type=int, help="Image number less its label row's number."),
+        click.option(
+            "--labels", type=click.Choice(["occurrence", "intensity"]), help="BP4D: which."
+        ),
+        click.option("--images", type=ANY_PATH, help="Where the images lie, if apart."),
+        click.option("--url-map", type=FILE, help="FEC: file of url,file rows."),
+    ):
+        command = option(command)
+    return command
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def dataset_options_of(
+    frame_offset: int | None, labels: str | None, images: Path | None, url_map: Path | None
+) -> dict[str, Any]:
+    """The values of `dataset_options`, as the library takes them."""
+    return {
+        "frame_offset": frame_offset,
+        "labels": labels,
+        "images": images,
+        "url_map": url_map,
+    }
+
+
+def echo_lines(lines: Sequence[str]) -> None:
+    """Lines on stdout."""
+    click.echo("\n".join(lines))

@@ -1,0 +1,76 @@
+"""`glee preprocess`: landmarks, aligned crops and labels into shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import (
+    ANY_PATH,
+    DATASETS_HELP,
+    FOLDER,
+    cluster_config_option,
+    cluster_option,
+    dataset_options,
+    dataset_options_of,
+    echo_lines,
+    overwrite_option,
+    workers_option,
+)
+
+
+@click.command()
+@click.option("--dataset", required=True, help=DATASETS_HELP)
+@click.option("--root", required=True, type=ANY_PATH, help="Where the dataset lies.")
+@click.option("--out", required=True, type=FOLDER, help="Work folder for the shards.")
+@click.option("--detector", default="dlib", show_default=True, help="Landmark backend.")
+@click.option("--detect-every", default=10, show_default=True, help="Frames between detections.")
+@click.option("--minimum-confidence", default=0.4, show_default=True, help="Of a valid frame.")
+@click.option("--crop-size", default=200, show_default=True, help="Side of a crop, pixels.")
+@click.option("--encoding", default="jpeg", show_default=True, help="Of crops: jpeg, png, raw.")
+@click.option("--quality", default=95, show_default=True, help="Of JPEG crops.")
+@click.option("--chunk-frames", default=1024, show_default=True, help="Most frames of a shard.")
+@dataset_options
+@workers_option
+@cluster_option
+@cluster_config_option
+@overwrite_option
+@click.pass_obj
+def preprocess(
+    settings: dict[str, Any],
+    /,
+    dataset: str,
+    root: Path,
+    out: Path,
+    workers: int | None,
+    cluster: str,
+    cluster_config: Path | None,
+    overwrite: bool,
+    frame_offset: int | None,
+    labels: str | None,
+    images: Path | None,
+    url_map: Path | None,
+    **options: Any,
+) -> None:
+    """Find landmarks, align faces, and pack crops, landmarks and labels into shards.
+
+    A run that was interrupted goes on where it stopped.
+    """
+    from ..pipeline.preprocess import PreprocessOptions
+    from ..pipeline.preprocess import preprocess as run_stage
+
+    summary = run_stage(
+        dataset,
+        root,
+        out,
+        options=PreprocessOptions(**options),
+        workers=workers,
+        cluster=cluster,
+        cluster_config=cluster_config,
+        overwrite=overwrite,
+        progress=settings["progress"],
+        dataset_options=dataset_options_of(frame_offset, labels, images, url_map),
+    )
+    echo_lines(summary.lines())

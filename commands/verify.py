@@ -1,0 +1,59 @@
+"""`glee verify`: datasets before any work, shards after it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+from .options import (
+    ANY_PATH,
+    DATASETS_HELP,
+    FOLDER,
+    dataset_options,
+    dataset_options_of,
+    json_option,
+)
+
+
+@click.command()
+@click.argument("work", type=FOLDER, required=False)
+@click.option("--dataset", help=DATASETS_HELP)
+@click.option("--root", type=ANY_PATH, help="Where the dataset lies.")
+@dataset_options
+@json_option
+@click.pass_obj
+def verify(
+    settings: dict[str, Any],
+    /,
+    work: Path | None,
+    dataset: str | None,
+    root: Path | None,
+    frame_offset: int | None,
+    labels: str | None,
+    images: Path | None,
+    url_map: Path | None,
+    as_json: bool,
+) -> int:
+    """Check a dataset before any work (--dataset, --root), or the shards in WORK.
+
+    Exit status 1 where something is wrong.
+    """
+    from ..pipeline.verification import verify_dataset, verify_shards
+
+    options = dataset_options_of(frame_offset, labels, images, url_map)
+    if dataset is not None and root is not None and work is None:
+        report = verify_dataset(
+            dataset, root, dataset_options=options, progress=settings["progress"]
+        )
+    elif work is not None and dataset is None:
+        report = verify_shards(
+            work, root=root, dataset_options=options, progress=settings["progress"]
+        )
+    else:
+        raise UsageError("give WORK to check shards, or --dataset and --root to check a dataset")
+    click.echo(json.dumps(report.as_json(), indent=1) if as_json else "\n".join(report.lines()))
+    return 0 if report.ok else 1
