@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
 from ..fitting.assets.blendshapes import ARKIT_NAMES
+from ..pipeline.crop_blocks import BLOCK_FRAMES, CropBlocks
 from ..pipeline.shards import Shard, list_shards, read_shard
-from .augmentation import EpochDraw, mirrored_expressions
+from .augmentation import EpochDraw, mirrored_expressions, resized_face
 from .dataset_facts import dataset_facts
+from .identity_features import identity_features
+from .provenance import Provenance, shard_provenance
 
 # Decoded crops up to this many bytes are kept in memory; beyond it each is decoded when used.
 MEMORY_LIMIT = 2 << 30
@@ -33,7 +35,8 @@ class AUFrames:
     shard_index, row: (n,) int64, where each frame is. subject: (n,) str. frame_id: (n,) int64.
     labels: (n, a) int8, 1 present, 0 absent, -1 unknown. f_exp: (n, e) float32, NaN where not
     fitted. expression_names: (e,). size: side of the stored crop, pixels. decoded: (n, size, size,
-    3) uint8 or None.
+    3) uint8 or None. identity: (n, 2, d) float16, V_id of the centre crop and of its mirror image
+    as `glee embed` keeps them, or None; identity_weights: digest of the model that gave them.
     """
 
     au_names: tuple[str, ...]
@@ -49,6 +52,8 @@ class AUFrames:
     expression_names: tuple[str, ...]
     size: int
     decoded: npt.NDArray[np.uint8] | None
+    identity: npt.NDArray[np.float16] | None = None
+    identity_weights: str = ""
 
     def __len__(self) -> int:
         return len(self.row)
@@ -62,6 +67,12 @@ class AUFrames:
     def mirrored(self) -> npt.NDArray[np.int64] | None:
         """Which coefficient takes whose place in a mirrored face; None where nobody knows."""
         return mirrored_expressions(self.expression_names)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """How these frames were made."""
+        fitted = (shard for shard in self.shards if shard.fit is not None)
+        return shard_provenance(next(fitted, self.shards[0]))
 
     @cached_property
     def fit_model(self) -> str:
@@ -78,6 +89,12 @@ class AUFrames:
             total.update(shard.crop_offset.tobytes())
         return total.hexdigest()
 
+    @cached_property
+    def block(self) -> npt.NDArray[np.int64]:
+        """(n,) int64, ascending: which block of crops, read at once, holds each frame's."""
+        most = max(len(shard) for shard in self.shards) // BLOCK_FRAMES + 1
+        return self.shard_index * most + self.row // BLOCK_FRAMES
+
     def of_subjects(self, subjects: Iterable[str]) -> npt.NDArray[np.int64]:
         """Indices of the frames of these subjects."""
         return np.flatnonzero(np.isin(self.subject, sorted(subjects)))
@@ -90,15 +107,20 @@ class AUFrames:
         """The aligned face of one frame: (size, size, 3) uint8, RGB."""
         if self.decoded is not None:
             return np.asarray(self.decoded[index], np.uint8)
-        image = self.shards[self.shard_index[index]].crop(int(self.row[index]))
-        return _resized(image, self.size)
+        image = self._reader.crop(int(self.shard_index[index]), int(self.row[index]))
+        return resized_face(image, self.size)
+
+    @cached_property
+    def _reader(self) -> CropBlocks:
+        return CropBlocks(self.shards)
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Frames side by side: index (b,) int64, image (b, s, s, 3) uint8, labels, f_exp as AUFrames.
 
-    gain: (b, 3) and offset: (b, 1) float32, change of colours in [-1, 1].
+    gain: (b, 3) and offset: (b, 1) float32, change of colours in [-1, 1]. identity: (b, d) float16,
+    V_id where it is known already, else d is 0.
     """
 
     index: npt.NDArray[np.int64]
@@ -107,6 +129,7 @@ class Batch:
     labels: npt.NDArray[np.int8]
     gain: npt.NDArray[np.float32]
     offset: npt.NDArray[np.float32]
+    identity: npt.NDArray[np.float16]
 
 
 def load_frames(
@@ -117,6 +140,7 @@ def load_frames(
     with_fit: bool = True,
     f_exp_source: FExpSource | None = None,
     labelled: bool = True,
+    with_identity: bool = False,
     memory_limit: int = MEMORY_LIMIT,
 ) -> AUFrames:
     """Read the valid frames of a work folder.
@@ -124,9 +148,10 @@ def load_frames(
     size: side at which crops are stored, pixels. aus: AU numbers; None takes those that papers
     report for this dataset, else all that the shards label. with_fit: f_exp is needed.
     f_exp_source: takes the place of the shards' own f_exp. labelled: the AUs must have labels.
+    with_identity: the output of the identity model is needed. memory_limit: bytes of decoded crops.
 
     Raises ShardError where a shard is damaged, DataError where there are no valid frames, no
-    labels, no 3D fit though it is needed, or f_exp_source does not fit.
+    labels, no 3D fit or identity features though they are needed, or f_exp_source does not fit.
     """
     paths = list_shards(work)
     shards = tuple(read_shard(path) for path in paths)
@@ -151,6 +176,8 @@ def load_frames(
         expression_names=names,
         size=size,
         decoded=None,
+        identity=_joined(identity_features(shards), rows) if with_identity else None,
+        identity_weights=shards[0].embed.weights if with_identity and shards[0].embed else "",
     )
     if len(frames) * size * size * 3 > memory_limit:
         return frames
@@ -182,20 +209,22 @@ def make_batch(
     """
     count, middle = len(index), (frames.size - size) // 2
     image = np.empty((count, size, size, 3), np.uint8)
-    f_exp = frames.f_exp[index]
-    for item, frame in enumerate(index):
-        top = left = middle
-        if draw is not None and where is not None:
-            top, left = int(draw.top[where[item]]), int(draw.left[where[item]])
-        cut = frames.crop(int(frame))[top : top + size, left : left + size]
-        image[item] = cut[:, ::-1] if draw is not None and draw.mirror[where][item] else cut
-    if draw is None or where is None:
-        plain = np.ones((count, 3), np.float32), np.zeros((count, 1), np.float32)
-        return Batch(index, image, f_exp, frames.labels[index], *plain)
-    if frames.mirrored is not None:
-        f_exp = np.where(draw.mirror[where, None], f_exp[:, frames.mirrored], f_exp)
-    light = draw.gain[where], draw.offset[where]
-    return Batch(index, image, f_exp, frames.labels[index], *light)
+    f_exp, identity = frames.f_exp[index], np.empty((count, 0), np.float16)
+    top = left = np.full(count, middle)
+    mirror = np.zeros(count, bool)
+    light = np.ones((count, 3), np.float32), np.zeros((count, 1), np.float32)
+    if draw is not None and where is not None:
+        top, left, mirror = draw.top[where], draw.left[where], draw.mirror[where]
+        light = draw.gain[where], draw.offset[where]
+        if frames.mirrored is not None:
+            f_exp = np.where(mirror[:, None], f_exp[:, frames.mirrored], f_exp)
+        if frames.identity is not None:
+            identity = frames.identity[index, mirror.astype(np.int64)]
+    for item, frame in enumerate(index.tolist()):
+        y, x = top[item], left[item]
+        cut = frames.crop(frame)[y : y + size, x : x + size]
+        image[item] = cut[:, ::-1] if mirror[item] else cut
+    return Batch(index, image, f_exp, frames.labels[index], *light, identity)
 
 
 def _au_names(
@@ -214,14 +243,17 @@ def _au_names(
 
 def _expression_names(shards: tuple[Shard, ...]) -> tuple[str, ...]:
     """What f_exp stands for, the same in all shards; the blendshapes' where nothing is fitted."""
-    fitted = [shard for shard in shards if shard.fit is not None]
-    names = {shard.fit.expression_names for shard in fitted if shard.fit is not None}
-    if len(names) > 1:
-        raise DataError(
-            f"{fitted[-1].path}: was fitted with another morphable model than "
-            f"{fitted[0].path}; run `glee fit3d` with --overwrite"
-        )
-    return names.pop() if names else ARKIT_NAMES
+    fits = [(shard.path, shard.fit) for shard in shards if shard.fit is not None]
+    for path, fit in fits[1:]:
+        if any(
+            getattr(fit, name) != getattr(fits[0][1], name)
+            for name in ("expression_names", "model", "model_sha256")
+        ):
+            raise DataError(
+                f"{path}: was fitted with another morphable model than {fits[0][0]}; "
+                "run `glee fit3d` with --overwrite"
+            )
+    return fits[0][1].expression_names if fits else ARKIT_NAMES
 
 
 def _f_exp(
@@ -246,18 +278,11 @@ def _joined(parts: list[npt.NDArray], rows: list[npt.NDArray[np.int64]]) -> npt.
     return np.concatenate([part[row] for part, row in zip(parts, rows, strict=True)])
 
 
-def _resized(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    if image.shape[0] == size:
-        return image
-    method = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (size, size), interpolation=method), np.uint8)
-
-
 def _in_memory(frames: AUFrames) -> AUFrames:
     """The same frames with every crop decoded; the encoded ones are let go shard by shard."""
     decoded = np.empty((len(frames), frames.size, frames.size, 3), np.uint8)
     for number, shard in enumerate(frames.shards):
         source = read_shard(shard.path, verify=False)
         for index in np.flatnonzero(frames.shard_index == number):
-            decoded[index] = _resized(source.crop(int(frames.row[index])), frames.size)
+            decoded[index] = resized_face(source.crop(int(frames.row[index])), frames.size)
     return replace(frames, decoded=decoded)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+
+from .frame_order import frame_order
 
 ALIGNED_SIZE = 200
 NETWORK_SIZE = 176
@@ -19,6 +22,14 @@ NETWORK_SIZE = 176
 def stored_size(image_size: int) -> int:
     """Side of the aligned face of which the network sees `image_size`, both in pixels."""
     return round(image_size * ALIGNED_SIZE / NETWORK_SIZE)
+
+
+def resized_face(face: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """An aligned face at another size: (s, s, 3) uint8 -> (size, size, 3)."""
+    if face.shape[0] == size:
+        return face
+    method = cv2.INTER_AREA if size < face.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(face, (size, size), interpolation=method), np.uint8)
 
 
 def mirrored_expressions(names: tuple[str, ...]) -> npt.NDArray[np.int64] | None:
@@ -53,15 +64,23 @@ class EpochDraw:
 
 
 def draw_epoch(
-    count: int, *, seed: int, epoch: int, margin: int, mirror: bool = True, light: float = 0.0
+    count: int,
+    *,
+    seed: int,
+    epoch: int,
+    margin: int,
+    mirror: bool = True,
+    light: float = 0.0,
+    block: npt.NDArray[np.int64] | None = None,
 ) -> EpochDraw:
     """Draw one epoch's choices.
 
-    count: frames. margin: stored size minus crop size, pixels. mirror: half of the frames.
-    light: strength of the change of brightness, contrast and colour; 0 leaves them.
+    count: frames. block: (count,), which are read together, for `frame_order`. margin: stored size
+    minus crop size, pixels. mirror: half of the frames. light: strength of the change of
+    brightness, contrast and colour; 0 leaves them.
     """
     random = np.random.default_rng([seed, epoch])
-    order = random.permutation(count)
+    order = frame_order(np.arange(count) if block is None else block, random)
     corner = random.integers(0, margin + 1, (2, count))
     flipped = random.random(count) < 0.5
     uniform = random.uniform(-1, 1, (count, 5))

@@ -48,17 +48,19 @@ class TrainingBatches:
                 margin=self.frames.size - self.size,
                 mirror=self.options.mirror,
                 light=self.options.light,
+                block=self.frames.block[self.indices],
             )
         return self._drawn[epoch]
+
+
+def take_frames(batch: Batch, where: npt.NDArray[np.int64]) -> Batch:
+    """Some of a batch's frames. where: their places in it."""
+    return Batch(**{item.name: getattr(batch, item.name)[where] for item in fields(batch)})
 
 
 def split_batch(batch: Batch, parts: int) -> list[Batch]:
     """A batch as nearly equal parts, for gradient accumulation."""
     if parts == 1:
         return [batch]
-    columns = {
-        item.name: np.array_split(getattr(batch, item.name), parts) for item in fields(batch)
-    }
-    return [
-        Batch(**{name: column[part] for name, column in columns.items()}) for part in range(parts)
-    ]
+    places = np.arange(len(batch.index))
+    return [take_frames(batch, where) for where in np.array_split(places, parts)]

@@ -32,6 +32,8 @@ class Checkpoint:
     of the morphable model that f_exp belongs to. reference: (e,) for f_exp relative to the person
     (see person_specific.py), None for f_exp as it is. finished: training is over. training: what
     training goes on from (steps done, own weights, optimiser, random state), empty once finished.
+    provenance: how the frames were made (`Provenance.as_dict`). decision: what turns the network's
+    probabilities into the final ones (`Decision.tensors`), empty for nothing.
     """
 
     config: GLEENetConfig
@@ -43,6 +45,8 @@ class Checkpoint:
     reference: Tensor | None
     finished: bool
     training: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    decision: dict[str, Tensor] = field(default_factory=dict)
 
     def network(self) -> GLEENet:
         """The network with its weights, in evaluation mode."""
@@ -95,6 +99,7 @@ def load_expression(network: GLEENet, run: Path) -> None:
     checkpoint = load_checkpoint(path)
     if not checkpoint.finished:
         raise WeightsError(f"{path}: its training is not finished; go on with it first")
+    _check_sizes(network, checkpoint, path)
     wanted = {name for name in network.state_dict() if name.startswith(_EXPRESSION)}
     given = {k: v for k, v in checkpoint.weights.items() if k.startswith(_EXPRESSION)}
     shapes = {name: value.shape for name, value in network.state_dict().items()}
@@ -105,3 +110,16 @@ def load_expression(network: GLEENet, run: Path) -> None:
             f"{path}: {name} does not fit this network; pre-train with the same preset and ablation"
         )
     network.load_state_dict(given, strict=False)
+
+
+def _check_sizes(network: GLEENet, checkpoint: Checkpoint, path: Path) -> None:
+    """Weights of convolutions fit any image; those learnt at another size are of another preset."""
+    for branch, size in (
+        (network.global_branch, checkpoint.config.global_size),
+        (network.local_branch, checkpoint.config.local_size),
+    ):
+        if branch is not None and branch.size != size:
+            raise WeightsError(
+                f"{path}: was pre-trained at {size} pixels, this network works at {branch.size}; "
+                "pre-train with the same preset"
+            )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, distributed
 
 from ..errors import UsageError
+from .launch_environment import read_launch
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,12 @@ class World:
             distributed.barrier()
 
 
-def choose_device(name: str, world: World) -> torch.device:
+def choose_device(name: str, world: World, precision: str = "float32") -> torch.device:
     """The device to train on: "auto" takes CUDA where there is one.
 
-    Raises UsageError where the device is unknown or not there.
+    precision: of the forward pass.
+
+    Raises UsageError where the device is unknown, not there, or cannot train at that precision.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -58,28 +61,53 @@ def choose_device(name: str, world: World) -> torch.device:
         raise UsageError(f"unknown device {name!r}; choose auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("device cuda: torch finds no CUDA device here; choose cpu")
+    if name == "cpu" and precision == "float16":
+        raise UsageError("precision fp16 needs a CUDA device; choose bf16 or fp32 on a CPU")
     return torch.device(name, world.local_rank) if name == "cuda" else torch.device("cpu")
+
+
+@contextmanager
+def reproducible(deterministic: bool) -> Iterator[None]:
+    """Leave torch's random state and its choice of algorithms as they were.
+
+    deterministic: while the context lasts, a GPU takes only algorithms whose bits repeat; torch
+    raises RuntimeError where there is none.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng():
+        try:
+            if deterministic:
+                os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+                torch.use_deterministic_algorithms(True)
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
 
 
 @contextmanager
 def joined_world(device: str) -> Iterator[World]:
     """Join the processes that torchrun or Slurm started, for as long as the context lasts.
 
-    torchrun sets RANK, WORLD_SIZE and LOCAL_RANK; Slurm's srun SLURM_PROCID, SLURM_NTASKS and
-    SLURM_LOCALID, and needs MASTER_ADDR and MASTER_PORT in the environment.
+    Raises UsageError where their environment (see `read_launch`) does not say how.
     """
-    world = _from_environment(os.environ)
+    launch = read_launch(os.environ)
+    world = World(launch.rank, launch.size, launch.local_rank)
     if world.size == 1:
         yield world
         return
-    if "MASTER_ADDR" not in os.environ or "MASTER_PORT" not in os.environ:
+    if not launch.address or not launch.port:
         raise UsageError(
             f"{world.size} processes without MASTER_ADDR and MASTER_PORT; export both, "
             "or start the training with torchrun"
         )
     on_gpu = device != "cpu" and torch.cuda.is_available()
+    # torchrun holds that port itself, and says so to torch by more variables.
+    by_variables = {"MASTER_ADDR", "MASTER_PORT"} <= set(os.environ)
     distributed.init_process_group(
-        "nccl" if on_gpu else "gloo", rank=world.rank, world_size=world.size
+        "nccl" if on_gpu else "gloo",
+        init_method="env://" if by_variables else f"tcp://{launch.address}:{launch.port}",
+        rank=world.rank,
+        world_size=world.size,
     )
     if on_gpu:
         torch.cuda.set_device(world.local_rank)
@@ -87,16 +115,6 @@ def joined_world(device: str) -> Iterator[World]:
         yield world
     finally:
         distributed.destroy_process_group()
-
-
-def _from_environment(variables: os._Environ[str]) -> World:
-    for rank, size, local in (
-        ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
-        ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
-    ):
-        if rank in variables and size in variables:
-            return World(int(variables[rank]), int(variables[size]), int(variables.get(local, 0)))
-    return World()
 
 
 def gathered_sum(value: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .au_classifier import AUPrediction
 from .coefficient_branch import CoefficientBranch
+from .identity_adversary import IdentityAdversary
 from .local_branch import LocalBranch
 
 
@@ -17,6 +18,7 @@ class GLEENet(nn.Module):
 
     global_branch, local_branch, coefficient_branch: None leaves the branch out. classifier: maps
     F_exp to AUPrediction. fixed_expression: global and local branch never change (Table 5).
+    identity_adversary: sees E_exp while training, an option beyond the paper.
     """
 
     def __init__(
@@ -27,12 +29,14 @@ class GLEENet(nn.Module):
         classifier: nn.Module,
         *,
         fixed_expression: bool = False,
+        identity_adversary: IdentityAdversary | None = None,
     ) -> None:
         super().__init__()
         self.global_branch = global_branch
         self.local_branch = local_branch
         self.coefficient_branch = coefficient_branch
         self.classifier = classifier
+        self.identity_adversary = identity_adversary
         self.fixed_expression = fixed_expression
         if fixed_expression:
             for branch in self._expression_branches():
@@ -49,23 +53,35 @@ class GLEENet(nn.Module):
                 branch.eval()
         return self
 
-    def embed(self, image: Tensor) -> Tensor:
-        """E_exp: (b, 3, s, s) float32, RGB, (value - 127.5) / 128 -> (b, embedding width)."""
-        parts = [branch(image) for branch in self._expression_branches()]
+    def embed(self, image: Tensor, identity: Tensor | None = None) -> Tensor:
+        """E_exp: (b, 3, s, s) float32, RGB, (value - 127.5) / 128 -> (b, embedding width).
+
+        identity: (b, d) V_id, where it is known already (see `GlobalBranch`).
+        """
+        parts = []
+        if self.global_branch is not None:
+            known = () if identity is None else (identity,)
+            parts.append(self.global_branch(image, *known))
+        if self.local_branch is not None:
+            parts.append(self.local_branch(image))
         return torch.stack(parts).sum(0)
 
-    def represent(self, image: Tensor, f_exp: Tensor) -> Tensor:
+    def represent(self, image: Tensor, f_exp: Tensor, identity: Tensor | None = None) -> Tensor:
         """F_exp: the joint representation, (b, representation width)."""
-        parts = [self.embed(image)] if self._expression_branches() else []
+        parts = [self.embed(image, identity)] if self._expression_branches() else []
         if self.coefficient_branch is not None:
             parts.append(self.coefficient_branch(f_exp))
         return torch.cat(parts, 1)
 
-    def forward(self, image: Tensor, f_exp: Tensor) -> AUPrediction:
+    def forward(self, image: Tensor, f_exp: Tensor, identity: Tensor | None = None) -> AUPrediction:
         """Logits of the initial and the final prediction.
 
         image: (b, 3, s, s) float32, RGB, (value - 127.5) / 128. f_exp: (b, 51) float32, as fitted;
-        NaN where a frame was not fitted.
+        NaN where a frame was not fitted. identity: (b, d) V_id, where it is known already.
         """
-        prediction: AUPrediction = self.classifier(self.represent(image, f_exp))
+        joint = self.represent(image, f_exp, identity)
+        prediction: AUPrediction = self.classifier(joint)
+        if self.identity_adversary is not None and self.training:
+            embedding = joint[:, : self.identity_adversary.width]
+            prediction = prediction._replace(subject=self.identity_adversary(embedding))
         return prediction

@@ -15,6 +15,8 @@ from ..whole_files import write_whole
 OPTIONS_FILE = "options.toml"
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("float32", "bfloat16", "float16")
+IDENTITIES = ("live", "cached")
+LOSSES = ("cross_entropy", "asymmetric")
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,20 @@ class TrainOptions:
     batch (frames), learning_rate, momentum, weight_decay: of SGD. schedule: "constant" or "cosine",
     after `warmup` (share of all steps, linear). clip: largest norm of the gradient, 0 for none.
     accumulate: parts that a batch is computed in. ema: decay of the averaged weights, 0 for none.
-    precision: of the forward pass. mirror, light: augmentation. person_specific: f_exp relative to
+    precision: of the forward pass. deterministic: refuse algorithms of a GPU whose bits differ from
+    run to run. identity: "live", V_id of every crop, or "cached", that of the centre crop as
+    `glee embed` keeps it. mirror, light: augmentation. person_specific: f_exp relative to
     the person's median (beyond the paper). folds: of a seeded split. facenet, split, init: paths of
     weights, of folds, and of a pre-trained run; "" for none. triplets: drawn for an epoch of
-    pre-training where the data has no table of its own. checkpoint_steps: also write a checkpoint
+    pre-training where the data has no table of its own. margin: of Eq. 4 for all triplets, 0 for
+    each type's own. checkpoint_steps: also write a checkpoint
     every so many steps, 0 for epochs only.
+
+    Beyond the paper (docs/experiments.md measures them): loss: "cross_entropy" is Eq. 5,
+    "asymmetric" see asymmetric_loss.py. identity_adversary: strength of its reversed gradient, 0
+    for none. validation: share of the training subjects that is kept back from the network.
+    calibrate: choose thresholds on these. temporal: frames on each side that a temporal head,
+    fitted to these, sees; 0 for none.
     """
 
     preset: str = "paper"
@@ -46,6 +57,8 @@ class TrainOptions:
     accumulate: int = 1
     ema: float = 0.0
     precision: str = "float32"
+    deterministic: bool = False
+    identity: str = "live"
     mirror: bool = True
     light: float = 0.0
     person_specific: bool = False
@@ -55,10 +68,21 @@ class TrainOptions:
     split: str = ""
     init: str = ""
     triplets: int = 0
+    margin: float = 0.0
+    loss: str = "cross_entropy"
+    identity_adversary: float = 0.0
+    validation: float = 0.0
+    calibrate: bool = False
+    temporal: int = 0
     checkpoint_steps: int = 0
 
     def __post_init__(self) -> None:
-        for name, choices in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
+        for name, choices in (
+            ("schedule", SCHEDULES),
+            ("precision", PRECISIONS),
+            ("identity", IDENTITIES),
+            ("loss", LOSSES),
+        ):
             if getattr(self, name) not in choices:
                 raise OptionsError(
                     f"option {name} = {getattr(self, name)!r}; choose one of {', '.join(choices)}"
@@ -69,6 +93,21 @@ class TrainOptions:
         if self.batch % self.accumulate:
             raise OptionsError(
                 f"option accumulate = {self.accumulate} does not divide batch = {self.batch}"
+            )
+        if (self.calibrate or self.temporal) and not self.validation:
+            raise OptionsError(
+                "options calibrate and temporal learn from subjects kept back from training; give "
+                "their share, such as validation = 0.25"
+            )
+        if not (0 <= self.validation < 1 and self.temporal >= 0 and self.identity_adversary >= 0):
+            raise OptionsError(
+                f"options validation = {self.validation}, temporal = {self.temporal}, "
+                f"identity_adversary = {self.identity_adversary}: none below 0, validation below 1"
+            )
+        if self.facenet and self.init:
+            raise OptionsError(
+                f"options facenet = {self.facenet!r} and init = {self.init!r}: the pre-trained run "
+                "holds both FaceNets; give one of them"
             )
 
 

@@ -15,8 +15,10 @@ from .au_dataset import AUFrames, FExpSource, load_frames
 from .augmentation import stored_size
 from .checkpoint import CHECKPOINT_FILE, Checkpoint, load_checkpoint
 from .dataset_facts import same_people
+from .decision import Decision
 from .person_specific import relative_to_person
 from .predictions import Predictions, predict_frames
+from .provenance import Provenance, check_provenance
 
 logger = logging.getLogger(__name__)
 
@@ -97,20 +99,22 @@ def _predict_part(
     index = frames.of_subjects(members)
     each = []
     for checkpoint in chosen:
-        _check_fit_model(checkpoint, frames)
+        check_provenance(
+            run_provenance(checkpoint),
+            frames.provenance,
+            coefficients=checkpoint.config.coefficients,
+        )
         own = frames
         if checkpoint.reference is not None:
             own = relative_to_person(frames, checkpoint.reference.numpy())
         network = checkpoint.network().to(device)
         size = checkpoint.config.image_size
-        each.append(predict_frames(network, own, index, image_size=size, device=device))
+        predictions = predict_frames(network, own, index, image_size=size, device=device)
+        each.append(Decision.of_tensors(checkpoint.decision)(predictions))
     mean = np.mean([item.probability for item in each], axis=0, dtype=np.float64)
     return replace(each[0], probability=np.asarray(mean, np.float32))
 
 
-def _check_fit_model(checkpoint: Checkpoint, frames: AUFrames) -> None:
-    if checkpoint.config.coefficients and checkpoint.fit_model != frames.fit_model:
-        raise DataError(
-            f"these shards were fitted with the morphable model {frames.fit_model!r}, the network "
-            f"was trained with {checkpoint.fit_model!r}; fit them with that model"
-        )
+def run_provenance(checkpoint: Checkpoint) -> Provenance:
+    """How a network's training frames were made, as far as its checkpoint says."""
+    return Provenance(**{"model": checkpoint.fit_model, **checkpoint.provenance})

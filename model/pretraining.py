@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +20,19 @@ from torch.nn import functional
 
 from ..errors import OptionsError
 from ..whole_files import write_whole
-from .au_dataset import AUFrames, Batch, load_frames, make_batch
+from .au_dataset import MEMORY_LIMIT, AUFrames, Batch, load_frames, make_batch
 from .augmentation import draw_epoch, stored_size
+from .batches import take_frames
 from .checkpoint import CHECKPOINT_FILE, load_checkpoint
 from .config import GLEENetConfig, preset_config
-from .distributed import World, choose_device, joined_world
+from .distributed import World, choose_device, joined_world, reproducible
 from .evaluation import RESULTS_FILE
 from .glee_net import GLEENet
 from .losses import triplet_loss
 from .options import TrainOptions, write_options
 from .predictions import network_input
 from .schedule import Schedule
-from .steps import last_loss, run_steps, seed_step
+from .steps import PLAIN, Surroundings, last_loss, run_steps, seed_step
 from .training_state import TrainingState, new_network, new_state
 from .triplets import Triplets, find_triplets
 
@@ -65,11 +66,17 @@ class TripletBatch:
 
 
 def pretrain(
-    work: Path, out: Path, options: TrainOptions, *, device: str = "auto"
+    work: Path,
+    out: Path,
+    options: TrainOptions,
+    *,
+    device: str = "auto",
+    around: Surroundings = PLAIN,
 ) -> PretrainSummary:
     """Pre-train the expression embedding; goes on where an earlier call stopped.
 
-    work: folder with shards, and FEC's table of triplets or labels to draw triplets from.
+    work: folder with shards, and FEC's table of triplets or labels to draw triplets from. around:
+    worker processes and logs.
 
     Raises DataError where there are no triplets or a loss is not finite, OptionsError where `out`
     was made with other options or the ablation has no embedding, and errors of files.
@@ -79,15 +86,24 @@ def pretrain(
     if config.expression not in ("global_local", "global"):
         raise OptionsError(f"ablation {options.ablation!r} has no global branch to pre-train")
     size = stored_size(config.image_size)
-    frames = load_frames(work, size=size, aus=options.aus or None, with_fit=False, labelled=False)
+    frames = load_frames(
+        work,
+        size=size,
+        aus=options.aus or None,
+        with_fit=False,
+        labelled=False,
+        memory_limit=0 if around.workers else MEMORY_LIMIT,
+    )
     triplets, held_out = find_triplets(work, frames, count=options.triplets, seed=options.seed)
-    with joined_world(device) as world, torch.random.fork_rng():
-        where = choose_device(device, world)
+    if options.margin:
+        triplets = replace(triplets, margin=np.full_like(triplets.margin, options.margin))
+    with joined_world(device) as world, reproducible(options.deterministic):
+        where = choose_device(device, world, options.precision)
         world.check_batch(options.batch)
         if world.leads:
             write_options(out, options)
         schedule = Schedule(options, len(triplets))
-        network = _trained(frames, triplets, config, schedule, out, where, world)
+        network = _trained(frames, triplets, config, schedule, out, where, world, around)
         accuracy = triplet_accuracy(network, frames, held_out, config.image_size, where)
         summary = PretrainSummary(
             run=out,
@@ -130,6 +146,7 @@ def _trained(
     out: Path,
     device: torch.device,
     world: World,
+    around: Surroundings,
 ) -> GLEENet:
     path = out / CHECKPOINT_FILE
     earlier = load_checkpoint(path) if path.exists() else None
@@ -150,9 +167,14 @@ def _trained(
         test_subjects=(),
         dataset=frames.dataset,
         fit_model="",
+        provenance=frames.provenance.as_dict(),
     )
     if earlier is not None:
         state.resume(earlier)
+
+    def add_gradient(state: TrainingState, batch: TripletBatch) -> Tensor:
+        return add_triplet_gradient(state, batch, schedule.options.accumulate)
+
     batches = TripletBatches(frames, triplets, config.image_size, schedule, world)
     run_steps(
         state,
@@ -160,8 +182,9 @@ def _trained(
         out,
         NAME,
         make_batch=batches.of_step,
-        add_gradient=add_triplet_gradient,
+        add_gradient=add_gradient,
         frame_names=batches.frame_names,
+        around=around,
     )
     return state.final
 
@@ -213,12 +236,19 @@ class TripletBatches:
         return [self.frames.frame_name(int(index)) for index in indices]
 
 
-def add_triplet_gradient(state: TrainingState, batch: TripletBatch) -> Tensor:
-    """Add the gradient of Eq. 4; returns the loss of each triplet (b,)."""
-    with state.autocast():
-        embedding = state.parallel(network_input(batch.faces, state.device)[0]).float()
-    margin = torch.from_numpy(batch.margin).to(state.device)
-    anchor, positive, negative = embedding.chunk(3)
-    losses = triplet_loss(anchor, positive, negative, margin)
-    torch.autograd.backward(state.scaler.scale(losses.mean()))
-    return losses.detach()
+def add_triplet_gradient(state: TrainingState, batch: TripletBatch, accumulate: int = 1) -> Tensor:
+    """Add the gradient of Eq. 4; returns the loss of each triplet (b,).
+
+    accumulate: parts that the batch is computed in.
+    """
+    count, losses = len(batch.margin), []
+    for some in np.array_split(np.arange(count), accumulate):
+        faces = take_frames(batch.faces, np.concatenate([some, count + some, 2 * count + some]))
+        with state.autocast():
+            embedding = state.parallel(network_input(faces, state.device)[0]).float()
+        margin = torch.from_numpy(batch.margin[some]).to(state.device)
+        anchor, positive, negative = embedding.chunk(3)
+        loss = triplet_loss(anchor, positive, negative, margin)
+        torch.autograd.backward(state.scaler.scale(loss.sum() / count))
+        losses.append(loss.detach())
+    return torch.cat(losses)

@@ -7,8 +7,8 @@ import io
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,9 +20,11 @@ from tqdm import tqdm
 
 from ..errors import DataError
 from ..whole_files import write_whole
+from .batch_workers import batches_ahead
 from .checkpoint import CHECKPOINT_FILE
 from .options import TrainOptions
 from .schedule import Schedule
+from .tensorboard_log import ScalarLog, tensorboard_log
 from .training_state import TrainingState
 
 # What a batch is, is the training's own matter.
@@ -30,6 +32,19 @@ Item = TypeVar("Item")
 
 LOG_FILE = "log.csv"
 LOG_COLUMNS = ("step", "epoch", "loss", "learning_rate", "gradient_norm", "seconds")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What changes no weight. workers: processes that make batches, 0 for a thread of this one.
+    tensorboard: write its log too.
+    """
+
+    workers: int = 0
+    tensorboard: bool = False
+
+
+PLAIN = Surroundings()
 
 
 def run_steps(
@@ -41,6 +56,7 @@ def run_steps(
     make_batch: Callable[[int], Item],
     add_gradient: Callable[[TrainingState, Item], Tensor],
     frame_names: Callable[[Item, npt.NDArray[np.bool_]], Sequence[str]],
+    around: Surroundings = PLAIN,
 ) -> None:
     """Take all steps that are left, with a checkpoint after each epoch and at the end.
 
@@ -53,28 +69,37 @@ def run_steps(
     options, world = schedule.options, state.world
     log = folder / LOG_FILE
     rows = _read_log(log, state.step)
-    batches = _made_ahead(make_batch, state.step, schedule.total)
-    for batch in _progress(batches, schedule, state, name):
-        began = time.perf_counter()
-        rate = schedule.learning_rate(state.step)
-        seed_step(options.seed, name, state.step, world.rank)
-        losses, norm = take_step(state, batch, add_gradient, options, rate)
-        finite = math.isfinite(norm) or state.scaler.is_enabled()
-        if not (finite and bool(torch.isfinite(losses).all())):
-            bad = ~torch.isfinite(losses).cpu().numpy()
-            names = frame_names(batch, bad if bad.any() else ~bad)
-            _stop(names, f"{name}, step {state.step}", "loss" if bad.any() else "gradient")
-        epoch = state.step // schedule.steps_per_epoch
-        seconds = time.perf_counter() - began
-        rows.append((state.step, epoch, world.mean(float(losses.mean())), rate, norm, seconds))
-        state.step += 1
-        if world.leads and schedule.saves_at(state.step):
-            _write_log(log, rows)
-            state.save(folder / CHECKPOINT_FILE)
+    batches = batches_ahead(make_batch, state.step, schedule.total, workers=around.workers)
+    wanted = around.tensorboard and world.leads
+    with tensorboard_log(folder, state.step, wanted=wanted) as board:
+        for batch in _progress(batches, schedule, state, name):
+            began = time.perf_counter()
+            rate = schedule.learning_rate(state.step)
+            seed_step(options.seed, name, state.step, world.rank)
+            losses, norm = take_step(state, batch, add_gradient, options, rate)
+            finite = math.isfinite(norm) or state.scaler.is_enabled()
+            if not (finite and bool(torch.isfinite(losses).all())):
+                bad = ~torch.isfinite(losses).cpu().numpy()
+                names = frame_names(batch, bad if bad.any() else ~bad)
+                _stop(names, f"{name}, step {state.step}", "loss" if bad.any() else "gradient")
+            epoch = state.step // schedule.steps_per_epoch
+            seconds = time.perf_counter() - began
+            rows.append((state.step, epoch, world.mean(float(losses.mean())), rate, norm, seconds))
+            _show(board, rows[-1])
+            state.step += 1
+            if world.leads and schedule.saves_at(state.step):
+                _write_log(log, rows)
+                state.save(folder / CHECKPOINT_FILE)
     if world.leads:
         _write_log(log, rows)
         state.finish(folder / CHECKPOINT_FILE)
     world.wait()
+
+
+def _show(board: ScalarLog | None, row: tuple[float, ...]) -> None:
+    if board is not None:
+        for column, value in zip(LOG_COLUMNS[2:], row[2:], strict=True):
+            board.add_scalar(column, value, int(row[0]))
 
 
 def take_step(
@@ -114,19 +139,6 @@ def last_loss(folder: Path, epochs: int) -> float:
             float(row["loss"]) for row in csv.DictReader(file) if int(row["epoch"]) == epochs - 1
         ]
     return float(np.mean(losses)) if losses else math.nan
-
-
-def _made_ahead(make: Callable[[int], Item], first: int, total: int) -> Iterator[Item]:
-    """Batches of the steps, one made while the network works on another."""
-    if first >= total:
-        return
-    with ThreadPoolExecutor(1) as maker:
-        following = maker.submit(make, first)
-        for step in range(first + 1, total + 1):
-            ready = following.result()
-            if step < total:
-                following = maker.submit(make, step)
-            yield ready
 
 
 def _progress(

@@ -22,25 +22,32 @@ from torch import Tensor
 
 from ..errors import DataError, OptionsError, UsageError
 from ..whole_files import write_whole
-from .au_dataset import AUFrames, Batch, FExpSource, load_frames
+from .au_dataset import MEMORY_LIMIT, AUFrames, Batch, FExpSource, load_frames
 from .augmentation import stored_size
 from .batches import TrainingBatches, split_batch
 from .checkpoint import CHECKPOINT_FILE, load_checkpoint
 from .config import GLEENetConfig, preset_config
-from .distributed import World, choose_device, joined_world
+from .decision import fold_decision
+from .distributed import World, choose_device, joined_world, reproducible
 from .folds import Split, choose_split
+from .glee_net import GLEENet
+from .identity_adversary import identity_loss
+from .identity_digest import identity_digest
 from .losses import au_loss, occurrence_ratio
 from .options import TrainOptions, write_options
 from .person_specific import common_reference, relative_to_person
 from .predictions import PREDICTIONS_FILE, network_input, predict_frames, save_predictions
 from .schedule import Schedule
-from .steps import last_loss, run_steps, seed_step
+from .steps import PLAIN, Surroundings, last_loss, run_steps, seed_step
 from .training_state import TrainingState, new_network, new_state
+from .validation_subjects import hold_back
 
 logger = logging.getLogger(__name__)
 
 SPLIT_FILE = "split.json"
 DATA_FILE = "data.json"
+# Name of a fold that tests nobody: one network of all subjects, to predict other datasets.
+EVERY_SUBJECT = "every"
 ALONE = World()
 
 
@@ -75,11 +82,14 @@ def train(
     fold: str = "all",
     f_exp_source: FExpSource | None = None,
     device: str = "auto",
+    around: Surroundings = PLAIN,
 ) -> TrainSummary:
     """Train one fold or all; goes on where an earlier call with the same options stopped.
 
-    work: folder with shards. out: the run's folder. fold: a name of the split, or "all".
+    work: folder with shards. out: the run's folder. fold: a name of the split, "all", or
+    EVERY_SUBJECT.
     f_exp_source: gives other coefficients than the shards hold. device: "auto", "cpu", "cuda".
+    around: worker processes and logs.
 
     Raises DataError for frames, labels or a split that cannot be used and for a loss that is not
     finite (naming the frames), OptionsError where `out` was trained with other options or data,
@@ -92,6 +102,9 @@ def train(
         aus=options.aus or None,
         with_fit=config.coefficients,
         f_exp_source=f_exp_source,
+        with_identity=options.identity == "cached",
+        # processes share no memory with this one, and remember what they read themselves
+        memory_limit=0 if around.workers else MEMORY_LIMIT,
     )
     if options.mirror and config.coefficients and frames.mirrored is None:
         logger.warning("no mirrored faces: %s's expressions have no sides", frames.fit_model)
@@ -103,17 +116,25 @@ def train(
     split = choose_split(
         frames.subjects, frames.dataset, seed=options.seed, count=options.folds, file=file
     )
-    if fold != "all" and fold not in split:
+    if fold not in ("all", EVERY_SUBJECT, *split):
         raise UsageError(f"unknown fold {fold!r}; choose one of {', '.join(split)} or all")
-    with joined_world(device) as world, torch.random.fork_rng():
-        where = choose_device(device, world)
+    with joined_world(device) as world, reproducible(options.deterministic):
+        where = choose_device(device, world, options.precision)
         world.check_batch(options.batch)
         if world.leads:
             write_options(out, options)
             _write_data(out, frames, split)
         folds = [
             train_fold(
-                frames, config, options, name, split[name], out / f"fold{name}", where, world
+                frames,
+                config,
+                options,
+                name,
+                split.get(name, ()),
+                out / f"fold{name}",
+                where,
+                world,
+                around,
             )
             for name in (split if fold == "all" else [fold])
         ]
@@ -129,10 +150,17 @@ def train_fold(
     folder: Path,
     device: torch.device,
     world: World = ALONE,
+    around: Surroundings = PLAIN,
 ) -> FoldSummary:
     """Train the network of one fold, as far as it is not, and predict its test subjects."""
     began = time.perf_counter()
-    indices = training_frames(frames, test_subjects)
+    known = training_frames(frames, test_subjects)
+    indices, kept_back = hold_back(
+        frames, known, share=options.validation, seed=options.seed, fold=name
+    )
+    if options.identity_adversary:
+        people = len(np.unique(frames.subject[indices]))
+        config = replace(config, identities=people, identity_reversal=options.identity_adversary)
     path = folder / CHECKPOINT_FILE
     earlier = load_checkpoint(path) if path.exists() else None
     reference = common_reference(frames, indices) if options.person_specific else None
@@ -143,27 +171,34 @@ def train_fold(
         network = earlier.network().to(device)
     else:
         seed_step(options.seed, f"fold {name}")
+        network = new_network(config, options, _f_exp_to_be_seen(frames, indices, options))
+        _check_identity(network, config, frames)
         state = new_state(
-            new_network(config, options, _f_exp_to_be_seen(frames, indices, options)),
+            network,
             config,
             options,
             device,
             world,
-            train_subjects=tuple(sorted({str(subject) for subject in frames.subject[indices]})),
+            train_subjects=tuple(sorted({str(subject) for subject in frames.subject[known]})),
             test_subjects=test_subjects,
             dataset=frames.dataset,
             fit_model=frames.fit_model,
             reference=None if reference is None else torch.from_numpy(reference),
+            provenance=frames.provenance.as_dict(),
         )
         if earlier is not None:
             state.resume(earlier)
             logger.info("fold %s goes on from step %d", name, state.step)
-        learn_action_units(state, frames, indices, options, name, folder)
+        learn_action_units(state, frames, indices, options, name, folder, around)
         network = state.final
     tested = frames.of_subjects(test_subjects)
     if world.leads:
         size = config.image_size
         predictions = predict_frames(network, frames, tested, image_size=size, device=device)
+        if len(kept_back):
+            validation = predict_frames(network, frames, kept_back, image_size=size, device=device)
+            ratio = torch.from_numpy(occurrence_ratio(frames.labels[indices]))
+            predictions = fold_decision(path, validation, ratio, options)(predictions)
         save_predictions(folder / PREDICTIONS_FILE, predictions)
     world.wait()
     return FoldSummary(
@@ -183,6 +218,7 @@ def learn_action_units(
     options: TrainOptions,
     name: str,
     folder: Path,
+    around: Surroundings = PLAIN,
 ) -> None:
     """Take the steps that are left, on Eq. 5; r is of the frames trained on."""
     schedule = Schedule(options, len(indices))
@@ -191,8 +227,12 @@ def learn_action_units(
     )
     ratio = torch.from_numpy(occurrence_ratio(frames.labels[indices])).float().to(state.device)
 
+    _, subject = np.unique(frames.subject[indices], return_inverse=True)
+    numbers = np.full(len(frames), -1, np.int64)
+    numbers[indices] = subject
+
     def add_gradient(state: TrainingState, batch: Batch) -> Tensor:
-        return add_au_gradient(state, batch, ratio, options.accumulate)
+        return add_au_gradient(state, batch, ratio, options, numbers)
 
     def frame_names(batch: Batch, chosen: npt.NDArray[np.bool_]) -> list[str]:
         return [frames.frame_name(int(index)) for index in batch.index[chosen]]
@@ -205,21 +245,32 @@ def learn_action_units(
         make_batch=batches.of_step,
         add_gradient=add_gradient,
         frame_names=frame_names,
+        around=around,
     )
 
 
 def add_au_gradient(
-    state: TrainingState, batch: Batch, ratio: Tensor, accumulate: int = 1
+    state: TrainingState,
+    batch: Batch,
+    ratio: Tensor,
+    options: TrainOptions,
+    numbers: npt.NDArray[np.int64],
 ) -> Tensor:
     """Add the gradient of a batch's mean loss; returns the loss of each frame (b,).
 
-    ratio: (a,), r of Eq. 5. accumulate: parts that the batch is computed in.
+    ratio: (a,), r of Eq. 5. numbers: of each frame's subject, for the identity adversary.
     """
     losses = []
-    for part in split_batch(batch, accumulate):
+    for part in split_batch(batch, options.accumulate):
+        known = part.identity.shape[1] > 0
+        identity = torch.from_numpy(part.identity).to(state.device).float() if known else None
         with state.autocast():
-            prediction = state.parallel(*network_input(part, state.device))
-        loss = au_loss(prediction, torch.from_numpy(part.labels).to(state.device), ratio)
+            prediction = state.parallel(*network_input(part, state.device), identity)
+        labels = torch.from_numpy(part.labels).to(state.device)
+        loss = au_loss(prediction, labels, ratio, options.loss)
+        if prediction.subject is not None:
+            subject = torch.from_numpy(numbers[part.index]).to(state.device)
+            loss = loss + identity_loss(prediction.subject, subject)
         torch.autograd.backward(state.scaler.scale(loss.sum() / len(batch.index)))
         losses.append(loss.detach())
     return torch.cat(losses)
@@ -252,6 +303,15 @@ def training_frames(frames: AUFrames, test_subjects: tuple[str, ...]) -> npt.NDA
             "preprocess more subjects"
         )
     return indices
+
+
+def _check_identity(network: GLEENet, config: GLEENetConfig, frames: AUFrames) -> None:
+    """V_id that the shards keep must be of the very model that this network would ask."""
+    if frames.identity is not None and identity_digest(network, config) != frames.identity_weights:
+        raise OptionsError(
+            "the identity features in the shards are of other weights than this network's; run "
+            "`glee embed` with the same --facenet or --init, or train with --identity live"
+        )
 
 
 def _f_exp_to_be_seen(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class TrainingState:
     """Network, its moving average (None without EMA), optimiser and loss scaler of one fold.
 
     parallel: the network, or what shares its gradients with the other processes of the world.
-    train_subjects, test_subjects, dataset, fit_model, reference: see Checkpoint. step: steps done.
+    train_subjects, test_subjects, dataset, fit_model, reference, provenance: see Checkpoint. step:
+    steps done.
     """
 
     config: GLEENetConfig
@@ -48,6 +49,7 @@ class TrainingState:
     dtype: torch.dtype
     device: torch.device
     step: int = 0
+    provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
     def weights(self) -> list[nn.Parameter]:
@@ -102,6 +104,7 @@ class TrainingState:
             reference=self.reference,
             finished=not training,
             training=training,
+            provenance=self.provenance,
         )
 
     def resume(self, checkpoint: Checkpoint) -> None:
@@ -145,6 +148,7 @@ def new_state(
     dataset: str,
     fit_model: str,
     reference: Tensor | None = None,
+    provenance: dict[str, Any] | None = None,
     entry: nn.Module | None = None,
 ) -> TrainingState:
     """The state before the first step: SGD on the network's weights that take a gradient.
@@ -177,4 +181,5 @@ def new_state(
         scaler=torch.amp.GradScaler(device.type, enabled=options.precision == "float16"),
         dtype=_DTYPES[options.precision],
         device=device,
+        provenance=provenance or {},
     )

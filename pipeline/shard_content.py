@@ -78,8 +78,9 @@ class FitArrays:
     deviation under the fit's own noise model. f_shape: (n, s) float32, s = 60. pose: (n, 6)
     float64, rotation vector (radians) and translation (decimetres). energy: (n,) float32, value of
     Eq. 3. rmse: (n,) float32, pixels. iterations: (n,) int32. converged: (n,) bool. options: every
-    option that shaped the fit. model: name of the morphable model. expression_names: (e,) what
-    f_exp stands for. image_size: (width, height), pixels. focal: pixels.
+    option that shaped the fit. model: name of the morphable model; model_sha256: its fingerprint,
+    "" where a shard was fitted before there was one. expression_names: (e,) what f_exp stands for.
+    image_size: (width, height), pixels. focal: pixels.
     """
 
     f_exp: npt.NDArray[np.float32]
@@ -95,6 +96,21 @@ class FitArrays:
     expression_names: tuple[str, ...] = ARKIT_NAMES
     image_size: tuple[int, int] = (0, 0)
     focal: float = float("nan")
+    model_sha256: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class EmbedArrays:
+    """Per-frame results of `embed`: what the frozen identity model sees; n frames, d its width.
+
+    identity: (n, d) float16, V_id of the crop's centre, NaN where a frame is not valid.
+    identity_mirrored: the same of the mirrored image. weights: SHA-256 of the identity model with
+    the sizes that it is given, in hexadecimal.
+    """
+
+    identity: npt.NDArray[np.float16]
+    identity_mirrored: npt.NDArray[np.float16]
+    weights: str
 
 
 # Dataset name -> (dtype, shape of one frame), for the group `frames`.
@@ -120,3 +136,8 @@ def fit_datasets(expressions: int, shapes: int) -> dict[str, tuple[type, tuple[i
         "iterations": (np.int32, ()),
         "converged": (np.bool_, ()),
     }
+
+
+def embed_datasets(width: int) -> dict[str, tuple[type, tuple[int, ...]]]:
+    """The same for the group `embed` of an identity model of this width."""
+    return {"identity": (np.float16, (width,)), "identity_mirrored": (np.float16, (width,))}

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import ShardError
 from .crop_encoding import ENCODINGS
-from .shard_content import FRAME_DATASETS, fit_datasets
+from .shard_content import FRAME_DATASETS, embed_datasets, fit_datasets
 
 FORMAT_NAME = "glee-shard"
 FORMAT_VERSION = 1
@@ -25,7 +25,7 @@ _FOLLOWED = "followed_by"
 _FOLLOWED_BY = "sha256 of all bytes before it"
 _DIGEST_BYTES = 32
 _AGAIN = "remove it and run the stage again"
-_GROUPS = ("frames", "crops", "labels", "fit")
+_GROUPS = ("frames", "crops", "labels", "fit", "embed")
 
 
 @contextmanager
@@ -123,6 +123,8 @@ def _check_layout(file: h5py.File, size: int) -> None:
     if "fit" in file:
         fit = file["fit"].attrs
         expected["fit"] = fit_datasets(len(fit["expression_names"]), int(fit["shape_modes"]))
+    if "embed" in file:
+        expected["embed"] = embed_datasets(int(file["embed"].attrs["width"]))
     for group, datasets in expected.items():
         if set(file[group]) != set(datasets):
             raise ValueError(f"{group} holds {sorted(file[group])}, not {sorted(datasets)}")

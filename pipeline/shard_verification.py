@@ -80,6 +80,7 @@ class _Look:
         self._labels = LabelCounts()
         self._versions: Counter[tuple[str, str, str]] = Counter()
         self._fitted = 0
+        self._embedded: Counter[str] = Counter()
         self._expressions: set[tuple[str, ...]] = set()
         self._shards = 0
         self.unreadable: set[Place] = set()
@@ -116,6 +117,10 @@ class _Look:
             clip.f_exp.append(shard.fit.f_exp)
             self._expressions.add(shard.fit.expression_names)
             self._fitted += 1
+        if shard.embed is not None:
+            self._embedded[shard.embed.weights] += 1
+            if not np.isfinite(shard.embed.identity[frames.valid]).all():
+                self._wrong("embed", f"{where}: valid frames without identity features")
 
     def _wrong(self, kind: str, text: str, *, wrong: bool = True) -> None:
         self.problems.append(Problem(kind, text, wrong))
@@ -155,6 +160,8 @@ class _Look:
             self._wrong("versions", f"made by glee {', '.join(made)}", wrong=False)
         if 0 < self._fitted < self._shards:
             self._wrong("fit", f"{self._shards - self._fitted} of {self._shards} are not fitted")
+        if self._embedded and (len(self._embedded) > 1 or self._embedded.total() < self._shards):
+            self._wrong("embed", "identity features of other weights, or not in every shard")
         folder = self._work / SHARD_FOLDER
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             if path.name.endswith(TEMPORARY_SUFFIX):

@@ -2,7 +2,8 @@
 
 Layout: `frames/{frame_id, valid, reason, confidence, landmarks, transform}`,
 `crops/{data, offset}` (encoded images in one byte pool), `labels/{AU1, ...}` (int8, -1 unknown)
-and, after `fit3d`, `fit/{f_exp, f_exp_std, f_shape, pose, energy, rmse, iterations, converged}`.
+and, after `fit3d`, `fit/{f_exp, f_exp_std, f_shape, pose, energy, rmse, iterations, converged}`,
+after `embed`, `embed/{identity, identity_mirrored}`.
 The header stands in the root's attributes together with the format's name and version and a
 SHA-256 of the content. The same content gives the same bytes.
 """
@@ -24,9 +25,11 @@ from .crop_encoding import ENCODINGS, decode_crop
 from .shard_content import (
     FRAME_DATASETS,
     REASONS,
+    EmbedArrays,
     FitArrays,
     FrameArrays,
     ShardHeader,
+    embed_datasets,
     fit_datasets,
 )
 from .shard_file import (
@@ -45,10 +48,12 @@ __all__ = [
     "FORMAT_NAME",
     "FORMAT_VERSION",
     "REASONS",
+    "EmbedArrays",
     "FitArrays",
     "FrameArrays",
     "Shard",
     "ShardHeader",
+    "add_embed",
     "add_fit",
     "content_digest",
     "list_shards",
@@ -64,7 +69,8 @@ SHARD_FOLDER = "shards"
 class Shard:
     """One chunk read back: arrays in memory, crops decoded when asked for.
 
-    labels: (n, a) int8, columns as `header.au_names`, -1 unknown.
+    labels: (n, a) int8, columns as `header.au_names`, -1 unknown. crop_begin: where the encoded
+    crops begin in the file, bytes.
     """
 
     path: Path
@@ -72,9 +78,11 @@ class Shard:
     frames: FrameArrays
     labels: npt.NDArray[np.int8]
     fit: FitArrays | None
+    embed: EmbedArrays | None
     encoding: str
     crop_size: int
     crop_offset: npt.NDArray[np.int64]
+    crop_begin: int
 
     def __len__(self) -> int:
         return len(self.frames.frame_id)
@@ -177,9 +185,11 @@ def read_shard(path: Path, *, verify: bool = True) -> Shard:
             frames=frames,
             labels=labels,
             fit=_read_fit(file["fit"]) if "fit" in file else None,
+            embed=_read_embed(file["embed"]) if "embed" in file else None,
             encoding=str(file["crops"].attrs["encoding"]),
             crop_size=int(file["crops"].attrs["size"]),
             crop_offset=file["crops/offset"][()],
+            crop_begin=int(file["crops/data"].id.get_offset() or 0),
         )
 
 
@@ -200,10 +210,31 @@ def add_fit(path: Path, fit: FitArrays) -> None:
         _write_arrays(group, fit, layout, count)
         group.attrs["options"] = json.dumps(fit.options, sort_keys=True)
         group.attrs["model"] = fit.model
+        group.attrs["model_sha256"] = fit.model_sha256
         group.attrs.create("expression_names", list(fit.expression_names), dtype=STRINGS)
         group.attrs["shape_modes"] = fit.f_shape.shape[-1]
         group.attrs["image_size"] = np.asarray(fit.image_size, np.int64)
         group.attrs["focal"] = float(fit.focal)
+        image = seal(new)
+    write_whole(path, image)
+
+
+def add_embed(path: Path, embed: EmbedArrays) -> None:
+    """Give a shard the identity model's output: a new file with the old datasets replaces it.
+
+    Raises as `add_fit`.
+    """
+    with open_shard(path) as file:
+        _check_seal(file, path)
+        count = len(file["frames/valid"])
+    width = embed.identity.shape[-1]
+    _check_arrays("embed", embed, embed_datasets(width), count)
+    with open_shard(path) as old, new_file() as new:
+        copy_content(old, new, leave_out="embed")
+        group = new.create_group("embed")
+        _write_arrays(group, embed, embed_datasets(width), count)
+        group.attrs["width"] = width
+        group.attrs["weights"] = embed.weights
         image = seal(new)
     write_whole(path, image)
 
@@ -265,15 +296,21 @@ def _read_fit(group: h5py.Group) -> FitArrays:
         **{name: data[()] for name, data in group.items()},
         options=json.loads(group.attrs["options"]),
         model=str(group.attrs["model"]),
+        model_sha256=str(group.attrs.get("model_sha256", "")),
         expression_names=tuple(str(name) for name in group.attrs["expression_names"]),
         image_size=(int(width), int(height)),
         focal=float(group.attrs["focal"]),
     )
 
 
+def _read_embed(group: h5py.Group) -> EmbedArrays:
+    arrays = {name: data[()] for name, data in group.items()}
+    return EmbedArrays(**arrays, weights=str(group.attrs["weights"]))
+
+
 def _write_arrays(
     group: h5py.Group,
-    arrays: FrameArrays | FitArrays,
+    arrays: FrameArrays | FitArrays | EmbedArrays,
     layout: dict[str, tuple[type, tuple[int, ...]]],
     count: int,
 ) -> None:
@@ -284,7 +321,7 @@ def _write_arrays(
 
 def _check_arrays(
     group: str,
-    arrays: FrameArrays | FitArrays,
+    arrays: FrameArrays | FitArrays | EmbedArrays,
     layout: dict[str, tuple[type, tuple[int, ...]]],
     count: int,
 ) -> None:

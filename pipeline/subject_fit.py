@@ -18,6 +18,7 @@ from ..fitting.camera import Camera
 from ..fitting.expression_prior import expression_prior
 from ..fitting.frame_sample import spread_sample
 from ..fitting.landmark_fit import Fit, FitOptions, fit
+from ..fitting.model_digest import model_digest
 from ..fitting.morphable_model import MorphableModel, load_model
 from .shards import REASONS, FitArrays, Shard, add_fit, read_shard
 
@@ -190,6 +191,7 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
         converged=np.asarray(result.converged[own], bool) & known,
         options={**task.options, "source": task.source},
         model=model.name,
+        model_sha256=model_digest(model),
         expression_names=model.expression_names,
         image_size=header.frame_size,
         focal=Camera.for_image(*header.frame_size, focal=options["focal"]).focal,
