@@ -1,0 +1,1 @@
+"""Simple detectors for scale: what an SVM makes of landmarks and of f_exp."""

@@ -1,0 +1,60 @@
+"""An adversary that tells the training subjects apart from E_exp; beyond the paper, an option.
+
+It learns to name the subject; the reversed gradient makes the branches unlearn what it uses.
+Sources: Ganin and Lempitsky (2015), "Unsupervised domain adaptation by backpropagation"; Ning et
+al. (2024), "Representation Learning and Identity Adversarial Training for Facial Behavior
+Understanding", who reverse on subjects of AU datasets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class _Reversal(torch.autograd.Function):
+    """The identity forwards, minus `strength` times the gradient backwards."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, strength: float) -> Tensor:
+        context.strength = strength
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -context.strength * gradients[0], None
+
+
+def reverse_gradient(x: Tensor, strength: float) -> Tensor:
+    """x unchanged, whose gradient comes back times -strength. Any shape."""
+    reversed_x: Tensor = _Reversal.apply(x, strength)
+    return reversed_x
+
+
+class IdentityAdversary(nn.Module):
+    """E_exp -> gradient reversal -> a hidden layer -> logits of the training subjects.
+
+    width: of E_exp. hidden: of the layer between. subjects: to tell apart. strength: of the
+    reversal; the adversary itself learns at full strength.
+    """
+
+    def __init__(self, width: int, hidden: int, subjects: int, strength: float) -> None:
+        super().__init__()
+        self.width = width
+        self.strength = strength
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, subjects)
+        )
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """E_exp (b, width) -> (b, subjects)."""
+        logits: Tensor = self.layers(reverse_gradient(embedding, self.strength))
+        return logits
+
+
+def identity_loss(logits: Tensor, subject: Tensor) -> Tensor:
+    """Cross entropy of each frame: (b,). logits: (b, subjects). subject: (b,) int64, its number."""
+    return functional.cross_entropy(logits.float(), subject, reduction="none")
