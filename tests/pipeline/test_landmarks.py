@@ -67,7 +67,9 @@ def test_missing_and_broken_model_file(monkeypatch, tmp_path):
         dlib_backend.DlibDetector()
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / dlib_backend.MODEL_FILE).write_bytes(b"cut" * 1000)
-    with pytest.raises(WeightsError, match=r"cannot be read as a dlib model") as caught:
+    with pytest.raises(
+        WeightsError, match=r"is not dlib's model of 68 landmarks, or damaged"
+    ) as caught:
         dlib_backend.DlibDetector()
     assert "\n" not in str(caught.value)
 
