@@ -9,7 +9,7 @@ dlib's own before it rounds them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ class LandmarkTrees(NamedTuple):
     leaves: npt.NDArray[np.float32]
 
 
-# It calls no other kernel and no sum's order is free, so that every process runs the same code.
+# No sum's order is free (no fastmath), so every process finds the same.
 @njit(cache=True, boundscheck=False, nogil=True)
 def evaluate(
     trees: LandmarkTrees,
@@ -52,65 +52,112 @@ def evaluate(
     image: (h, w) uint8, grey; 0 beyond it. left, top: the box's first pixel; width, height: from
     there to its last. nearest: read the nearest pixels, as dlib does, not between them.
     """
-    rows, columns = image.shape
     cascades, count, splits = trees.first.shape
-    pixels, numbers = trees.anchor.shape[1], trees.leaves.shape[3]
-    points = numbers // 2
-    shape = np.empty(numbers, np.float32)
-    centred = np.empty((points, 2), np.float32)
-    middle_x, middle_y, spread = np.float32(0), np.float32(0), np.float32(0)
-    for i in range(points):
-        shape[2 * i], shape[2 * i + 1] = trees.mean[i, 0], trees.mean[i, 1]
-        middle_x += trees.mean[i, 0] / points
-        middle_y += trees.mean[i, 1] / points
-    for i in range(points):
-        centred[i, 0], centred[i, 1] = trees.mean[i, 0] - middle_x, trees.mean[i, 1] - middle_y
-        spread += centred[i, 0] ** 2 + centred[i, 1] ** 2
-    value = np.empty(pixels, np.float32)
+    shape = trees.mean.copy().ravel()
+    centred = _centred(trees.mean)
+    places = np.empty((trees.anchor.shape[1], 2), np.float64)
+    value = np.empty(len(places), np.float32)
     node = np.empty(count, np.int64)
     for c in range(cascades):
-        # The similarity from the mean shape to this one: least squares, in closed form.
-        along, across = np.float32(0), np.float32(0)
-        for i in range(points):
-            x, y = centred[i, 0], centred[i, 1]
-            along += x * shape[2 * i] + y * shape[2 * i + 1]
-            across += x * shape[2 * i + 1] - y * shape[2 * i]
-        along /= spread
-        across /= spread
-        for p in range(pixels):
+        along, across = _similarity(centred, shape)
+        for p in range(len(places)):
             near = trees.anchor[c, p]
             x, y = trees.delta[c, p, 0], trees.delta[c, p, 1]
-            at_x = left + width * (along * x - across * y + shape[2 * near])
-            at_y = top + height * (across * x + along * y + shape[2 * near + 1])
-            column, row = int(np.floor(at_x)), int(np.floor(at_y))
-            u, v = np.float32(at_x - column), np.float32(at_y - row)
-            if nearest or not (0 <= column < columns - 1 and 0 <= row < rows - 1):
-                column, row = int(np.floor(at_x + 0.5)), int(np.floor(at_y + 0.5))
-                inside = 0 <= column < columns and 0 <= row < rows
-                value[p] = image[row, column] if inside else 0
-            else:
-                upper = (1 - u) * image[row, column] + u * image[row, column + 1]
-                lower = (1 - u) * image[row + 1, column] + u * image[row + 1, column + 1]
-                value[p] = (1 - v) * upper + v * lower
-        # Level by level, so that no tree waits for another's comparison.
-        node[:] = 0
-        level = 1
-        while level <= splits:
-            for t in range(count):
-                at = node[t]
-                difference = value[trees.first[c, t, at]] - value[trees.second[c, t, at]]
-                node[t] = 2 * at + 2 - int(difference > trees.threshold[c, t, at])
-            level *= 2
-        # In the trees' order, four at a time: the leaves come from memory slowly.
-        for t in range(0, count, 4):
-            one = trees.leaves[c, t, node[t] - splits]
-            two = trees.leaves[c, t + 1, node[t + 1] - splits]
-            three = trees.leaves[c, t + 2, node[t + 2] - splits]
-            four = trees.leaves[c, t + 3, node[t + 3] - splits]
-            for k in range(numbers):
-                shape[k] = shape[k] + one[k] + two[k] + three[k] + four[k]
-    landmarks = np.empty((points, 2), np.float64)
-    for i in range(points):
+            places[p, 0] = left + width * (along * x - across * y + shape[2 * near])
+            places[p, 1] = top + height * (across * x + along * y + shape[2 * near + 1])
+        _look(image, places, nearest, value)
+        _descend(trees.first[c], trees.second[c], trees.threshold[c], value, node)
+        _add_leaves(trees.leaves[c], node, splits, shape)
+    landmarks = np.empty(trees.mean.shape, np.float64)
+    for i in range(len(landmarks)):
         landmarks[i, 0] = left + width * shape[2 * i]
         landmarks[i, 1] = top + height * shape[2 * i + 1]
     return landmarks
+
+
+@njit(cache=True, boundscheck=False)
+def _centred(mean: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The mean shape about its middle, over the sum of squared distances to it: (68, 2)."""
+    out = np.empty_like(mean)
+    x, y, extent = np.float32(0), np.float32(0), np.float32(0)
+    for i in range(len(mean)):
+        x += mean[i, 0] / len(mean)
+        y += mean[i, 1] / len(mean)
+    for i in range(len(mean)):
+        out[i, 0], out[i, 1] = mean[i, 0] - x, mean[i, 1] - y
+        extent += out[i, 0] ** 2 + out[i, 1] ** 2
+    for i in range(len(mean)):
+        out[i, 0] /= extent
+        out[i, 1] /= extent
+    return out
+
+
+@njit(cache=True, boundscheck=False)
+def _similarity(
+    centred: npt.NDArray[np.float32], shape: npt.NDArray[np.float32]
+) -> tuple[Any, Any]:
+    """Cosine and sine times scale of the similarity from the mean shape: least squares."""
+    along, across = np.float32(0), np.float32(0)
+    for i in range(len(centred)):
+        x, y = centred[i, 0], centred[i, 1]
+        along += x * shape[2 * i] + y * shape[2 * i + 1]
+        across += x * shape[2 * i + 1] - y * shape[2 * i]
+    return along, across
+
+
+@njit(cache=True, boundscheck=False)
+def _look(
+    image: npt.NDArray[np.uint8],
+    places: npt.NDArray[np.float64],
+    nearest: bool,
+    value: npt.NDArray[np.float32],
+) -> None:
+    """Grey levels at places (p, 2), x and y."""
+    rows, columns = image.shape
+    for p in range(len(places)):
+        x, y = places[p, 0], places[p, 1]
+        column, row = int(np.floor(x)), int(np.floor(y))
+        if nearest or not (0 <= column < columns - 1 and 0 <= row < rows - 1):
+            column, row = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
+            inside = 0 <= column < columns and 0 <= row < rows
+            value[p] = image[row, column] if inside else 0
+        else:
+            u, v = np.float32(x - column), np.float32(y - row)
+            upper = (1 - u) * image[row, column] + u * image[row, column + 1]
+            lower = (1 - u) * image[row + 1, column] + u * image[row + 1, column + 1]
+            value[p] = (1 - v) * upper + v * lower
+
+
+@njit(cache=True, boundscheck=False)
+def _descend(
+    first: npt.NDArray[np.uint16],
+    second: npt.NDArray[np.uint16],
+    threshold: npt.NDArray[np.float32],
+    value: npt.NDArray[np.float32],
+    node: npt.NDArray[np.int64],
+) -> None:
+    """The node below the last split of every tree; level by level, so that no tree waits."""
+    trees, splits = first.shape
+    node[:] = 0
+    level = 1
+    while level <= splits:
+        for t in range(trees):
+            at = node[t]
+            difference = value[first[t, at]] - value[second[t, at]]
+            node[t] = 2 * at + 2 - int(difference > threshold[t, at])
+        level *= 2
+
+
+@njit(cache=True, boundscheck=False)
+def _add_leaves(
+    leaves: npt.NDArray[np.float32],
+    node: npt.NDArray[np.int64],
+    splits: int,
+    shape: npt.NDArray[np.float32],
+) -> None:
+    """Add every tree's leaf, in order; four at a time, since they come from memory slowly."""
+    for t in range(0, len(leaves), 4):
+        one, two = leaves[t, node[t] - splits], leaves[t + 1, node[t + 1] - splits]
+        three, four = leaves[t + 2, node[t + 2] - splits], leaves[t + 3, node[t + 3] - splits]
+        for k in range(len(shape)):
+            shape[k] = shape[k] + one[k] + two[k] + three[k] + four[k]
