@@ -17,12 +17,16 @@ from .errors import GleeError, UsageError
 
 # In the order in which they are used; commands/ has a module of the same name for each.
 COMMANDS = (
+    "analyze",
     "synth",
     "verify",
     "preprocess",
     "fit3d",
+    "embed",
+    "pretrain",
     "train",
     "evaluate",
+    "predict",
     "status",
     "inspect",
     "export",

@@ -22,6 +22,16 @@ cluster_config_option = click.option(
     "--cluster-config", type=FILE, help="TOML with [cluster]. [default: WORK/glee.toml]"
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Drop what is there; begin anew.")
+weights_option = click.option(
+    "--weights", type=FOLDER, help="Backend's weights files. [default: TORCH_HOME/hub/checkpoints]"
+)
+device_option = click.option("--device", help="Where the backend runs: cpu or cuda.")
+flip_option = click.option(
+    "--flip/--no-flip", default=None, help="fan: mean with the mirrored face, at twice the cost."
+)
+preset_option = click.option(
+    "--preset", type=click.Choice(["paper", "compact"]), default="paper", show_default=True
+)
 DATASETS_HELP = "Layout: disfa, disfa-plus, bp4d, bp4d-plus, fec or folder."
 
 

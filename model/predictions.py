@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -100,19 +99,3 @@ def load_predictions(path: Path) -> Predictions:
         raise DataError(f"{path}: no such predictions; finish the training first") from error
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise DataError(f"{path}: damaged predictions ({error}); train again") from error
-
-
-def predictions_csv(parts: dict[str, Predictions]) -> str:
-    """Predictions as CSV: part, shard, subject, frame_id, then a probability for each AU.
-
-    parts: as `predict` returns them.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    names = next(iter(parts.values())).au_names
-    writer.writerow(["part", "shard", "subject", "frame_id", *names])
-    for part, predictions in parts.items():
-        for item, row in enumerate(predictions.probability):
-            key = (predictions.shard[item], predictions.subject[item], predictions.frame_id[item])
-            writer.writerow([part, *key, *(f"{value:.4f}" for value in row)])
-    return text.getvalue()

@@ -45,6 +45,16 @@ class Surroundings:
 
 
 PLAIN = Surroundings()
+# Enough for a step of 10 ms at batch 64 (benchmarks/train.py).
+_WORKERS_FOR_A_GPU = 2
+
+
+def surroundings_for(device: str, workers: int | None, *, tensorboard: bool) -> Surroundings:
+    """workers: None for as many as the device ("auto", "cpu", "cuda") needs beside this process."""
+    if workers is None:
+        on_gpu = device != "cpu" and torch.cuda.is_available()
+        workers = _WORKERS_FOR_A_GPU if on_gpu else 0
+    return Surroundings(workers, tensorboard)
 
 
 def run_steps(

@@ -68,10 +68,11 @@ class FoldSummary:
 
 @dataclass(frozen=True)
 class TrainSummary:
-    """A run's folder and the folds that were asked for."""
+    """A run's folder and the folds that were asked for. leads: this process writes the files."""
 
     run: Path
     folds: tuple[FoldSummary, ...]
+    leads: bool = True
 
 
 def train(
@@ -138,7 +139,7 @@ def train(
             )
             for name in (split if fold == "all" else [fold])
         ]
-    return TrainSummary(out, tuple(folds))
+    return TrainSummary(out, tuple(folds), world.leads)
 
 
 def train_fold(

@@ -17,7 +17,7 @@ from glee.model.metrics import (
     f1_score,
     matthews_correlation,
 )
-from glee.model.predictions import Predictions, predictions_csv
+from glee.model.predictions import Predictions
 
 LABELS = np.array([1, 1, 1, 0, 0, 0, 0, -1, -1], np.int8)
 PROBABILITY = np.array([0.9, 0.8, 0.2, 0.8, 0.1, 0.3, 0.1, 0.99, 0.0])
@@ -95,11 +95,3 @@ def test_f1_is_pooled_over_folds_and_also_averaged_over_them():
 def test_nothing_known_is_an_error():
     with pytest.raises(DataError, match="no label"):
         measure({"1": predictions([[-1, -1]], [[0.5, 0.5]], "a")})
-
-
-def test_predictions_as_csv():
-    part = predictions([[1, -1]], [[0.91234, 0.5]], "a")
-    assert predictions_csv({"1": part}).splitlines() == [
-        "part,shard,subject,frame_id,AU1,AU2",
-        "1,x.h5,a,0,0.9123,0.5000",
-    ]
