@@ -82,7 +82,7 @@ class FaceTracker:
         self._number += 1
         if image is None:
             self._gap = True
-            return _failed("unreadable")
+            return missing_frame("unreadable")
         tracked = self._step(image, scheduled=scheduled)
         self._gap = False
         return tracked
@@ -113,11 +113,11 @@ class FaceTracker:
         faces = self._detector.detect(image, thorough=thorough)
         boxes = [box for box, score in faces if score >= MINIMUM_SCORE]
         if not boxes:
-            return _failed(otherwise)
+            return missing_frame(otherwise)
         box = max(boxes, key=self._preference)
         landmarks, agreement = self._from_box(image, box)
         if not np.isfinite(landmarks).all():
-            return _failed("nan")
+            return missing_frame("nan")
         shape = assess(landmarks)
         if not shape.plausible:
             return TrackedFrame(landmarks, agreement, "implausible")
@@ -180,5 +180,6 @@ def _jumped(track: _Track, landmarks: Landmarks, shape: Plausibility) -> bool:
     return moved > JUMP * track.shape.size or not 1 / GROWTH < growth < GROWTH
 
 
-def _failed(reason: str) -> TrackedFrame:
+def missing_frame(reason: str) -> TrackedFrame:
+    """A frame without landmarks."""
     return TrackedFrame(np.full((68, 2), np.nan, np.float32), 0.0, reason)

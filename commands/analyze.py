@@ -1,0 +1,78 @@
+"""`glee analyze`: from videos to tables of landmarks, pose, blendshapes and Action Units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import ANY_PATH, FILE, FOLDER, json_option
+
+
+@click.command()
+@click.argument("inputs", metavar="VIDEO...", nargs=-1, required=True, type=ANY_PATH)
+@click.option("-o", "--out", required=True, type=FOLDER, help="Folder for the tables.")
+@click.option(
+    "--format",
+    type=click.Choice(["glee", "openface", "arkit"]),
+    default="glee",
+    show_default=True,
+    help="glee: CSV and Parquet; openface: OpenFace 2.2's CSV; arkit: Live Link Face's CSV.",
+)
+@click.option("--video", is_flag=True, help="Write an overlay too: landmarks, mesh, curves.")
+@click.option("--run", type=FOLDER, help="A trained run: Action Units too.")
+@click.option("--faces", default=1, show_default=True, help="Most faces that are followed.")
+@click.option("--detector", default="auto", show_default=True, help="Landmark backend.")
+@click.option(
+    "--identity",
+    type=click.Choice(["subject", "frame"]),
+    default="subject",
+    show_default=True,
+    help="One face shape a person, or one a frame (photos of several people).",
+)
+@click.option("--focal", type=float, help="Focal length, pixels. [default: 1.5 x longer side]")
+@click.option("--model", type=FILE, help="Another morphable model.")
+@click.option("--fps", default=30.0, show_default=True, help="Frames a second of image folders.")
+@click.option("--device", default="cpu", show_default=True, help="Of the run's networks.")
+@json_option
+@click.pass_obj
+def analyze(
+    settings: dict[str, Any],
+    /,
+    inputs: tuple[Path, ...],
+    out: Path,
+    run: Path | None,
+    device: str,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Landmarks, pose, 51 blendshapes, gaze and quality of each frame of VIDEO...
+
+    No dataset and no training is needed. VIDEO is a video, an image, or a folder of them. A table
+    takes its name in OUT when it is whole. An input that cannot be read is reported and the others
+    are analysed all the same; the exit status is 1 then.
+    """
+    import json
+
+    from ..pipeline.analysis.analyze import AnalyzeOptions
+    from ..pipeline.analysis.analyze import as_json as as_plain
+
+    chosen = AnalyzeOptions(**options)
+    progress = settings["progress"]
+    if run is None:
+        from ..pipeline.analysis.analyze import analyze as run_analysis
+
+        outcomes = run_analysis(inputs, out, options=chosen, progress=progress)
+    else:
+        from ..model.analysis import analyze_with_run
+
+        outcomes = analyze_with_run(
+            inputs, out, run, options=chosen, device=device, progress=progress
+        )
+    for item in outcomes:
+        if not as_json:
+            click.echo(item.line(), err=bool(item.error))
+    if as_json:
+        click.echo(json.dumps([as_plain(item) for item in outcomes], indent=1))
+    return 1 if any(item.error for item in outcomes) else 0

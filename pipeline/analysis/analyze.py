@@ -1,0 +1,290 @@
+"""`glee analyze`: videos -> tables of faces, one pass after a look at a sample of the frames.
+
+With one face the person's identity is taken from frames spread over the whole clip, read first;
+with several, each face's from its own first frames, since nobody knows who is who before. Then the
+frames are read in order, and rows are written as they are fitted.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...errors import DataError, UsageError
+from ..fit3d import Fit3dOptions
+from ..frames import FrameIndex, index_frames
+from ..landmarks import AUTO, chosen_detector, load_detector
+from ..progress import progress_bar
+from .face_fit import ANALYSIS_FIT, FaceFitter, Identity
+from .face_frames import FaceFrame, FaceRows
+from .face_stream import StreamOptions, face_stream, frame_rate, sample_stream
+from .irises import IrisDetector
+from .row_stream import RowStream
+from .scores import AUScorer
+from .sources import Source, find_sources
+
+logger = logging.getLogger(__name__)
+
+FORMATS = ("glee", "openface", "arkit")
+IDENTITIES = ("subject", "frame")
+# Frames that are looked at before the first row, spread over the clip.
+SAMPLE_FRAMES = 32
+
+
+@dataclass(frozen=True)
+class AnalyzeOptions:
+    """Every option that shapes an analysis.
+
+    format: of the tables. video: write an overlay too. detector: landmark backend, or auto. faces:
+    most faces that are followed. identity: "subject", one f_shape a person, or "frame". focal:
+    pixels; None for 1.5 x the longer side. model: path of a morphable model; None for the embedded
+    one. detect_every, minimum_confidence: as in `preprocess`. fps: of images.
+    """
+
+    format: str = "glee"
+    video: bool = False
+    detector: str = "auto"
+    faces: int = 1
+    identity: str = "subject"
+    focal: float | None = None
+    model: Path | None = None
+    detect_every: int = 10
+    minimum_confidence: float = 0.4
+    fps: float = 30.0
+
+    def check(self) -> None:
+        """Raises UsageError where a value makes no sense."""
+        if self.format not in FORMATS:
+            raise UsageError(f"format is {self.format!r}; give one of {', '.join(FORMATS)}")
+        if self.identity not in IDENTITIES:
+            raise UsageError(f"identity is {self.identity!r}; give one of {', '.join(IDENTITIES)}")
+        if self.focal is not None and not self.focal > 0:
+            raise UsageError(f"focal is {self.focal}; give a positive number of pixels")
+        self.stream(scored=False).check()
+
+    def fit(self, base: Fit3dOptions) -> Fit3dOptions:
+        """The options of the fit: `base` with what is asked for here."""
+        return replace(
+            base,
+            identity=self.identity,
+            focal=self.focal,
+            model=None if self.model is None else str(self.model),
+        )
+
+    def stream(self, *, scored: bool) -> StreamOptions:
+        """What the stream of faces needs to know. scored: aligned faces are needed."""
+        return StreamOptions(
+            faces=self.faces,
+            alone=self.identity == "frame",
+            detect_every=self.detect_every,
+            minimum_confidence=self.minimum_confidence,
+            fps=self.fps,
+            crops=scored,
+            pictures=self.video,
+        )
+
+
+@dataclass(frozen=True)
+class ClipAnalysis:
+    """What became of a clip: frames, rows by reason ("ok" where valid), files, seconds.
+
+    first_row: seconds from the clip's start to its first row on disk. error: why there is nothing,
+    one line; "" where all went well.
+    """
+
+    name: str
+    frames: int = 0
+    faces: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    paths: tuple[Path, ...] = ()
+    seconds: float = 0.0
+    first_row: float = float("nan")
+    error: str = ""
+
+    def line(self) -> str:
+        """What the command prints."""
+        if self.error:
+            return f"{self.name}: {self.error}"
+        rows = sum(self.reasons.values())
+        bad = ", ".join(f"{n} {r}" for r, n in sorted(self.reasons.items()) if r != "ok")
+        rate = self.frames / max(self.seconds, 1e-9)
+        return (
+            f"{self.name}: {self.frames} frames, {rows} rows, {self.reasons.get('ok', 0)} valid"
+            + (f" ({bad})" if bad else "")
+            + f", {rate:.1f} frames/s -> {', '.join(str(path) for path in self.paths)}"
+        )
+
+
+def as_json(done: ClipAnalysis) -> dict[str, Any]:
+    """A clip's analysis as plain data."""
+    first_row = None if math.isnan(done.first_row) else round(done.first_row, 3)
+    return {
+        **asdict(done),
+        "paths": [str(path) for path in done.paths],
+        "seconds": round(done.seconds, 3),
+        "first_row": first_row,
+    }
+
+
+class Writer(Protocol):
+    """Takes rows while its block lasts and gives its files their names at the end."""
+
+    paths: tuple[Path, ...]
+
+    def write(self, rows: FaceRows) -> None:
+        """Add rows."""
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(self, *error: Any) -> bool | None: ...
+
+
+@dataclass
+class _Tally:
+    begin: float = field(default_factory=time.monotonic)
+    first_row: float = float("nan")
+    reasons: Counter[str] = field(default_factory=Counter)
+    faces: set[int] = field(default_factory=set)
+
+    def add(self, rows: FaceRows) -> None:
+        if not self.reasons:
+            self.first_row = time.monotonic() - self.begin
+        self.reasons.update(rows.reason(i) for i in range(len(rows)))
+        self.faces.update(face.face_id for face in rows.faces if face.face_id >= 0)
+
+
+def analyze(
+    inputs: Iterable[Path],
+    out: Path,
+    *,
+    options: AnalyzeOptions | None = None,
+    scorer: AUScorer | None = None,
+    progress: bool = True,
+) -> list[ClipAnalysis]:
+    """Analyse videos, images and folders of them into tables in the folder `out`.
+
+    scorer: gives Action Units too, see `model.analysis`. A clip's files take their names when it is
+    done; those of one that fails are removed. Of several clips, one that cannot be read is told by
+    its `error`, and the others are analysed.
+
+    Raises UsageError, DataError (the input cannot be read), WeightsError, OutputError.
+
+    >>> analyze([Path("talk.mp4")], Path("out"))        # out/talk.csv, out/talk.parquet
+    """
+    options = options or AnalyzeOptions()
+    options.check()
+    sources = find_sources(inputs)
+    wanted = options.detector
+    if scorer is not None and wanted == AUTO and scorer.detector:
+        wanted = scorer.detector
+    detector = IrisDetector(load_detector(chosen_detector(wanted)))
+    fitter = FaceFitter.of(detector.name, options.fit(scorer.fit if scorer else ANALYSIS_FIT))
+    if scorer is not None:
+        scorer.check(detector.name, fitter.made, fitter.model)
+    done = []
+    for source in sources:
+        try:
+            done.append(
+                _analyze_clip(source, Path(out), options, detector, fitter, scorer, progress)
+            )
+        except DataError as error:
+            if len(sources) == 1:
+                raise
+            done.append(ClipAnalysis(source.name, error=str(error)))
+    return done
+
+
+def _analyze_clip(
+    source: Source,
+    out: Path,
+    options: AnalyzeOptions,
+    detector: IrisDetector,
+    fitter: FaceFitter,
+    scorer: AUScorer | None,
+    progress: bool,
+) -> ClipAnalysis:
+    tally = _Tally()
+    index = index_frames(source.clip)
+    stream = options.stream(scored=scorer is not None)
+    names = scorer.au_names if scorer else ()
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(writer)
+            for writer in _writers(source.name, out, options, index, fitter, names)
+        ]
+        bar = stack.enter_context(progress_bar(source.name, index.count, "frame", shown=progress))
+        known = _known(source, index, detector, fitter, stream)
+        faces = _counted(face_stream(source.clip, index, detector, stream), bar)
+        for rows in RowStream(fitter, known, scorer).rows(faces):
+            for writer in writers:
+                writer.write(rows)
+            tally.add(rows)
+    return ClipAnalysis(
+        name=source.name,
+        frames=index.count,
+        faces=len(tally.faces),
+        reasons=dict(tally.reasons),
+        paths=tuple(path for writer in writers for path in writer.paths),
+        seconds=time.monotonic() - tally.begin,
+        first_row=tally.first_row,
+    )
+
+
+def _known(
+    source: Source,
+    index: FrameIndex,
+    detector: IrisDetector,
+    fitter: FaceFitter,
+    stream: StreamOptions,
+) -> dict[int, Identity]:
+    """The identity of the one face, from a sample of the clip; nothing where there are several."""
+    if stream.faces > 1 or fitter.own_identity:
+        return {}
+    sample = list(sample_stream(source.clip, index, detector, stream, SAMPLE_FRAMES))
+    identity = fitter.identity(sample)
+    return {} if identity is None else {0: identity}
+
+
+def _counted(stream: Iterator[list[FaceFrame]], bar: Any) -> Iterator[list[FaceFrame]]:
+    for faces in stream:
+        yield faces
+        bar.update(1)
+
+
+def _writers(
+    name: str,
+    out: Path,
+    options: AnalyzeOptions,
+    index: FrameIndex,
+    fitter: FaceFitter,
+    au_names: tuple[str, ...],
+) -> list[Writer]:
+    expressions = fitter.model.expression_names
+    rate = frame_rate(index, options.stream(scored=False))
+    several = options.faces > 1
+    writers: list[Writer] = []
+    if options.format == "openface":
+        from .openface_table import OpenFaceTable
+
+        writers.append(OpenFaceTable(out, name, expressions, au_names))
+    elif options.format == "arkit":
+        from .arkit_table import ARKitTable
+
+        writers.append(ARKitTable(out, name, expressions, rate, several=several))
+    else:
+        from .glee_table import GleeTable
+
+        writers.append(GleeTable(out, name, expressions, au_names))
+    if options.video:
+        from .overlay_video import OverlayVideo
+
+        video = OverlayVideo(out, name, expressions, index.size, rate, several=several)
+        writers.append(video)
+    return writers

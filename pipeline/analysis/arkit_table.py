@@ -1,0 +1,141 @@
+"""The CSV file of Epic's Live Link Face app: 52 ARKit blendshapes, head and eye rotations.
+
+One file a face. Rotations are in radians, axes as in the camera's view: yaw is positive to the
+image's right (the person's left), pitch upwards, roll where the head's top tilts to the image's
+left. A frame without a face repeats the one before it, so that an animation does not jump.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import UsageError
+from ...fitting.assets.blendshapes import ARKIT_NAMES
+from .face_frames import FaceRows
+from .head_angles import opencv_rotation, yaw_pitch_roll
+from .streamed_file import streamed_file
+from .text_table import TextTable
+
+_EYE = ("Blink", "LookDown", "LookIn", "LookOut", "LookUp", "Squint", "Wide")
+
+
+def _sides(*stems: str) -> list[str]:
+    return [f"{stem}{side}" for stem in stems for side in ("Left", "Right")]
+
+
+# Apple's order, as the app has it.
+SHAPES: tuple[str, ...] = (
+    *(f"eye{part}Left" for part in _EYE),
+    *(f"eye{part}Right" for part in _EYE),
+    *("jawForward", "jawRight", "jawLeft", "jawOpen"),
+    *("mouthClose", "mouthFunnel", "mouthPucker", "mouthRight", "mouthLeft"),
+    *_sides("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch"),
+    *("mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
+    *_sides("mouthPress", "mouthLowerDown", "mouthUpperUp", "browDown"),
+    "browInnerUp",
+    *_sides("browOuterUp"),
+    "cheekPuff",
+    *_sides("cheekSquint", "noseSneer"),
+    "tongueOut",
+)
+ROTATIONS = tuple(
+    f"{part}{angle}"
+    for part in ("Head", "LeftEye", "RightEye")
+    for angle in ("Yaw", "Pitch", "Roll")
+)
+
+
+def columns() -> list[tuple[str, str]]:
+    """Name and printf format of every column, in order."""
+    return [
+        ("Timecode", "%s"),
+        ("BlendshapeCount", "%d"),
+        *((name[0].upper() + name[1:], "%.8f") for name in SHAPES),
+        *((name, "%.8f") for name in ROTATIONS),
+    ]
+
+
+def timecode(seconds: float, rate: float) -> str:
+    """HH:MM:SS:FF.fff, the frames counted at `rate` (whole, at least 1) a second."""
+    whole = math.floor(seconds + 1e-9)
+    frames = max(seconds - whole, 0.0) * max(round(rate), 1)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}:{frames:06.3f}"
+
+
+def values(rows: FaceRows, index: int) -> npt.NDArray[np.float64]:
+    """Blendshapes and rotations of one valid row, (61,); tongueOut is 0, glee does not see it."""
+    known = dict(zip(ARKIT_NAMES, rows.fit.f_exp[index].tolist(), strict=True))
+    pose = rows.fit.pose[index]
+    head = np.radians(yaw_pitch_roll(pose))
+    right, left = (_eye_rotation(look, opencv_rotation(pose)) for look in rows.gaze[index])
+    return np.array([*(known.get(name, 0.0) for name in SHAPES), *head, *left, *right])
+
+
+def _eye_rotation(
+    look: npt.NDArray[np.float64], head: npt.NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Yaw and pitch of an eye within the head, radians; no roll. 0 where the look is unknown."""
+    if not np.isfinite(look).all():
+        return 0.0, 0.0, 0.0
+    x, y, z = head.T @ look
+    return math.atan2(x, -z), math.atan2(-y, -z), 0.0
+
+
+class ARKitTable:
+    """Writes OUT/NAME.csv, or with several faces OUT/NAME_face0.csv and so on.
+
+    rate: frames a second, for the timecodes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        expressions: tuple[str, ...],
+        rate: float,
+        *,
+        several: bool = False,
+    ) -> None:
+        if expressions != ARKIT_NAMES:
+            raise UsageError("format arkit needs a morphable model with the 51 ARKit blendshapes")
+        self._folder, self._name = folder, name
+        self._rate, self._several = rate, several
+        self._files = ExitStack()
+        self._tables: dict[int, TextTable] = {}
+        self._last: dict[int, npt.NDArray[np.float64]] = {}
+        self.paths: tuple[Path, ...] = ()
+
+    def __enter__(self) -> ARKitTable:
+        if not self._several:
+            self._table(0)
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._files.__exit__(*error)
+
+    def write(self, rows: FaceRows) -> None:
+        """Add rows, each to its face's file."""
+        for i, face in enumerate(rows.faces):
+            if face.face_id < 0:
+                continue
+            last = self._last.get(face.face_id, np.zeros(len(SHAPES) + len(ROTATIONS)))
+            now = values(rows, i) if rows.valid(i) else last
+            self._last[face.face_id] = now
+            row = (timecode(face.time, self._rate), len(now), *now.tolist())
+            self._table(face.face_id).write([row])
+
+    def _table(self, face_id: int) -> TextTable:
+        if face_id not in self._tables:
+            suffix = f"_face{face_id}" if self._several else ""
+            path = self._folder / f"{self._name}{suffix}.csv"
+            self.paths += (path,)
+            table = TextTable(self._files.enter_context(streamed_file(path)), columns())
+            self._files.callback(table.close)
+            self._tables[face_id] = table
+        return self._tables[face_id]

@@ -1,0 +1,130 @@
+"""The fit of an analysis: a face's identity once, then its frames block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ...fitting.expression_prior import expression_prior
+from ...fitting.fit_options import FitOptions
+from ...fitting.frame_sample import spread_sample
+from ...fitting.landmark_fit import Fit, fit
+from ...fitting.model_info import ARKIT_BASIS, expression_basis
+from ...fitting.morphable_model import MorphableModel, load_model
+from ..fit3d import Fit3dOptions
+from .face_frames import FaceFrame
+
+Landmarks = npt.NDArray[np.float32]
+
+# Frames from which an identity is taken, at most.
+IDENTITY_FRAMES = 48
+# How faces are fitted unless a trained run asks for something else.
+ANALYSIS_FIT = Fit3dOptions(whiten=True, prior=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Identity:
+    """What is known of a person. f_shape: (s,) float32.
+
+    usual: (e,) float32, the median f_exp of the frames that the identity was taken from. frames:
+    how many these were.
+    """
+
+    f_shape: npt.NDArray[np.float32]
+    usual: npt.NDArray[np.float32]
+    frames: int
+
+
+@dataclass(frozen=True, eq=False)
+class FaceFitter:
+    """The morphable model and how it is fitted.
+
+    made: the same options as `fit3d` has them. own_identity: one f_shape a frame instead of one a
+    person. focal: pixels; None for the default.
+    """
+
+    model: MorphableModel
+    landmark_set: str
+    options: FitOptions
+    made: Fit3dOptions
+    own_identity: bool = False
+    focal: float | None = None
+
+    @classmethod
+    def of(cls, detector: str, made: Fit3dOptions = ANALYSIS_FIT) -> FaceFitter:
+        """What a detector and a model allow: whitening and the prior go where they do not fit.
+
+        Raises UsageError, DataError where the model cannot be read.
+        """
+        made.check()
+        model = load_model(None if made.model is None else Path(made.model))
+        arkit = expression_basis(model) == ARKIT_BASIS
+        made = replace(
+            made, whiten=made.whiten and detector in model.noise, prior=made.prior and arkit
+        )
+        options = FitOptions(
+            bounds=made.bounds,
+            regularisation=(made.expression_weight, made.shape_weight),
+            curves=made.curves,
+            robust=made.robust,  # type: ignore[arg-type]
+            noise=model.noise[detector] if made.whiten else None,
+            prior=expression_prior(model.expression_names) if made.prior else None,
+            identity_frames=IDENTITY_FRAMES,
+        )
+        points = detector if detector in model.landmarks else "anatomical"
+        return cls(model, points, options, made, made.identity == "frame", made.focal)
+
+    def identity(self, faces: Sequence[FaceFrame]) -> Identity | None:
+        """The identity that explains a person's frames best; None where none is valid.
+
+        Frames of the most frequent size count, as many as are spread over poses and expressions.
+        """
+        good = [face for face in faces if face.valid]
+        if not good:
+            return None
+        sizes = [face.size for face in good]
+        size = max(sorted(set(sizes)), key=sizes.count)
+        landmarks = np.stack([face.tracked.landmarks for face in good if face.size == size])
+        chosen = landmarks[spread_sample(landmarks, IDENTITY_FRAMES)]
+        joint = self._fit(chosen, size, None)
+        if not joint.converged.any():
+            return None
+        f_shape = joint.f_shape[joint.converged][0]
+        own = self._fit(landmarks, size, f_shape)
+        usual = np.median(own.f_exp[own.converged], axis=0) if own.converged.any() else np.nan
+        count = int(own.converged.sum())
+        return Identity(f_shape, np.broadcast_to(usual, own.f_exp.shape[1:]).astype("f4"), count)
+
+    def rows(self, faces: Sequence[FaceFrame], identity: Identity | None) -> Fit:
+        """Fit frames of one size and one person; without an identity each has its own."""
+        landmarks = np.stack(
+            [
+                face.tracked.landmarks if face.valid else np.full((68, 2), np.nan, np.float32)
+                for face in faces
+            ]
+        )
+        own = self.own_identity or identity is None
+        return self._fit(landmarks, faces[0].size, None if own else identity.f_shape, own=own)  # type: ignore[union-attr]
+
+    def _fit(
+        self,
+        landmarks: Landmarks,
+        size: tuple[int, int],
+        f_shape: npt.NDArray[np.float32] | None,
+        *,
+        own: bool = False,
+    ) -> Fit:
+        return fit(
+            landmarks,
+            self.model,
+            image_size=size,
+            focal=self.focal,
+            landmark_set=self.landmark_set,
+            identity="frame" if own else "subject",
+            f_shape=f_shape,
+            options=self.options,
+        )

@@ -1,0 +1,155 @@
+"""The faces of a clip's frames, in order and one frame at a time: decoded, tracked, aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import UsageError
+from ..alignment import CROP_SIZE, align, alignment_transform
+from ..clips import Clip
+from ..crop_encoding import encode_crop
+from ..frames import FrameIndex, read_frames
+from ..tracking import FaceTracker, TrackedFrame
+from .face_frames import FaceFrame, Image
+from .face_tracks import FaceTracks, FoundFace
+from .irises import IrisDetector
+
+# Longer side of the pictures that are kept for an overlay, pixels, and their JPEG quality.
+PICTURE_SIDE = 1280
+_PICTURE_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """faces: most faces that are followed. alone: frames have nothing to do with each other.
+
+    detect_every, minimum_confidence: as in `tracking`. fps: of images. crops, pictures: keep the
+    aligned faces; the frames as JPEG.
+    """
+
+    faces: int = 1
+    alone: bool = False
+    detect_every: int = 10
+    minimum_confidence: float = 0.4
+    fps: float = 30.0
+    crops: bool = False
+    pictures: bool = False
+
+    def check(self) -> None:
+        """Raises UsageError where a value makes no sense."""
+        if self.faces < 1:
+            raise UsageError(f"faces is {self.faces}; give 1 or more")
+        if self.detect_every < 1:
+            raise UsageError(f"detect_every is {self.detect_every}; give 1 or more")
+        if not 0 <= self.minimum_confidence <= 1:
+            raise UsageError(f"minimum_confidence is {self.minimum_confidence}; give 0 to 1")
+        if not self.fps > 0:
+            raise UsageError(f"fps is {self.fps}; give a positive number")
+
+
+def frame_rate(index: FrameIndex, options: StreamOptions) -> float:
+    """Frames a second: of the file where it says so, else of the options."""
+    return index.fps or options.fps
+
+
+def frame_times(index: FrameIndex, options: StreamOptions) -> npt.NDArray[np.float64]:
+    """Seconds from the first frame: by the file's time stamps, else by its rate."""
+    if len(index.times):
+        return np.asarray((index.times - index.times[0]) / 1e6, np.float64)
+    return np.asarray(np.arange(index.count) / frame_rate(index, options))
+
+
+def face_stream(
+    clip: Clip,
+    index: FrameIndex,
+    detector: IrisDetector,
+    options: StreamOptions,
+    start: int = 0,
+    stop: int | None = None,
+) -> Iterator[list[FaceFrame]]:
+    """The faces of each frame from start to stop - 1, at least one item a frame.
+
+    A face that is not found has an item too while it is followed; see `face_tracks`.
+    """
+    times = frame_times(index, options)
+    size: tuple[int, int] | None = None
+    follow = None
+    stop = index.count if stop is None else stop
+    for frame, image in enumerate(read_frames(clip, index, start, stop), start):
+        if image is not None and (image.shape[1], image.shape[0]) != size:
+            # Another size is another camera: nothing is where it was.
+            size, follow = (image.shape[1], image.shape[0]), None
+        if follow is None or options.alone:
+            follow = _follower(detector, options)
+        picture = _picture(image) if options.pictures and image is not None else None
+        yield [
+            FaceFrame(
+                frame=frame,
+                time=float(times[frame]),
+                face_id=face_id,
+                tracked=tracked,
+                size=size or index.size,
+                irises=irises,
+                crop=_crop(image, tracked) if options.crops else None,
+                picture=picture,
+            )
+            for face_id, tracked, irises in follow(image)
+        ]
+
+
+def sample_stream(
+    clip: Clip, index: FrameIndex, detector: IrisDetector, options: StreamOptions, count: int
+) -> Iterator[FaceFrame]:
+    """The largest face of up to `count` frames spread evenly over the clip."""
+    alone = StreamOptions(1, True, 1, options.minimum_confidence, options.fps)
+    for frame in np.unique(np.linspace(0, index.count - 1, count).round().astype(int)):
+        for faces in face_stream(clip, index, detector, alone, int(frame), int(frame) + 1):
+            yield faces[0]
+
+
+class _OneFace:
+    """A tracker of the largest face, as the stage `preprocess` has it."""
+
+    def __init__(self, detector: IrisDetector, options: StreamOptions) -> None:
+        self._detector = detector
+        self._tracker = FaceTracker(
+            detector,
+            detect_every=options.detect_every,
+            minimum_confidence=options.minimum_confidence,
+        )
+
+    def follow(self, image: Image | None) -> list[FoundFace]:
+        tracked = self._tracker.follow(image)
+        return [(0, tracked, self._detector.irises_of(tracked.landmarks))]
+
+
+def _follower(
+    detector: IrisDetector, options: StreamOptions
+) -> Callable[[Image | None], list[FoundFace]]:
+    if options.faces == 1:
+        return _OneFace(detector, options).follow
+    return FaceTracks(
+        detector,
+        most=options.faces,
+        detect_every=options.detect_every,
+        minimum_confidence=options.minimum_confidence,
+    ).follow
+
+
+def _crop(image: Image | None, tracked: TrackedFrame) -> Image | None:
+    if image is None or tracked.reason != "ok":
+        return None
+    return align(image, alignment_transform(tracked.landmarks, CROP_SIZE), CROP_SIZE)
+
+
+def _picture(image: Image) -> bytes:
+    scale = min(PICTURE_SIDE / max(image.shape[:2]), 1.0)
+    if scale < 1.0:
+        smaller = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        image = np.asarray(smaller, np.uint8)
+    return encode_crop(image, "jpeg", _PICTURE_QUALITY)

@@ -1,0 +1,261 @@
+"""Several faces followed side by side: one tracker a face, detections shared out among them.
+
+Each face has a tracker of its own, which only ever sees its surroundings; the whole image is
+searched here, on every N-th frame and after a loss. A face that is lost is remembered for a while
+where it should have moved to by then; a detection there is the same face again, any other one is a
+new face. Where two trackers come to lie on one face, as when one passes behind the other, the one
+whose face was expected there keeps it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ..landmarks import Box, Detector, overlap
+from ..tracking import MINIMUM_SCORE, FaceTracker, TrackedFrame, missing_frame
+from .irises import IrisDetector
+
+logger = logging.getLogger(__name__)
+
+# Frames for which a lost face is remembered.
+MEMORY = 45
+# Boxes that overlap by this much are of one face.
+SAME_FACE = 0.35
+# How far from where it is expected a lost face may come back, in sides of its box; and by how much
+# more for every frame that it was lost.
+NEAR, DRIFT = 0.6, 0.03
+# Weight of the newest frame in a face's velocity.
+_NEWEST = 0.2
+
+Image = npt.NDArray[np.uint8]
+Irises = npt.NDArray[np.float32]
+Seen = tuple[TrackedFrame, Irises]
+# A face's id, its landmarks and its irises.
+FoundFace = tuple[int, TrackedFrame, Irises]
+
+
+@dataclass(eq=False)
+class _Window:
+    """The detector as one tracker sees it: in the whole image it finds the box it is offered."""
+
+    detector: Detector
+    whole: Image | None = None
+    offered: Box | None = None
+    name: str = ""
+    version: str = ""
+
+    def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
+        if image is self.whole:
+            return [] if self.offered is None else [(self.offered, 1.0)]
+        return self.detector.detect(image, thorough=thorough)
+
+    def landmarks(self, image: Image, box: Box) -> tuple[npt.NDArray[np.float32], float]:
+        return self.detector.landmarks(image, box)
+
+    def box_of(self, landmarks: npt.NDArray[np.float32]) -> Box:
+        return self.detector.box_of(landmarks)
+
+
+@dataclass(eq=False)
+class _Face:
+    face_id: int
+    window: _Window
+    tracker: FaceTracker
+    box: Box
+    velocity: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    lost: int = 0
+
+    def expected(self) -> Box:
+        """Where the face should be in the next frame."""
+        return _moved(self.box, self.velocity * (self.lost + 1))
+
+    def seen(self, box: Box) -> None:
+        step = (_centre(box) - _centre(self.box)) / (self.lost + 1)
+        self.velocity = (1 - _NEWEST) * self.velocity + _NEWEST * step
+        self.box, self.lost = box, 0
+
+
+class FaceTracks:
+    """Follows up to `most` faces; ids count from 0 in the order of appearance and size.
+
+    detect_every: the whole image is searched on every so many-th frame.
+    """
+
+    def __init__(
+        self,
+        detector: IrisDetector,
+        *,
+        most: int,
+        detect_every: int = 10,
+        minimum_confidence: float = 0.4,
+    ) -> None:
+        self._detector = detector
+        self._most, self._every = most, detect_every
+        self._minimum = minimum_confidence
+        self._faces: list[_Face] = []
+        self._next_id = 0
+        self._number = 0
+        self._told = False
+
+    def follow(self, image: Image | None) -> list[FoundFace]:
+        """The faces of the next frame: id, landmarks and irises, by id; -1 where there is none.
+
+        image: (h, w, 3) uint8 RGB; None where unreadable.
+        """
+        scheduled = self._number % self._every == 0
+        self._number += 1
+        if image is None:
+            reason = "unreadable"
+            found = {face.face_id: _unseen(reason) for face in self._faces}
+        else:
+            reason = "no_face"
+            found = self._step(image, scheduled=scheduled)
+        if not found:
+            found = {-1: _unseen(reason)}
+        return [(face_id, *found[face_id]) for face_id in sorted(found)]
+
+    def _step(self, image: Image, *, scheduled: bool) -> dict[int, Seen]:
+        found = {
+            face.face_id: self._track(face, image, None) for face in self._faces if not face.lost
+        }
+        self._part(found)
+        away = any(face.face_id not in found or _is_lost(found, face) for face in self._faces)
+        if scheduled or away:
+            self._share_out(image, found, thorough=scheduled)
+        for face in list(self._faces):
+            if face.face_id in found and found[face.face_id][0].reason == "ok":
+                continue
+            face.lost += 1
+            found[face.face_id] = _unseen("lost_track")
+            if face.lost > MEMORY:
+                self._faces.remove(face)
+                del found[face.face_id]
+        return found
+
+    def _track(self, face: _Face, image: Image, offered: Box | None) -> Seen:
+        face.window.whole, face.window.offered = image, offered
+        tracked = face.tracker.follow(image)
+        face.window.whole = None
+        irises = self._detector.irises_of(tracked.landmarks)
+        return tracked, irises
+
+    def _part(self, found: dict[int, Seen]) -> None:
+        """Where two trackers lie on one face, the one expected elsewhere has lost its own."""
+        live = [face for face in self._faces if not _is_lost(found, face)]
+        boxes = {face.face_id: self._detector.box_of(_landmarks(found, face)) for face in live}
+        for place, one in enumerate(live):
+            for other in live[place + 1 :]:
+                if _is_lost(found, one) or _is_lost(found, other):
+                    continue
+                if overlap(boxes[one.face_id], boxes[other.face_id]) < SAME_FACE:
+                    continue
+                away = max(one, other, key=lambda face: _distance(face, boxes[face.face_id]))
+                found[away.face_id] = _unseen("lost_track")
+                away.tracker = self._new_tracker(away.window)
+        for face in live:
+            if not _is_lost(found, face):
+                face.seen(boxes[face.face_id])
+
+    def _share_out(
+        self,
+        image: Image,
+        found: dict[int, Seen],
+        *,
+        thorough: bool,
+    ) -> None:
+        """Give detections that nobody follows to lost faces, then to new ones, largest first."""
+        taken = [face.box for face in self._faces if not _is_lost(found, face)]
+        faces = self._detector.detect(image, thorough=thorough)
+        free = [
+            box
+            for box, score in faces
+            if score >= MINIMUM_SCORE and all(overlap(box, other) < SAME_FACE for other in taken)
+        ]
+        lost = [face for face in self._faces if _is_lost(found, face)]
+        pairs = sorted(
+            (
+                (_distance(face, box), face.face_id, place)
+                for face in lost
+                for place, box in enumerate(free)
+            ),
+        )
+        by_id = {face.face_id: face for face in lost}
+        used: set[int] = set()
+        for distance, face_id, place in pairs:
+            face = by_id.get(face_id)
+            if face is None or place in used or distance > NEAR + DRIFT * face.lost:
+                continue
+            used.add(place)
+            self._take(face, image, free[place], found)
+            del by_id[face_id]
+        fresh = [box for place, box in enumerate(free) if place not in used]
+        self._welcome(image, sorted(fresh, key=lambda box: -box.area), found)
+
+    def _welcome(
+        self,
+        image: Image,
+        boxes: list[Box],
+        found: dict[int, Seen],
+    ) -> None:
+        for box in boxes:
+            if sum(face.lost == 0 for face in self._faces) >= self._most:
+                if not self._told:
+                    logger.info("more than %d faces; the largest are followed", self._most)
+                self._told = True
+                return
+            window = _Window(self._detector)
+            face = _Face(self._next_id, window, self._new_tracker(window), box)
+            if self._take(face, image, box, found):
+                self._faces.append(face)
+                self._next_id += 1
+            else:
+                found.pop(face.face_id, None)
+
+    def _take(
+        self,
+        face: _Face,
+        image: Image,
+        box: Box,
+        found: dict[int, Seen],
+    ) -> bool:
+        face.tracker = self._new_tracker(face.window)
+        result = self._track(face, image, box)
+        if result[0].reason != "ok":
+            return False
+        found[face.face_id] = result
+        face.seen(self._detector.box_of(result[0].landmarks))
+        return True
+
+    def _new_tracker(self, window: _Window) -> FaceTracker:
+        return FaceTracker(window, detect_every=self._every, minimum_confidence=self._minimum)
+
+
+def _unseen(reason: str) -> Seen:
+    return missing_frame(reason), np.full((2, 2), np.nan, np.float32)
+
+
+def _is_lost(found: dict[int, Seen], face: _Face) -> bool:
+    return face.face_id not in found or found[face.face_id][0].reason != "ok"
+
+
+def _landmarks(found: dict[int, Seen], face: _Face) -> npt.NDArray[np.float32]:
+    return found[face.face_id][0].landmarks
+
+
+def _distance(face: _Face, box: Box) -> float:
+    """Between a box and where a face is expected, in sides of the face's box."""
+    side = max(face.box.right - face.box.left, 1.0)
+    return float(np.linalg.norm(_centre(box) - _centre(face.expected()))) / side
+
+
+def _centre(box: Box) -> npt.NDArray[np.float64]:
+    return np.array([box.left + box.right, box.top + box.bottom]) / 2.0
+
+
+def _moved(box: Box, step: npt.NDArray[np.float64]) -> Box:
+    x, y = step
+    return Box(box.left + x, box.top + y, box.right + x, box.bottom + y)

@@ -1,0 +1,126 @@
+"""glee's own table of an analysis: one row a face and frame, the same in CSV and Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+from ...fitting.landmark_scheme import COUNT
+from .face_frames import FaceRows
+from .head_angles import yaw_pitch_roll
+from .streamed_file import streamed_file
+from .text_table import TextTable
+
+# Rows of one group of a Parquet file: written when they are complete.
+GROUP_ROWS = 1024
+
+_HEAD = (
+    ("frame", "%d", pa.int64()),
+    ("face_id", "%d", pa.int32()),
+    ("timestamp", "%.6f", pa.float64()),
+    ("valid", "%d", pa.bool_()),
+    ("reason", "%s", pa.string()),
+    ("confidence", "%.4f", pa.float32()),
+    ("quality", "%.4f", pa.float32()),
+    ("rmse", "%.4f", pa.float32()),
+    ("rmse_iod", "%.5f", pa.float32()),
+)
+_POSE = tuple(
+    (name, "%.6f", pa.float64()) for name in ("rot_x", "rot_y", "rot_z", "pos_x", "pos_y", "pos_z")
+)
+_ANGLES = tuple((name, "%.3f", pa.float32()) for name in ("yaw", "pitch", "roll"))
+
+Column = tuple[str, str, Any]
+
+
+def columns(expressions: tuple[str, ...], au_names: tuple[str, ...]) -> tuple[Column, ...]:
+    """Name, printf format and Arrow type of every column, in order."""
+    points = tuple((f"{axis}_{i}", "%.3f", pa.float32()) for axis in "xy" for i in range(COUNT))
+    gaze = tuple(
+        (f"gaze_{eye}_{axis}", "%.5f", pa.float32()) for eye in ("right", "left") for axis in "xyz"
+    )
+    shapes = tuple((name, "%.5f", pa.float32()) for name in expressions)
+    return (
+        *_HEAD,
+        *_POSE,
+        *_ANGLES,
+        *points,
+        *gaze,
+        *shapes,
+        *((name, "%.5f", pa.float32()) for name in au_names),
+    )
+
+
+def values(rows: FaceRows) -> Iterator[tuple[Any, ...]]:
+    """The values of each row, as `columns` orders them; NaN where unknown."""
+    fit = rows.fit
+    for i, face in enumerate(rows.faces):
+        yield (
+            face.frame,
+            face.face_id,
+            face.time,
+            rows.valid(i),
+            rows.reason(i),
+            face.tracked.confidence,
+            rows.quality(i),
+            float(fit.rmse[i]),
+            float(fit.rmse_iod[i]),
+            *fit.pose[i].tolist(),
+            *yaw_pitch_roll(fit.pose[i]).tolist(),
+            *face.tracked.landmarks.T.ravel().tolist(),
+            *rows.gaze[i].ravel().tolist(),
+            *fit.f_exp[i].tolist(),
+            *rows.au[i].tolist(),
+        )
+
+
+class GleeTable:
+    """Writes OUT/NAME.csv and OUT/NAME.parquet; both take their names when the block ends."""
+
+    def __init__(
+        self, folder: Path, name: str, expressions: tuple[str, ...], au_names: tuple[str, ...]
+    ) -> None:
+        self.paths: tuple[Path, ...] = (folder / f"{name}.csv", folder / f"{name}.parquet")
+        self._columns = columns(expressions, au_names)
+        self._schema = pa.schema([(name, kind) for name, _, kind in self._columns])
+        self._files = ExitStack()
+        self._waiting: list[tuple[Any, ...]] = []
+
+    def __enter__(self) -> GleeTable:
+        with ExitStack() as files:
+            text, parquet = (files.enter_context(streamed_file(path)) for path in self.paths)
+            self._text = TextTable(text, [(name, form) for name, form, _ in self._columns])
+            files.callback(self._text.close)
+            self._parquet = pq.ParquetWriter(parquet, self._schema)
+            files.callback(self._parquet.close)
+            self._files = files.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:
+        if error[0] is None:
+            self._flush()
+        return self._files.__exit__(*error)
+
+    def write(self, rows: FaceRows) -> None:
+        """Add rows: at once to the CSV file, in groups to the Parquet file."""
+        new = list(values(rows))
+        self._text.write(new)
+        self._waiting += new
+        if len(self._waiting) >= GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            arrays = [
+                pa.array(column, kind, from_pandas=True)
+                for column, kind in zip(
+                    zip(*self._waiting, strict=True), self._schema.types, strict=True
+                )
+            ]
+            self._parquet.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+            self._waiting = []

@@ -1,0 +1,119 @@
+"""The CSV file that OpenFace 2.2's FeatureExtraction writes, filled with what glee measures.
+
+Names, order, units and decimals are those of OpenFace's `RecorderCSV`; 714 columns. Rotation is
+R = Rx Ry Rz in camera coordinates (x right, y down, z away), 0 for a face that looks into the
+camera. A frame without a face has 0 everywhere, as there. What glee does not measure is NaN: the 56
+landmarks of each eye region, and the parameters p_* of OpenFace's own shape model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...fitting.landmark_scheme import COUNT
+from .face_frames import FaceRows
+from .head_angles import euler_xyz, head_place, landmarks_in_space, opencv_rotation
+from .streamed_file import streamed_file
+from .text_table import TextTable
+
+EYE_LANDMARKS = 56
+SHAPE_MODES = 34
+AU_INTENSITIES = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+AU_OCCURRENCES = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 28, 45)
+# OpenFace's intensities go to 5; a probability takes their place.
+_HIGHEST = 5.0
+_PRESENT = 0.5
+_NOT_MEASURED = float("nan")
+
+
+def _numbered(prefix: str, count: int, form: str) -> list[tuple[str, str]]:
+    return [(f"{prefix}_{i}", form) for i in range(count)]
+
+
+def columns() -> list[tuple[str, str]]:
+    """Name and printf format of every column, in order."""
+    eyes = [f"eye_lmk_{axis}" for axis in "xyXYZ"]
+    return [
+        *(("frame", "%d"), ("face_id", "%d"), ("timestamp", "%.3f")),
+        *(("confidence", "%.2f"), ("success", "%d")),
+        *((f"gaze_{eye}_{axis}", "%.6f") for eye in range(2) for axis in "xyz"),
+        *((f"gaze_angle_{axis}", "%.3f") for axis in "xy"),
+        *(column for prefix in eyes for column in _numbered(prefix, EYE_LANDMARKS, "%.1f")),
+        *((f"pose_T{axis}", "%.1f") for axis in "xyz"),
+        *((f"pose_R{axis}", "%.3f") for axis in "xyz"),
+        *(column for prefix in "xyXYZ" for column in _numbered(prefix, COUNT, "%.1f")),
+        *((f"p_{name}", "%.3f") for name in ("scale", "rx", "ry", "rz", "tx", "ty")),
+        *_numbered("p", SHAPE_MODES, "%.3f"),
+        *((f"AU{number:02}_r", "%.2f") for number in AU_INTENSITIES),
+        *((f"AU{number:02}_c", "%.1f") for number in AU_OCCURRENCES),
+    ]
+
+
+def values(rows: FaceRows, au_names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """The values of each row, as `columns` orders them."""
+    for i, face in enumerate(rows.faces):
+        valid = rows.valid(i)
+        head = (face.frame + 1, max(face.face_id, 0), face.time, face.tracked.confidence, valid)
+        measured = _measured(rows, i) if valid else [0.0] * (8 + 5 * EYE_LANDMARKS + 6 + 5 * COUNT)
+        shape = [_NOT_MEASURED if valid else 0.0] * (6 + SHAPE_MODES)
+        yield (*head, *measured, *shape, *_action_units(rows, i, au_names, valid))
+
+
+def _measured(rows: FaceRows, index: int) -> list[float]:
+    gaze, pose = rows.gaze[index], rows.fit.pose[index]
+    x, y, z = gaze.mean(0)
+    return [
+        *gaze.ravel().tolist(),
+        float(np.arctan2(x, -z)),
+        float(np.arctan2(y, -z)),
+        *[_NOT_MEASURED] * (5 * EYE_LANDMARKS),
+        *head_place(rows.fit, index).tolist(),
+        *euler_xyz(opencv_rotation(pose)).tolist(),
+        *rows.faces[index].tracked.landmarks.T.ravel().tolist(),
+        *landmarks_in_space(rows.fit, index).T.ravel().tolist(),
+    ]
+
+
+def _action_units(
+    rows: FaceRows, index: int, au_names: tuple[str, ...], valid: bool
+) -> list[float]:
+    known = dict(zip(au_names, rows.au[index].tolist(), strict=True))
+
+    def probability(number: int) -> float:
+        return float(known.get(f"AU{number}", _NOT_MEASURED)) if valid else 0.0
+
+    intensities = [_HIGHEST * probability(number) for number in AU_INTENSITIES]
+    occurrences = [probability(number) for number in AU_OCCURRENCES]
+    return intensities + [p if np.isnan(p) else float(p > _PRESENT) for p in occurrences]
+
+
+class OpenFaceTable:
+    """Writes OUT/NAME.csv; it takes its name when the block ends."""
+
+    def __init__(
+        self, folder: Path, name: str, expressions: tuple[str, ...], au_names: tuple[str, ...]
+    ) -> None:
+        del expressions  # the file has no place for them
+        self.paths: tuple[Path, ...] = (folder / f"{name}.csv",)
+        self._au_names = au_names
+        self._files = ExitStack()
+
+    def __enter__(self) -> OpenFaceTable:
+        with ExitStack() as files:
+            path = files.enter_context(streamed_file(self.paths[0]))
+            self._text = TextTable(path, columns(), missing="NaN")
+            files.callback(self._text.close)
+            self._files = files.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._files.__exit__(*error)
+
+    def write(self, rows: FaceRows) -> None:
+        """Add rows."""
+        self._text.write(values(rows, self._au_names))

@@ -1,0 +1,47 @@
+"""A file that grows while it is written and takes its final name only when it is whole."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...errors import OutputError
+from ...whole_files import TEMPORARY_SUFFIX
+
+
+@contextmanager
+def streamed_file(path: Path) -> Iterator[Path]:
+    """The temporary path to write to; it is synchronised and renamed to `path` at the end.
+
+    Where the block raises, the temporary file is removed and `path` stays as it was.
+
+    Raises OutputError where the folder or file cannot be written (permissions, full disk).
+    """
+    # The suffix last but one stays the file's own: video writers choose the container by it.
+    writer = f"{socket.gethostname()}.{os.getpid()}"
+    temporary = path.with_name(f".{path.stem}.{writer}{TEMPORARY_SUFFIX}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _synchronise(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "free space or choose a folder that can be written"
+        ) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _synchronise(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
