@@ -10,10 +10,14 @@ from torch import Tensor, nn
 
 
 class AUPrediction(NamedTuple):
-    """Logits of both predictions, (b, au_count) each; present where sigmoid(final) > 0.5."""
+    """Logits of both predictions, (b, au_count) each; present where sigmoid(final) > 0.5.
+
+    subject: (b, subjects), of the identity adversary while it is trained, else None.
+    """
 
     initial: Tensor
     final: Tensor
+    subject: Tensor | None = None
 
 
 class ParallelLinear(nn.Module):

@@ -22,6 +22,7 @@ from .config import GLEENetConfig
 from .facenet_weights import load_facenet
 from .glee_net import GLEENet
 from .global_branch import GlobalBranch
+from .identity_adversary import IdentityAdversary
 from .image_size import resize
 from .inception_resnet import EMBEDDING_WIDTH, InceptionResnetV1
 from .local_branch import LocalBranch
@@ -56,6 +57,7 @@ def build_glee_net(config: GLEENetConfig, *, facenet: Path | None = None) -> GLE
         _coefficient_branch(config) if config.coefficients else None,
         _classifier(config),
         fixed_expression=config.fixed_expression,
+        identity_adversary=_identity_adversary(config),
     )
     if facenet is not None:
         load_facenet(network.global_branch, facenet)
@@ -111,6 +113,14 @@ def _local_branch(config: GLEENetConfig) -> LocalBranch:
 
 def _coefficient_branch(config: GLEENetConfig) -> CoefficientBranch:
     return CoefficientBranch(config.coefficient_count, config.coefficient_noise)
+
+
+def _identity_adversary(config: GLEENetConfig) -> IdentityAdversary | None:
+    if not config.identities:
+        return None
+    return IdentityAdversary(
+        config.embedding_width, config.token_hidden, config.identities, config.identity_reversal
+    )
 
 
 def _classifier(config: GLEENetConfig) -> nn.Module:

@@ -21,7 +21,8 @@ class GLEENetConfig:
     global_size, local_size: to which the branches resize. local_*: of the 16 extractors.
     embedding_width: of E_exp. coefficient_count: of f_exp; coefficient_noise: in
     training, see CoefficientBranch. token_*, encoders, heads, feed_forward,
-    dropout: of the classifier.
+    dropout: of the classifier. identities, identity_reversal: subjects that an adversary tells
+    apart while training, 0 for none, and the strength of its reversed gradient (beyond the paper).
 
     Ablations: expression: "global_local"; "global" (w/o LB); "resnet" (w. ResNet); "none" (w/o GB &
     LB). coefficients: False is w/o 3DGB. classifier: "mlp" is w/o TC. joint_fc: False is w/o joint
@@ -49,6 +50,8 @@ class GLEENetConfig:
     heads: int = 4
     feed_forward: int = 128
     dropout: float = 0.1
+    identities: int = 0
+    identity_reversal: float = 0.0
     expression: str = "global_local"
     coefficients: bool = True
     classifier: str = "transformer"
@@ -69,6 +72,11 @@ class GLEENetConfig:
         if self.expression == "none" and not self.coefficients:
             raise OptionsError(
                 "network without global, local and 3D branch has no input; switch one on"
+            )
+        if self.expression == "none" and self.identities:
+            raise OptionsError(
+                "an identity adversary needs an expression embedding; train without "
+                "identity_adversary, or with global or local branch"
             )
 
     @property
@@ -111,6 +119,13 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "no-lb": {"expression": "global"},
     "no-tc": {"classifier": "mlp"},
     "no-joint-fc": {"joint_fc": False},
+    # No row of Table 5: a ResNet on the image and an MLP, for scale.
+    "resnet-alone": {
+        "expression": "resnet",
+        "coefficients": False,
+        "classifier": "mlp",
+        "joint_fc": False,
+    },
 }
 
 

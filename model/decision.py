@@ -41,7 +41,7 @@ class Decision:
 
     def tensors(self) -> dict[str, Tensor]:
         """For a checkpoint."""
-        kept = {}
+        kept: dict[str, Tensor] = {}
         if self.head is not None:
             kept.update(kernel=self.head.kernel, bias=self.head.bias)
         if self.thresholds is not None:

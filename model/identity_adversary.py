@@ -30,7 +30,7 @@ class _Reversal(torch.autograd.Function):
 
 def reverse_gradient(x: Tensor, strength: float) -> Tensor:
     """x unchanged, whose gradient comes back times -strength. Any shape."""
-    reversed_x: Tensor = _Reversal.apply(x, strength)
+    reversed_x: Tensor = _Reversal.apply(x, strength)  # type: ignore[no-untyped-call]
     return reversed_x
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .asymmetric_loss import weighted_asymmetric_loss
 from .au_classifier import AUPrediction
 
 
@@ -46,7 +47,13 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, ratio: Tensor) -> Ten
     return (torch.where(known, entropy, torch.zeros_like(entropy)) / ratio).mean(1)
 
 
-def au_loss(prediction: AUPrediction, labels: Tensor, ratio: Tensor) -> Tensor:
-    """Eq. 5 on the initial plus on the final predictions, for each frame: (b,)."""
-    initial = weighted_cross_entropy(prediction.initial.float(), labels, ratio)
-    return initial + weighted_cross_entropy(prediction.final.float(), labels, ratio)
+def au_loss(
+    prediction: AUPrediction, labels: Tensor, ratio: Tensor, kind: str = "cross_entropy"
+) -> Tensor:
+    """Eq. 5 on the initial plus on the final predictions, for each frame: (b,).
+
+    kind: "cross_entropy", or "asymmetric" for what asymmetric_loss.py puts in its place.
+    """
+    loss = weighted_asymmetric_loss if kind == "asymmetric" else weighted_cross_entropy
+    initial = loss(prediction.initial.float(), labels, ratio)
+    return initial + loss(prediction.final.float(), labels, ratio)

@@ -81,5 +81,5 @@ def fit_temporal_head(
         torch.autograd.backward(total)
         return total
 
-    optimiser.step(loss)
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
     return TemporalHead(kernel.detach(), bias.detach())

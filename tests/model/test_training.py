@@ -257,7 +257,7 @@ def test_overfits_one_batch(work, tiny, ablation):
     ratio = torch.full((8,), 0.4)
 
     def add_gradient(state, batch):
-        return add_au_gradient(state, batch, ratio)
+        return add_au_gradient(state, batch, ratio, options, np.zeros(len(frames), np.int64))
 
     losses = [
         float(take_step(state, batch, add_gradient, options, 0.03)[0].mean()) for _ in range(40)

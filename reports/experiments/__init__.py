@@ -1,0 +1,1 @@
+"""The paper's tables and figures on one's own data, beside the published figures."""

@@ -1,0 +1,229 @@
+"""Our figures beside the paper's: as text, Markdown, CSV and plain data.
+
+Figures on rendered people never share a heading with figures on a dataset: they stand in a block
+of their own that says what they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .published import PublishedTable
+from .rows import FULL
+
+SYNTHETIC_WARNING = (
+    "SYNTHETIC DATA: the people of this run are rendered by `glee synth`. Its figures say that "
+    "everything runs, and how choices compare with each other; they are not comparable with "
+    "published figures."
+)
+QUICK_WARNING = "QUICK: one epoch, one fold. These figures measure nothing."
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A row of ours, in percent. f1: by AU name. interval: of the mean, 95 % over subjects."""
+
+    name: str
+    f1: Mapping[str, float | None]
+    mean: float | None
+    interval: tuple[float | None, float | None]
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What an experiment shows. title: its heading. published: None where the paper prints nothing.
+    on: the data that ours are measured on, in words. synthetic: whether its people are rendered.
+    quick: whether --quick was given. notes: what a reader must know besides.
+    """
+
+    title: str
+    published: PublishedTable | None
+    measured: tuple[Measured, ...]
+    on: str
+    synthetic: bool
+    quick: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What stands over every output, before the notes."""
+        synthetic = (SYNTHETIC_WARNING,) if self.synthetic else ()
+        return (*synthetic, *((QUICK_WARNING,) if self.quick else ()))
+
+    @property
+    def au_names(self) -> tuple[str, ...]:
+        """AUs of the columns: the paper's, where it prints any."""
+        if self.published is not None:
+            return self.published.au_names
+        return tuple(self.measured[0].f1)
+
+    @property
+    def measured_heading(self) -> str:
+        """What our block is called."""
+        kind = "SYNTHETIC people, not comparable with published figures" if self.synthetic else ""
+        return f"This run, F1 (%) on {self.on}" + (f": {kind}" if kind else "")
+
+
+def measured_row(name: str, results: Mapping[str, Any]) -> Measured:
+    """From what `evaluate` gives, whose figures are shares."""
+    low, high = results["f1_interval"]
+    return Measured(
+        name=name,
+        f1={au: _percent(results["f1"][au]) for au in results["aus"]},
+        mean=_percent(results["f1"]["mean"]),
+        interval=(_percent(low), _percent(high)),
+        results=results,
+    )
+
+
+def blocks(comparison: Comparison) -> list[tuple[str, list[list[str]]]]:
+    """The tables to print: (heading, rows, the first of them the column names).
+
+    On a dataset: one table, the paper's methods above ours, and the difference to the paper's
+    GLEE-Net. On rendered people: two.
+    """
+    aus, published = comparison.au_names, comparison.published
+    head = ["method", *aus, "Avg."]
+    printed = (
+        [[m.name, *_cells(m.f1), _cell(m.mean)] for m in published.methods] if published else []
+    )
+    ours = [
+        [m.name, *_cells([m.f1.get(au) for au in aus]), _cell(m.mean), _interval(m)]
+        for m in comparison.measured
+    ]
+    if published is None:
+        return [(comparison.measured_heading, [[*head, "95 % of Avg."], *ours])]
+    heading = f"Published, F1 (%): {published.protocol}"
+    if comparison.synthetic:
+        return [
+            (heading, [head, *printed]),
+            (comparison.measured_heading, [[*head, "95 % of Avg."], *ours]),
+        ]
+    named = [[f"{row[0]} (this run)", *row[1:]] for row in ours]
+    both = [*([*row, ""] for row in printed), *named, *_differences(comparison)]
+    together = f"{heading}; rows of this run: {comparison.on}"
+    return [(together, [[*head, "95 % of Avg."], *both])]
+
+
+def _differences(comparison: Comparison) -> list[list[str]]:
+    """A line for each row of ours that the paper has too: ours less the paper's."""
+    lines = []
+    for ours in comparison.measured:
+        theirs = comparison.published.method(ours.name) if comparison.published else None
+        if theirs is None:
+            continue
+        pairs = zip(comparison.au_names, theirs.f1, strict=True)
+        cells = [_difference(ours.f1.get(au), value) for au, value in pairs]
+        label = f"{ours.name}: this run less the paper"
+        lines.append([label, *cells, _difference(ours.mean, theirs.mean), ""])
+    return lines
+
+
+def text_of(comparison: Comparison) -> str:
+    """For a terminal."""
+    lines = [comparison.title, *comparison.warnings, ""]
+    for heading, rows in blocks(comparison):
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines.append(heading)
+        for row in rows:
+            cells = [row[0].ljust(widths[0])]
+            cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+            lines.append("  ".join(cells).rstrip())
+        lines.append("")
+    return "\n".join([*lines, *comparison.notes]).rstrip()
+
+
+def markdown_of(comparison: Comparison, pictures: Sequence[str] = ()) -> str:
+    """As Markdown. pictures: files beside it."""
+    lines = [f"# {comparison.title}", ""]
+    for warning in comparison.warnings:
+        lines += [f"> **{warning}**", ""]
+    for heading, rows in blocks(comparison):
+        lines += [f"## {heading}", "", *_markdown_table(rows), ""]
+    for picture in pictures:
+        lines += [f"![{comparison.title}]({picture})", ""]
+    lines += [f"- {note}" for note in comparison.notes]
+    if comparison.published is not None:
+        lines.append(f"- Published figures: {comparison.published.source}.")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _markdown_table(rows: list[list[str]]) -> list[str]:
+    rule = "|---|" + "---:|" * (len(rows[0]) - 1)
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [lines[0], rule, *lines[1:]]
+
+
+def csv_of(comparison: Comparison) -> str:
+    """Long form: method, origin, AU (or Avg.), F1 in percent."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "origin", "au", "f1_percent"])
+    if comparison.published is not None:
+        for method in comparison.published.methods:
+            pairs = zip(comparison.au_names, method.f1, strict=True)
+            for au, value in (*pairs, ("Avg.", method.mean)):
+                writer.writerow([method.name, "published", au, f"{value:.1f}"])
+    origin = "this run, synthetic people" if comparison.synthetic else "this run"
+    for ours in comparison.measured:
+        for name, share in (*ours.f1.items(), ("Avg.", ours.mean)):
+            writer.writerow([ours.name, origin, name, "" if share is None else f"{share:.2f}"])
+    return text.getvalue()
+
+
+def data_of(comparison: Comparison) -> dict[str, Any]:
+    """As plain data for JSON."""
+    published = comparison.published
+    key = "measured_on_synthetic_people" if comparison.synthetic else "measured"
+    return {
+        "title": comparison.title,
+        "synthetic": comparison.synthetic,
+        "comparable_with_published": not (comparison.synthetic or comparison.quick),
+        "quick": comparison.quick,
+        "warnings": list(comparison.warnings),
+        "notes": list(comparison.notes),
+        "published": None
+        if published is None
+        else {
+            "table": published.number,
+            "source": published.source,
+            "protocol": published.protocol,
+            "f1_percent": {
+                m.name: dict(zip((*published.au_names, "Avg."), (*m.f1, m.mean), strict=True))
+                for m in published.methods
+            },
+        },
+        key: {
+            "on": comparison.on,
+            "f1_percent": {m.name: {**m.f1, "Avg.": m.mean} for m in comparison.measured},
+            "interval_percent": {m.name: list(m.interval) for m in comparison.measured},
+            "results": {m.name: dict(m.results) for m in comparison.measured},
+        },
+        "full": FULL,
+    }
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _cells(values: Sequence[float | None]) -> list[str]:
+    return [_cell(value) for value in values]
+
+
+def _difference(ours: float | None, theirs: float) -> str:
+    return "-" if ours is None else f"{ours - theirs:+.1f}"
+
+
+def _interval(measured: Measured) -> str:
+    low, high = measured.interval
+    return "-" if low is None or high is None else f"{low:.1f}-{high:.1f}"

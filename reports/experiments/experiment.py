@@ -1,0 +1,184 @@
+"""`glee experiment`: runs or resumes an experiment's trainings, and writes what it shows."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ... import __version__
+from ...whole_files import write_whole
+from .comparison import Comparison, csv_of, data_of, markdown_of, measured_row, text_of
+from .palette import write_figure
+from .published import published_table
+from .representation_figures import representation_figure
+from .rows import RESNET_BASELINE, Experiment, Row, experiment_called
+from .table_plot import comparison_plot
+from .trainings import Recipe, pretrained, svm_baselines, trained, trained_across
+from .works import Work, find_works, needed_work, pretraining_work
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExperimentSummary:
+    """text: for a terminal. files: what was written. data: what stands in the JSON file."""
+
+    text: str
+    files: tuple[Path, ...]
+    data: dict[str, Any]
+
+
+def run_experiment(
+    name: str,
+    folders: Iterable[Path],
+    out: Path,
+    *,
+    preset: str = "paper",
+    seed: int = 0,
+    quick: bool = False,
+    device: str = "auto",
+    facenet: str = "",
+    split: str = "",
+    changes: Mapping[str, Any] | None = None,
+) -> ExperimentSummary:
+    """Run one of the paper's experiments; one that was killed goes on where it stopped.
+
+    name: a key of rows.EXPERIMENTS. folders: work folders with shards, of the datasets that the
+    experiment needs and of FEC for the pre-training. out: folder for runs and results. quick: one
+    epoch of one fold, to see that it works. facenet, split: as for training; "" for none. changes:
+    of the training options, for every row (None keeps the recipe's value).
+
+    Raises UsageError for an unknown name or a dataset that is not among the folders, and what
+    training raises.
+    """
+    experiment = experiment_called(name)
+    works = find_works(folders)
+    given = {key: value for key, value in (changes or {}).items() if value is not None}
+    recipe = Recipe(preset, seed, quick, device, facenet, split, given)
+    work = needed_work(works, experiment.dataset, name)
+    faces = pretraining_work(works)
+    if not experiment.published:
+        data, figure, text, markdown, table = representation_figure(
+            experiment, work, faces, Path(out), recipe
+        )
+        return _write(Path(out), name, text, markdown, table, data, figure)
+    tested = needed_work(works, experiment.tested, name) if experiment.tested else None
+    comparison = _comparison(experiment, work, tested, faces, Path(out), recipe)
+    data = {
+        "experiment": name,
+        "glee": __version__,
+        "recipe": _recipe_data(recipe),
+        "data": {one.dataset: _work_data(one) for one in (work, tested, faces) if one is not None},
+        **data_of(comparison),
+    }
+    markdown = markdown_of(comparison, [f"{name}.png"])
+    figure = comparison_plot(comparison)
+    return _write(Path(out), name, text_of(comparison), markdown, csv_of(comparison), data, figure)
+
+
+def _comparison(
+    experiment: Experiment,
+    work: Work,
+    tested: Work | None,
+    faces: Work | None,
+    out: Path,
+    recipe: Recipe,
+) -> Comparison:
+    results: dict[str, dict[str, Any]] = {}
+    if experiment.baselines:
+        results.update(svm_baselines(work, out, recipe))
+    rows = (RESNET_BASELINE, *experiment.rows) if experiment.baselines else experiment.rows
+    for row in rows:
+        start = pretrained(row, faces, out, recipe)
+        if tested is None:
+            results[row.name] = trained(row, work, start, out, recipe)
+        else:
+            results[row.name] = trained_across(row, work, tested, start, out, recipe)
+    on = tested or work
+    return Comparison(
+        title=_title(experiment, on),
+        published=published_table(experiment.published),
+        measured=tuple(measured_row(name, result) for name, result in results.items()),
+        on=f"{on.dataset}: {len(on.subjects)} subjects, landmarks by {on.detector}",
+        synthetic=any(one.synthetic for one in (work, tested, faces) if one is not None),
+        quick=recipe.quick,
+        notes=_notes(experiment, work, tested, faces, recipe, rows),
+    )
+
+
+def _title(experiment: Experiment, on: Work) -> str:
+    kind = " (synthetic people)" if on.synthetic else ""
+    return f"Table {experiment.published} of the paper, on {on.dataset}{kind}"
+
+
+def _notes(
+    experiment: Experiment,
+    work: Work,
+    tested: Work | None,
+    faces: Work | None,
+    recipe: Recipe,
+    rows: Iterable[Row],
+) -> tuple[str, ...]:
+    trained_on = "one network of all subjects" if tested is not None else "subject-exclusive folds"
+    notes = [
+        f"This run: preset {recipe.preset}, seed {recipe.seed}, {trained_on} of {work.dataset}; "
+        "F1 on frames with known labels, pooled over folds, then averaged over AUs; "
+        "intervals by bootstrap over subjects."
+    ]
+    if faces is None and any(row.start for row in rows):
+        notes.append(
+            "NOT PRE-TRAINED: no shards of FEC were given, so every row starts without the "
+            "paper's pre-training; name them with --work."
+        )
+    if not recipe.facenet:
+        notes.append("Both FaceNets start from random weights: no --facenet was given.")
+    if faces is not None and faces.synthetic:
+        notes.append("The faces of the pre-training are rendered too.")
+    table = published_table(experiment.published)
+    wrong = [m.name for m in table.methods if m.recomputed is not None]
+    if wrong:
+        notes.append(
+            "The paper's printed averages of these rows are not the mean of their AUs: "
+            f"{', '.join(wrong)}."
+        )
+    return tuple(notes)
+
+
+def _recipe_data(recipe: Recipe) -> dict[str, Any]:
+    return {**asdict(recipe), "changes": dict(recipe.changes)}
+
+
+def _work_data(work: Work) -> dict[str, Any]:
+    return {
+        "synthetic": work.synthetic,
+        "subjects": len(work.subjects),
+        "shards": work.shards,
+        "detector": work.detector,
+    }
+
+
+def _write(
+    out: Path,
+    name: str,
+    text: str,
+    markdown: str,
+    table: str,
+    data: dict[str, Any],
+    figure: Figure,
+) -> ExperimentSummary:
+    files = {
+        f"{name}.md": markdown,
+        f"{name}.csv": table,
+        f"{name}.json": json.dumps(data, indent=1) + "\n",
+    }
+    for file, content in files.items():
+        write_whole(out / file, content.encode())
+    write_figure(figure, out / f"{name}.png")
+    paths = tuple(out / file for file in (*files, f"{name}.png"))
+    return ExperimentSummary(text, paths, data)

@@ -1,0 +1,155 @@
+"""The trainings of an experiment: each is run, or goes on where an earlier call stopped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import DataError
+from ...model.au_dataset import load_frames
+from ...model.augmentation import stored_size
+from ...model.baselines.linear_svm import (
+    Features,
+    coefficient_features,
+    landmark_features,
+    person_specific_coefficients,
+    run_linear_svm,
+)
+from ...model.config import preset_config
+from ...model.evaluation import evaluate
+from ...model.folds import choose_split
+from ...model.options import TrainOptions, pretrain_options, train_options
+from ...model.pretraining import pretrain
+from ...model.training import EVERY_SUBJECT, train
+from .rows import Row
+from .works import Work
+
+logger = logging.getLogger(__name__)
+
+RUNS, PRETRAINING = "runs", "pretraining"
+# What --quick leaves of a training: enough to see that all of it works, not to measure anything.
+QUICK_EPOCHS, QUICK_TRIPLETS = 1, 60
+QUICK_FOLD = "1"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an experiment trains. facenet, split: paths, "" for none. changes: of the training
+    options, for every row.
+    """
+
+    preset: str
+    seed: int
+    quick: bool
+    device: str
+    facenet: str
+    split: str
+    changes: Mapping[str, Any]
+
+    @property
+    def fold(self) -> str:
+        """Folds to train: all, or one where it is to be quick."""
+        return QUICK_FOLD if self.quick else "all"
+
+    def training(self, row: Row, start: Path | None) -> TrainOptions:
+        """The options of a row's training. start: pre-trained run."""
+        return train_options(
+            self.preset,
+            ablation=row.ablation,
+            seed=self.seed,
+            split=self.split or None,
+            init=str(start) if start else None,
+            facenet=(self.facenet or None) if start is None and _has_facenet(row) else None,
+            **{"epochs": QUICK_EPOCHS if self.quick else None, **self.changes},
+        )
+
+    def pretraining(self, ablation: str) -> TrainOptions:
+        """The options of a pre-training."""
+        return pretrain_options(
+            self.preset,
+            ablation=ablation,
+            seed=self.seed,
+            facenet=self.facenet or None,
+            epochs=QUICK_EPOCHS if self.quick else None,
+            triplets=QUICK_TRIPLETS if self.quick else None,
+        )
+
+
+def _has_facenet(row: Row) -> bool:
+    return preset_config("paper", (), row.ablation).expression in ("global_local", "global")
+
+
+def pretrained(row: Row, faces: Work | None, out: Path, recipe: Recipe) -> Path | None:
+    """The pre-trained run that a row starts from, trained now if need be; None for none."""
+    if not row.start or faces is None:
+        return None
+    run = out / PRETRAINING / row.start
+    logger.info("pre-training of %s", row.name)
+    pretrain(faces.folder, run, recipe.pretraining(row.start), device=recipe.device)
+    return run
+
+
+def trained(row: Row, work: Work, start: Path | None, out: Path, recipe: Recipe) -> dict[str, Any]:
+    """A row's results on the folds' test subjects, as `evaluate` gives them."""
+    run = run_folder(out, work, row)
+    logger.info("%s: %s", row.name, run)
+    options = recipe.training(row, start)
+    train(work.folder, run, options, fold=recipe.fold, device=recipe.device)
+    return evaluate(run).results
+
+
+def trained_across(
+    row: Row, work: Work, tested: Work, start: Path | None, out: Path, recipe: Recipe
+) -> dict[str, Any]:
+    """A row's results on another dataset, by one network of all subjects of `work`."""
+    run = run_folder(out, work, row).with_name(f"{row.folder}-{EVERY_SUBJECT}-subject")
+    logger.info("%s: %s", row.name, run)
+    options = recipe.training(row, start)
+    train(work.folder, run, options, fold=EVERY_SUBJECT, device=recipe.device)
+    return evaluate(run, tested.folder, device=_plain_device(recipe.device)).results
+
+
+def _plain_device(device: str) -> str:
+    return "cpu" if device == "auto" else device
+
+
+def svm_baselines(work: Work, out: Path, recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """Results of the linear SVMs on the same folds, by name."""
+    options = recipe.training(Row("", "no-gb-lb", "", ""), None)
+    size = stored_size(preset_config(recipe.preset, ()).image_size)
+    frames = load_frames(work.folder, size=size, aus=options.aus or None, memory_limit=0)
+    file = Path(options.split) if options.split else None
+    split = choose_split(
+        frames.subjects, frames.dataset, seed=options.seed, count=options.folds, file=file
+    )
+    folds = (QUICK_FOLD,) if recipe.quick else ()
+    of_person = options.person_specific
+    kinds: dict[str, tuple[str, Features]] = {
+        "linear SVM on landmarks": ("svm-landmarks", landmark_features),
+        "linear SVM on f_exp": (
+            "svm-f-exp",
+            person_specific_coefficients if of_person else coefficient_features,
+        ),
+    }
+    results = {}
+    for name, (folder, features) in kinds.items():
+        run = out / RUNS / work.dataset / folder
+        run_linear_svm(frames, features, split, run, seed=recipe.seed, folds=folds)
+        results[name] = evaluate(run).results
+    return results
+
+
+def run_folder(out: Path, work: Work, row: Row) -> Path:
+    """Where a row's run lies; experiments with the same `out` share it."""
+    return out / RUNS / work.dataset / row.folder
+
+
+def first_fold(out: Path, work: Work, row: Row) -> Path:
+    """The folder of a row's first fold. Raises DataError where it has none."""
+    folds = sorted(run_folder(out, work, row).glob("fold[0-9]*"))
+    if not folds:
+        raise DataError(f"{out}: {row.name} is not trained; run the experiment again")
+    return folds[0]

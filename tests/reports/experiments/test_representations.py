@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from glee.reports.experiments.figure4 import figure4_data
+from glee.reports.experiments.figure5 import figure5_data, nearest_of_others, telling_centre
+from glee.reports.experiments.representations import (
+    SPACES,
+    Combination,
+    average_variance,
+    common_combinations,
+    standardised,
+)
+
+AU_NAMES = ("AU1", "AU2", "AU4")
+
+
+def test_ave_var_by_hand():
+    """Two combinations at -2 and 2, each spread by 1: within 1, in all 5."""
+    vectors = np.array([[-3.0], [-1.0], [1.0], [3.0]])
+    pairs = [Combination("a", np.array([0, 1])), Combination("b", np.array([2, 3]))]
+    assert average_variance(vectors, pairs) == pytest.approx(1 / 5)
+
+
+def test_ave_var_knows_no_scale_and_no_width():
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(40, 3))
+    pairs = [Combination("a", np.arange(20)), Combination("b", np.arange(20, 40))]
+    wide = np.concatenate([7 * vectors, 7 * vectors], 1)
+    assert average_variance(wide, pairs) == pytest.approx(average_variance(vectors, pairs))
+
+
+def test_combinations_are_the_frequent_ones_of_two_or_more():
+    labels = np.array(
+        [[1, 1, 0]] * 5 + [[0, 1, 1]] * 3 + [[0, 0, 0]] * 9 + [[1, 0, 0]] * 4 + [[1, 1, -1]] * 6,
+        np.int8,
+    )
+    found = common_combinations(labels, AU_NAMES, count=3, samples=4, seed=0)
+    assert [one.name for one in found] == ["AU1+AU2", "AU2+AU4", "AU1"]
+    assert len(found[0].samples) == 4
+    assert set(found[0].samples) <= set(range(5))
+    assert found[1].samples.tolist() == [5, 6, 7]
+
+
+def test_neighbours_are_other_people_and_nearest_first():
+    vectors = np.array([[0.0], [0.1], [1.0], [3.0], [0.5]])
+    subject = np.array(["a", "a", "b", "b", "c"])
+    nearest = nearest_of_others(vectors, subject, 2)
+    assert nearest[0].tolist() == [4, 2]
+    assert nearest[2].tolist() == [4, 1]
+    assert nearest[4].tolist() == [1, 0]
+
+
+def spaces_that_know(labels, noise, seed=0):
+    """Spaces in which the AUs can be seen, the last one best."""
+    random = np.random.default_rng(seed)
+    return {
+        name: labels + random.normal(0, spread, labels.shape)
+        for name, spread in zip(SPACES, noise, strict=True)
+    }
+
+
+def test_better_spaces_have_smaller_ave_var_and_more_alike_neighbours():
+    random = np.random.default_rng(1)
+    labels = random.integers(0, 2, (90, 3)).astype(np.int8)
+    subject = np.array([f"S{i % 6}" for i in range(90)])
+    spaces = spaces_that_know(labels, (3.0, 1.0, 0.5, 0.1))
+    chosen = common_combinations(labels, AU_NAMES, count=4, samples=20, seed=0)
+    variance = list(figure4_data(spaces, chosen, seed=0)["ave_var"].values())
+    assert variance == sorted(variance, reverse=True)
+    centre = telling_centre(labels, 0)
+    assert labels[centre].sum() == 3
+    found = figure5_data(spaces, labels, subject, centre=centre)
+    assert list(found["agreement"].values()) == sorted(found["agreement"].values())
+    assert found["agreement"]["GB & LB & 3DGB"] > 0.95
+    assert all(subject[place] != subject[centre] for place in found["neighbours"]["GB"])
+
+
+def test_the_plane_is_the_same_each_time():
+    labels = np.random.default_rng(2).integers(0, 2, (40, 3)).astype(np.int8)
+    chosen = common_combinations(labels, AU_NAMES, count=3, samples=9, seed=0)
+    spaces = spaces_that_know(labels, (1.0, 1.0, 1.0, 1.0))
+    assert figure4_data(spaces, chosen, seed=4) == figure4_data(spaces, chosen, seed=4)
+
+
+def test_standardised_leaves_a_constant_at_zero():
+    flat = standardised(np.array([[1.0, 2.0], [3.0, 2.0]]))
+    assert flat.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
