@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import shading
-from .appearance import Appearance, random_appearance
+from .appearance import Appearance, Light, random_appearance
 from .background import add_shoulders, backdrop
 from .camera import Camera, to_camera
 from .lashes import draw_lashes, lid_gap
@@ -103,11 +103,22 @@ def painted(model: MorphableModel, look: Appearance) -> Painted:
     cap = (look.hair_volume * hair)[:, None] * (paint.normals + HAIR_RISE)
     return Painted(
         attributes,
-        skin_texture(model, look),
+        _skin_of(model, _bare(look)),
         (np.asarray(colours, np.float32) / 255.0) ** 2,
         lamps,
         cap.astype(np.float32),
     )
+
+
+@lru_cache(maxsize=4)
+def _skin_of(model: MorphableModel, person: Appearance) -> NDArray[np.uint8]:
+    """The skin's texture, most of the time; the same in every light."""
+    return skin_texture(model, person)
+
+
+def _bare(look: Appearance) -> Appearance:
+    """A look without what leaves the skin's texture as it is."""
+    return replace(look, light=Light(), lashes=0.0, background="", defocus=0, noise=0, exposure=1)
 
 
 def _draw_head(

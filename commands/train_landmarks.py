@@ -1,0 +1,55 @@
+"""`glee train-landmarks`: the refiner of landmarks, trained on renders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import FILE, FOLDER, echo_lines
+
+
+@click.command("train-landmarks")
+@click.option("-o", "--output", required=True, type=FILE, help="The weights file to write: .npz.")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    default=("mesh", "dlib"),
+    show_default=True,
+    help="Whose landmarks are refined; may be given several times.",
+)
+@click.option("--renders", default=7680, show_default=True, help="Random faces to draw.")
+@click.option("--steps", default=2700, show_default=True, help="Of training, 48 examples each.")
+@click.option("--seed", default=20, show_default=True, help="Of faces and training.")
+@click.option(
+    "--renders-folder", type=FOLDER, help="Where the faces are kept. [default: OUTPUT.renders]"
+)
+@click.pass_obj
+def train_landmarks(
+    settings: dict[str, Any],
+    /,
+    output: Path,
+    backends: tuple[str, ...],
+    renders: int,
+    steps: int,
+    seed: int,
+    renders_folder: Path | None,
+) -> None:
+    """Train the refiner of landmarks on renders, whose truth is exact.
+
+    A run that was interrupted goes on where it stopped.
+    """
+    from ..pipeline.progress import progress_bar
+    from ..pipeline.refiner.training import TrainOptions
+    from ..pipeline.refiner.training import train_landmarks as run
+
+    options = TrainOptions(backends, renders=renders, steps=steps, seed=seed)
+    with progress_bar("train", steps, "step", shown=settings["progress"]) as bar:
+
+        def count(more: int) -> None:
+            bar.update(more)
+
+        trained = run(output, options, renders_folder=renders_folder, stepped=count)
+    echo_lines(trained.lines())

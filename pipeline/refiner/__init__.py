@@ -1,0 +1,1 @@
+"""A refiner of landmarks: from a face and its first landmarks to 68 points with covariances."""

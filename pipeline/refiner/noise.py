@@ -1,0 +1,50 @@
+"""How refined landmarks err on renders: the noise by which `fit3d --whiten` weighs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ...fitting.assets.calibrate_landmarks import anatomical_pixels, residual_noise, samples
+from ...fitting.morphable_model import LandmarkNoise, load_model
+from ..calibrate_detector import largest_face
+from ..landmarks import REFINED, load_detector
+from .apply import LandmarkRefiner
+from .detector import RefinedDetector
+from .network import Refiner
+from .weights import WEIGHTS_PATH, read_weights
+
+# Renders of the same kind as for the other backends, but of other faces.
+RENDERS, SEED, LEAST_FACES = 360, 69, 40
+
+
+def refined_noise(
+    backend: str, network: Refiner, *, renders: int = RENDERS, seed: int = SEED
+) -> LandmarkNoise:
+    """Bias and covariance of a backend's refined landmarks against the model's own 68 points.
+
+    network: set to evaluation. Raises DataError where hardly a face is found.
+    """
+    model = load_model()
+    detector = RefinedDetector(load_detector(backend), LandmarkRefiner(network))
+    found = samples(model, largest_face(detector), renders, seed)
+    if len(found) < LEAST_FACES:
+        raise DataError(
+            f"{backend}: with the refiner the face is found in {len(found)} of {renders} renders, "
+            f"{LEAST_FACES} are needed; train with more renders or steps"
+        )
+    detected = np.stack([sample.detected for sample in found])
+    bias, covariance = residual_noise(detected, anatomical_pixels(model, found))
+    return LandmarkNoise(bias.astype(np.float32), covariance.astype(np.float32))
+
+
+def noise_of(detector: str, path: Path = WEIGHTS_PATH) -> LandmarkNoise | None:
+    """The noise of a refined backend, named as in `mesh+refiner`; None where it was not measured.
+
+    Raises WeightsError where the weights file cannot be read.
+    """
+    if not detector.endswith(REFINED):
+        return None
+    return read_weights(path).noise.get(detector.removesuffix(REFINED))
