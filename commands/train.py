@@ -14,7 +14,12 @@ from .training_options import training_options
 @click.command()
 @click.argument("work", type=FOLDER)
 @click.option("--out", type=FOLDER, help="Folder of the run. [default: WORK/runs/PRESET]")
-@click.option("--fold", default="all", show_default=True, help="1, 2, 3 or all.")
+@click.option(
+    "--fold",
+    default="all",
+    show_default=True,
+    help="1, 2, 3, all or every (one network of all subjects).",
+)
 @preset_option
 @click.option("--ablation", help="A row of the paper's Table 5, such as no-3dgb.")
 @click.option("--init", help="A run of `glee pretrain` to start from.")
@@ -28,6 +33,17 @@ from .training_options import training_options
     "--identity",
     type=click.Choice(["live", "cached"]),
     help="V_id computed in every step, or from `glee embed`.",
+)
+@click.option(
+    "--loss", type=click.Choice(["cross_entropy", "asymmetric"]), help="Eq. 5, or asymmetric."
+)
+@click.option(
+    "--identity-adversary", type=float, help="Strength of a reversed gradient on the subject."
+)
+@click.option("--validation", type=float, help="Share of training subjects kept back.")
+@click.option("--calibrate", is_flag=True, default=None, help="Thresholds from --validation.")
+@click.option(
+    "--temporal", type=click.IntRange(0), help="Frames each side of a head from --validation."
 )
 @training_options
 def train(
@@ -48,6 +64,7 @@ def train(
     from ..model.evaluation import evaluate as measure_run
     from ..model.options import train_options
     from ..model.steps import surroundings_for
+    from ..model.training import EVERY_SUBJECT
     from ..model.training import train as train_run
 
     run = out or work / "runs" / preset
@@ -59,5 +76,7 @@ def train(
         device=device,
         around=surroundings_for(device, workers, tensorboard=tensorboard),
     )
-    if summary.leads:
+    if summary.leads and fold == EVERY_SUBJECT:
+        click.echo(f"{run}: one network of all subjects; `glee evaluate {run} --work OTHER`")
+    elif summary.leads:
         click.echo(measure_run(run).table)
