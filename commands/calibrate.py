@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, echo_lines
+from .options import FILE, device_option, echo_lines, flip_option, weights_option
 
 
 @click.command()
@@ -15,14 +15,28 @@ from .options import FILE, echo_lines
 @click.option("--model", "model_path", type=FILE, help="The morphable model, if not the embedded.")
 @click.option("--renders", default=360, show_default=True, help="Random faces to draw.")
 @click.option("--seed", default=68, show_default=True, help="Of the faces.")
+@weights_option
+@device_option
+@flip_option
 def calibrate(
-    detector: str, output: Path, model_path: Path | None, renders: int, seed: int
+    detector: str,
+    output: Path,
+    model_path: Path | None,
+    renders: int,
+    seed: int,
+    weights: Path | None,
+    device: str | None,
+    flip: bool | None,
 ) -> None:
     """Lay a model's landmarks where DETECTOR marks them, and measure its errors.
 
     On random renders; the model file that is written serves fit3d's --model and --whiten.
     """
     from ..pipeline.calibration import calibrate as lay_landmarks
+    from ..pipeline.landmarks import BackendSettings
 
-    report = lay_landmarks(detector, output, model=model_path, renders=renders, seed=seed)
+    settings = BackendSettings(None if weights is None else str(weights), device, flip)
+    report = lay_landmarks(
+        detector, output, model=model_path, renders=renders, seed=seed, settings=settings
+    )
     echo_lines(report.lines())

@@ -15,8 +15,11 @@ from .options import (
     cluster_option,
     dataset_options,
     dataset_options_of,
+    device_option,
     echo_lines,
+    flip_option,
     overwrite_option,
+    weights_option,
     workers_option,
 )
 
@@ -25,7 +28,18 @@ from .options import (
 @click.option("--dataset", required=True, help=DATASETS_HELP)
 @click.option("--root", required=True, type=ANY_PATH, help="Where the dataset lies.")
 @click.option("--out", required=True, type=FOLDER, help="Work folder for the shards.")
-@click.option("--detector", default="dlib", show_default=True, help="Landmark backend.")
+@click.option(
+    "--detector",
+    default="dlib",
+    show_default=True,
+    help="Landmark backend: dlib, mesh, fan, fan:FACE_DETECTOR, auto, or an installed one.",
+)
+@weights_option
+@device_option
+@flip_option
+@click.option(
+    "--refine/--no-refine", default=None, help="Refine the landmarks. [default: as --detector says]"
+)
 @click.option("--detect-every", default=10, show_default=True, help="Frames between detections.")
 @click.option("--minimum-confidence", default=0.4, show_default=True, help="Of a valid frame.")
 @click.option("--crop-size", default=200, show_default=True, help="Side of a crop, pixels.")
@@ -44,6 +58,7 @@ def preprocess(
     dataset: str,
     root: Path,
     out: Path,
+    weights: Path | None,
     workers: int | None,
     cluster: str,
     cluster_config: Path | None,
@@ -66,6 +81,7 @@ def preprocess(
         root,
         out,
         options=PreprocessOptions(**options),
+        weights=weights,
         workers=workers,
         cluster=cluster,
         cluster_config=cluster_config,

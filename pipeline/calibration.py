@@ -26,7 +26,7 @@ from ..fitting.morphable_model import (
     load_model,
 )
 from .calibrate_detector import RENDERS, SEED, largest_face
-from .landmarks import load_detector
+from .landmarks import DEFAULT_SETTINGS, BackendSettings, load_detector
 
 # With fewer faces, the places and the 136 x 136 covariance would be those of single faces.
 LEAST_FACES = 40
@@ -69,11 +69,13 @@ def calibrate(
     model: Path | None = None,
     renders: int = RENDERS,
     seed: int = SEED,
+    settings: BackendSettings = DEFAULT_SETTINGS,
 ) -> Calibration:
     """Calibrate a model to a detector backend and write it as a new model file.
 
     detector: name of the backend. output: the model file to write, ``.h5``. model: path of a model;
-    None for the embedded one. renders: random faces to draw. seed: of them.
+    None for the embedded one. renders: random faces to draw. seed: of them. settings: of the
+    backend.
     A model without eyes cannot be shown to a detector: the embedded model's calibration is carried
     over by registration. Raises UsageError, WeightsError, DataError, OutputError.
     """
@@ -82,7 +84,8 @@ def calibrate(
         raise UsageError(f"output {output}: a model file ends in .h5; give such a name")
     if renders < LEAST_FACES:
         raise UsageError(f"{renders} renders: give {LEAST_FACES} or more")
-    backend = load_detector(detector)
+    backend = load_detector(detector, settings)
+    detector = backend.name
     source = load_model(None if model is None else Path(model))
     if set(RENDERED_PARTS) <= set(source.part_names):
         found = samples(source, largest_face(backend), renders, seed)

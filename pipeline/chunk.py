@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,7 +20,8 @@ from .alignment import BORDER_GREY, align, alignment_transform
 from .clips import Clip
 from .crop_encoding import encode_crop
 from .frames import FrameIndex, read_frames
-from .landmarks import load_detector
+from .landmarks import BackendSettings, load_detector
+from .lookahead import Lookahead, frames_together, looking_ahead
 from .shards import REASONS, FrameArrays, Shard, ShardHeader, read_shard, write_shard
 from .tracking import FaceTracker, TrackedFrame
 
@@ -31,7 +33,8 @@ class ChunkTask:
     """Frames start .. stop - 1 of a clip, whose shard is `path`.
 
     clip: with the labels of these frames only. index: the part for these frames.
-    options: fields of PreprocessOptions. detector: name and version.
+    options: fields of PreprocessOptions. detector: name and version. weights: folder of its
+    weights files, None for its own place.
     """
 
     clip: Clip
@@ -41,6 +44,7 @@ class ChunkTask:
     path: Path
     options: Mapping[str, Any]
     detector: str
+    weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,9 @@ def make_shard(task: ChunkTask) -> ChunkResult:
         return ChunkResult(_reason_counts(old.frames.reason), kept=True)
     begin = perf_counter()
     work = _Work(task)
-    for image in read_frames(task.clip, task.index, task.start, task.stop):
-        work.take(image)
+    for images in work.groups(read_frames(task.clip, task.index, task.start, task.stop)):
+        for image in images:
+            work.take(image)
     steps = {"decode": perf_counter() - begin - sum(work.steps.values()), **work.steps}
     begin = perf_counter()
     options = task.options
@@ -92,6 +97,9 @@ class _Work:
         self._encoding = (str(options["encoding"]), int(options["quality"]))
         self._options = options
         self._alone = bool(task.clip.boxes)
+        settings = BackendSettings(task.weights, options.get("device"), options.get("flip"))
+        self._detector = looking_ahead(load_detector(options["detector"], settings))
+        self._together = 1 if self._alone else frames_together(self._detector)
         self._tracker = self._new_tracker()
         self._tracked: list[TrackedFrame] = []
         self._transforms: list[npt.NDArray[np.float64]] = []
@@ -100,17 +108,30 @@ class _Work:
 
     def _new_tracker(self) -> FaceTracker:
         return FaceTracker(
-            load_detector(self._options["detector"]),
+            self._detector,
             detect_every=self._options["detect_every"],
             minimum_confidence=self._options["minimum_confidence"],
         )
+
+    def groups(
+        self, images: Iterable[npt.NDArray[np.uint8] | None]
+    ) -> Iterator[tuple[npt.NDArray[np.uint8] | None, ...]]:
+        """The frames in groups of as many as the backend likes to have at once."""
+        rest = iter(images)
+        while group := tuple(islice(rest, self._together)):
+            if isinstance(self._detector, Lookahead):
+                self._detector.show([i for i in group if i is not None and self._fits(i)])
+            yield group
+
+    def _fits(self, image: npt.NDArray[np.uint8]) -> bool:
+        return (image.shape[1], image.shape[0]) == self._size
 
     def take(self, image: npt.NDArray[np.uint8] | None) -> None:
         """Track, align and encode the next frame."""
         times = [perf_counter()]
         if self._alone:
             self._tracker = self._new_tracker()
-        if image is not None and (image.shape[1], image.shape[0]) != self._size:
+        if image is not None and not self._fits(image):
             self._tracker.follow(None)
             tracked = TrackedFrame(np.full((68, 2), np.nan, np.float32), 0.0, "other_size")
         else:

@@ -19,11 +19,12 @@ from .cluster_options import stage_cluster_options
 from .crop_encoding import ENCODINGS
 from .datasets import find_content, shaping_options
 from .frames import FrameIndex, index_frames
-from .landmarks import chosen_detector, load_detector
+from .landmarks import BackendSettings, chosen_detector, load_detector, refined_name
 from .plan import write_plan
 from .progress import progress_bar
 from .shards import SHARD_FOLDER, shard_path
 from .summary import Summary, Tally
+from .synthetic_mark import carry_mark
 from .work_folder import state_options, work_in
 
 logger = logging.getLogger(__name__)
@@ -36,11 +37,13 @@ MAXIMUM_CHUNK = 1024
 class PreprocessOptions:
     """Every option that shapes the shards.
 
-    detector: backend, or `auto`, the best one installed. detect_every: frames between two looks of
+    detector: backend, or `auto`, the best one installed; `fan:yunet` is its variant yunet. device,
+    flip: of the backend, see `BackendSettings`. detect_every: frames between two looks of
     the detector at a tracked face. minimum_confidence: of a valid frame. crop_size: side of the
     aligned crop, pixels.
     encoding: of crops, one of `crop_encoding.ENCODINGS`; quality: of JPEG, 1 to 100.
-    chunk_frames: frames of a shard, at most 1024.
+    chunk_frames: frames of a shard, at most 1024. refine: go over the landmarks with the refiner
+    (`pipeline.refiner`); the detector is then stated as, for example, `mesh+refiner`.
     """
 
     detector: str = "dlib"
@@ -50,6 +53,13 @@ class PreprocessOptions:
     encoding: str = "jpeg"
     quality: int = 95
     chunk_frames: int = MAXIMUM_CHUNK
+    device: str | None = None
+    flip: bool | None = None
+    refine: bool | None = None
+
+    def stated(self) -> dict[str, Any]:
+        """The options by name, without those left to the backend."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def check(self) -> None:
         """Raises UsageError where a value makes no sense."""
@@ -73,6 +83,7 @@ def preprocess(
     out: Path,
     *,
     options: PreprocessOptions | None = None,
+    weights: Path | None = None,
     workers: int | None = None,
     cluster: str = "local",
     cluster_config: Path | None = None,
@@ -83,7 +94,8 @@ def preprocess(
     """Make the shards of a dataset in a work folder; whole ones that are there already stay.
 
     dataset: one of `datasets.DATASETS`. root: its folder. out: the work folder.
-    workers: processes; None for one a core. cluster: where they run, see `open_cluster`.
+    weights: folder of the backend's weights files; what they hold is recorded, where they lie is
+    not. workers: processes; None for one a core. cluster: where they run, see `open_cluster`.
     cluster_config: TOML file with a table [cluster], instead of the one in the work folder's
     glee.toml. overwrite: drop what the folder holds and begin anew.
     dataset_options: the dataset's own, see its module's OPTIONS; None means its default.
@@ -100,23 +112,27 @@ def preprocess(
     content = find_content(dataset, Path(root), **(dataset_options or {}))
     clips = _read_clips(content)
     tally = Tally(STAGE)
-    options = replace(options, detector=chosen_detector(options.detector))
-    detector = load_detector(options.detector)
+    place_of_weights = None if weights is None else str(Path(weights).resolve())
+    settings = BackendSettings(place_of_weights, options.device, options.flip)
+    backend_name = chosen_detector(options.detector, settings)
+    options = replace(options, detector=refined_name(backend_name, options.refine))
+    detector = load_detector(options.detector, settings)
     chosen = shaping_options(dataset, dict(dataset_options or {}))
     with work_in(Path(out), STAGE) as work:
         places = stage_cluster_options(work, cluster_config)
-        stated: dict[str, Any] = {"dataset": dataset, **asdict(options), **chosen}
+        stated: dict[str, Any] = {"dataset": dataset, **options.stated(), **chosen}
         state_options(work, STAGE, stated, overwrite=overwrite)
         if overwrite:
             shutil.rmtree(work / SHARD_FOLDER, ignore_errors=True)
+        carry_mark(Path(root), work)
         for name, table in content.files.items():
             write_whole(work / name, table)
         with open_cluster(cluster, workers, places) as place:
             indices = _index_clips(clips, place, tally, progress)
             write_plan(work, dataset, options.chunk_frames, indices)
-            label = f"{detector.name} {detector.version}"
+            backend = (f"{detector.name} {detector.version}", settings.weights)
             _make_shards(
-                indices, work, {**asdict(options), **chosen}, label, place, tally, progress
+                indices, work, {**options.stated(), **chosen}, backend, place, tally, progress
             )
         _remove_surplus(indices, work, options)
     return tally.finish(time.monotonic() - begin)
@@ -178,12 +194,12 @@ def _make_shards(
     indices: list[tuple[Clip, FrameIndex]],
     work: Path,
     options: Mapping[str, Any],
-    detector: str,
+    backend: tuple[str, str | None],
     place: Cluster,
     tally: Tally,
     progress: bool,
 ) -> None:
-    tasks = _chunk_tasks(indices, work, options, detector)
+    tasks = _chunk_tasks(indices, work, options, backend)
     total = sum(index.count for _, index in indices)
     with progress_bar(STAGE, total, "frame", shown=progress) as bar:
         for outcome in place.run(make_shard, tasks):
@@ -202,7 +218,7 @@ def _chunk_tasks(
     indices: list[tuple[Clip, FrameIndex]],
     work: Path,
     options: Mapping[str, Any],
-    detector: str,
+    backend: tuple[str, str | None],
 ) -> Iterator[ChunkTask]:
     for clip, index in indices:
         for number, start in enumerate(range(0, index.count, options["chunk_frames"])):
@@ -216,7 +232,8 @@ def _chunk_tasks(
                 stop=stop,
                 path=shard_path(work, clip.subject, clip.name, number),
                 options=options,
-                detector=detector,
+                detector=backend[0],
+                weights=backend[1],
             )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from ..landmarks import Box, overlap
+from ..torch_threads import one_thread
 from .detection import SAME_FACE, box_of_face, faces_from
 from .face_detector import IMAGE_SIDE, FaceDetector
 from .face_mesh import CROP_SIDE, FaceMesh
@@ -125,7 +125,7 @@ class MeshDetector:
         self, network: torch.nn.Module, images: Image, scale: float, shift: float
     ) -> list[npt.NDArray[np.float32]]:
         """A network's outputs for images (n, side, side, 3), of `scale` x value + `shift`."""
-        with torch.inference_mode(), _one_thread():
+        with torch.inference_mode(), one_thread():
             # (n, 3, side, side) with the channels innermost in memory, as the pixels are.
             batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
             run = self._alone[network] if len(batch) == 1 else network
@@ -163,7 +163,7 @@ def _straight(
     The operations and their results are the same.
     """
     example = torch.zeros(1, 3, side, side, device=device)
-    with warnings.catch_warnings(), torch.no_grad(), _one_thread():
+    with warnings.catch_warnings(), torch.no_grad(), one_thread():
         # PyTorch deprecates tracing in favour of compilers, which users do not have; and warns of
         # sizes that the trace takes as fixed, as they are here.
         warnings.simplefilter("ignore")
@@ -179,14 +179,3 @@ def _trace(network: torch.nn.Module, example: torch.Tensor) -> torch.jit.ScriptM
     trace: Any = torch.jit.trace
     traced: torch.jit.ScriptModule = trace(network, example, check_trace=False)
     return traced
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for torch: sums do not depend on the machine, and a worker keeps to its core."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

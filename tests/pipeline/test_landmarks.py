@@ -30,7 +30,7 @@ def test_a_backend_of_others_is_found_by_entry_point(monkeypatch):
     entry = metadata.EntryPoint("scripted", "fractions:Fraction", landmarks.ENTRY_POINT_GROUP)
 
     def entry_points(**wanted):
-        assert wanted["group"] == "glee.detectors"
+        assert wanted["group"] == "glee.landmark_backends"
         return metadata.EntryPoints([entry]).select(**wanted)
 
     monkeypatch.setattr(landmarks.metadata, "entry_points", entry_points)
@@ -44,7 +44,7 @@ def test_auto_is_the_best_backend_that_is_there(monkeypatch):
     assert chosen_detector("dlib") == "dlib"
     assert chosen_detector("auto") == "mesh"
 
-    def without_mesh(name):
+    def without_mesh(name, settings):
         if name == "mesh":
             raise WeightsError("mesh_weights.npz is missing")
         return load_detector(name)
