@@ -26,13 +26,16 @@ COMMANDS = (
     "pretrain",
     "train",
     "evaluate",
+    "experiment",
     "predict",
     "status",
     "inspect",
     "export",
+    "export-net",
     "demo",
     "model",
     "calibrate",
+    "train-landmarks",
     "cluster",
 )
 

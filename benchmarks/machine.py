@@ -15,12 +15,16 @@ PACKAGES = ("glee", "numpy", "scipy", "numba", "torch", "dlib-bin", "opencv-pyth
 
 @dataclass(frozen=True)
 class Target:
-    """One figure that was aimed at. better: "higher" or "lower"; value None where not measured."""
+    """One figure that was aimed at. better: "higher" or "lower"; value None where not measured.
+
+    at_least: lower end of a range whose upper end is `target`.
+    """
 
     name: str
     value: float | None
     target: float
     better: str
+    at_least: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The target with ``met``."""
@@ -28,7 +32,11 @@ class Target:
         if self.value is not None:
             higher = self.better == "higher"
             met = bool(self.value >= self.target if higher else self.value <= self.target)
-        return {**asdict(self), "met": met}
+            met = met and (self.at_least is None or self.value >= self.at_least)
+        own = {name: value for name, value in asdict(self).items() if name != "at_least"}
+        if self.at_least is not None:
+            own["at_least"] = self.at_least
+        return {**own, "met": met}
 
 
 def machine() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -223,7 +224,10 @@ def make_batch(
     for item, frame in enumerate(index.tolist()):
         y, x = top[item], left[item]
         cut = frames.crop(frame)[y : y + size, x : x + size]
-        image[item] = cut[:, ::-1] if mirror[item] else cut
+        if mirror[item]:
+            cv2.flip(cut, 1, image[item])
+        else:
+            image[item] = cut
     return Batch(index, image, f_exp, frames.labels[index], *light, identity)
 
 

@@ -128,7 +128,10 @@ def take_step(
     state.optimiser.zero_grad(set_to_none=True)
     losses = add_gradient(state, batch)
     state.scaler.unscale_(state.optimiser)
-    norm = float(nn.utils.clip_grad_norm_(state.weights, options.clip or math.inf))
+    gradients = [weight.grad for weight in state.weights if weight.grad is not None]
+    norm = float(nn.utils.get_total_norm(gradients))
+    if options.clip:
+        nn.utils.clip_grads_with_norm_(state.weights, options.clip, torch.tensor(norm))
     if math.isfinite(norm) or state.scaler.is_enabled():
         state.scaler.step(state.optimiser)
         state.scaler.update()

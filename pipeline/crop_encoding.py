@@ -38,12 +38,12 @@ def decode_crop(
     if _claimed_size(data.tobytes()) != (size, size):
         return None
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
     except cv2.error:
         return None
     if image is None or image.shape != (size, size, 3):
         return None
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return np.asarray(image, dtype=np.uint8)
 
 
 def _claimed_size(data: bytes) -> tuple[int, int] | None:

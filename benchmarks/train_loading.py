@@ -1,0 +1,205 @@
+"""Loading of training batches: rate of one worker process, waiting of a GPU-sized step, order."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from glee.model.au_dataset import load_frames
+from glee.model.batch_workers import batches_ahead
+from glee.model.batches import TrainingBatches
+from glee.model.distributed import World
+from glee.model.frame_order import frame_order
+from glee.model.options import train_options
+from glee.model.schedule import Schedule
+from glee.pipeline import shards
+from glee.pipeline.crop_blocks import BLOCK_FRAMES
+from glee.pipeline.crop_encoding import encode_crop
+
+BATCH = 64
+GPU_STEP = 0.010
+AU_NAMES = tuple(f"AU{number}" for number in (1, 2, 4, 6, 9, 12, 25, 26))
+
+
+def write_work(work: Path, clips: int, frames: int, random: np.random.Generator) -> int:
+    """A work folder of JPEG crops of about 12 KB, with f_exp and labels; returns bytes a crop."""
+    sizes = []
+    for clip in range(clips):
+        coarse = random.integers(40, 216, (9, 9, 3)).astype(np.uint8)
+        face = cv2.resize(coarse, (200, 200), interpolation=cv2.INTER_CUBIC).astype(np.int16)
+        crops = []
+        for _ in range(frames):
+            noise = cv2.resize(
+                random.normal(0, 7, (134, 134, 3)).astype(np.float32), (200, 200)
+            ).astype(np.int16)
+            crops.append(encode_crop(np.clip(face + noise, 0, 255).astype(np.uint8)))
+        sizes += [len(crop) for crop in crops]
+        path = shards.shard_path(work, f"S{clip:03d}", "clip", 0)
+        everything = np.ones(frames, bool)
+        header = shards.ShardHeader(
+            dataset="bench", subject=f"S{clip:03d}", clip="clip", start=0, stop=frames,
+            source="clip.avi", source_size=1, source_hash="00", fps=25.0, frame_size=(640, 480),
+            detector="none", options={}, glee_version="0", au_names=AU_NAMES,
+            label_kind="occurrence",
+        )  # fmt: skip
+        arrays = shards.FrameArrays(
+            frame_id=np.arange(frames), valid=everything, reason=np.zeros(frames, np.uint8),
+            confidence=np.ones(frames, np.float32),
+            landmarks=np.zeros((frames, 68, 2), np.float32),
+            transform=np.zeros((frames, 2, 3)),
+        )  # fmt: skip
+        labels = random.integers(0, 2, (frames, len(AU_NAMES))).astype(np.int8)
+        shards.write_shard(path, header, arrays, crops, labels)
+        shards.add_fit(
+            path,
+            shards.FitArrays(
+                f_exp=random.random((frames, 51), np.float32),
+                f_exp_std=np.zeros((frames, 51), np.float32),
+                f_shape=np.zeros((frames, 60), np.float32), pose=np.zeros((frames, 6)),
+                energy=np.zeros(frames, np.float32), rmse=np.zeros(frames, np.float32),
+                iterations=np.ones(frames, np.int32), converged=everything, model="none",
+                image_size=(640, 480), focal=960.0,
+            ),
+        )  # fmt: skip
+    return int(np.mean(sizes))
+
+
+def loading(seed: int, *, quick: bool) -> dict[str, Any]:
+    """Rates of loading at preset paper: 176 x 176 crops of JPEG faces from shards on disk."""
+    clips, frames = (4, 512) if quick else (8, 1024)
+    with tempfile.TemporaryDirectory() as folder:
+        size = write_work(Path(folder), clips, frames, np.random.default_rng(seed))
+        found = load_frames(Path(folder), size=200, memory_limit=0)
+        options = train_options("paper", batch=BATCH, seed=seed)
+        schedule = Schedule(options, len(found))
+        batches = TrainingBatches(found, np.arange(len(found)), 176, options, schedule, World())
+        steps = 48 if quick else 240
+        return {
+            "bytes_a_crop": size,
+            "one_worker": _one_worker(batches, steps),
+            "gpu_step": _gpu_step(batches, steps),
+        }
+
+
+def _one_worker(batches: TrainingBatches, steps: int) -> dict[str, float]:
+    """Processor time of the worker, from its end; its start is measured apart and taken off."""
+    start = _children_of(lambda: list(batches_ahead(batches.of_step, 0, 1, workers=1)))
+    began = time.perf_counter()
+    used = _children_of(lambda: _use_up(batches_ahead(batches.of_step, 0, steps, workers=1)))
+    wall = time.perf_counter() - began
+    crops = (steps - 1) * BATCH
+    return {
+        "crops_per_processor_s": crops / (used - start),
+        "crops_per_wall_s": crops / wall,
+    }
+
+
+def _children_of(work: Any) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    work()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _use_up(items: Any) -> None:
+    for _ in items:
+        pass
+
+
+def _gpu_step(batches: TrainingBatches, steps: int) -> dict[str, float]:
+    """A step that sleeps as long as a GPU would work: how long it waits for its batch."""
+    waits = []
+    made = batches_ahead(batches.of_step, 0, steps, workers=2)
+    for _ in range(steps):
+        began = time.perf_counter()
+        next(made)
+        waits.append(time.perf_counter() - began)
+        time.sleep(GPU_STEP)
+    later = np.array(waits[10:])
+    return {"step_ms": 1e3 * GPU_STEP, "median_wait_ms": 1e3 * float(np.median(later))}
+
+
+def order(seed: int, *, quick: bool) -> list[dict[str, Any]]:
+    """How random batches are to the loss: our order beside a full shuffle and a shuffle of files.
+
+    60 clips (one in quick: 30) of 2048 frames each, whose labels last for about two seconds and
+    whose persons differ in how often an Action Unit occurs.
+    """
+    random = np.random.default_rng(seed)
+    clips, frames = (30, 2048) if quick else (60, 2048)
+    labels = np.concatenate([_course(random, frames) for _ in range(clips)])
+    person = np.repeat(random.normal(0, 1, (clips, 12)), frames, axis=0)
+    features = np.c_[person, labels[:, None] + random.normal(0, 1.5, (len(labels), 4))]
+    block = np.arange(len(labels)) // BLOCK_FRAMES
+    clip = np.arange(len(labels)) // frames
+    orders = {
+        "full shuffle": lambda rng: rng.permutation(len(labels)),
+        "full shuffle, another seed": lambda rng: rng.permutation(len(labels)),
+        "blocks and window (ours)": lambda rng: frame_order(block, rng),
+        "files one after the other": lambda rng: np.argsort(
+            rng.permutation(clips)[clip] + rng.random(len(labels)) * 0.999, kind="stable"
+        ),
+    }
+    rows, first = [], None
+    for number, (name, make) in enumerate(orders.items()):
+        rng = np.random.default_rng([seed, number])
+        epochs = [make(rng) for _ in range(2)]
+        batch = [e[: len(e) // BATCH * BATCH].reshape(-1, BATCH) for e in epochs]
+        share = np.concatenate([labels[part].mean(1) for part in batch])
+        curve = _loss_curve(features, labels, np.concatenate(batch))
+        first = curve if first is None else first
+        rows.append(
+            {
+                "order": name,
+                "blocks_read_a_step": _reads(block, np.concatenate(batch)),
+                "std_of_batch_mean": float(share.std()),
+                "last_loss": float(curve[-len(curve) // 4 :].mean()),
+                "rms_to_full_shuffle": float(np.sqrt(np.mean((curve - first) ** 2))),
+            }
+        )
+    return rows
+
+
+def _course(random: np.random.Generator, frames: int) -> np.ndarray:
+    """Labels of a clip: an Action Unit comes and goes; stays some 50 frames, as its person does."""
+    rate = random.uniform(0.05, 0.6)
+    out, now = np.empty(frames), False
+    for frame in range(frames):
+        if random.random() < 1 / 50:
+            now = random.random() < rate
+        out[frame] = now
+    return out
+
+
+def _loss_curve(features: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> np.ndarray:
+    """Loss over the whole data while logistic regression takes a step of SGD for each batch."""
+    weights, momentum, curve = np.zeros(features.shape[1]), np.zeros(features.shape[1]), []
+    probe = np.arange(0, len(labels), 37)
+    for number, batch in enumerate(batches):
+        error = 1 / (1 + np.exp(-features[batch] @ weights)) - labels[batch]
+        momentum = 0.9 * momentum + features[batch].T @ error / len(batch)
+        weights = weights - 0.02 * momentum
+        if number % 16 == 0:
+            logit = features[probe] @ weights
+            curve.append(np.mean(np.logaddexp(0, logit) - labels[probe] * logit))
+    return np.array(curve)
+
+
+def _reads(block: np.ndarray, batches: np.ndarray, kept: int = 1024) -> float:
+    """Blocks that are not among the `kept` used last, a step."""
+    recent: dict[int, None] = {}
+    reads = 0
+    for number in block[batches].ravel().tolist():
+        if number in recent:
+            del recent[number]
+        else:
+            reads += 1
+            if len(recent) >= kept:
+                del recent[next(iter(recent))]
+        recent[number] = None
+    return reads / len(batches)
