@@ -5,22 +5,22 @@ from __future__ import annotations
 import logging
 import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator
+from asyncio import run_coroutine_threadsafe
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from itertools import islice
 from queue import Empty, SimpleQueue
+from threading import Timer
 from typing import Any, TypeVar
 
-try:
-    import resource
-except ImportError:  # not on Windows
-    resource = None  # type: ignore[assignment]
-
 from .. import __version__
-from ..errors import ClusterError
+from ..errors import ClusterError, GleeError
 from .cluster import Outcome
 from .cluster_options import ClusterOptions
+from .local_workers import THREAD_VARIABLES, LocalWorkers
+from .open_files import allow_open_files
+from .task_parcels import Item, Parcels, parcel_limits
+from .task_transport import packed, worker_entry
 
 logger = logging.getLogger(__name__)
 
@@ -29,21 +29,27 @@ Result = TypeVar("Result")
 
 # Open files of the driver of a local cluster, measured with room to spare (see tests/faults).
 _FILES, _FILES_OF_A_WORKER = 64, 16
-# Tasks in flight for each worker: one at work, and the next ones at hand.
+# Parcels in flight for each worker: one at work, and the next ones at hand.
 _IN_FLIGHT = 3
 # Workers that one task may lose before it counts as their killer.
 LOST_WORKERS = 3
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Seconds between two looks at the cluster, and for the scheduler to answer.
 _LOOK_EVERY = 2.0
 _ANSWER_WITHIN = 60.0
+# Seconds until a result that was lost is looked for again.
+_LOST_RESULT_AGAIN = 0.2
 # Seconds without any worker before a run gives up, where they run on this machine.
 _LOCAL_PATIENCE = 180.0
 
-SETTINGS = {
-    # BLAS reads these when it is loaded, so they must stand before a worker starts.
-    "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, "1"),
+_WORKER_SETTINGS = {
     "distributed.comm.timeouts.connect": "60s",
+    # A look at the stack every 10 ms, for a page that nobody sees.
+    "distributed.worker.profile.enabled": False,
+}
+SETTINGS = {
+    **_WORKER_SETTINGS,
+    # BLAS reads these when it is loaded, so they must stand before a job's worker starts.
+    "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, "1"),
     "distributed.scheduler.allowed-failures": LOST_WORKERS,
 }
 
@@ -53,45 +59,36 @@ def local_cluster(workers: int) -> Iterator[DaskCluster]:
     """Processes on this machine, one core each. Raises ClusterError where they cannot start."""
     import dask
 
-    _allow_open_files(_FILES + workers * _FILES_OF_A_WORKER)
-
+    allow_open_files(_FILES + workers * _FILES_OF_A_WORKER)
     distributed: Any = import_module("distributed")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with (
         dask.config.set(SETTINGS),
-        distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
+        _scheduler_here(distributed) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        here = LocalWorkers(cluster.scheduler_address, workers, _WORKER_SETTINGS)
+        try:
+            yield DaskCluster(client, _LOCAL_PATIENCE, workers=workers, look=here.look)
+        finally:
+            here.close()
+
+
+def _scheduler_here(distributed: Any) -> Any:
+    try:
+        return distributed.LocalCluster(
+            n_workers=0,
             processes=True,
-            # Not before the start: Numba in this process would notice the change and stop.
-            env={"NUMBA_NUM_THREADS": "1"},
             # No dashboard; the scheduler's own page takes any free port of this machine.
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield DaskCluster(client, _LOCAL_PATIENCE, workers=workers)
-
-
-def _allow_open_files(needed: int) -> None:
-    """Raise this process's limit of open files to what a local cluster needs.
-
-    Raises ClusterError where the system does not allow as many.
-    """
-    if resource is None:
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-    except (ValueError, OSError):
+        )
+    except (OSError, RuntimeError) as error:
         raise ClusterError(
-            f"at most {hard} open files are allowed, these workers need {needed}; "
-            f"give fewer workers, or allow more with `ulimit -n {needed}`"
-        ) from None
+            f"the scheduler cannot start here: {' '.join(str(error).split())}; run again, or "
+            "give --workers 1"
+        ) from error
 
 
 @contextmanager
@@ -107,15 +104,18 @@ def scheduler_cluster(address: str, options: ClusterOptions) -> Iterator[DaskClu
     with dask.config.set(SETTINGS):
         try:
             client = distributed.Client(address, timeout=f"{options.connect_seconds}s")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise ClusterError(
                 f"no Dask scheduler answers at {address} ({type(error).__name__}); "
                 "start `dask scheduler` there, or give its address"
             ) from None
-        if options.dashboard:
-            logger.info("dashboard: %s", client.dashboard_link)
-        with client:
+        try:
+            with suppress(Exception):
+                logger.info("dashboard: %s", client.dashboard_link)
             yield DaskCluster(client, options.patience_minutes(queue=False) * 60)
+        finally:
+            with suppress(Exception):  # the scheduler may be gone
+                client.close(timeout=_LOOK_EVERY)
 
 
 class DaskCluster:
@@ -140,9 +140,9 @@ class DaskCluster:
         self._workers = workers
         self._look = look
         self._where = where
-        self._room = (workers or 1) * _IN_FLIGHT
+        self._count = workers or 1
         self._looked = self._manned = time.monotonic()
-        self._entry = _worker_entry()
+        self._entry = worker_entry()
 
     def run(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
@@ -151,68 +151,123 @@ class DaskCluster:
 
         Raises ClusterError where the scheduler is lost or no worker has been there for too long.
         """
-        waiting = iter(tasks)
-        flying: dict[Any, Task] = {}
+        parcels = Parcels(tasks, lambda task: packed((function, task)))
+        flying: dict[Any, list[Item[Task]]] = {}
         arrived: SimpleQueue[Any] = SimpleQueue()
-
-        def fill() -> None:
-            for task in islice(waiting, max(0, self._room - len(flying))):
-                future = self._submit(function, task)
-                flying[future] = task
-                future.add_done_callback(arrived.put)
-
         self._manned = time.monotonic()
         self._check()
         try:
-            fill()
+            self._fill(parcels, flying, arrived)
             while flying:
-                with suppress(Empty):
-                    future = arrived.get(timeout=_LOOK_EVERY)
-                    task = flying.pop(future)
-                    outcome = Outcome(task, *self._collect(future))
+                for future, reply in self._replies(_arrivals(arrived), arrived):
+                    parcel = flying.pop(future)
                     future.release()
-                    fill()
-                    yield outcome
+                    yield from self._outcomes(parcel, reply, parcels)
                 if time.monotonic() - self._looked > _LOOK_EVERY:
                     self._check()
-                    fill()
+                self._fill(parcels, flying, arrived)
         finally:
             with suppress(Exception):  # the scheduler may be gone
-                self._client.cancel(list(flying), force=True)
+                for future in flying:
+                    future.release()
 
-    def _submit(self, function: Callable[[Task], Result], task: Task) -> Any:
-        pack: Any = import_module("distributed.protocol.pickle").dumps
-        return self._client.submit(
-            self._entry, pack((function, task)), __version__, pure=False, key=None
-        )
+    def _fill(
+        self,
+        parcels: Parcels[Task],
+        flying: dict[Any, list[Item[Task]]],
+        arrived: SimpleQueue[Any],
+    ) -> None:
+        room = self._count * _IN_FLIGHT
+        limits = parcel_limits(room, self._count)
+        while len(flying) < room and (parcel := parcels.take(limits)):
+            parts = [item.packed for item in parcel]
+            with self._alive():
+                # Twice: tasks may turn out longer than those before them.
+                future = self._client.submit(
+                    self._entry, parts, __version__, 2 * limits.seconds, pure=False, key=None
+                )
+                future.add_done_callback(arrived.put)
+            flying[future] = parcel
 
-    def _collect(self, future: Any) -> tuple[Any, Exception | None]:
-        if future.status in ("cancelled", "lost"):
-            raise ClusterError(_LOST)
-        error = future.exception()
-        if error is None:
-            result, error = pickle.loads(future.result())
-            return result, error
-        if type(error).__name__ == "KilledWorker":
-            error = ClusterError(
-                f"its worker died {LOST_WORKERS + 1} times (killed for its memory, or a crash in "
-                f"native code?); see {self._where}, give more memory, run again"
-            )
-        return None, error
+    def _replies(
+        self, futures: Sequence[Any], arrived: SimpleQueue[Any]
+    ) -> Iterator[tuple[Any, bytes | Exception]]:
+        """What became of parcels: their outcomes, packed, or why there are none."""
+        done = [future for future in futures if future.status == "finished"]
+        data = self._gathered(done)
+        replies = dict(zip(done, data, strict=False))
+        for future in futures:
+            if future in replies and replies[future] is not None:
+                yield future, replies[future]
+            elif future.status == "error":
+                with self._alive():
+                    error = future.exception()
+                yield future, error or RuntimeError("no result")
+            elif future.status == "cancelled":
+                raise ClusterError(_LOST)
+            else:  # its result was lost with its worker; the scheduler has it made again
+                later = Timer(_LOST_RESULT_AGAIN, arrived.put, (future,))
+                later.daemon = True
+                later.start()
+
+    def _gathered(self, futures: list[Any]) -> list[bytes | None]:
+        """Their results; [] where that takes long, since a worker died with one of them."""
+        if not futures:
+            return []
+        loop = self._client.loop.asyncio_loop
+        with self._alive():
+            asked = run_coroutine_threadsafe(self._client._gather(futures, errors="skip"), loop)
+            try:
+                return list(asked.result(_LOOK_EVERY))
+            except TimeoutError:
+                return []
+
+    def _outcomes(
+        self, parcel: list[Item[Task]], reply: bytes | Exception, parcels: Parcels[Task]
+    ) -> Iterator[Outcome[Task, Any]]:
+        """One a task that was done; the others go back into the parcels."""
+        if isinstance(reply, bytes):
+            outcomes, seconds = pickle.loads(reply)
+            parcels.measured(len(outcomes), seconds)
+            parcels.put_back(parcel[len(outcomes) :])
+            for item, (result, error) in zip(parcel, outcomes, strict=False):
+                yield Outcome(item.task, result, error)
+        elif type(reply).__name__ == "KilledWorker" and len(parcel) > 1:
+            # One of them may be their killer: which?
+            parcels.put_back(parcel, apart=True)
+        else:
+            if type(reply).__name__ == "KilledWorker":
+                reply = ClusterError(
+                    f"its worker died {LOST_WORKERS + 1} times (killed for its memory, or a crash "
+                    f"in native code?); see {self._where}, give more memory, run again"
+                )
+            for item in parcel:
+                yield Outcome(item.task, None, reply)
+
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        """Whatever goes wrong in talking to a scheduler that is lost is the loss of it."""
+        try:
+            yield
+        except (GleeError, TimeoutError):
+            raise
+        except Exception as error:
+            raise ClusterError(_LOST) from error
 
     def _check(self) -> None:
         """Count the workers and let the owner look after them."""
-        self._looked = time.monotonic()
         client = self._client
         try:
             if client.status != "running":
                 raise ClusterError(_LOST)
-            cores = client.sync(client.scheduler.ncores, callback_timeout=_ANSWER_WITHIN)
-        except (OSError, TimeoutError) as error:
+            with self._alive():
+                cores = client.sync(client.scheduler.ncores, callback_timeout=_ANSWER_WITHIN)
+        except TimeoutError as error:
             raise ClusterError(_LOST) from error
+        self._looked = time.monotonic()
         self._look()
         if self._workers is None:
-            self._room = max(1, sum(cores.values())) * _IN_FLIGHT
+            self._count = max(1, sum(cores.values()))
         if cores:
             self._manned = self._looked
         elif self._looked - self._manned > self._patience:
@@ -225,21 +280,11 @@ class DaskCluster:
 _LOST = "the Dask scheduler is gone or does not answer; run again: what is done stays"
 
 
-def _worker_entry() -> Callable[[bytes, str], bytes]:
-    """What a worker runs, as a function that travels whole, so that its glee may be missing."""
-
-    def enter(packed: bytes, version: str) -> bytes:
-        try:
-            from glee.pipeline.task_attempt import attempt_packed
-        except Exception as error:
-            import pickle
-            import sys
-
-            text = (
-                f"a worker cannot import glee ({type(error).__name__}: {error}); "
-                f"its Python is {sys.executable}: install glee there or give another `python`"
-            )
-            return pickle.dumps((None, RuntimeError(text)))
-        return attempt_packed(packed, version)
-
-    return enter
+def _arrivals(arrived: SimpleQueue[Any]) -> list[Any]:
+    """All that have arrived, when there is one or it is time to look at the cluster."""
+    futures = []
+    with suppress(Empty):
+        futures.append(arrived.get(timeout=_LOOK_EVERY))
+        while True:
+            futures.append(arrived.get_nowait())
+    return futures

@@ -14,7 +14,8 @@ from typing import Any
 
 from ..errors import ClusterError, UsageError
 from .cluster_options import QUEUES, ClusterOptions
-from .dask_cluster import SETTINGS, THREAD_VARIABLES, DaskCluster
+from .dask_cluster import SETTINGS, DaskCluster
+from .local_workers import THREAD_VARIABLES
 
 logger = logging.getLogger(__name__)
 
@@ -174,6 +175,7 @@ def _job_arguments(spec: str, options: ClusterOptions) -> dict[str, Any]:
         "job_extra_directives": list(options.directives),
         "job_script_prologue": [
             *(f"export {name}=1" for name in variables),
+            "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False",
             *options.prologue,
         ],
         "job_name": "glee",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import pickle
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any, TypeVar
 
 from .. import __version__
@@ -32,29 +33,40 @@ def attempt(
         return None, RuntimeError(f"{type(error).__name__}: {error}\n{trace}")
 
 
-def attempt_packed(packed: bytes, version: str) -> bytes:
-    """`attempt` on a worker, with one thread; all in bytes.
+def attempt_packed(packed: Sequence[bytes], version: str, seconds: float) -> bytes:
+    """`attempt` of several tasks on a worker, with one thread; all in bytes.
 
-    packed: a pickled (function, task) from the process that submitted it. Unpacked here and not by
-    Dask, whose worker drops its connection, and the run waits for ever, where an import fails.
-    version: of the glee that submits.
+    packed: pickled (function, task) pairs from the process that submitted them. Unpacked here and
+    not by Dask, whose worker drops its connection, and the run waits for ever, where an import
+    fails. version: of the glee that submits. seconds: after which no further task is begun.
+
+    Returns the pickled outcomes of the first tasks, at least one, and the seconds they took.
     """
-    error: Exception | None
+    begin = perf_counter()
+    error: Exception | None = None
     if version != __version__:
         error = ClusterError(
             f"workers have glee {__version__}, this is {version}; install the same on both"
         )
-        return pickle.dumps((None, error))
-    try:
-        from .cluster import limit_threads
+        return pickle.dumps(([(None, error)] * len(packed), 0.0))
+    outcomes: list[tuple[Any, Exception | None]] = []
+    for pair in packed:
+        outcomes.append(_attempt_one(pair, first=not outcomes))
+        if perf_counter() - begin > seconds:
+            break
+    return pickle.dumps((outcomes, perf_counter() - begin))
 
-        limit_threads(1)
+
+def _attempt_one(packed: bytes, *, first: bool) -> tuple[Any, Exception | None]:
+    try:
         function, task = pickle.loads(packed)
+        if first:
+            from .cluster import limit_threads
+
+            limit_threads(1)
     except Exception as failure:
-        error = ClusterError(
+        return None, ClusterError(
             f"a worker cannot load a task ({type(failure).__name__}: {failure}); "
             "give the workers the same environment and folders as this machine"
         )
-        return pickle.dumps((None, error))
-    outcome: tuple[Any, Exception | None] = attempt(function, task)
-    return pickle.dumps(outcome)
+    return attempt(function, task)

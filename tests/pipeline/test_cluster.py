@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import islice
 
 import pytest
 
 from glee.errors import DataError, UsageError
 from glee.pipeline.cluster import open_cluster
+from glee.pipeline.task_parcels import MOST_TASKS
 
 
 def square(number):
@@ -57,17 +59,35 @@ def test_each_task_has_one_outcome(which, request):
 
 
 def test_tasks_are_taken_only_as_there_is_room(two_workers):
+    """Of a million tasks, the scheduler never holds more than three parcels a worker."""
+    taken, most, held = 0, 0, 0
+
+    def tasks():
+        nonlocal taken
+        for taken in range(1, 1_000_001):  # noqa: B007
+            yield taken
+
+    scheduler = two_workers._client.cluster.scheduler
+    run = two_workers.run(abs, tasks())
+    for done, _ in enumerate(islice(run, 5000), 1):
+        most = max(most, taken - done)
+        held = max(held, len(scheduler.tasks))
+    assert held <= 2 * 3 * 2  # those on their way out are among them
+    assert most <= (3 * 2 + 1) * MOST_TASKS
+    run.close()
+
+
+def test_long_tasks_travel_alone(two_workers):
     taken = []
 
     def tasks():
         for number in range(1000):
             taken.append(number)
-            yield number
+            yield 0.3
 
-    run = two_workers.run(abs, tasks())
-    for _ in range(10):
-        next(run)
-    assert len(taken) < 30
+    run = two_workers.run(time.sleep, tasks())
+    list(islice(run, 6))
+    assert len(taken) <= 6 + 3 * 2
     run.close()
 
 
