@@ -44,7 +44,7 @@ from .options import (
 @click.option("--minimum-confidence", default=0.4, show_default=True, help="Of a valid frame.")
 @click.option("--crop-size", default=200, show_default=True, help="Side of a crop, pixels.")
 @click.option("--encoding", default="jpeg", show_default=True, help="Of crops: jpeg, png, raw.")
-@click.option("--quality", default=95, show_default=True, help="Of JPEG crops.")
+@click.option("--quality", default=93, show_default=True, help="Of JPEG crops.")
 @click.option("--chunk-frames", default=1024, show_default=True, help="Most frames of a shard.")
 @dataset_options
 @workers_option

@@ -7,11 +7,16 @@ import numpy as np
 import numpy.typing as npt
 
 ENCODINGS = ("jpeg", "png", "raw")
+# Of JPEG: the least that moves no landmark by 0.3 pixels of the crop on average; see the table in
+# docs/benchmarks.md. Chroma at half size (4:2:0) costs the landmarks less than quality does.
+QUALITY = 93
 # JPEG markers that are followed by the image's size.
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-def encode_crop(image: npt.NDArray[np.uint8], encoding: str = "jpeg", quality: int = 95) -> bytes:
+def encode_crop(
+    image: npt.NDArray[np.uint8], encoding: str = "jpeg", quality: int = QUALITY
+) -> bytes:
     """Bytes of a crop; the same image and options give the same bytes.
 
     image: (size, size, 3) uint8, RGB. encoding: one of ENCODINGS. quality: of JPEG, 1 to 100.

@@ -16,7 +16,7 @@ from .chunk import ChunkTask, make_shard
 from .clips import Clip, DatasetContent
 from .cluster import Cluster, open_cluster
 from .cluster_options import stage_cluster_options
-from .crop_encoding import ENCODINGS
+from .crop_encoding import ENCODINGS, QUALITY
 from .datasets import find_content, shaping_options
 from .frames import FrameIndex, index_frames
 from .landmarks import BackendSettings, chosen_detector, load_detector, refined_name
@@ -51,7 +51,7 @@ class PreprocessOptions:
     minimum_confidence: float = 0.4
     crop_size: int = 200
     encoding: str = "jpeg"
-    quality: int = 95
+    quality: int = QUALITY
     chunk_frames: int = MAXIMUM_CHUNK
     device: str | None = None
     flip: bool | None = None
