@@ -10,14 +10,10 @@ from torch import Tensor, nn
 
 
 class AUPrediction(NamedTuple):
-    """Logits of both predictions, (b, au_count) each; present where sigmoid(final) > 0.5.
-
-    subject: (b, subjects), of the identity adversary while it is trained, else None.
-    """
+    """Logits of both predictions, (b, au_count) each; present where sigmoid(final) > 0.5."""
 
     initial: Tensor
     final: Tensor
-    subject: Tensor | None = None
 
 
 class ParallelLinear(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .au_classifier import AUPrediction
 from .coefficient_branch import CoefficientBranch
-from .identity_adversary import IdentityAdversary
+from .identity_adversary import AdversarialPrediction, IdentityAdversary
 from .local_branch import LocalBranch
 
 
@@ -73,8 +73,10 @@ class GLEENet(nn.Module):
             parts.append(self.coefficient_branch(f_exp))
         return torch.cat(parts, 1)
 
-    def forward(self, image: Tensor, f_exp: Tensor, identity: Tensor | None = None) -> AUPrediction:
-        """Logits of the initial and the final prediction.
+    def forward(
+        self, image: Tensor, f_exp: Tensor, identity: Tensor | None = None
+    ) -> AUPrediction | AdversarialPrediction:
+        """Logits of the initial and the final prediction; beside them an adversary's in training.
 
         image: (b, 3, s, s) float32, RGB, (value - 127.5) / 128. f_exp: (b, 51) float32, as fitted;
         NaN where a frame was not fitted. identity: (b, d) V_id, where it is known already.
@@ -83,5 +85,5 @@ class GLEENet(nn.Module):
         prediction: AUPrediction = self.classifier(joint)
         if self.identity_adversary is not None and self.training:
             embedding = joint[:, : self.identity_adversary.width]
-            prediction = prediction._replace(subject=self.identity_adversary(embedding))
+            return AdversarialPrediction(*prediction, self.identity_adversary(embedding))
         return prediction

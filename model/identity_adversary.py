@@ -8,7 +8,7 @@ Understanding", who reverse on subjects of AU datasets.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,14 @@ def reverse_gradient(x: Tensor, strength: float) -> Tensor:
     """x unchanged, whose gradient comes back times -strength. Any shape."""
     reversed_x: Tensor = _Reversal.apply(x, strength)  # type: ignore[no-untyped-call]
     return reversed_x
+
+
+class AdversarialPrediction(NamedTuple):
+    """An AUPrediction while an adversary is trained; subject: (b, subjects), its logits."""
+
+    initial: Tensor
+    final: Tensor
+    subject: Tensor
 
 
 class IdentityAdversary(nn.Module):

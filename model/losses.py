@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from .asymmetric_loss import weighted_asymmetric_loss
 from .au_classifier import AUPrediction
+from .identity_adversary import AdversarialPrediction
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: Tensor) -> Tensor:
@@ -48,7 +49,10 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, ratio: Tensor) -> Ten
 
 
 def au_loss(
-    prediction: AUPrediction, labels: Tensor, ratio: Tensor, kind: str = "cross_entropy"
+    prediction: AUPrediction | AdversarialPrediction,
+    labels: Tensor,
+    ratio: Tensor,
+    kind: str = "cross_entropy",
 ) -> Tensor:
     """Eq. 5 on the initial plus on the final predictions, for each frame: (b,).
 

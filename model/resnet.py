@@ -1,6 +1,7 @@
 """A residual network of basic blocks: the compact preset's backbone and Table 5's "w. ResNet".
 
-Source: He et al. 2016. With widths (64, 128, 256, 512) and two blocks a stage it is ResNet-18.
+Source: He et al. 2016. With widths (64, 128, 256, 512) and two blocks a stage it is ResNet-18, but
+for the normalisation of its vector.
 """
 
 from __future__ import annotations
@@ -54,9 +55,11 @@ class ResNet(nn.Module):
                 stages.append(BasicBlock(inputs, outputs, 2 if index and not block else 1))
                 inputs = outputs
         self.stages = nn.Sequential(*stages)
+        # As FaceNet ends. Averaged activations all point one way, and triplets of such collapse.
+        self.last_bn = nn.BatchNorm1d(self.width)
 
     def forward(self, image: Tensor) -> Tensor:
         """image: (b, 3, h, w) float32, RGB, (value - 127.5) / 128 -> (b, width)."""
         x = self.maxpool(torch.relu(self.bn1(self.conv1(image))))
-        features: Tensor = self.stages(x).mean((2, 3))
+        features: Tensor = self.last_bn(self.stages(x).mean((2, 3)))
         return features

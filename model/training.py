@@ -31,7 +31,7 @@ from .decision import fold_decision
 from .distributed import World, choose_device, joined_world, reproducible
 from .folds import Split, choose_split
 from .glee_net import GLEENet
-from .identity_adversary import identity_loss
+from .identity_adversary import AdversarialPrediction, identity_loss
 from .identity_digest import identity_digest
 from .losses import au_loss, occurrence_ratio
 from .options import TrainOptions, write_options
@@ -269,7 +269,7 @@ def add_au_gradient(
             prediction = state.parallel(*network_input(part, state.device), identity)
         labels = torch.from_numpy(part.labels).to(state.device)
         loss = au_loss(prediction, labels, ratio, options.loss)
-        if prediction.subject is not None:
+        if isinstance(prediction, AdversarialPrediction):
             subject = torch.from_numpy(numbers[part.index]).to(state.device)
             loss = loss + identity_loss(prediction.subject, subject)
         torch.autograd.backward(state.scaler.scale(loss.sum() / len(batch.index)))

@@ -49,7 +49,8 @@ def test_the_adversary_speaks_only_in_training(tiny):
     network = build_glee_net(config)
     image, f_exp = torch.zeros(2, 3, 44, 44), torch.zeros(2, 51)
     assert network.train()(image, f_exp).subject.shape == (2, 5)
-    assert network.eval()(image, f_exp).subject is None
+    initial, final = network.eval()(image, f_exp)
+    assert initial.shape == final.shape == (2, 2)
 
 
 def test_without_an_embedding_there_is_nothing_to_unlearn():
