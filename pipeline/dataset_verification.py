@@ -115,14 +115,15 @@ class _Look:
         problems += [Problem("surplus", line, wrong=False) for line in content.surplus]
         subjects = getattr(module, "SUBJECTS", ())
         absent = [subject for subject in subjects if subject not in self._clips]
+        part = 1 - len(absent) / max(len(subjects), 1)
         notes = []
         if absent:
             shown = " ".join(absent[:40]) + (" ..." if len(absent) > 40 else "")
             notes.append(f"{len(subjects) - len(absent)} of {len(subjects)} subjects; not: {shown}")
         table = self._labels.table(
-            getattr(module, "OCCURRENCE_THRESHOLD", 2), getattr(module, "PUBLISHED_RATIOS", None)
+            getattr(module, "OCCURRENCE_THRESHOLD", 2), getattr(module, "RELATIVE_RATIOS", None)
         )
-        found = [*problems, *self.problems, *self._labels.problems(table, whole=not absent)]
+        found = [*problems, *self.problems, *self._labels.problems(table, part=part)]
         return Report(
             what=what,
             problems=tuple(found),

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from .published_ratios import scaled_to
 from .verification_report import AUCount, Problem
 
-# A ratio more than this many times another, or less than its inverse, is not the same dataset's.
+# A ratio more than this many times another, or less than its inverse, is not the same dataset's;
+# and where only a part of the subjects is there, who differ by more.
 RATIO_FACTOR = 1.5
+PART_FACTOR = 3.0
+# A smaller part says nothing.
+LEAST_PART = 1 / 3
 
 
 class LabelCounts:
@@ -33,8 +39,11 @@ class LabelCounts:
                 pair = (au_names[other], name)
                 self._differ[pair] += int((values[:, other] != values[:, column]).sum())
 
-    def table(self, threshold: int, published: Mapping[int, float] | None) -> tuple[AUCount, ...]:
-        """One row an AU, by number. threshold: intensity from which an AU counts as present."""
+    def table(self, threshold: int, relative: Mapping[int, float] | None) -> tuple[AUCount, ...]:
+        """One row an AU, by number. threshold: intensity from which an AU counts as present.
+
+        relative: published ratios in proportion to each other, see `published_ratios`.
+        """
         least = threshold if self._kind == "intensity" else 1
         rows = []
         for name in sorted(self._codes, key=lambda name: int(name.removeprefix("AU"))):
@@ -48,16 +57,19 @@ class LabelCounts:
                     unknown=counter[-1],
                     levels={code: counter[code] for code in sorted(counter) if code >= 0},
                     present=present / known if known else None,
-                    published=(published or {}).get(int(name.removeprefix("AU"))),
                 )
             )
-        return tuple(rows)
+        shares = {_number(row): row.present for row in rows if row.present is not None}
+        published = scaled_to(relative or {}, shares)
+        return tuple(replace(row, published=published.get(_number(row))) for row in rows)
 
-    def problems(self, table: tuple[AUCount, ...], *, whole: bool) -> list[Problem]:
+    def problems(self, table: tuple[AUCount, ...], *, part: float) -> list[Problem]:
         """AUs that are never coded, never vary, equal another, or are as rare as no dataset's.
 
-        whole: the dataset is complete, so that its ratios should be the published ones.
+        part: of the dataset's subjects; 1 where it is complete, so that its ratios should be the
+        published ones.
         """
+        limit = RATIO_FACTOR if part == 1 else PART_FACTOR
         problems = []
         varied = set()
         for row in table:
@@ -70,14 +82,15 @@ class LabelCounts:
                 )
             else:
                 varied.add(row.name)
-            if row.published and row.present is not None and whole:
+            if row.published and row.present is not None and part >= LEAST_PART:
                 factor = row.present / row.published
-                if not 1 / RATIO_FACTOR <= factor <= RATIO_FACTOR:
+                if not 1 / limit <= factor <= limit:
                     problems.append(
                         Problem(
                             "ratio",
                             f"{row.name} is present in {100 * row.present:.1f} % of the frames, "
                             f"published are {100 * row.published:.1f} %; are columns swapped?",
+                            wrong=part == 1,
                         )
                     )
         for (one, other), frames in sorted(self._differ.items()):
@@ -86,3 +99,7 @@ class LabelCounts:
                     Problem("labels", f"{one} and {other} are equal in every frame; one is a copy")
                 )
         return problems
+
+
+def _number(row: AUCount) -> int:
+    return int(row.name.removeprefix("AU"))

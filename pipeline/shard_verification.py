@@ -276,13 +276,14 @@ class _Look:
         """Everything seen."""
         module = dataset_module(self._dataset) if self._dataset in DATASETS else None
         table = self._labels.table(
-            getattr(module, "OCCURRENCE_THRESHOLD", 2), getattr(module, "PUBLISHED_RATIOS", None)
+            getattr(module, "OCCURRENCE_THRESHOLD", 2), getattr(module, "RELATIVE_RATIOS", None)
         )
         agreement = self._agreement()
         counts = {"shards": self._shards, "fitted": self._fitted, **self._triplet_counts()}
         clips = Counter(subject for subject, _ in self._clips)
-        whole = all(subject in clips for subject in getattr(module, "SUBJECTS", ("",)))
-        problems = [*self.problems, *self._labels.problems(table, whole=whole)]
+        subjects = getattr(module, "SUBJECTS", ())
+        part = sum(subject in clips for subject in subjects) / max(len(subjects), 1)
+        problems = [*self.problems, *self._labels.problems(table, part=part)]
         return Report(
             what=f"shards of {self._dataset} in {self._work}",
             problems=tuple(problems),

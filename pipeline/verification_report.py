@@ -26,7 +26,8 @@ class Problem:
 class AUCount:
     """Labels of one AU. levels: code -> frames. present: share of the known frames that show it.
 
-    published: the same as published, None where it is not known here.
+    published: the same as published, on the scale of these labels (`published_ratios`); None where
+    it is not known here.
     """
 
     name: str
@@ -117,6 +118,8 @@ def _au_table(aus: Sequence[AUCount]) -> list[str]:
     lines = _table(["AU", "known", "unknown", "present", "published", "codes"], rows)
     if all(count.published is None for count in aus):
         lines.append("published ratios of these AUs are not known here")
+    else:
+        lines.append("published ratios are known in proportion only: scaled to the labels' median")
     return lines
 
 

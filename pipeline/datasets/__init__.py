@@ -2,7 +2,7 @@
 
 A reader module has `NAME` and `find_content(root, **options) -> DatasetContent`; one with options
 of its own has `OPTIONS`, their defaults; those with labels have `SUBJECTS`, `AUS`, `AUS_USED`,
-`FOLDS` and `PUBLISHED_RATIOS` too.
+`FOLDS` and `RELATIVE_RATIOS` too; one whose frames show another person each has `STRANGERS`.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..clips import DatasetContent
+from ..published_ratios import relative_ratios
 from . import bp4d_layout
 
 NAME = "bp4d"
@@ -48,8 +49,24 @@ FOLDS: tuple[tuple[str, ...], ...] = (
     ),
 )
 
-# Share of frames with each AU as published: none is given here for want of a source at hand.
-PUBLISHED_RATIOS: Mapping[int, float] | None = None
+# Class weights of the training subjects of each fold, for AUS: in inverse proportion to how often
+# an AU is present. Source: ME-GraphAU (Luo et al. 2022), data/BP4D/list/BP4D_weight_fold*.
+_CLASS_WEIGHTS = (
+    (
+        *(1.342985, 1.689665, 1.248091, 0.561356, 0.433044, 0.435894),
+        *(0.457287, 0.541004, 1.408054, 0.722762, 1.493145, 1.666711),
+    ),
+    (
+        *(1.191051, 1.337315, 1.246995, 0.558933, 0.468168, 0.418041),
+        *(0.440099, 0.581900, 1.670360, 0.774237, 1.586367, 1.726535),
+    ),
+    (
+        *(1.132895, 1.519623, 1.308560, 0.552098, 0.507140, 0.443118),
+        *(0.474432, 0.535111, 1.496040, 0.749851, 1.582501, 1.698632),
+    ),
+)
+# Share of coded frames with each AU as published, in proportion to each other.
+RELATIVE_RATIOS: Mapping[int, float] | None = relative_ratios(AUS, _CLASS_WEIGHTS)
 
 OPTIONS: Mapping[str, Any] = {"frame_offset": 0, "labels": "occurrence", "images": None}
 

@@ -39,8 +39,8 @@ FOLD_SEED = 0
 FOLDS: tuple[tuple[str, ...], ...] = seeded_folds(SUBJECTS, seed=FOLD_SEED)
 FOLDS_FILE = "folds.json"
 
-# Share of frames with each AU as published: none is given here for want of a source at hand.
-PUBLISHED_RATIOS: Mapping[int, float] | None = None
+# Share of frames with each AU as published, in proportion to each other: no source was found.
+RELATIVE_RATIOS: Mapping[int, float] | None = None
 
 OPTIONS: Mapping[str, Any] = bp4d.OPTIONS
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
+from ..published_ratios import relative_ratios
 from .text_lines import label_lines
 
 logger = logging.getLogger(__name__)
@@ -68,8 +69,16 @@ KNOWN_TROUBLE: dict[str, tuple[tuple[int, int], ...]] = {
     "SN030": ((939, 962), (1406, 1422), (2100, 2132), (2893, 2955)),
 }
 
-# Share of frames with each AU as published: none is given here for want of a source at hand.
-PUBLISHED_RATIOS: Mapping[int, float] | None = None
+# Class weights of the training subjects of each fold, for AUS_USED: in inverse proportion to how
+# often an AU is present. Source: ME-GraphAU (Luo et al. 2022), data/DISFA/list/DISFA_weight_fold*.
+_CLASS_WEIGHTS = (
+    (1.422290, 2.347771, 0.399672, 0.795021, 1.878217, 0.440125, 0.195583, 0.521322),
+    (1.390215, 1.469573, 0.527298, 1.034498, 1.672842, 0.656650, 0.303915, 0.945009),
+    (1.510590, 1.560063, 0.475896, 0.884891, 1.656857, 0.570937, 0.277589, 1.063177),
+)
+# Share of frames with each AU as published, in proportion to each other. AU 5, 15, 17 and 20 have
+# no source.
+RELATIVE_RATIOS: Mapping[int, float] | None = relative_ratios(AUS_USED, _CLASS_WEIGHTS)
 
 VIDEO_FOLDER = "Videos_LeftCamera"
 LABEL_FOLDER = "ActionUnit_Labels"

@@ -35,8 +35,8 @@ OCCURRENCE_THRESHOLD = disfa.OCCURRENCE_THRESHOLD
 # DISFA's, so that no subject is trained on in one of the datasets and tested in the other.
 FOLDS = disfa.FOLDS
 
-# Share of frames with each AU as published: none is given here for want of a source at hand.
-PUBLISHED_RATIOS: Mapping[int, float] | None = None
+# Share of frames with each AU as published, in proportion to each other: no source was found.
+RELATIVE_RATIOS: Mapping[int, float] | None = None
 
 IMAGE_FOLDER = "Images"
 LABEL_FOLDER = "Labels"

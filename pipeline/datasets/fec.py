@@ -4,7 +4,7 @@
 are dead, so the user brings a folder of those that could be downloaded. A frame is the cut-out
 around one face, its `frame_id` the face's number by first mention in the table, whether its image
 is there or not. Each split is a "subject", a clip holds up to 1024 faces of it. They are not of
-one person: fit them with `--identity frame`.
+one person: `glee fit3d` takes `--identity frame` for them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from .fec_rows import TRIPLET_TYPES, Face, Triplet, parse_row
 from .text_lines import table_lines
 
 NAME = "fec"
+# Every image shows another person, whatever its subject's name: identities are those of frames.
+STRANGERS = True
 
 SPLITS: tuple[str, ...] = ("train", "test")
 TABLE = "faceexp-comparison-data-{split}-public.csv"

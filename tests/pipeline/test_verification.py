@@ -67,7 +67,7 @@ def test_a_dataset_in_order(synthetic_disfa):
         assert row.name == f"AU{disfa_facts.AUS[column]}"
         assert row.present == pytest.approx((intensity[:, column] >= 2).mean())
         assert sum(row.levels.values()) == 72
-    assert "published ratios of these AUs are not known here" in said(report)
+    assert "scaled to the labels' median" in said(report)
     assert "2 of 27 subjects" in said(report)
     assert json.loads(json.dumps(report.as_json()))["ok"] is True
 
