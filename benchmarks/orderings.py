@@ -1,0 +1,233 @@
+"""Do the paper's orderings come out? The full model, without branches, without pre-training.
+
+python benchmarks/orderings.py --json benchmarks/results/orderings.json --plot docs/orderings.png
+    [--folder FOLDER] [--works PEOPLE FACES] [--seeds 3] [--seed 11] [--quick]
+
+36 rendered people, 24 to train on and 12 to test, the compact network, faces of 120 other people
+for the pre-training. Data and runs stay in --folder, where a killed benchmark goes on. f_exp is
+fitted as the paper has it: each frame alone (one f_shape a frame), and taken as it is, not relative
+to the person; the people, the split and the recipe are the same for all rows, and all
+seeds start from one pre-training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from machine import Target, write_results
+
+from glee.model.evaluation import evaluate
+from glee.model.options import pretrain_options, train_options
+from glee.model.pretraining import pretrain
+from glee.model.training import train
+from glee.pipeline.fit3d import Fit3dOptions, fit3d
+from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.synthetic_dataset import synthesise_dataset
+
+TRAINED, TESTED = 24, 12
+FRAMES, SIZE, FRAMES_PER_SECOND = 30, (480, 360), 5.0  # of each of a person's two clips
+FACES, PHOTOGRAPHS, FACE_SIZE = 120, 10, (360, 360)
+# Of the compact recipe. Small batches: images from random weights need many steps, not many faces.
+CHANGES: dict[str, Any] = {
+    "person_specific": False,
+    "batch": 8,
+    "learning_rate": 0.01,
+    "epochs": 6,
+}
+PRETRAINING: dict[str, Any] = {"batch": 8, "learning_rate": 0.01, "epochs": 3}
+
+
+@dataclass(frozen=True)
+class Row:
+    """name: in the paper's words. ablation: of config.ABLATIONS. start: whether pre-trained."""
+
+    name: str
+    ablation: str
+    start: bool
+
+
+ROWS = (
+    Row("full", "full", True),
+    Row("w/o 3DGB", "no-3dgb", True),
+    Row("w/o GB & LB", "no-gb-lb", False),
+    Row("w/o pretrain", "full", False),
+)
+
+
+def make_data(folder: Path, seed: int, people: int, frames: int, faces: int) -> tuple[Path, Path]:
+    """The work folders of the people and of the faces, made if need be."""
+    made = {}
+    for layout, count, each, size in (
+        ("bp4d", people, frames, SIZE),
+        ("fec", faces, PHOTOGRAPHS, FACE_SIZE),
+    ):
+        data, made[layout] = folder / "data" / layout, folder / "work" / layout
+        done = data / ".complete"
+        if not done.exists():
+            synthesise_dataset(
+                data,
+                layout=layout,
+                subjects=count,
+                frames=each,
+                size=size,
+                seed=seed + (layout == "fec"),
+                fps=FRAMES_PER_SECOND,
+            )
+            done.touch()
+        options = PreprocessOptions(detector="auto")
+        preprocess(layout, data, made[layout], options=options, workers=1, progress=False)
+    fit3d(made["bp4d"], options=Fit3dOptions(identity="frame"), workers=1, progress=False)
+    return made["bp4d"], made["fec"]
+
+
+def split_file(folder: Path, work: Path, seed: int) -> Path:
+    """A split whose fold 1 tests a third of the people, drawn from the seed."""
+    names = sorted(path.name for path in (work / "shards").iterdir())
+    drawn = np.random.default_rng(seed).permutation(names)
+    count = round(len(names) * TESTED / (TRAINED + TESTED))
+    path = folder / "split.json"
+    parts = {"1": sorted(drawn[:count].tolist()), "2": sorted(drawn[count:].tolist())}
+    path.write_text(json.dumps(parts))
+    return path
+
+
+def measure(
+    row: Row, run: Path, work: Path, start: Path, split: Path, seed: int, changes: dict[str, Any]
+) -> dict[str, Any]:
+    """Train a row's network, as far as it is not, and measure it on the 12 people."""
+    options = train_options(
+        "compact",
+        ablation=row.ablation,
+        init=str(start) if row.start else None,
+        split=str(split),
+        seed=seed,
+        **changes,
+    )
+    began = time.process_time()
+    summary = train(work, run, options, fold="1", device="cpu")
+    results = evaluate(run).results
+    return {
+        "f1": results["f1"]["mean"],
+        "auc": results["auc"]["mean"],
+        "f1_by_au": {name: results["f1"][name] for name in results["aus"]},
+        "interval": results["f1_interval"],
+        "steps": summary.folds[0].steps,
+        "loss": summary.folds[0].loss,
+        "seconds": time.process_time() - began,
+    }
+
+
+def pretrained(
+    folder: Path, photographs: Path, seed: int, short: dict[str, Any]
+) -> tuple[Path, dict[str, Any]]:
+    """The run that all seeds start from, and how good it is."""
+    run = folder / "runs/pretraining"
+    began = time.process_time()
+    options = pretrain_options("compact", **{"seed": seed, **PRETRAINING, **short})
+    summary = pretrain(photographs, run, options, device="cpu")
+    return run, {
+        "triplet_accuracy": summary.accuracy,
+        "chance": 1 / 3,
+        "held_out": summary.held_out,
+        "steps": summary.steps,
+        "loss": summary.loss,
+        "seconds": time.process_time() - began,
+    }
+
+
+def differences(rows: dict[str, list[dict[str, Any]]], other: str) -> dict[str, float]:
+    """Full less another row, seed by seed: mean and spread."""
+    pairs = zip(rows["full"], rows[other], strict=True)
+    gaps = np.array([full["f1"] - less["f1"] for full, less in pairs])
+    return {"mean": float(gaps.mean()), "lowest": float(gaps.min()), "highest": float(gaps.max())}
+
+
+def plot(content: dict[str, Any], path: Path) -> None:
+    """Each seed's mean F1 as a dot, their mean as a line, row by row."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 3.1), layout="constrained")
+    axes = figure.subplots()
+    for place, (name, runs) in enumerate(content["rows"].items()):
+        f1 = [100 * run["f1"] for run in runs]
+        colour, mark = ("#d55e00", "D") if name == "full" else ("#0072b2", "o")
+        axes.plot(f1, [place] * len(f1), mark, color=colour, alpha=0.75, markersize=7)
+        axes.plot([np.mean(f1)] * 2, [place - 0.28, place + 0.28], color="#000000", linewidth=2)
+        axes.annotate(
+            f"{np.mean(f1):.1f}", (np.mean(f1), place - 0.3), ha="center", va="bottom", size=9
+        )
+    axes.set_yticks(range(len(content["rows"])), list(content["rows"]))
+    axes.set_ylim(len(content["rows"]) - 0.5, -0.8)
+    axes.set_xlabel(
+        f"mean F1 over 12 AUs on {content['tested']} unseen SYNTHETIC people, %\n"
+        f"one dot a seed ({content['seeds']}), line: their mean"
+    )
+    axes.grid(axis="x", color="#dddddd")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=130, metadata={"Software": None})
+
+
+def main() -> None:
+    """Everything, written to --json and --plot."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--folder", type=Path, help="Data and runs; kept. [default: a new one]")
+    parser.add_argument("--works", type=Path, nargs=2, help="Shards of earlier runs to share.")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="orderings-"))
+    people, frames, faces = (6, 6, 5) if given.quick else (TRAINED + TESTED, FRAMES, FACES)
+    seeds = range(given.seed, given.seed + (1 if given.quick else given.seeds))
+    work, photographs = given.works or make_data(folder, given.seed, people, frames, faces)
+    folder.mkdir(parents=True, exist_ok=True)
+    split = split_file(folder, work, given.seed)
+    short = {"epochs": 1} if given.quick else {}
+    start, started = pretrained(folder, photographs, given.seed, short)
+    rows: dict[str, list[dict[str, Any]]] = {row.name: [] for row in ROWS}
+    for seed in seeds:
+        for row in ROWS:
+            run = folder / f"runs/{row.name.replace('/', '').replace(' ', '-')}-{seed}"
+            one = measure(row, run, work, start, split, seed, {**CHANGES, **short})
+            rows[row.name].append(one)
+            print(f"seed {seed}  {row.name:14s} F1 {100 * one['f1']:.1f}", flush=True)
+    gaps = {row.name: differences(rows, row.name) for row in ROWS[1:]}
+    content = {
+        "synthetic": True,
+        "quick": given.quick,
+        "trained": people - round(people * TESTED / (TRAINED + TESTED)),
+        "tested": round(people * TESTED / (TRAINED + TESTED)),
+        "seeds": len(seeds),
+        "changes": CHANGES,
+        "pretraining_changes": PRETRAINING,
+        "rows": rows,
+        "pretraining": started,
+        "full_less": gaps,
+    }
+    if given.plot:
+        plot(content, given.plot)
+    targets = [
+        Target(f"full_less_{key}", None if given.quick else gaps[name]["mean"], 0.0, "higher")
+        for key, name in (
+            ("no_3dgb", "w/o 3DGB"),
+            ("no_gb_lb", "w/o GB & LB"),
+            ("no_pretrain", "w/o pretrain"),
+        )
+    ]
+    write_results(given.json, content, targets)
+
+
+if __name__ == "__main__":
+    main()
