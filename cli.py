@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
 from . import __version__
+from .commands.json_log import JsonLines
 from .commands.lazy_group import LazyGroup
+from .commands.options import FILE
+from .commands.settings import settled_options
 from .errors import GleeError, UsageError
 
 # In the order in which they are used; commands/ has a module of the same name for each.
@@ -37,6 +42,9 @@ COMMANDS = (
     "calibrate",
     "train-landmarks",
     "cluster",
+    "doctor",
+    "config",
+    "completion",
 )
 
 
@@ -47,8 +55,16 @@ COMMANDS = (
 @click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bars and no notes.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Notes and errors on stderr.",
+)
+@click.option("--config", type=FILE, help="Options of the commands. [default: ./glee.toml]")
 @click.pass_context
-def commands(context: click.Context, verbose: bool, quiet: bool, debug: bool) -> None:
+def commands(context: click.Context, /, config: Path | None, **given: Any) -> None:
     """From videos of faces to Action Units, every step checkable.
 
     \b
@@ -57,12 +73,26 @@ def commands(context: click.Context, verbose: bool, quiet: bool, debug: bool) ->
     train       GLEE-Net, subject-exclusive folds; then evaluate and predict
     demo        all of it on built-in data, with a report
     """
-    if verbose and quiet:
+    options = settled_options(context, config, given)
+    if options["verbose"] and options["quiet"]:
         raise UsageError("--verbose and --quiet exclude each other; give one of them")
-    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
-    logging.basicConfig(format="%(message)s", stream=sys.stderr, force=True)
+    _start_log(options)
+    context.obj = {
+        "progress": not options["quiet"] and options["log_format"] == "text",
+        "debug": options["debug"],
+        "config": config,
+    }
+
+
+def _start_log(options: Mapping[str, Any]) -> None:
+    level = logging.INFO
+    if options["verbose"] or options["quiet"]:
+        level = logging.DEBUG if options["verbose"] else logging.ERROR
+    as_json = options["log_format"] == "json"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(message)s"))
+    logging.basicConfig(handlers=[handler], force=True)
     logging.getLogger("glee").setLevel(level)
-    context.obj = {"progress": not quiet, "debug": debug}
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -93,9 +123,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(words: Sequence[str], error: BaseException, text: str, code: int) -> int:
+    line = " ".join(text.split())
+    log = logging.getLogger(__name__)
+    if any(isinstance(h.formatter, JsonLines) for h in logging.getLogger().handlers):
+        log.error(line, exc_info=error if "--debug" in words else None)
+        return code
     if "--debug" in words:
-        logging.getLogger(__name__).error("", exc_info=error)
-    click.echo(f"glee: error: {' '.join(text.split())}", err=True)
+        log.error("", exc_info=error)
+    click.echo(f"glee: error: {line}", err=True)
     return code
 
 

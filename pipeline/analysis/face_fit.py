@@ -22,6 +22,7 @@ Landmarks = npt.NDArray[np.float32]
 
 # Frames from which an identity is taken, at most.
 IDENTITY_FRAMES = 48
+PAPER_WEIGHT = 1e-4  # of |f_exp|^2 and |f_shape|^2 (Eq. 3), where nothing else is asked for
 # How faces are fitted unless a trained run asks for something else.
 ANALYSIS_FIT = Fit3dOptions(whiten=True, prior=True)
 
@@ -68,7 +69,10 @@ class FaceFitter:
         )
         options = FitOptions(
             bounds=made.bounds,
-            regularisation=(made.expression_weight, made.shape_weight),
+            regularisation=(
+                made.expression_weight or PAPER_WEIGHT,
+                made.shape_weight or PAPER_WEIGHT,
+            ),
             curves=made.curves,
             robust=made.robust,  # type: ignore[arg-type]
             noise=model.noise[detector] if made.whiten else None,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,8 @@ from .face_frames import FaceFrame, FaceRows
 from .irises import gaze_directions
 from .scores import AUScorer
 
+# Fields of a Fit that are no arrays over its rows.
+_OF_ALL_ROWS = ("model", "camera", "landmark_set")
 # Frames that are fitted together; the result does not depend on it.
 BLOCK_FRAMES = 32
 # The first block is small, so that the first rows come soon.
@@ -114,9 +118,8 @@ def _joined(parts: list[Fit], order: npt.NDArray[np.intp]) -> Fit:
     first = parts[0]
     if len(parts) == 1:
         return first
-    arrays = (
-        *("f_exp", "f_exp_std", "f_shape", "pose", "energy", "rmse", "rmse_iod"),
-        *("focal", "iterations", "converged"),
-    )
-    joined = {name: np.concatenate([getattr(p, name) for p in parts])[order] for name in arrays}
-    return Fit(first.model, first.camera, first.landmark_set, **joined)
+    arrays = [item.name for item in fields(first) if item.name not in _OF_ALL_ROWS]
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])[order] for name in arrays
+    }
+    return replace(first, **joined)

@@ -1,0 +1,300 @@
+"""What `glee doctor` looks at: the installation, this machine, and the folder of a planned run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..errors import GleeError, UsageError
+
+LEAST_PYTHON = (3, 11)
+# Bytes of a frame in a shard: crop (JPEG 200 x 200), landmarks, labels, fit. Measured: 13.2 KB.
+FRAME_BYTES = 16_000
+# Share of a disk's room that a run should not need.
+_SPARE = 1.2
+_SECONDS = 10.0  # that a queue system has to answer
+_PACKAGES = (
+    *("numpy", "scipy", "numba", "torch", "h5py", "opencv-python-headless", "dlib-bin"),
+    *("dask", "distributed", "pandas", "pyarrow"),
+)
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_QUEUE_QUESTIONS = {
+    "slurm": ("sinfo", "-h", "-o", "%P %a %D"),
+    "pbs": ("qstat", "-Q"),
+    "lsf": ("bqueues",),
+    "sge": ("qconf", "-sql"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. needed: glee cannot do what was asked for without it.
+
+    text: what was found. remedy: what to do where it is not ok.
+    """
+
+    name: str
+    ok: bool
+    text: str
+    remedy: str = ""
+    needed: bool = True
+
+    def line(self) -> str:
+        """One line: ok, note or FIX."""
+        sign = "ok  " if self.ok else "FIX " if self.needed else "note"
+        return f"{sign}  {self.name}: {self.text}" + (f"; {self.remedy}" if self.remedy else "")
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def examine(
+    folder: Path,
+    *,
+    dataset: str | None = None,
+    root: Path | None = None,
+    cluster: str = "local",
+) -> list[Finding]:
+    """Look at everything. folder: where a run would write. dataset, root: what it would read.
+
+    cluster: where it would run, as `preprocess` has it. Raises UsageError where only one of dataset
+    and root is given.
+    """
+    if (dataset is None) != (root is None):
+        raise UsageError("give both --dataset and --root, or neither of them")
+    looks: list[Callable[[], Iterator[Finding]]] = [
+        _versions,
+        _cores,
+        _gpu,
+        _detectors,
+        lambda: _models(folder),
+        lambda: _locking(folder),
+        lambda: _cluster(cluster),
+        lambda: _room(folder, dataset, root),
+    ]
+    return [finding for look in looks for finding in look()]
+
+
+def _versions() -> Iterator[Finding]:
+    python = platform.python_version()
+    enough = sys.version_info[:2] >= LEAST_PYTHON
+    wanted = ".".join(map(str, LEAST_PYTHON))
+    yield Finding(
+        "python",
+        enough,
+        f"{python} on {platform.system()} {platform.machine()}, glee {__version__}",
+        "" if enough else f"install Python {wanted} or later",
+    )
+    yield Finding("packages", True, ", ".join(f"{p} {_version(p)}" for p in _PACKAGES))
+    yield from _unmet()
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _unmet() -> Iterator[Finding]:
+    """Requirements of the installed glee that are missing or too old."""
+    from packaging.requirements import Requirement
+
+    try:
+        texts = metadata.requires("glee") or []
+    except metadata.PackageNotFoundError:
+        yield Finding("installation", False, "glee is not installed", "pip install .", needed=False)
+        return
+    for text in texts:
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        found = _version(requirement.name)
+        if found == "missing" or not requirement.specifier.contains(found, prereleases=True):
+            yield Finding(
+                requirement.name,
+                False,
+                f"{found}, glee needs {requirement.specifier}",
+                f"pip install '{requirement.name}{requirement.specifier}'",
+            )
+
+
+def _cores() -> Iterator[Finding]:
+    from ..pipeline.cluster import available_cores
+
+    cores, all_cores = available_cores(), os.cpu_count() or 1
+    threads = ", ".join(f"{name}={os.environ[name]}" for name in _THREADS if name in os.environ)
+    yield Finding(
+        "cores",
+        True,
+        f"{cores} of {all_cores} for this process; threads: {threads or 'as the libraries choose'}",
+    )
+    built: Any = np.show_config(mode="dicts")  # type: ignore[call-arg]
+    blas = built.get("Build Dependencies", {}).get("blas", {})
+    yield Finding("blas", True, f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip())
+
+
+def _gpu() -> Iterator[Finding]:
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        yield Finding("gpu", True, f"{', '.join(names)}, CUDA {torch.version.cuda}")
+        return
+    built = torch.version.cuda is not None
+    yield Finding(
+        "gpu",
+        False,
+        "none; everything runs on the CPU",
+        "" if built else "this PyTorch has no CUDA; install its CUDA build to use a GPU",
+        needed=False,
+    )
+
+
+def _detectors() -> Iterator[Finding]:
+    from ..pipeline.dlib_backend import model_path
+    from ..pipeline.mesh_backend.weights import WEIGHTS_PATH, read_weights
+
+    yield _tried("mesh weights", lambda: f"{len(read_weights(WEIGHTS_PATH))} arrays", needed=True)
+    yield _tried("dlib weights", lambda: str(model_path()), needed=True)
+    folder = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch"))
+    folder = folder / "hub" / "checkpoints"
+    found = sorted(path.name for path in folder.glob("*FAN4-*"))
+    installed = _version("face-alignment") != "missing"
+    yield Finding(
+        "fan weights",
+        bool(found) and installed,
+        f"{', '.join(found)} in {folder}" if found else f"none in {folder}",
+        "" if found and installed else "only --detector fan needs them: glee[fan] and --weights",
+        needed=False,
+    )
+
+
+def _models(folder: Path) -> Iterator[Finding]:
+    from ..fitting.morphable_model import load_model
+    from ..pipeline.work_folder import read_options
+
+    def embedded() -> str:
+        model = load_model()
+        return f"{model.name}, calibrated to {', '.join(sorted(model.noise))}"
+
+    yield _tried("embedded model", embedded, needed=True)
+    try:
+        stated = read_options(folder).get("fit3d", {}).get("model")
+    except GleeError as error:
+        yield Finding("work folder", False, str(error))
+        return
+    if stated:
+        yield _tried("model of the work folder", lambda: load_model(Path(stated)).name, needed=True)
+
+
+def _tried(name: str, look: Callable[[], str], *, needed: bool) -> Finding:
+    try:
+        return Finding(name, True, look(), needed=needed)
+    except (GleeError, ImportError) as error:
+        return Finding(name, False, " ".join(str(error).split()), needed=needed)
+
+
+def _locking(folder: Path) -> Iterator[Finding]:
+    """Try a shard's way of writing, and HDF5's locks, in the folder itself."""
+    import h5py
+
+    place = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".glee-doctor-", dir=place) as trial:
+            path = Path(trial) / "trial.h5"
+            with h5py.File(path, "w", locking=True) as file:
+                file["x"] = np.arange(4)
+            with h5py.File(path, "r", locking=True) as file:
+                whole = bool((file["x"][()] == np.arange(4)).all())
+            path.replace(path.with_name("renamed.h5"))
+        yield Finding("folder", whole, f"{place}: HDF5 with locks, rename")
+    except BlockingIOError as error:
+        yield Finding(
+            "folder",
+            False,
+            f"{place}: HDF5 cannot lock files there ({error})",
+            "shards need no locks; set HDF5_USE_FILE_LOCKING=FALSE for other HDF5 programs",
+            needed=False,
+        )
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        yield Finding("folder", False, f"{place}: {reason}", "choose a folder that can be written")
+
+
+def _cluster(spec: str) -> Iterator[Finding]:
+    wanted = spec in _QUEUE_QUESTIONS
+    question = _QUEUE_QUESTIONS[spec if wanted else "slurm"]
+    name = spec if wanted else "slurm"
+    if shutil.which(question[0]) is None:
+        text = f"{question[0]} is not on the PATH"
+        remedy = "run this where jobs can be submitted" if wanted else "only --cluster needs it"
+        yield Finding(name, False, text, remedy, needed=wanted)
+        return
+    try:
+        done = subprocess.run(
+            question, capture_output=True, text=True, timeout=_SECONDS, check=True
+        )
+        lines = [" ".join(line.split()) for line in done.stdout.splitlines() if line.strip()]
+        yield Finding(name, bool(lines), ", ".join(lines[:4]) or "has no queue", needed=wanted)
+    except (OSError, subprocess.SubprocessError) as error:
+        yield Finding(
+            name,
+            False,
+            f"{question[0]} does not answer ({type(error).__name__})",
+            "ask the cluster's administrators, or run it by hand",
+            needed=wanted,
+        )
+    if wanted and _version("dask-jobqueue") == "missing":
+        yield Finding("dask-jobqueue", False, "missing", "pip install 'glee[cluster]'")
+
+
+def _room(folder: Path, dataset: str | None, root: Path | None) -> Iterator[Finding]:
+    place = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
+    free = shutil.disk_usage(place).free
+    if dataset is None or root is None:
+        yield Finding("room", True, f"{_size(free)} free in {place.absolute()}")
+        return
+    from ..pipeline.verification import verify_dataset
+
+    try:
+        report = verify_dataset(dataset, root, progress=False)
+    except GleeError as error:
+        yield Finding("dataset", False, str(error))
+        return
+    wrong = sum(problem.wrong for problem in report.problems)
+    frames = sum(subject.frames for subject in report.subjects)
+    yield Finding(
+        "dataset",
+        report.ok,
+        f"{dataset}: {len(report.subjects)} subjects, {frames} frames, {wrong} things are wrong",
+        "" if report.ok else f"see `glee verify --dataset {dataset} --root {root}`",
+    )
+    needed = round(_SPARE * frames * FRAME_BYTES)
+    yield Finding(
+        "room",
+        free >= needed,
+        f"{_size(free)} free in {place.absolute()}, shards of {frames} frames need {_size(needed)}",
+        "" if free >= needed else "free space, or choose another folder",
+    )
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

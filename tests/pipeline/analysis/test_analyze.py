@@ -1,0 +1,147 @@
+"""Analyses as a whole: as the stages give it, growing files, whole or absent, flat memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from glee.errors import DataError, OutputError, UsageError
+from glee.pipeline.analysis import row_stream
+from glee.pipeline.analysis.analyze import AnalyzeOptions, analyze
+from glee.pipeline.fit3d import Fit3dOptions, fit3d
+from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.shards import list_shards, read_shard
+
+
+def table_of(done):
+    return pd.read_csv(done.paths[0])
+
+
+def test_landmarks_are_those_of_preprocess_and_the_fit_is_that_of_fit3d(videos, tmp_path):
+    work = tmp_path / "work"
+    preprocess(
+        "folder",
+        videos[0],
+        work,
+        options=PreprocessOptions(detector="mesh"),
+        workers=1,
+        progress=False,
+    )
+    fit3d(work, options=Fit3dOptions(whiten=True, prior=True), workers=1, progress=False)
+    shard = read_shard(list_shards(work)[0])
+    (done,) = analyze(videos[:1], tmp_path / "out", progress=False)
+    own = pq.read_table(done.paths[1]).to_pandas()
+    landmarks = np.stack([own[[f"{a}_{i}" for i in range(68)]] for a in "xy"], -1)
+    assert np.array_equal(landmarks, shard.frames.landmarks)
+    assert np.array_equal(own["valid"], shard.frames.valid)
+    # The identity is from other frames of the same person.
+    f_exp = own[list(shard.fit.expression_names)].to_numpy()
+    assert np.median(np.abs(f_exp - shard.fit.f_exp)) < 0.05
+
+
+def test_the_size_of_the_blocks_changes_nothing(videos, tmp_path, monkeypatch):
+    texts = []
+    for block in (5, 32):
+        monkeypatch.setattr(row_stream, "BLOCK_FRAMES", block)
+        (done,) = analyze(videos[:1], tmp_path / str(block), progress=False)
+        texts.append(done.paths[0].read_text())
+    assert texts[0] == texts[1]
+
+
+def test_rows_come_while_the_video_is_read_and_under_another_name(videos, tmp_path, monkeypatch):
+    seen = []
+    fitted = row_stream.RowStream._fitted
+
+    def looking(self, size, faces):
+        partial = list(tmp_path.glob(".*.csv"))
+        assert len(partial) == 1
+        assert not list(tmp_path.glob("[!.]*"))
+        seen.append(len(partial[0].read_text().splitlines()))
+        return fitted(self, size, faces)
+
+    monkeypatch.setattr(row_stream.RowStream, "_fitted", looking)
+    (done,) = analyze(videos[:1], tmp_path, progress=False)
+    assert seen[0] == 1  # the header
+    assert seen[1] == 1 + row_stream.FIRST_BLOCK
+    assert not list(tmp_path.glob(".*"))
+    assert all(path.exists() for path in done.paths)
+
+
+def test_a_failure_leaves_nothing_behind(videos, tmp_path, monkeypatch):
+    def failing(self, size, faces):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(row_stream.RowStream, "_fitted", failing)
+    with pytest.raises(OutputError, match="No space left"):
+        analyze(videos[:1], tmp_path / "out", options=AnalyzeOptions(video=True), progress=False)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_two_faces_have_two_tables(frames_of, save_video, tmp_path):
+    frames = [np.hstack(pair) for pair in zip(*frames_of, strict=True)]
+    video = save_video(tmp_path / "two.mp4", frames[:24])
+    options = AnalyzeOptions(faces=2)
+    (done,) = analyze([video], tmp_path / "out", options=options, progress=False)
+    table = table_of(done)
+    assert done.faces == 2
+    assert table["frame"].is_monotonic_increasing
+    counts = table[table["valid"] == 1].groupby("face_id")["frame"].count()
+    assert counts.tolist() == [24, 24]
+    left = table.groupby("face_id")["x_30"].mean()
+    assert abs(left[0] - left[1]) > 200
+    # Each has an identity of its own, and the same expressions as when it is alone.
+    alone = {}
+    for number, frames in enumerate(frames_of):
+        single = save_video(tmp_path / f"one{number}.mp4", frames[:24])
+        (done,) = analyze([single], tmp_path / "alone", progress=False)
+        alone[number] = table_of(done)
+    first = table[table["face_id"] == left.idxmin()].reset_index()
+    assert np.abs(first["jawOpen"] - alone[0]["jawOpen"]).median() < 0.1
+
+
+def test_arkit_has_a_file_a_face(frames_of, save_video, tmp_path):
+    frames = [np.hstack(pair) for pair in zip(*frames_of, strict=True)]
+    video = save_video(tmp_path / "two.mp4", frames[:12])
+    options = AnalyzeOptions(faces=2, format="arkit")
+    (done,) = analyze([video], tmp_path / "out", options=options, progress=False)
+    assert [path.name for path in done.paths] == ["two_face0.csv", "two_face1.csv"]
+    assert all(len(pd.read_csv(path)) == 12 for path in done.paths)
+
+
+def test_overlay_has_every_frame(videos, tmp_path):
+    import cv2
+
+    options = AnalyzeOptions(video=True, format="arkit")
+    (done,) = analyze(videos[:1], tmp_path, options=options, progress=False)
+    capture = cv2.VideoCapture(str(done.paths[1]))
+    assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == done.frames
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(20)
+    done_reading, image = capture.read()
+    assert done_reading
+    assert image.shape[0] == 540
+    # The landmarks' colour is somewhere on the face, the panel is dark.
+    blue = np.array([233, 180, 86])
+    assert (np.abs(image[:, :720].astype(int) - blue).sum(-1) < 60).sum() > 100
+    assert np.median(image[:, 730:]) < 60
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"format": "xml"}, {"faces": 0}, {"identity": "x"}, {"focal": -1}, {"detector": "x"}],
+)
+def test_wrong_options(videos, tmp_path, wrong):
+    with pytest.raises(UsageError):
+        analyze(videos[:1], tmp_path, options=AnalyzeOptions(**wrong), progress=False)
+
+
+def test_inputs_of_one_name_are_refused_or_told_apart(videos, tmp_path, save_video, plain_frame):
+    one = save_video(tmp_path / "talk.mp4", [plain_frame] * 3)
+    other = save_video(tmp_path / "talk.avi", [plain_frame] * 3, codec="MJPG")
+    done = analyze([one, other], tmp_path / "out", progress=False)
+    assert [item.name for item in done] == ["talk_mp4", "talk_avi"]
+    with pytest.raises(UsageError, match="called"):
+        analyze([one, one], tmp_path / "out", progress=False)
+    with pytest.raises(DataError, match="no such"):
+        analyze([tmp_path / "none.mp4"], tmp_path / "out", progress=False)
