@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
-from .options import FILE
+from .options import FILE, json_option
 
 
 @click.command()
 @click.argument("shard", type=FILE)
 @click.option("--png", type=FILE, help="Write a contact sheet: crops, landmarks, fitted mesh.")
-def inspect(shard: Path, png: Path | None) -> None:
+@json_option
+def inspect(shard: Path, png: Path | None, as_json: bool) -> None:
     """What is in a SHARD."""
-    from ..pipeline.inspection import describe_shard
+    from ..pipeline.inspection import describe_shard, shard_facts
 
-    click.echo(describe_shard(shard))
+    text = json.dumps(shard_facts(shard), indent=1) if as_json else describe_shard(shard)
+    click.echo(text)
     if png is not None:
         from ..pipeline.contact_sheet import contact_sheet
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import ANY_PATH, FILE
+from .options import ANY_PATH, FILE, json_option
 
 
 @click.group()
@@ -40,12 +41,14 @@ def import_(format_name: str, path: Path, output: Path, **options: Any) -> None:
 
 @model.command()
 @click.argument("path", type=FILE, required=False)
-def info(path: Path | None) -> None:
+@json_option
+def info(path: Path | None, as_json: bool) -> None:
     """What is in a model file; without one, the embedded model."""
-    from ..fitting.model_info import model_info
+    from ..fitting.model_info import model_facts, model_info
     from ..fitting.morphable_model import load_model
 
-    click.echo(model_info(load_model(path)))
+    loaded = load_model(path)
+    click.echo(json.dumps(model_facts(loaded), indent=1) if as_json else model_info(loaded))
 
 
 @model.command()

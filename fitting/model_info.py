@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .assets.blendshapes import ARKIT_NAMES
@@ -45,6 +47,22 @@ def model_info(model: MorphableModel) -> str:
     ]
     width = max(len(key) for key, _ in rows)
     return "\n".join(f"{key:<{width}}  {value}" for key, value in rows)
+
+
+def model_facts(model: MorphableModel) -> dict[str, Any]:
+    """The same as plain data."""
+    return {
+        "name": model.name,
+        "vertices": len(model.mean),
+        "triangles": len(model.triangles),
+        "identity_modes": len(model.identity),
+        "expression_basis": expression_basis(model),
+        "expressions": list(model.expression_names),
+        "parts": list(model.part_names),
+        "landmark_sets": sorted(model.landmarks),
+        "calibrated_to": sorted(model.noise),
+        "masks": sorted(model.masks),
+    }
 
 
 def _rms(basis: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,40 @@ def describe_shard(path: Path) -> str:
     rows = [*_source(shard), *_frames(shard), *_labels(shard), *_fit(shard)]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
+
+
+def shard_facts(path: Path) -> dict[str, Any]:
+    """The same as plain data: header, frames by reason, labels by AU and code, the fit's spread.
+
+    Raises ShardError as `describe_shard` does.
+    """
+    shard = read_shard(Path(path))
+    header, frames, fit = shard.header, shard.frames, shard.fit
+    counts = np.bincount(frames.reason, minlength=len(REASONS))
+    labels = {}
+    for column, name in enumerate(header.au_names):
+        levels, times = np.unique(shard.labels[:, column], return_counts=True)
+        labels[name] = {str(v): int(n) for v, n in zip(levels, times, strict=True)}
+    facts: dict[str, Any] = {
+        "shard": str(shard.path),
+        **asdict(header),
+        "frames": len(shard),
+        "reasons": {REASONS[i]: int(count) for i, count in enumerate(counts) if count},
+        "crop_size": shard.crop_size,
+        "encoding": shard.encoding,
+        "labels": labels,
+        "fit": None,
+    }
+    if fit is not None:
+        rmse = fit.rmse[fit.converged]
+        facts["fit"] = {
+            "model": fit.model,
+            "focal": fit.focal,
+            "options": dict(fit.options),
+            "converged": int(fit.converged.sum()),
+            "median_rmse": float(np.median(rmse)) if rmse.size else None,
+        }
+    return facts
 
 
 def _source(shard: Shard) -> list[tuple[str, str]]:

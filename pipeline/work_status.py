@@ -39,6 +39,31 @@ def work_status(work: Path) -> list[str]:
     ]
 
 
+def work_status_facts(work: Path) -> dict[str, Any]:
+    """The same as plain data. expected: shards that the plan asks for, None before it is written.
+
+    run: who holds or held the folder, None where nobody signed; at_work: None where this file
+    system has no locks. changed: seconds since 1970 of the newest shard, None without shards.
+    Raises as `work_status` does.
+    """
+    work_status(work)
+    made = sorted((Path(work) / SHARD_FOLDER).glob("*/*/*.h5"))
+    plan = read_plan(Path(work))
+    lock = Path(work) / LOCK_FILE
+    return {
+        "work": str(work),
+        "dataset": None if plan is None else plan.dataset,
+        "clips": None if plan is None else len(plan.clips),
+        "frames": None if plan is None else sum(clip.frames for clip in plan.clips),
+        "shards": len(made),
+        "expected": None if plan is None else sum(clip.shards for clip in plan.clips),
+        "fitted": sum(map(_fitted, made)),
+        "run": _holder(lock),
+        "at_work": _held(lock),
+        "changed": max((path.stat().st_mtime for path in made if path.exists()), default=None),
+    }
+
+
 def _shard_lines(plan: Plan | None, made: list[Path]) -> list[str]:
     if plan is None:
         return [f"preprocess: {len(made)} shards made; not known of how many, still at the index"]
