@@ -97,7 +97,7 @@ def exported(network: GLEENet, config: GLEENetConfig) -> torch.export.ExportedPr
 
 
 def folded(network: GLEENet) -> GLEENet:
-    """A copy for prediction, with every batch normalisation folded into the layer before it."""
+    """A copy for prediction, with batch normalisation folded into the layer before it."""
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
         names = [name for name, _ in module.named_children()]
