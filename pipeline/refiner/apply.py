@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from .crops import SIDE, covariance_to_source, crop_of, crop_transform, to_crop, to_source
-from .network import Refiner
+from .network import Refiner, levelled
 from .weights import WEIGHTS_PATH, network_of, read_weights
 
 Image = npt.NDArray[np.uint8]
@@ -61,9 +61,8 @@ class LandmarkRefiner:
         torch.set_num_threads(1)
         try:
             with torch.inference_mode():
-                pixels = torch.from_numpy(crop).permute(2, 0, 1)[None].float()
                 near = torch.from_numpy(first.astype(np.float32))[None]
-                points, factors = self._run(pixels, near)
+                points, factors = self._run(levelled(crop[None]), near)
         finally:
             torch.set_num_threads(threads)
         return points[0].numpy().astype(np.float64), factors[0].numpy().astype(np.float64)

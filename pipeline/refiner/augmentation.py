@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ...fitting.landmark_scheme import MIRROR, REGIONS
 from .crops import BORDER_GREY, SIDE, Image, crop_transform, to_crop
 from .degradation import degraded
-from .occluders import occluded
+from .occluders import occluded, show_mouth
 from .renders import Renders
 
 Floats = npt.NDArray[np.float64]
@@ -43,8 +43,10 @@ class Example:
     truth: npt.NDArray[np.float32]
 
 
-def example(renders: Renders, index: int, rng: np.random.Generator) -> Example:
-    """A random example of the render `index`."""
+def example(
+    renders: Renders, index: int, rng: np.random.Generator, *, mouths: bool = True
+) -> Example:
+    """A random example of the render `index`; mouths: with what an open mouth may show."""
     encoded = np.frombuffer(renders.jpegs[index], np.uint8)
     image = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB), np.uint8)
     truth = renders.truth[index].astype(np.float64)
@@ -64,6 +66,8 @@ def example(renders: Renders, index: int, rng: np.random.Generator) -> Example:
         crop = np.ascontiguousarray(crop[:, ::-1])
         points = points[:, MIRROR]
         points[..., 0] = SIDE - 1 - points[..., 0]
+    if mouths:
+        crop = show_mouth(crop, points[0], rng)
     if rng.random() >= CLEAN:
         crop = degraded(occluded(crop, points[0], rng), rng)
     true, near = points.astype(np.float32)

@@ -9,6 +9,9 @@ covariance too, by its Cholesky factor.
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -81,11 +84,11 @@ class Refiner(nn.Module):
     def forward(self, crops: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         """Points and covariances.
 
-        crops: (n, 3, SIDE, SIDE) float32, 0 to 255, RGB. first: (n, 68, 2) float32, the crops'
+        crops: (n, 3, SIDE, SIDE) float32 of `levelled`. first: (n, 68, 2) float32, the crops'
         pixels. Returns points (n, 68, 2), the crops' pixels, and lower Cholesky factors of
         their covariances (n, 68, 2, 2), pixels.
         """
-        features = self._features(_levelled(crops))
+        features = self._features(crops)
         with torch.autocast(crops.device.type, enabled=False):
             return self._points(features.float(), first)
 
@@ -99,16 +102,31 @@ class Refiner(nn.Module):
         return mixed
 
     def _points(self, features: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        # Cells before landmarks and channels, as the convolutions leave them in memory.
+        heat = self.heat(features).permute(0, 2, 3, 1).flatten(1, 2)
         cells = self.cells
         # |cell - first|^2 without |first|^2, which the softmax does not see.
-        parabola = (cells * cells).sum(-1) - 2.0 * first @ cells.T
-        steepness = self.steepness.exp()[:, None] / (STRIDE * STRIDE)
-        logits = self.heat(features).flatten(2) - steepness * parabola
-        look = logits.softmax(-1)
-        seen = look @ features.flatten(2).transpose(1, 2)
+        parabola = (cells * cells).sum(-1)[:, None] - 2.0 * cells @ first.transpose(1, 2)
+        look = (heat - self.steepness.exp() / (STRIDE * STRIDE) * parabola).softmax(1)
+        look = look.transpose(1, 2)
+        seen = look @ features.permute(0, 2, 3, 1).flatten(1, 2)
         numbers = (seen[..., None] * self.head).sum(2) + self.head_bias
         offset = LARGEST_OFFSET * torch.tanh(numbers[..., :2] / LARGEST_OFFSET)
         return look @ cells + offset, _factor(numbers[..., 2:])
+
+
+def levelled(crops: npt.NDArray[np.uint8]) -> Tensor:
+    """Crops (n, SIDE, SIDE, 3) uint8 RGB as the network takes them: (n, 3, SIDE, SIDE) float32.
+
+    Each less its mean, over its deviation: exposure and contrast do not matter.
+    """
+    pixels = crops.astype(np.float32)
+    for crop, picture in zip(crops, pixels, strict=True):
+        mean, deviation = cv2.meanStdDev(crop.reshape(SIDE, -1))
+        scale = np.float32(1.0 / (float(deviation[0, 0]) + 4.0))
+        picture *= scale
+        picture -= np.float32(mean[0, 0]) * scale
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 
 def _factor(numbers: Tensor) -> Tensor:
@@ -118,15 +136,6 @@ def _factor(numbers: Tensor) -> Tensor:
     first, second = deviation[..., 0], deviation[..., 1]
     upper = torch.stack([first, torch.zeros_like(first)], -1)
     return torch.stack([upper, torch.stack([corner, second], -1)], -2)
-
-
-def _levelled(crops: Tensor) -> Tensor:
-    """Each crop less its mean, over its deviation: exposure and contrast do not matter."""
-    # In the order of memory: a reduction over strides costs as much as a convolution.
-    rows = crops.permute(0, 2, 3, 1).flatten(1)
-    variance, mean = torch.var_mean(rows, 1, correction=0)
-    scale = 1.0 / (variance.sqrt() + 4.0)
-    return crops * scale[:, None, None, None] - (mean * scale)[:, None, None, None]
 
 
 def _doubled(features: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from .crops import SIDE, Image
 Floats = npt.NDArray[np.float64]
 
 SPECTACLES, BEARD, STRANDS, THINGS = 0.15, 0.15, 0.15, 0.18
+LEAST_GAP, SHOWN = 1.5, 0.5  # pixels between the lips; share of open mouths that are painted
 _FINE = 16  # of cv2's fixed-point coordinates: 4 bits
 
 
@@ -26,6 +27,51 @@ def occluded(crop: Image, landmarks: Floats, rng: np.random.Generator) -> Image:
     if rng.random() < THINGS:
         crop = _thing(crop, rng)
     return crop
+
+
+def show_mouth(crop: Image, landmarks: Floats, rng: np.random.Generator) -> Image:
+    """The crop with teeth, a tongue or darkness between its lips, where they are open.
+
+    A render's mouth is deep and dark; a grin shows bright teeth from lip to lip, and where the
+    rows meet there is an edge that is no lip's.
+    """
+    inner = landmarks[60:68]
+    gap = float(np.linalg.norm(inner[5:8] - inner[1:4][::-1], axis=1).mean())
+    if gap < LEAST_GAP or rng.random() > SHOWN:
+        return crop
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.fillPoly(mask, [np.rint(inner * _FINE).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    paint = np.empty((SIDE, SIDE, 3), np.uint8)
+    kind = rng.random()
+    if kind < 0.25:
+        paint[:] = np.clip(rng.uniform(0, 60) * rng.uniform((1, 0.5, 0.5), (1.6, 1, 1)), 0, 255)
+    else:
+        _teeth(paint, inner, gap, rng)
+    cover = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.4, 0.9))[..., None] / 255.0
+    cover = cover * rng.uniform(0.6, 1.0)
+    return np.asarray(crop * (1.0 - cover) + paint * cover, np.uint8)
+
+
+def _teeth(paint: Image, inner: Floats, gap: float, rng: np.random.Generator) -> None:
+    """Two rows of teeth, or one over a dark mouth or a tongue, drawn into `paint`."""
+    white = rng.uniform(110, 250) * rng.uniform((0.95, 0.9, 0.75), (1.0, 1.0, 1.0))
+    paint[:] = white
+    left, right = inner[0], inner[4]
+    along = right - left
+    down = np.array([-along[1], along[0]]) / max(float(np.linalg.norm(along)), 1e-6)
+    upper, lower = inner[1:4].mean(0), inner[5:8].mean(0)
+    meet = upper + rng.uniform(0.25, 1.1) * (lower - upper)
+    dark = tuple(float(c) for c in white * rng.uniform(0.2, 0.8))
+    for place in np.linspace(-0.5, 0.5, int(rng.integers(7, 13))):
+        middle = meet + place * along
+        _line(paint, np.stack([middle - gap * down, middle + gap * down]), dark, 1, closed=False)
+    ends = np.stack([meet - 0.6 * along, meet + 0.6 * along])
+    if rng.random() < 0.6:
+        _line(paint, ends, dark, int(rng.integers(1, 3)), closed=False)
+        return
+    below = np.concatenate([ends, (ends + 40.0 * down)[::-1]])
+    tongue = rng.uniform((30, 10, 10), (190, 110, 110))
+    cv2.fillPoly(paint, [np.rint(below).astype(np.int32)], tuple(float(c) for c in tongue))
 
 
 def _bearded(crop: Image, landmarks: Floats, rng: np.random.Generator) -> Image:

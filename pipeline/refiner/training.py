@@ -23,7 +23,7 @@ from ...whole_files import write_whole
 from ..landmarks import detector_names
 from .augmentation import example
 from .losses import loss, normalised_error
-from .network import Refiner
+from .network import Refiner, levelled
 from .noise import refined_noise
 from .renders import BLOCK, RenderFolder, Renders, joined
 from .weights import write_weights
@@ -38,6 +38,8 @@ LIKELIHOOD = 0.1  # weight of the likelihood beside the distance
 AVERAGE = 0.998  # of the running mean of the parameters, which is what is kept
 # Share of the blocks that the first step sees, and share of the steps before all are seen.
 FIRST_SHARE, ALL_FROM = 0.3, 0.6
+# Share of the steps before painted mouths come in: first the lips, then what lies between them.
+MOUTHS_FROM = 0.37
 KEEP_EVERY = 250  # steps between two kept states
 CHECKED = 1024  # examples of held-out renders
 
@@ -237,13 +239,15 @@ def _schedule(part: float) -> float:
 def _batch(renders: Renders, options: TrainOptions, step: int) -> tuple[Tensor, Tensor, Tensor]:
     """A step's examples, each of a render drawn at random: crops, first landmarks, truth."""
     examples = []
+    mouths = step > MOUTHS_FROM * options.steps
     for place in range(step * options.batch, (step + 1) * options.batch):
         rng = np.random.default_rng([options.seed, 5, place])
-        examples.append(example(renders, int(rng.integers(len(renders))), rng))
-    crops = torch.from_numpy(np.stack([one.crop for one in examples])).permute(0, 3, 1, 2)
+        index = int(rng.integers(len(renders)))
+        examples.append(example(renders, index, rng, mouths=mouths))
+    crops = levelled(np.stack([one.crop for one in examples]))
     first = torch.from_numpy(np.stack([one.first for one in examples]))
     truth = torch.from_numpy(np.stack([one.truth for one in examples]))
-    return crops.float(), first, truth
+    return crops, first, truth
 
 
 def _check(network: Refiner, held_out: Renders, options: TrainOptions) -> tuple[float, float]:
