@@ -1,3 +1,35 @@
-"""glee: from videos of faces to Action Units, every step checkable."""
+"""glee: from videos of faces to Action Units, every step checkable.
+
+In a notebook:
+
+>>> import glee
+>>> work = glee.open("work/disfa")          # subjects, clips, frames as a pandas table, crops
+>>> glee.plot.coefficients(work.frames)     # landmarks, mesh, coefficients, f1
+
+What these need is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .reports import plot as plot
+    from .reports.work_table import open_work as open
 
 __version__ = "0.1.0"
+
+__all__ = ["__version__", "open", "plot"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "open":
+        return import_module(".reports.work_table", __name__).open_work
+    if name == "plot":
+        return import_module(".reports.plot", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

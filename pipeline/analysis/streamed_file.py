@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import OutputError
@@ -29,14 +29,19 @@ def streamed_file(path: Path) -> Iterator[Path]:
         _synchronise(temporary)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _remove_quietly(temporary)
         raise OutputError(
             f"cannot write {path}: {error.strerror or error}; "
             "free space or choose a folder that can be written"
         ) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove_quietly(temporary)
         raise
+
+
+def _remove_quietly(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _synchronise(path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import resource
 import struct
-import subprocess
-import sys
 import wave
 
 import cv2
@@ -200,18 +198,17 @@ def test_folder_that_cannot_be_written(videos, tmp_path, capsys):
     assert len(line.splitlines()) == 1
 
 
-def test_full_disk(videos, tmp_path):
-    """A limit on the size of files, which the system reports as a full disk is reported."""
+def test_full_disk(videos, tmp_path, capsys):
+    """A limit on the size of files, reported by the system as a full disk is."""
     out = tmp_path / "out"
-    done = subprocess.run(
-        [sys.executable, "-m", "glee.cli", "-q", "analyze", str(videos[0]), "-o", str(out)],
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
-        check=False,
-    )
-    assert done.returncode == 1
-    lines = done.stderr.strip().splitlines()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        code = run(["-q", "analyze", str(videos[0]), "-o", str(out)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert code == 1
     assert len(lines) == 1, lines
     assert "cannot write" in lines[0]
     assert list(out.iterdir()) == []
