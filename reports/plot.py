@@ -203,7 +203,8 @@ def _in_time(
     """Values (n, k), their names, times (n,) and what these are."""
     if not hasattr(table, "columns"):
         values = np.atleast_2d(np.asarray(table, np.float64))
-        return values, list(ARKIT_NAMES[: values.shape[1]]), np.arange(len(values)) + 0.0, "frame"
+        names = list(ARKIT_NAMES[: values.shape[1]])
+        return values, names, np.arange(len(values), dtype=np.float64), "frame"
     known = [str(name) for name in table.columns if name in ARKIT_NAMES]
     column = next((name for name in ("timestamp", "frame") if name in table.columns), None)
     time = np.arange(len(table)) if column is None else table[column].to_numpy()

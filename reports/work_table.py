@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -151,7 +151,7 @@ class Work:
         return Crops(self.shards)
 
 
-class Crops(Sequence[npt.NDArray[np.uint8]]):
+class Crops:
     """Aligned faces of all frames as a sequence of (size, size, 3) uint8 RGB arrays."""
 
     def __init__(self, shards: Sequence[Shard]) -> None:
@@ -162,12 +162,6 @@ class Crops(Sequence[npt.NDArray[np.uint8]]):
 
     def __len__(self) -> int:
         return len(self._row)
-
-    @overload
-    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> npt.NDArray[np.uint8]: ...
 
     def __getitem__(self, index: Any) -> npt.NDArray[np.uint8]:
         """One crop for a number, (k, size, size, 3) for a slice, indices, or a boolean mask."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +22,8 @@ from .irises import IrisDetector
 # Longer side of the pictures that are kept for an overlay, pixels, and their JPEG quality.
 PICTURE_SIDE = 1280
 _PICTURE_QUALITY = 92
+# A seek takes about as long as decoding so many frames of a usual video.
+_SEEK = 35
 
 
 @dataclass(frozen=True)
@@ -65,22 +67,51 @@ def frame_times(index: FrameIndex, options: StreamOptions) -> npt.NDArray[np.flo
 
 
 def face_stream(
-    clip: Clip,
-    index: FrameIndex,
-    detector: IrisDetector,
-    options: StreamOptions,
-    start: int = 0,
-    stop: int | None = None,
+    clip: Clip, index: FrameIndex, detector: IrisDetector, options: StreamOptions
 ) -> Iterator[list[FaceFrame]]:
-    """The faces of each frame from start to stop - 1, at least one item a frame.
+    """The faces of each frame, in order, at least one item a frame.
 
     A face that is not found has an item too while it is followed; see `face_tracks`.
     """
+    frames = enumerate(read_frames(clip, index, 0, index.count))
+    return _faces(frames, index, detector, options)
+
+
+def sample_stream(
+    clip: Clip, index: FrameIndex, detector: IrisDetector, options: StreamOptions, count: int
+) -> Iterator[FaceFrame]:
+    """The largest face of up to `count` frames spread evenly over the clip."""
+    alone = StreamOptions(1, True, 1, options.minimum_confidence, options.fps)
+    wanted = np.unique(np.linspace(0, index.count - 1, count).round().astype(int)).tolist()
+    for faces in _faces(_some_frames(clip, index, wanted), index, detector, alone):
+        yield faces[0]
+
+
+def _some_frames(
+    clip: Clip, index: FrameIndex, wanted: list[int]
+) -> Iterator[tuple[int, Image | None]]:
+    """These frames of a clip: by seeking, or by reading through where that is sooner done."""
+    if clip.kind == "video" and index.count <= _SEEK * len(wanted):
+        chosen = set(wanted)
+        for frame, image in enumerate(read_frames(clip, index, 0, index.count)):
+            if frame in chosen:
+                yield frame, image
+        return
+    for frame in wanted:
+        for image in read_frames(clip, index, frame, frame + 1):
+            yield frame, image
+
+
+def _faces(
+    frames: Iterable[tuple[int, Image | None]],
+    index: FrameIndex,
+    detector: IrisDetector,
+    options: StreamOptions,
+) -> Iterator[list[FaceFrame]]:
     times = frame_times(index, options)
     size: tuple[int, int] | None = None
     follow = None
-    stop = index.count if stop is None else stop
-    for frame, image in enumerate(read_frames(clip, index, start, stop), start):
+    for frame, image in frames:
         if image is not None and (image.shape[1], image.shape[0]) != size:
             # Another size is another camera: nothing is where it was.
             size, follow = (image.shape[1], image.shape[0]), None
@@ -100,16 +131,6 @@ def face_stream(
             )
             for face_id, tracked, irises in follow(image)
         ]
-
-
-def sample_stream(
-    clip: Clip, index: FrameIndex, detector: IrisDetector, options: StreamOptions, count: int
-) -> Iterator[FaceFrame]:
-    """The largest face of up to `count` frames spread evenly over the clip."""
-    alone = StreamOptions(1, True, 1, options.minimum_confidence, options.fps)
-    for frame in np.unique(np.linspace(0, index.count - 1, count).round().astype(int)):
-        for faces in face_stream(clip, index, detector, alone, int(frame), int(frame) + 1):
-            yield faces[0]
 
 
 class _OneFace:

@@ -65,8 +65,8 @@ class Comparison:
     @property
     def measured_heading(self) -> str:
         """What our block is called."""
-        kind = "SYNTHETIC people, not comparable with published figures" if self.synthetic else ""
-        return f"This run, F1 (%) on {self.on}" + (f": {kind}" if kind else "")
+        kind = ": not comparable with published figures" if self.synthetic else ""
+        return f"This run, F1 (%) on {self.on}{kind}"
 
 
 def measured_row(name: str, results: Mapping[str, Any]) -> Measured:

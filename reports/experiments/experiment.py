@@ -105,7 +105,7 @@ def _comparison(
         title=_title(experiment, on),
         published=published_table(experiment.published),
         measured=tuple(measured_row(name, result) for name, result in results.items()),
-        on=f"{on.dataset}: {len(on.subjects)} subjects, landmarks by {on.detector}",
+        on=on.in_words,
         synthetic=any(one.synthetic for one in (work, tested, faces) if one is not None),
         quick=recipe.quick,
         notes=_notes(experiment, work, tested, faces, recipe, rows),
@@ -113,8 +113,8 @@ def _comparison(
 
 
 def _title(experiment: Experiment, on: Work) -> str:
-    kind = " (synthetic people)" if on.synthetic else ""
-    return f"Table {experiment.published} of the paper, on {on.dataset}{kind}"
+    where = f"SYNTHETIC people in the layout of {on.dataset}" if on.synthetic else on.dataset
+    return f"Table {experiment.published} of the paper, on {where}"
 
 
 def _notes(

@@ -43,7 +43,7 @@ def representation_figure(
     frames, index, spaces = _spaces(work, first_fold(out, work, GLEE_NET))
     warnings = _warnings(work, faces, recipe)
     people = len(np.unique(frames.subject[index]))
-    on = f"{len(index)} frames of {people} unseen {_people(work)} of {work.dataset}"
+    on = f"{len(index)} frames of {people} unseen {_people(work)} {work.dataset}"
     labels = frames.labels[index]
     if experiment.name == "figure4":
         chosen = common_combinations(
@@ -96,7 +96,7 @@ def _warnings(work: Work, faces: Work | None, recipe: Recipe) -> tuple[str, ...]
 
 
 def _people(work: Work) -> str:
-    return "SYNTHETIC people" if work.synthetic else "people"
+    return "SYNTHETIC people in the layout of" if work.synthetic else "people of"
 
 
 def _names(

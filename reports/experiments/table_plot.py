@@ -27,7 +27,7 @@ def comparison_plot(comparison: Comparison) -> Figure:
         axes[0].set_title(f"Published (Table {published.number})\n{published.protocol}")
     names = [one.name for one in measured]
     _dots(axes[-1], names, [one.mean for one in measured], [one.interval for one in measured])
-    heading = comparison.measured_heading.replace(": ", ":\n")
+    heading = comparison.measured_heading.replace(" on ", "\non ", 1).replace(": ", ":\n")
     axes[-1].set_title(f"{heading}{' (--quick)' if comparison.quick else ''}")
     return figure
 

@@ -23,6 +23,13 @@ class Work:
     shards: int
     detector: str
 
+    @property
+    def in_words(self) -> str:
+        """For headings: whose faces, how many, found by what."""
+        where = f"SYNTHETIC people in the layout of {self.dataset}"
+        who = where if self.synthetic else self.dataset
+        return f"{who} ({len(self.subjects)} subjects, landmarks by {self.detector})"
+
 
 def find_works(folders: Iterable[Path]) -> dict[str, Work]:
     """Each folder by its dataset.
