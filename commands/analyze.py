@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import ANY_PATH, FILE, FOLDER, json_option
+from .options import ANY_PATH, FILE, FOLDER, echo_lines, json_option
 
 
 @click.command()
@@ -35,6 +35,7 @@ from .options import ANY_PATH, FILE, FOLDER, json_option
 @click.option("--model", type=FILE, help="Another morphable model.")
 @click.option("--fps", default=30.0, show_default=True, help="Frames a second of image folders.")
 @click.option("--device", default="cpu", show_default=True, help="Of the run's networks.")
+@click.option("--dry-run", is_flag=True, help="Say what would be read and written, and stop.")
 @json_option
 @click.pass_obj
 def analyze(
@@ -44,6 +45,7 @@ def analyze(
     out: Path,
     run: Path | None,
     device: str,
+    dry_run: bool,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -55,10 +57,13 @@ def analyze(
     """
     import json
 
-    from ..pipeline.analysis.analyze import AnalyzeOptions
+    from ..pipeline.analysis.analyze import AnalyzeOptions, plan
     from ..pipeline.analysis.analyze import as_json as as_plain
 
     chosen = AnalyzeOptions(**options)
+    if dry_run:
+        echo_lines(plan(inputs, out, chosen))
+        return 0
     progress = settings["progress"]
     if run is None:
         from ..pipeline.analysis.analyze import analyze as run_analysis

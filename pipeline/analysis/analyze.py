@@ -201,6 +201,28 @@ def analyze(
     return done
 
 
+def plan(inputs: Iterable[Path], out: Path, options: AnalyzeOptions | None = None) -> list[str]:
+    """What `analyze` would read and write, a line a clip; nothing is read but names.
+
+    Raises UsageError, DataError as `analyze` does.
+    """
+    options = options or AnalyzeOptions()
+    options.check()
+    suffixes = {"glee": (".csv", ".parquet")}.get(options.format, (".csv",))
+    if options.format == "arkit" and options.faces > 1:
+        suffixes = ("_face0.csv", "_face1.csv ...")
+    if options.video:
+        suffixes += (".mp4",)
+    lines = []
+    for source in find_sources(inputs):
+        clip = source.clip
+        images = f" ({len(clip.images)} images)" if len(clip.images) > 1 else ""
+        name = clip.images[0] if len(clip.images) == 1 else ""
+        written = ", ".join(str(Path(out) / f"{source.name}{suffix}") for suffix in suffixes)
+        lines.append(f"{clip.source / name}{images} -> {written}")
+    return lines
+
+
 def _analyze_clip(
     source: Source,
     out: Path,

@@ -25,6 +25,7 @@ def streamed_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{writer}{TEMPORARY_SUFFIX}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_what_dead_runs_left(path)
         yield temporary
         _synchronise(temporary)
         temporary.replace(path)
@@ -37,6 +38,26 @@ def streamed_file(path: Path) -> Iterator[Path]:
     except BaseException:
         _remove_quietly(temporary)
         raise
+
+
+def _remove_what_dead_runs_left(path: Path) -> None:
+    """Temporary files of this one, of processes of this machine that are no more."""
+    head, tail = f".{path.stem}.{socket.gethostname()}.", f"{TEMPORARY_SUFFIX}{path.suffix}"
+    for other in path.parent.iterdir():
+        if other.name.startswith(head) and other.name.endswith(tail):
+            process = other.name[len(head) : -len(tail)]
+            if process.isdecimal() and not _runs(int(process)):
+                _remove_quietly(other)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _remove_quietly(path: Path) -> None:

@@ -15,7 +15,7 @@ class TextTable:
     """
 
     def __init__(self, path: Path, columns: Sequence[tuple[str, str]], missing: str = "") -> None:
-        self._format = ",".join(form for _, form in columns) + "\n"
+        self._formats = tuple(form for _, form in columns)
         self._missing = missing
         self._file: TextIO = path.open("w", encoding="utf-8", newline="")
         self._file.write(",".join(name for name, _ in columns) + "\n")
@@ -24,11 +24,12 @@ class TextTable:
     def write(self, rows: Iterable[Sequence[Any]]) -> None:
         """Add rows and hand them to the system. Raises OSError where there is no room."""
         for row in rows:
-            line = self._format % tuple(row)
-            if "nan" in line:
-                cells = line.rstrip("\n").split(",")
-                line = ",".join(self._missing if c == "nan" else c for c in cells) + "\n"
-            self._file.write(line)
+            # NaN alone is not equal to itself.
+            cells = (
+                form % value if value == value else self._missing  # noqa: PLR0124
+                for form, value in zip(self._formats, row, strict=True)
+            )
+            self._file.write(",".join(cells) + "\n")
         self._file.flush()
 
     def close(self) -> None:

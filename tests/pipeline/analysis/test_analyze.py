@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -9,7 +12,9 @@ import pytest
 
 from glee.errors import DataError, OutputError, UsageError
 from glee.pipeline.analysis import row_stream
-from glee.pipeline.analysis.analyze import AnalyzeOptions, analyze
+from glee.pipeline.analysis.analyze import AnalyzeOptions, analyze, plan
+from glee.pipeline.analysis.streamed_file import streamed_file
+from glee.pipeline.analysis.text_table import TextTable
 from glee.pipeline.fit3d import Fit3dOptions, fit3d
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
 from glee.pipeline.shards import list_shards, read_shard
@@ -145,3 +150,33 @@ def test_inputs_of_one_name_are_refused_or_told_apart(videos, tmp_path, save_vid
         analyze([one, one], tmp_path / "out", progress=False)
     with pytest.raises(DataError, match="no such"):
         analyze([tmp_path / "none.mp4"], tmp_path / "out", progress=False)
+
+
+def test_the_plan_writes_nothing(videos, tmp_path):
+    out = tmp_path / "out"
+    (line,) = plan(videos[:1], out, AnalyzeOptions(video=True))
+    name = videos[0].stem
+    assert line == f"{videos[0]} -> " + ", ".join(
+        str(out / f"{name}{suffix}") for suffix in (".csv", ".parquet", ".mp4")
+    )
+    assert not out.exists()
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    host, path = socket.gethostname(), tmp_path / "talk.csv"
+    dead, alive = (
+        tmp_path / f".talk.{host}.{process}.partial.csv" for process in (2**22 + 1, os.getppid())
+    )
+    other = tmp_path / f".speech.{host}.{2**22 + 1}.partial.csv"
+    for left in (dead, alive, other):
+        left.touch()
+    with streamed_file(path) as temporary:
+        temporary.write_text("frame\n")
+    assert sorted(tmp_path.iterdir()) == sorted([other, alive, path])
+
+
+def test_nan_is_missing_and_a_word_is_a_word(tmp_path):
+    table = TextTable(tmp_path / "t.csv", [("a", "%.2f"), ("reason", "%s")], missing="NaN")
+    table.write([(float("nan"), "nan"), (np.float32(1.5), "ok")])
+    table.close()
+    assert (tmp_path / "t.csv").read_text() == "a,reason\nNaN,nan\n1.50,ok\n"
