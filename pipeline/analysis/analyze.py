@@ -208,7 +208,7 @@ def plan(inputs: Iterable[Path], out: Path, options: AnalyzeOptions | None = Non
     """
     options = options or AnalyzeOptions()
     options.check()
-    suffixes = {"glee": (".csv", ".parquet")}.get(options.format, (".csv",))
+    suffixes: tuple[str, ...] = (".csv", ".parquet") if options.format == "glee" else (".csv",)
     if options.format == "arkit" and options.faces > 1:
         suffixes = ("_face0.csv", "_face1.csv ...")
     if options.video:

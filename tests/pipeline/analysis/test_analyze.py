@@ -102,7 +102,7 @@ def test_two_faces_have_two_tables(frames_of, save_video, tmp_path):
         single = save_video(tmp_path / f"one{number}.mp4", frames[:24])
         (done,) = analyze([single], tmp_path / "alone", progress=False)
         alone[number] = table_of(done)
-    first = table[table["face_id"] == left.idxmin()].reset_index()
+    first = table[table["face_id"] == left.idxmin()].reset_index(drop=True)
     assert np.abs(first["jawOpen"] - alone[0]["jawOpen"]).median() < 0.1
 
 
