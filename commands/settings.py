@@ -100,6 +100,8 @@ def settled_options(
     group = context.command
     assert isinstance(group, click.Group)
     content, path = read_settings_file(config or _config_variable())
+    if not content and not any(name.startswith(f"{PREFIX}_") for name in os.environ):
+        return dict(given)
     context.default_map = default_map(group, context, content, path)
     for words, _ in _leaves(group, context):
         if words[0] == context.invoked_subcommand:
