@@ -9,10 +9,9 @@ command line comes first, then the file, then the environment, then the default.
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,23 @@ from typing import Any
 import click
 
 from ..errors import OptionsError, UsageError
+from .known_options import (
+    OWN_TABLE,
+    PREFIX,
+    leaves,
+    long_name,
+    nearest,
+    options_of,
+    plain,
+    variable_name,
+    variable_prefix,
+)
 
 FILE_NAME = "glee.toml"
-PREFIX = "GLEE"
-# The table of glee's own options, and one that `--cluster-config` reads.
-OWN_TABLE, CLUSTER_TABLE = "glee", "cluster"
+# The table that `--cluster-config` reads.
+CLUSTER_TABLE = "cluster"
 # The key of a statement that a stage wrote into its work folder.
 _STATEMENT = "format"
-# Options that say where the others come from, or that show something and stop.
-_NOT_SETTABLE = ("config", "help", "version")
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def default_map(
     """
     _check_tables(group, context, content, path)
     found: dict[str, Any] = {}
-    for words, command in _leaves(group, context):
+    for words, command in leaves(group, context):
         values: dict[str, Any] = {}
         for parameter in options_of(command):
             setting = _setting(words, parameter, content, path)
@@ -103,7 +110,7 @@ def settled_options(
     if not content and not any(name.startswith(f"{PREFIX}_") for name in os.environ):
         return dict(given)
     context.default_map = default_map(group, context, content, path)
-    for words, _ in _leaves(group, context):
+    for words, _ in leaves(group, context):
         if words[0] == context.invoked_subcommand:
             check_variables(group, context, words)
     options = dict(given)
@@ -135,19 +142,19 @@ def check_variables(group: click.Group, context: click.Context, words: tuple[str
 
     words: of the command that is about to run.
     """
-    leaves = dict(_leaves(group, context))
-    if words not in leaves:
+    known_commands = dict(leaves(group, context))
+    if words not in known_commands:
         return
-    known = {variable_name(words, parameter) for parameter in options_of(leaves[words])}
+    known = {variable_name(words, parameter) for parameter in options_of(known_commands[words])}
     prefix = variable_prefix(words)
-    longer = [variable_prefix(w) for w in leaves if w != words]
+    longer = [variable_prefix(w) for w in known_commands if w != words]
     longer = [other for other in longer if other.startswith(prefix)]
     for name in sorted(os.environ):
         if not name.startswith(prefix) or name in known:
             continue
         if any(name.startswith(other) for other in longer):
             continue
-        raise UsageError(f"${name}: {' '.join(words)} has no such option{_nearest(name, known)}")
+        raise UsageError(f"${name}: {' '.join(words)} has no such option{nearest(name, known)}")
 
 
 def settings_of(
@@ -161,65 +168,21 @@ def settings_of(
 
     Raises UsageError where there is no such command.
     """
-    chosen = [(w, c) for w, c in _leaves(group, context) if w[: len(words)] == words]
+    chosen = [(w, c) for w, c in leaves(group, context) if w[: len(words)] == words]
     if not chosen:
-        known = {" ".join(w) for w, _ in _leaves(group, context)}
-        raise UsageError(f"no command {' '.join(words)!r}{_nearest(' '.join(words), known)}")
-    found = []
+        known = {" ".join(w) for w, _ in leaves(group, context)}
+        raise UsageError(f"no command {' '.join(words)!r}{nearest(' '.join(words), known)}")
+    found: list[Setting] = []
     if not words:
-        found += [
-            setting
-            for setting in own_settings(group, content, path).values()
-            if setting.option not in _NOT_SETTABLE
-        ]
+        found += own_settings(group, content, path).values()
     for command_words, command in chosen:
         for parameter in options_of(command):
             setting = _setting(command_words, parameter, content, path)
             if setting.value is None:
-                value = None if parameter.required else _plain(parameter.default)
+                value = None if parameter.required else plain(parameter.default)
                 setting = Setting(setting.command, setting.option, value, "default")
             found.append(setting)
     return found
-
-
-def options_of(command: click.Command) -> list[click.Option]:
-    """The options of a command that can be set."""
-    return [
-        parameter
-        for parameter in command.params
-        if isinstance(parameter, click.Option) and long_name(parameter) not in _NOT_SETTABLE
-    ]
-
-
-def long_name(parameter: click.Parameter) -> str:
-    """The first long name of an option without its dashes, such as "detect-every"."""
-    for name in parameter.opts:
-        if name.startswith("--"):
-            return name[2:]
-    return str(parameter.name)
-
-
-def variable_prefix(words: tuple[str, ...]) -> str:
-    """What the variables of a command begin with: GLEE_MODEL_IMPORT_."""
-    parts = () if words == (OWN_TABLE,) else words
-    return "_".join((PREFIX, *parts)).upper().replace("-", "_") + "_"
-
-
-def variable_name(words: tuple[str, ...], parameter: click.Option) -> str:
-    """The variable of an option: GLEE_PREPROCESS_WORKERS."""
-    return variable_prefix(words) + long_name(parameter).upper().replace("-", "_")
-
-
-def _leaves(
-    group: click.Group, context: click.Context, above: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """All commands that are no groups, by the words of the command line."""
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if isinstance(command, click.Group):
-            yield from _leaves(command, context, (*above, name))
-        elif command is not None:
-            yield (*above, name), command
 
 
 def _setting(
@@ -264,7 +227,7 @@ def _check_tables(
         elif name not in known:
             what = "table" if isinstance(table, Mapping) else "key"
             raise UsageError(
-                f"{path}: {what} {name} is unknown{_nearest(name, known | {OWN_TABLE})}"
+                f"{path}: {what} {name} is unknown{nearest(name, known | {OWN_TABLE})}"
             )
         elif not isinstance(table, Mapping):
             raise UsageError(f"{path}: {name} is a command; write its options as a table [{name}]")
@@ -287,27 +250,14 @@ def _check_table(
             if member is not None:
                 _check_keys(member, part, f"{path}: [{name}.{key}]")
         elif name != CLUSTER_TABLE:
-            raise UsageError(f"{path}: [{name}] {key} is unknown{_nearest(key, known)}")
+            raise UsageError(f"{path}: [{name}] {key} is unknown{nearest(key, known)}")
 
 
 def _check_keys(command: click.Command, table: Any, where: str) -> None:
     known = {long_name(parameter) for parameter in options_of(command)}
     for key in table if isinstance(table, Mapping) else ():
         if key.replace("_", "-") not in known:
-            raise UsageError(f"{where} {key} is unknown{_nearest(key, known)}")
-
-
-def _nearest(name: str, known: set[str]) -> str:
-    """A hint at the nearest known name, or the place where all are listed."""
-    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else "; see `glee config show`"
-
-
-def _plain(value: Any) -> Any:
-    """A default as it can be shown."""
-    if callable(value) or type(value).__name__ == "Sentinel" or repr(value).startswith("Sentinel"):
-        return None
-    return str(value) if isinstance(value, Path) else value
+            raise UsageError(f"{where} {key} is unknown{nearest(key, known)}")
 
 
 def effective_settings(context: click.Context, words: tuple[str, ...]) -> list[Setting]:

@@ -81,12 +81,12 @@ def test_a_subcommand_and_its_variable(here, monkeypatch, capsys):
 
 
 def test_every_option_has_a_variable_of_its_own(capsys):
-    from glee.commands.settings import _leaves, options_of, variable_name
+    from glee.commands.known_options import leaves, options_of, variable_name
 
     context = click.Context(commands)
     names = [
         variable_name(words, option)
-        for words, command in _leaves(commands, context)
+        for words, command in leaves(commands, context)
         for option in options_of(command)
     ]
     assert len(names) == len(set(names)) > 100
