@@ -57,8 +57,9 @@ def analyze(
     """
     import json
 
-    from ..pipeline.analysis.analyze import AnalyzeOptions, plan
     from ..pipeline.analysis.analyze import as_json as as_plain
+    from ..pipeline.analysis.analyze import plan
+    from ..pipeline.analysis.options import AnalyzeOptions
 
     chosen = AnalyzeOptions(**options)
     if dry_run:

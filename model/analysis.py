@@ -13,8 +13,9 @@ import torch
 
 from ..fitting.model_digest import model_digest
 from ..fitting.morphable_model import MorphableModel
-from ..pipeline.analysis.analyze import AnalyzeOptions, ClipAnalysis, analyze
+from ..pipeline.analysis.analyze import ClipAnalysis, analyze
 from ..pipeline.analysis.face_fit import ANALYSIS_FIT, Identity
+from ..pipeline.analysis.options import AnalyzeOptions
 from ..pipeline.fit3d import Fit3dOptions
 from .au_dataset import AUFrames
 from .augmentation import resized_face, stored_size

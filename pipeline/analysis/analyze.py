@@ -13,12 +13,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...errors import DataError, UsageError
-from ..fit3d import Fit3dOptions
+from ...errors import DataError
 from ..frames import FrameIndex, index_frames
 from ..landmarks import AUTO, chosen_detector, load_detector
 from ..progress import progress_bar
@@ -26,69 +25,15 @@ from .face_fit import ANALYSIS_FIT, FaceFitter, Identity
 from .face_frames import FaceFrame, FaceRows
 from .face_stream import StreamOptions, face_stream, frame_rate, sample_stream
 from .irises import IrisDetector
+from .options import AnalyzeOptions
 from .row_stream import RowStream
 from .scores import AUScorer
 from .sources import Source, find_sources
 
 logger = logging.getLogger(__name__)
 
-FORMATS = ("glee", "openface", "arkit")
-IDENTITIES = ("subject", "frame")
 # Frames that are looked at before the first row, spread over the clip.
 SAMPLE_FRAMES = 32
-
-
-@dataclass(frozen=True)
-class AnalyzeOptions:
-    """Every option that shapes an analysis.
-
-    format: of the tables. video: write an overlay too. detector: landmark backend, or auto. faces:
-    most faces that are followed. identity: "subject", one f_shape a person, or "frame". focal:
-    pixels; None for 1.5 x the longer side. model: path of a morphable model; None for the embedded
-    one. detect_every, minimum_confidence: as in `preprocess`. fps: of images.
-    """
-
-    format: str = "glee"
-    video: bool = False
-    detector: str = "auto"
-    faces: int = 1
-    identity: str = "subject"
-    focal: float | None = None
-    model: Path | None = None
-    detect_every: int = 10
-    minimum_confidence: float = 0.4
-    fps: float = 30.0
-
-    def check(self) -> None:
-        """Raises UsageError where a value makes no sense."""
-        if self.format not in FORMATS:
-            raise UsageError(f"format is {self.format!r}; give one of {', '.join(FORMATS)}")
-        if self.identity not in IDENTITIES:
-            raise UsageError(f"identity is {self.identity!r}; give one of {', '.join(IDENTITIES)}")
-        if self.focal is not None and not self.focal > 0:
-            raise UsageError(f"focal is {self.focal}; give a positive number of pixels")
-        self.stream(scored=False).check()
-
-    def fit(self, base: Fit3dOptions) -> Fit3dOptions:
-        """The options of the fit: `base` with what is asked for here."""
-        return replace(
-            base,
-            identity=self.identity,
-            focal=self.focal,
-            model=None if self.model is None else str(self.model),
-        )
-
-    def stream(self, *, scored: bool) -> StreamOptions:
-        """What the stream of faces needs to know. scored: aligned faces are needed."""
-        return StreamOptions(
-            faces=self.faces,
-            alone=self.identity == "frame",
-            detect_every=self.detect_every,
-            minimum_confidence=self.minimum_confidence,
-            fps=self.fps,
-            crops=scored,
-            pictures=self.video,
-        )
 
 
 @dataclass(frozen=True)

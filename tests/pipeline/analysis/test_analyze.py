@@ -12,7 +12,8 @@ import pytest
 
 from glee.errors import DataError, OutputError, UsageError
 from glee.pipeline.analysis import row_stream
-from glee.pipeline.analysis.analyze import AnalyzeOptions, analyze, plan
+from glee.pipeline.analysis.analyze import analyze, plan
+from glee.pipeline.analysis.options import AnalyzeOptions
 from glee.pipeline.analysis.streamed_file import streamed_file
 from glee.pipeline.analysis.text_table import TextTable
 from glee.pipeline.fit3d import Fit3dOptions, fit3d

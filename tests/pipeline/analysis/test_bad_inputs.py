@@ -13,7 +13,8 @@ import pytest
 
 from glee.cli import run
 from glee.errors import DataError
-from glee.pipeline.analysis.analyze import AnalyzeOptions, analyze
+from glee.pipeline.analysis.analyze import analyze
+from glee.pipeline.analysis.options import AnalyzeOptions
 
 
 def analysed(path, out, **options):
