@@ -55,8 +55,10 @@ def draw_face(image: Image, rows: FaceRows, index: int, scale: float, *, labelle
 def text(
     image: Image, words: str, place: tuple[int, int], size: float, colour: tuple[int, int, int]
 ) -> None:
-    """Write words with a dark edge; place: of their lower left corner, pixels."""
-    cv2.putText(image, words, place, _FONT, size, (20, 20, 20), 3, cv2.LINE_AA)
+    """Write words on a dark ground; place: of their lower left corner, pixels."""
+    (wide, tall), below = cv2.getTextSize(words, _FONT, size, 1)
+    x, y = place
+    cv2.rectangle(image, (x - 5, y - tall - 5), (x + wide + 5, y + below + 2), (24, 26, 30), -1)
     cv2.putText(image, words, place, _FONT, size, colour, 1, cv2.LINE_AA)
 
 
