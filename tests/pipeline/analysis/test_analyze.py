@@ -11,8 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from glee.errors import DataError, OutputError, UsageError
+from glee.fitting.morphable_model import load_model
+from glee.pipeline.analysis import analyze as analysis
 from glee.pipeline.analysis import row_stream
 from glee.pipeline.analysis.analyze import analyze, plan
+from glee.pipeline.analysis.face_fit import ANALYSIS_FIT
 from glee.pipeline.analysis.options import AnalyzeOptions
 from glee.pipeline.analysis.streamed_file import streamed_file
 from glee.pipeline.analysis.text_table import TextTable
@@ -181,3 +184,41 @@ def test_nan_is_missing_and_a_word_is_a_word(tmp_path):
     table.write([(float("nan"), "nan"), (np.float32(1.5), "ok")])
     table.close()
     assert (tmp_path / "t.csv").read_text() == "a,reason\nNaN,nan\n1.50,ok\n"
+
+
+class BrightnessScorer:
+    """Stands for a trained run: AU1 is how bright the aligned face is, AU12 is jawOpen."""
+
+    au_names = ("AU1", "AU12")
+    detector = "mesh"
+    fit = ANALYSIS_FIT
+
+    def __init__(self):
+        self.checked, self.persons = [], []
+
+    def check(self, detector, fit, model):
+        self.checked.append((detector, fit.whiten, fit.prior, model.name))
+
+    def score(self, crops, f_exp, identity):
+        assert crops.shape[1:] == (200, 200, 3)
+        self.persons.append(identity)
+        jaw_open = f_exp[:, load_model().expression_names.index("jawOpen")]
+        return np.stack([crops.mean((1, 2, 3)) / 255, jaw_open], 1).astype(np.float32)
+
+
+def test_a_scorer_gives_action_units(videos, tmp_path):
+    scorer = BrightnessScorer()
+    (done,) = analyze(videos[:1], tmp_path / "a", scorer=scorer, progress=False)
+    own = pq.read_table(done.paths[1]).to_pandas()
+    assert scorer.checked == [("mesh", True, True, "makehuman-60")]
+    # One person, of whom the sample of frames tells what is usual.
+    assert len({id(person) for person in scorer.persons}) == 1
+    assert scorer.persons[0].frames == analysis.SAMPLE_FRAMES
+    assert own["AU12"].to_numpy() == pytest.approx(own["jawOpen"].to_numpy(), abs=1e-6)
+    assert own["AU1"].between(0.1, 0.9).all()
+    options = AnalyzeOptions(format="openface")
+    (done,) = analyze(videos[:1], tmp_path / "b", options=options, scorer=scorer, progress=False)
+    openface = pd.read_csv(done.paths[0])
+    assert openface["AU12_r"].to_numpy() == pytest.approx(5 * own["AU12"].to_numpy(), abs=6e-3)
+    assert np.array_equal(openface["AU12_c"], own["AU12"] > 0.5)
+    assert openface["AU45_r"].isna().all()
