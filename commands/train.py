@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import FOLDER, preset_option
+from .options import FOLDER, echo_lines, preset_option
 from .training_options import training_options
 
 
@@ -45,12 +45,14 @@ from .training_options import training_options
 @click.option(
     "--temporal", type=click.IntRange(0), help="Frames each side of a head from --validation."
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be trained, and stop.")
 @training_options
 def train(
     work: Path,
     out: Path | None,
     fold: str,
     preset: str,
+    dry_run: bool,
     device: str,
     workers: int | None,
     tensorboard: bool,
@@ -68,6 +70,11 @@ def train(
     from ..model.training import train as train_run
 
     run = out or work / "runs" / preset
+    if dry_run:
+        from ..model.training_plan import training_plan
+
+        echo_lines(training_plan(work, run, train_options(preset, **changes), fold))
+        return
     summary = train_run(
         work,
         run,
