@@ -129,6 +129,10 @@ def _config_variable() -> Path | None:
     return Path(given) if given else None
 
 
+def _default(parameter: click.Option) -> Any:
+    return parameter.get_default(click.Context(click.Command("glee")), call=False)
+
+
 def own_settings(group: click.Group, content: Mapping[str, Any], path: str) -> dict[str, Setting]:
     """Settings of glee's own options, by parameter name."""
     return {
@@ -179,7 +183,7 @@ def settings_of(
         for parameter in options_of(command):
             setting = _setting(command_words, parameter, content, path)
             if setting.value is None:
-                value = None if parameter.required else plain(parameter.default)
+                value = None if parameter.required else plain(_default(parameter))
                 setting = Setting(setting.command, setting.option, value, "default")
             found.append(setting)
     return found

@@ -1,4 +1,4 @@
-"""`--json` of the commands that report: one JSON document on stdout, and the right figures in it."""
+"""`--json` of the commands that report: one document on stdout, the right figures in it."""
 
 from __future__ import annotations
 
