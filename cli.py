@@ -112,7 +112,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except GleeError as error:
         return _fail(words, error, str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("glee: interrupted; the same command goes on where it stopped", err=True)
+        click.echo("glee: interrupted; run the same command again to finish", err=True)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import ANY_PATH, FILE, FOLDER, echo_lines, json_option
+
+if TYPE_CHECKING:
+    from ..pipeline.analysis.analyze import ClipAnalysis
+    from ..pipeline.analysis.options import AnalyzeOptions
 
 
 @click.command()
@@ -55,8 +60,6 @@ def analyze(
     takes its name in OUT when it is whole. An input that cannot be read is reported and the others
     are analysed all the same; the exit status is 1 then.
     """
-    import json
-
     from ..pipeline.analysis.analyze import as_json as as_plain
     from ..pipeline.analysis.analyze import plan
     from ..pipeline.analysis.options import AnalyzeOptions
@@ -65,20 +68,27 @@ def analyze(
     if dry_run:
         echo_lines(plan(inputs, out, chosen))
         return 0
-    progress = settings["progress"]
-    if run is None:
-        from ..pipeline.analysis.analyze import analyze as run_analysis
-
-        outcomes = run_analysis(inputs, out, options=chosen, progress=progress)
-    else:
-        from ..model.analysis import analyze_with_run
-
-        outcomes = analyze_with_run(
-            inputs, out, run, options=chosen, device=device, progress=progress
-        )
+    outcomes = _outcomes(inputs, out, run, device, chosen, settings["progress"])
     for item in outcomes:
         if not as_json:
             click.echo(item.line(), err=bool(item.error))
     if as_json:
         click.echo(json.dumps([as_plain(item) for item in outcomes], indent=1))
     return 1 if any(item.error for item in outcomes) else 0
+
+
+def _outcomes(
+    inputs: tuple[Path, ...],
+    out: Path,
+    run: Path | None,
+    device: str,
+    options: AnalyzeOptions,
+    progress: bool,
+) -> list[ClipAnalysis]:
+    if run is None:
+        from ..pipeline.analysis.analyze import analyze as run_analysis
+
+        return run_analysis(inputs, out, options=options, progress=progress)
+    from ..model.analysis import analyze_with_run
+
+    return analyze_with_run(inputs, out, run, options=options, device=device, progress=progress)
