@@ -1,8 +1,10 @@
 """The CSV file of Epic's Live Link Face app: 52 ARKit blendshapes, head and eye rotations.
 
-One file a face. Rotations are in radians, axes as in the camera's view: yaw is positive to the
-image's right (the person's left), pitch upwards, roll where the head's top tilts to the image's
-left. A frame without a face repeats the one before it, so that an animation does not jump.
+One file a face. The eyeLook shapes come from the irises, of which the fit's 68 landmarks know
+nothing; what is usual for the person counts as straight ahead. Rotations are in radians, axes as
+in the camera's view: yaw is positive to the image's right (the person's left), pitch upwards, roll
+where the head's top tilts to the image's left. A frame without a face repeats the one before it,
+so that an animation does not jump.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ import numpy.typing as npt
 from ...errors import UsageError
 from ...fitting.assets.blendshapes import ARKIT_NAMES
 from .face_frames import FaceRows
-from .head_angles import opencv_rotation, yaw_pitch_roll
+from .head_angles import yaw_pitch_roll
+from .irises import looks_in_head
 from .streamed_file import streamed_file
 from .text_table import TextTable
 
+# Turn of an eye, radians, that is a full look.
+_FULL_LOOK = math.radians(30.0)
 _EYE = ("Blink", "LookDown", "LookIn", "LookOut", "LookUp", "Squint", "Wide")
 
 
@@ -71,20 +76,23 @@ def timecode(seconds: float, rate: float) -> str:
 def values(rows: FaceRows, index: int) -> npt.NDArray[np.float64]:
     """Blendshapes and rotations of one valid row, (61,); tongueOut is 0, glee does not see it."""
     known = dict(zip(ARKIT_NAMES, rows.fit.f_exp[index].tolist(), strict=True))
-    pose = rows.fit.pose[index]
-    head = np.radians(yaw_pitch_roll(pose))
-    right, left = (_eye_rotation(look, opencv_rotation(pose)) for look in rows.gaze[index])
+    looks = looks_in_head(rows.fit, index, rows.gaze[index])
+    known |= _eye_looks(looks - np.nan_to_num(rows.usual_look[index]))
+    head = np.radians(yaw_pitch_roll(rows.fit.pose[index]))
+    right, left = ((*look, 0.0) for look in np.nan_to_num(looks).tolist())
     return np.array([*(known.get(name, 0.0) for name in SHAPES), *head, *left, *right])
 
 
-def _eye_rotation(
-    look: npt.NDArray[np.float64], head: npt.NDArray[np.float64]
-) -> tuple[float, float, float]:
-    """Yaw and pitch of an eye within the head, radians; no roll. 0 where the look is unknown."""
-    if not np.isfinite(look).all():
-        return 0.0, 0.0, 0.0
-    x, y, z = head.T @ look
-    return math.atan2(x, -z), math.atan2(-y, -z), 0.0
+def _eye_looks(looks: npt.NDArray[np.float64]) -> dict[str, float]:
+    """The eyeLook blendshapes of both eyes' yaw and pitch (2, 2); none where a look is unknown."""
+    shapes = {}
+    for side, outwards, (yaw, pitch) in zip(("Right", "Left"), (-1.0, 1.0), looks, strict=True):
+        if np.isfinite((yaw, pitch)).all():
+            shapes[f"eyeLookOut{side}"] = outwards * yaw
+            shapes[f"eyeLookIn{side}"] = -outwards * yaw
+            shapes[f"eyeLookUp{side}"] = pitch
+            shapes[f"eyeLookDown{side}"] = -pitch
+    return {name: min(max(angle / _FULL_LOOK, 0.0), 1.0) for name, angle in shapes.items()}
 
 
 class ARKitTable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from ...fitting.model_info import ARKIT_BASIS, expression_basis
 from ...fitting.morphable_model import MorphableModel, load_model
 from ..fit3d import Fit3dOptions
 from .face_frames import FaceFrame
+from .irises import gaze_directions, looks_in_head
 
 Landmarks = npt.NDArray[np.float32]
 
@@ -32,12 +33,14 @@ class Identity:
     """What is known of a person. f_shape: (s,) float32.
 
     usual: (e,) float32, the median f_exp of the frames that the identity was taken from. frames:
-    how many these were.
+    how many these were. usual_look: (2, 2) float64, the median of `irises.looks_in_head`, NaN where
+    no iris was seen.
     """
 
     f_shape: npt.NDArray[np.float32]
     usual: npt.NDArray[np.float32]
     frames: int
+    usual_look: npt.NDArray[np.float64] = field(default_factory=lambda: np.full((2, 2), np.nan))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +95,8 @@ class FaceFitter:
             return None
         sizes = [face.size for face in good]
         size = max(sorted(set(sizes)), key=sizes.count)
-        landmarks = np.stack([face.tracked.landmarks for face in good if face.size == size])
+        good = [face for face in good if face.size == size]
+        landmarks = np.stack([face.tracked.landmarks for face in good])
         chosen = landmarks[spread_sample(landmarks, IDENTITY_FRAMES)]
         joint = self._fit(chosen, size, None)
         if not joint.converged.any():
@@ -101,7 +105,8 @@ class FaceFitter:
         own = self._fit(landmarks, size, f_shape)
         usual = np.median(own.f_exp[own.converged], axis=0) if own.converged.any() else np.nan
         count = int(own.converged.sum())
-        return Identity(f_shape, np.broadcast_to(usual, own.f_exp.shape[1:]).astype("f4"), count)
+        usual = np.broadcast_to(usual, own.f_exp.shape[1:]).astype(np.float32)
+        return Identity(f_shape, usual, count, _usual_look(own, good))
 
     def rows(self, faces: Sequence[FaceFrame], identity: Identity | None) -> Fit:
         """Fit frames of one size and one person; without an identity each has its own."""
@@ -132,3 +137,11 @@ class FaceFitter:
             f_shape=f_shape,
             options=self.options,
         )
+
+
+def _usual_look(fit: Fit, faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]:
+    looks = [
+        looks_in_head(fit, i, gaze_directions(fit, i, face.irises)) for i, face in enumerate(faces)
+    ]
+    seen = [look for look in looks if np.isfinite(look).all()]
+    return np.median(seen, axis=0) if seen else np.full((2, 2), np.nan)

@@ -49,13 +49,15 @@ class FaceRows:
 
     fit: of n rows, NaN where a row is not valid. au: (n, a) float32 probabilities, NaN likewise;
     a is 0 without a trained run. gaze: (n, 2, 3) float64 directions of the right and the left eye
-    in camera coordinates (x right, y down, z away from the camera), NaN where unknown.
+    in camera coordinates (x right, y down, z away from the camera), NaN where unknown. usual_look:
+    (n, 2, 2) float64 radians, what is usual for the row's person, see `face_fit.Identity`.
     """
 
     faces: tuple[FaceFrame, ...]
     fit: Fit
     au: npt.NDArray[np.float32]
     gaze: npt.NDArray[np.float64]
+    usual_look: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.faces)

@@ -96,6 +96,16 @@ def gaze_directions(fit: Fit, index: int, irises: Landmarks) -> npt.NDArray[np.f
     return looks
 
 
+def looks_in_head(fit: Fit, index: int, looks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Yaw (to the image's right) and pitch (upwards) of both eyes within the head, (2, 2) radians.
+
+    looks: (2, 3), as `gaze_directions` gives them.
+    """
+    head = rotation_matrix(fit.pose[index, :3]) * TO_OPENCV * TO_OPENCV[:, None]
+    x, y, z = (looks @ head).T
+    return np.stack([np.arctan2(x, -z), np.arctan2(-y, -z)], axis=1)
+
+
 def _to_sphere(
     ray: npt.NDArray[np.float64], centre: npt.NDArray[np.float64], radius: float
 ) -> npt.NDArray[np.float64]:

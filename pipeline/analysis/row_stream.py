@@ -98,7 +98,12 @@ class RowStream:
         order = np.argsort(np.concatenate(places))
         fit = _joined(parts, order)
         gaze = np.stack([gaze_directions(fit, i, face.irises) for i, face in enumerate(faces)])
-        return FaceRows(faces, fit, np.concatenate(au)[order], gaze)
+        usual = np.stack([self._usual_look(face.face_id) for face in faces])
+        return FaceRows(faces, fit, np.concatenate(au)[order], gaze, usual)
+
+    def _usual_look(self, face_id: int) -> npt.NDArray[np.float64]:
+        identity = self._identities.get(face_id)
+        return np.full((2, 2), np.nan) if identity is None else identity.usual_look
 
     def _scores(
         self, faces: list[FaceFrame], fit: Fit, identity: Identity | None

@@ -174,6 +174,28 @@ def test_arkit_header_and_values(tables):
     assert (table["TongueOut"] == 0).all()
 
 
+def test_arkit_eyes_look_where_the_irises_are(tables):
+    arkit = pd.read_csv(io.StringIO(tables["arkit"]))
+    # To the left of the image the right eye looks outwards, to the right inwards.
+    assert np.corrcoef(arkit["EyeLookOutRight"], arkit["RightEyeYaw"])[0, 1] < -0.5
+    assert np.corrcoef(arkit["EyeLookInRight"], arkit["RightEyeYaw"])[0, 1] > 0.5
+    both = arkit[["EyeLookOutLeft", "EyeLookInLeft"]].min(axis=1)
+    assert (both == 0).all()
+
+
+def test_full_looks():
+    looks = np.radians([[-30.0, 15.0], [np.nan, np.nan]])
+    shapes = arkit_table._eye_looks(looks)
+    assert shapes == pytest.approx(
+        {
+            "eyeLookOutRight": 1.0,
+            "eyeLookInRight": 0.0,
+            "eyeLookUpRight": 0.5,
+            "eyeLookDownRight": 0.0,
+        }
+    )
+
+
 def test_arkit_and_glee_say_the_same(tables):
     arkit = pd.read_csv(io.StringIO(tables["arkit"]))
     own = pd.read_csv(io.StringIO(tables["glee"]))
