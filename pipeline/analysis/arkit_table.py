@@ -55,6 +55,17 @@ ROTATIONS = tuple(
     for angle in ("Yaw", "Pitch", "Roll")
 )
 
+Values = npt.NDArray[np.float64]
+# Where an eye's look stands among the values.
+_OF_LOOK = {
+    side: [
+        place
+        for place, name in enumerate((*SHAPES, *ROTATIONS))
+        if name.startswith("eyeLook") and name.endswith(side) or name.startswith(f"{side}Eye")
+    ]
+    for side in ("Left", "Right")
+}
+
 
 def columns() -> list[tuple[str, str]]:
     """Name and printf format of every column, in order."""
@@ -73,7 +84,7 @@ def timecode(seconds: float, rate: float) -> str:
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}:{frames:06.3f}"
 
 
-def values(rows: FaceRows, index: int) -> npt.NDArray[np.float64]:
+def values(rows: FaceRows, index: int) -> Values:
     """Blendshapes and rotations of one valid row, (61,); tongueOut is 0, glee does not see it."""
     known = dict(zip(ARKIT_NAMES, rows.fit.f_exp[index].tolist(), strict=True))
     looks = looks_in_head(rows.fit, index, rows.gaze[index])
@@ -116,7 +127,9 @@ class ARKitTable:
         self._rate, self._several = rate, several
         self._files = ExitStack()
         self._tables: dict[int, TextTable] = {}
-        self._last: dict[int, npt.NDArray[np.float64]] = {}
+        self._last: dict[int, Values] = {}
+        # The eyes of each face whose look was seen.
+        self._looked: dict[int, set[str]] = {}
         self.paths: tuple[Path, ...] = ()
 
     def __enter__(self) -> ARKitTable:
@@ -133,10 +146,20 @@ class ARKitTable:
             if face.face_id < 0:
                 continue
             last = self._last.get(face.face_id, np.zeros(len(SHAPES) + len(ROTATIONS)))
-            now = values(rows, i) if rows.valid(i) else last
+            now = self._with_last_look(rows, i, values(rows, i), last) if rows.valid(i) else last
             self._last[face.face_id] = now
             row = (timecode(face.time, self._rate), len(now), *now.tolist())
             self._table(face.face_id).write([row])
+
+    def _with_last_look(self, rows: FaceRows, index: int, now: Values, last: Values) -> Values:
+        """The values with the last look that was seen where an eye is closed."""
+        looked = self._looked.setdefault(rows.faces[index].face_id, set())
+        for eye, side in enumerate(("Right", "Left")):
+            if np.isfinite(rows.gaze[index, eye]).all():
+                looked.add(side)
+            elif side in looked:
+                now[_OF_LOOK[side]] = last[_OF_LOOK[side]]
+        return now
 
     def _table(self, face_id: int) -> TextTable:
         if face_id not in self._tables:
