@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--identity",
     type=click.Choice(["subject", "frame"]),
-    default="subject",
-    show_default=True,
-    help="One face shape a person, or one a frame (photos of several people).",
+    help="One face shape a person (default), or one a frame: photos of several people.",
 )
 @click.option("--focal", type=float, help="Focal length, pixels. [default: 1.5 x longer side]")
 @click.option("--model", type=FILE, help="Another morphable model.")

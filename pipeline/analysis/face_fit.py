@@ -62,13 +62,19 @@ class FaceFitter:
     def of(cls, detector: str, made: Fit3dOptions = ANALYSIS_FIT) -> FaceFitter:
         """What a detector and a model allow: whitening and the prior go where they do not fit.
 
+        Nor are frames smoothed in time, since rows are written as they come.
+
         Raises UsageError, DataError where the model cannot be read.
         """
         made.check()
         model = load_model(None if made.model is None else Path(made.model))
         arkit = expression_basis(model) == ARKIT_BASIS
         made = replace(
-            made, whiten=made.whiten and detector in model.noise, prior=made.prior and arkit
+            made,
+            whiten=made.whiten and detector in model.noise,
+            prior=made.prior and arkit,
+            temporal=0.0,
+            estimate_focal=False,
         )
         options = FitOptions(
             bounds=made.bounds,

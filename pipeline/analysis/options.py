@@ -18,16 +18,18 @@ class AnalyzeOptions:
     """Every option that shapes an analysis.
 
     format: of the tables. video: write an overlay too. detector: landmark backend, or auto. faces:
-    most faces that are followed. identity: "subject", one f_shape a person, or "frame". focal:
-    pixels; None for 1.5 x the longer side. model: path of a morphable model; None for the embedded
-    one. detect_every, minimum_confidence: as in `preprocess`. fps: of images.
+    most faces that are followed. identity: "subject", one f_shape a person, or "frame", frames have
+    nothing to do with each other; None for a person's frames, fitted as a trained run asks for.
+    focal: pixels; None for 1.5 x the longer side. model: path of a morphable model; None for the
+    run's, or the embedded one. detect_every, minimum_confidence: as in `preprocess`. fps: of
+    images.
     """
 
     format: str = "glee"
     video: bool = False
     detector: str = "auto"
     faces: int = 1
-    identity: str = "subject"
+    identity: str | None = None
     focal: float | None = None
     model: Path | None = None
     detect_every: int = 10
@@ -38,7 +40,7 @@ class AnalyzeOptions:
         """Raises UsageError where a value makes no sense."""
         if self.format not in FORMATS:
             raise UsageError(f"format is {self.format!r}; give one of {', '.join(FORMATS)}")
-        if self.identity not in IDENTITIES:
+        if self.identity not in (None, *IDENTITIES):
             raise UsageError(f"identity is {self.identity!r}; give one of {', '.join(IDENTITIES)}")
         if self.focal is not None and not self.focal > 0:
             raise UsageError(f"focal is {self.focal}; give a positive number of pixels")
@@ -48,9 +50,9 @@ class AnalyzeOptions:
         """The options of the fit: `base` with what is asked for here."""
         return replace(
             base,
-            identity=self.identity,
+            identity=self.identity or base.identity,
             focal=self.focal,
-            model=None if self.model is None else str(self.model),
+            model=base.model if self.model is None else str(self.model),
         )
 
     def stream(self, *, scored: bool) -> StreamOptions:
