@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import ANY_PATH, FILE, FOLDER, echo_lines, json_option
+from .options import ANY_PATH, FILE, FOLDER, echo_lines, json_option, weights_option
 
 if TYPE_CHECKING:
     from ..pipeline.analysis.analyze import ClipAnalysis
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--run", type=FOLDER, help="A trained run: Action Units too.")
 @click.option("--faces", default=1, show_default=True, help="Most faces that are followed.")
 @click.option("--detector", default="auto", show_default=True, help="Landmark backend.")
+@weights_option
 @click.option(
     "--identity",
     type=click.Choice(["subject", "frame"]),

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from ...errors import DataError
 from ..frames import FrameIndex, index_frames
-from ..landmarks import AUTO, chosen_detector, load_detector
+from ..landmarks import AUTO, BackendSettings, chosen_detector, load_detector
 from ..progress import progress_bar
 from .face_fit import ANALYSIS_FIT, FaceFitter, Identity
 from .face_frames import FaceFrame, FaceRows
@@ -129,7 +129,9 @@ def analyze(
     wanted = options.detector
     if scorer is not None and wanted == AUTO and scorer.detector:
         wanted = scorer.detector
-    detector = IrisDetector(load_detector(chosen_detector(wanted)))
+    weights = None if options.weights is None else str(options.weights)
+    backend = BackendSettings(weights=weights)
+    detector = IrisDetector(load_detector(chosen_detector(wanted, backend), backend))
     fitter = FaceFitter.of(detector.name, options.fit(scorer.fit if scorer else ANALYSIS_FIT))
     if scorer is not None:
         scorer.check(detector.name, fitter.made, fitter.model)

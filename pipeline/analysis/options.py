@@ -17,17 +17,18 @@ IDENTITIES = ("subject", "frame")
 class AnalyzeOptions:
     """Every option that shapes an analysis.
 
-    format: of the tables. video: write an overlay too. detector: landmark backend, or auto. faces:
-    most faces that are followed. identity: "subject", one f_shape a person, or "frame", frames have
-    nothing to do with each other; None for a person's frames, fitted as a trained run asks for.
-    focal: pixels; None for 1.5 x the longer side. model: path of a morphable model; None for the
-    run's, or the embedded one. detect_every, minimum_confidence: as in `preprocess`. fps: of
-    images.
+    format: of the tables. video: write an overlay too. detector: landmark backend, or auto.
+    weights: folder of its weights files; None for its own. faces: most faces that are followed.
+    identity: "subject", one f_shape a person, or "frame", frames have nothing to do with each
+    other; None for a person's frames, fitted as a trained run asks for. focal: pixels; None for
+    1.5 x the longer side. model: path of a morphable model; None for the run's, or the embedded
+    one. detect_every, minimum_confidence: as in `preprocess`. fps: of images.
     """
 
     format: str = "glee"
     video: bool = False
     detector: str = "auto"
+    weights: Path | None = None
     faces: int = 1
     identity: str | None = None
     focal: float | None = None
