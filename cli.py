@@ -68,10 +68,12 @@ def commands(context: click.Context, /, config: Path | None, **given: Any) -> No
     """From videos of faces to Action Units, every step checkable.
 
     \b
+    analyze     any video to landmarks, pose and blendshapes, without training
     preprocess  find landmarks, align faces, pack shards
     fit3d       fit a 3D morphable model: expression coefficients without identity
     train       GLEE-Net, subject-exclusive folds; then evaluate and predict
     demo        all of it on built-in data, with a report
+    doctor      what this machine has, and what it lacks
     """
     options = settled_options(context, config, given)
     if options["verbose"] and options["quiet"]:
