@@ -14,8 +14,9 @@ from ...fitting.fit_options import FitOptions
 from ...fitting.frame_sample import spread_sample
 from ...fitting.landmark_fit import Fit, fit
 from ...fitting.model_info import ARKIT_BASIS, expression_basis
-from ...fitting.morphable_model import MorphableModel, load_model
+from ...fitting.morphable_model import LandmarkNoise, MorphableModel, load_model
 from ..fit3d import Fit3dOptions
+from ..landmarks import REFINED
 from .face_frames import FaceFrame
 from .irises import gaze_directions, looks_in_head
 
@@ -69,22 +70,20 @@ class FaceFitter:
         made.check()
         model = load_model(None if made.model is None else Path(made.model))
         arkit = expression_basis(model) == ARKIT_BASIS
+        noise = _noise(model, detector) if made.whiten else None
         made = replace(
             made,
-            whiten=made.whiten and detector in model.noise,
+            whiten=noise is not None,
             prior=made.prior and arkit,
             temporal=0.0,
             estimate_focal=False,
         )
         options = FitOptions(
             bounds=made.bounds,
-            regularisation=(
-                made.expression_weight or PAPER_WEIGHT,
-                made.shape_weight or PAPER_WEIGHT,
-            ),
+            regularisation=_weights(made),
             curves=made.curves,
             robust=made.robust,  # type: ignore[arg-type]
-            noise=model.noise[detector] if made.whiten else None,
+            noise=noise,
             prior=expression_prior(model.expression_names) if made.prior else None,
             identity_frames=IDENTITY_FRAMES,
         )
@@ -143,6 +142,22 @@ class FaceFitter:
             f_shape=f_shape,
             options=self.options,
         )
+
+
+def _weights(made: Fit3dOptions) -> tuple[float, float]:
+    expression, shape = made.expression_weight, made.shape_weight
+    if expression is None or shape is None:
+        return PAPER_WEIGHT, PAPER_WEIGHT
+    return expression, shape
+
+
+def _noise(model: MorphableModel, detector: str) -> LandmarkNoise | None:
+    """How a detector errs: by the model's calibration, or as measured with the refiner."""
+    if detector in model.noise or not detector.endswith(REFINED):
+        return model.noise.get(detector)
+    from ..refiner.noise import noise_of  # it imports torch
+
+    return noise_of(detector)
 
 
 def _usual_look(fit: Fit, faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]:
