@@ -29,8 +29,8 @@ NEEDED = {
     "table3": ("bp4d-plus",),
     "table4": ("bp4d", "bp4d-plus"),
     "table5": ("bp4d", "fec"),
-    "figure4": ("bp4d",),
-    "figure5": ("bp4d",),
+    "figure4": ("bp4d", "fec"),
+    "figure5": ("bp4d", "fec"),
 }
 
 
@@ -82,13 +82,13 @@ def test_runs_from_end_to_end(name, works, out):
         }
         assert any("NOT PRE-TRAINED" in note for note in data["notes"])
     if name == "table4":
-        assert "bp4d-plus: 3 subjects" in data["measured_on_synthetic_people"]["on"]
+        assert "bp4d-plus (3 subjects" in data["measured_on_synthetic_people"]["on"]
     if name == "table5":
         assert list(measured) == [row.name for row in ABLATION_ROWS]
         assert sorted(path.name for path in (place / "pretraining").iterdir()) == ["full", "no-lb"]
         assert not any("NOT PRE-TRAINED" in note for note in data["notes"])
     if name == "figure4":
-        assert all(0 < value < 1.5 for value in data["ave_var"].values())
+        assert all(0 <= value < 1.5 for value in data["ave_var"].values())
     if name == "figure5":
         assert all(0 <= value <= 1 for value in data["agreement"].values())
         assert len(data["frames"]["GB"]) == 6
