@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -11,7 +12,8 @@ from .comparison import Comparison
 from .palette import COLOURS, GREY, new_figure
 from .rows import FULL
 
-_ROW_HEIGHT, _PANEL_WIDTH = 0.27, 5.2
+_ROW_HEIGHT, _PANEL_WIDTH = 0.27, 5.2  # inches
+_TITLE_WIDTH = 54  # characters
 
 
 def comparison_plot(comparison: Comparison) -> Figure:
@@ -19,7 +21,7 @@ def comparison_plot(comparison: Comparison) -> Figure:
     published, measured = comparison.published, comparison.measured
     panels = 2 if published is not None else 1
     rows = max(len(measured), len(published.methods) if published is not None else 0)
-    figure = new_figure(_PANEL_WIDTH * panels, 1.5 + _ROW_HEIGHT * rows)
+    figure = new_figure(_PANEL_WIDTH * panels, 1.7 + _ROW_HEIGHT * rows)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     if published is not None:
         names = [method.name for method in published.methods]
@@ -27,8 +29,8 @@ def comparison_plot(comparison: Comparison) -> Figure:
         axes[0].set_title(f"Published (Table {published.number})\n{published.protocol}")
     names = [one.name for one in measured]
     _dots(axes[-1], names, [one.mean for one in measured], [one.interval for one in measured])
-    heading = comparison.measured_heading.replace(" on ", "\non ", 1).replace(": ", ":\n")
-    axes[-1].set_title(f"{heading}{' (--quick)' if comparison.quick else ''}")
+    heading = f"{comparison.measured_heading}{' (--quick)' if comparison.quick else ''}"
+    axes[-1].set_title("\n".join(wrap(heading, _TITLE_WIDTH)))
     return figure
 
 
