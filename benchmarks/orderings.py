@@ -37,7 +37,7 @@ FRAMES, SIZE, FRAMES_PER_SECOND = 30, (480, 360), 5.0  # of each of a person's t
 FACES, PHOTOGRAPHS, FACE_SIZE = 120, 10, (360, 360)
 # The compact recipe, but for f_exp as it is, and fewer epochs where each is long.
 CHANGES: dict[str, Any] = {"person_specific": False}
-PRETRAINING: dict[str, Any] = {"epochs": 3}
+PRETRAINING: dict[str, Any] = {"epochs": 6}
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,9 @@ class TrainOptions:
     the person's median (beyond the paper). folds: of a seeded split. facenet, split, init: paths of
     weights, of folds, and of a pre-trained run; "" for none. triplets: drawn for an epoch of
     pre-training where the data has no table of its own. margin: of Eq. 4 for all triplets, 0 for
-    each type's own. checkpoint_steps: also write a checkpoint
-    every so many steps, 0 for epochs only.
+    each type's own. centre: pre-training standardises E_exp over the batch before Eq. 4, without
+    which a network from random weights collapses to one point. checkpoint_steps: also write a
+    checkpoint every so many steps, 0 for epochs only.
 
     Beyond the paper (docs/experiments.md measures them): loss: "cross_entropy" is Eq. 5,
     "asymmetric" see asymmetric_loss.py. identity_adversary: strength of its reversed gradient, 0
@@ -69,6 +70,7 @@ class TrainOptions:
     init: str = ""
     triplets: int = 0
     margin: float = 0.0
+    centre: bool = False
     loss: str = "cross_entropy"
     identity_adversary: float = 0.0
     validation: float = 0.0
@@ -131,7 +133,13 @@ _RECIPES: dict[str, dict[str, Any]] = {
 # Of the pre-training (§4.2), and one for labels' triplets on a CPU.
 _PRETRAIN_RECIPES: dict[str, dict[str, Any]] = {
     "paper": {"learning_rate": 2e-4, "batch": 30},
-    "compact": {**_RECIPES["compact"], "epochs": 10, "batch": 30, "triplets": 1500},
+    "compact": {
+        **_RECIPES["compact"],
+        "epochs": 10,
+        "batch": 30,
+        "triplets": 1500,
+        "centre": True,
+    },
 }
 
 

@@ -25,7 +25,7 @@ from .augmentation import draw_epoch, stored_size
 from .batches import take_frames
 from .checkpoint import CHECKPOINT_FILE, load_checkpoint
 from .config import GLEENetConfig, preset_config
-from .distributed import World, choose_device, joined_world, reproducible
+from .distributed import World, choose_device, gathered_sum, joined_world, reproducible
 from .evaluation import RESULTS_FILE
 from .glee_net import GLEENet
 from .losses import triplet_loss
@@ -173,7 +173,8 @@ def _trained(
         state.resume(earlier)
 
     def add_gradient(state: TrainingState, batch: TripletBatch) -> Tensor:
-        return add_triplet_gradient(state, batch, schedule.options.accumulate)
+        options = schedule.options
+        return add_triplet_gradient(state, batch, options.accumulate, centre=options.centre)
 
     batches = TripletBatches(frames, triplets, config.image_size, schedule, world)
     run_steps(
@@ -236,16 +237,33 @@ class TripletBatches:
         return [self.frames.frame_name(int(index)) for index in indices]
 
 
-def add_triplet_gradient(state: TrainingState, batch: TripletBatch, accumulate: int = 1) -> Tensor:
+def standardised_over_batch(embedding: Tensor, world: World) -> Tensor:
+    """Each coordinate at mean 0 and deviation 1 over the faces of all processes: (n, width).
+
+    Eq. 4 is flat where all faces lie on one point, and that point is near for random weights.
+    """
+    size = torch.full((1,), len(embedding), dtype=embedding.dtype, device=embedding.device)
+    sums = torch.cat([embedding.sum(0), embedding.square().sum(0), size])
+    if world.size > 1:
+        sums = gathered_sum(sums)
+    mean, square = (sums[:-1] / sums[-1]).chunk(2)
+    return (embedding - mean) * torch.rsqrt((square - mean.square()).clamp(min=0) + 1e-5)
+
+
+def add_triplet_gradient(
+    state: TrainingState, batch: TripletBatch, accumulate: int = 1, *, centre: bool = False
+) -> Tensor:
     """Add the gradient of Eq. 4; returns the loss of each triplet (b,).
 
-    accumulate: parts that the batch is computed in.
+    accumulate: parts that the batch is computed in. centre: see TrainOptions.
     """
     count, losses = len(batch.margin), []
     for some in np.array_split(np.arange(count), accumulate):
         faces = take_frames(batch.faces, np.concatenate([some, count + some, 2 * count + some]))
         with state.autocast():
             embedding = state.parallel(network_input(faces, state.device)[0]).float()
+        if centre:
+            embedding = standardised_over_batch(embedding, state.world)
         margin = torch.from_numpy(batch.margin[some]).to(state.device)
         anchor, positive, negative = embedding.chunk(3)
         loss = triplet_loss(anchor, positive, negative, margin)

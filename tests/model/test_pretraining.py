@@ -8,14 +8,19 @@ import json
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from glee.errors import DataError, OptionsError, WeightsError
+from glee.model import steps
 from glee.model.au_dataset import load_frames
 from glee.model.build_glee_net import build_glee_net
 from glee.model.checkpoint import load_checkpoint, load_expression
 from glee.model.config import preset_config
+from glee.model.distributed import World
+from glee.model.glee_net import GLEENet
+from glee.model.losses import triplet_loss
 from glee.model.options import pretrain_options, train_options
-from glee.model.pretraining import pretrain, triplet_accuracy
+from glee.model.pretraining import pretrain, standardised_over_batch, triplet_accuracy
 from glee.model.training import train
 from glee.model.triplets import Triplets, draw_triplets, find_triplets
 from glee.pipeline.datasets.fec_rows import TRIPLET_TYPES
@@ -110,3 +115,65 @@ def test_pretrained_run_of_another_network_is_refused(work, tmp_path, tiny):
     pretrain(work, tmp_path, options, device="cpu")
     with pytest.raises(WeightsError, match="local_branch"):
         load_expression(build_glee_net(preset_config("compact", ("AU1",))), tmp_path)
+
+
+def test_one_margin_for_all_or_each_types_own(work, tmp_path, tiny):
+    losses = []
+    for margin in (0.0, 0.2, 0.7):
+        options = pretrain_options("compact", **{**QUICK, "epochs": 1}, margin=margin, centre=False)
+        losses.append(pretrain(work, tmp_path / str(margin), options, device="cpu").loss)
+    assert losses[0] == losses[1]  # drawn triplets are of the type with 0.2
+    assert losses[2] > losses[0] + 0.4
+
+
+def test_accumulated_gradient_of_triplets_is_the_batchs(work, tmp_path, tiny, monkeypatch):
+    # batch normalisation sees parts of the batch; in evaluation mode it does not look at batches
+    monkeypatch.setattr(GLEENet, "train", lambda self, mode=True: nn.Module.train(self, False))
+    weights = []
+    for accumulate in (1, 4):
+        changes = {**QUICK, "epochs": 1, "ema": 0.0, "accumulate": accumulate, "centre": False}
+        pretrain(work, tmp_path / str(accumulate), pretrain_options("compact", **changes))
+        weights.append(load_checkpoint(tmp_path / f"{accumulate}/checkpoint.pt").weights)
+    for name, value in weights[0].items():
+        assert torch.allclose(value, weights[1][name], atol=1e-5), name
+
+
+def test_killed_pretraining_ends_with_the_same_bits(work, tmp_path, tiny, monkeypatch):
+    options = pretrain_options("compact", **QUICK, checkpoint_steps=1)
+    pretrain(work, tmp_path / "whole", options, device="cpu")
+    take, calls = steps.take_step, []
+
+    def dying(*arguments):
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        calls.append(None)
+        return take(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "take_step", dying)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(work, tmp_path / "killed", options, device="cpu")
+    pretrain(work, tmp_path / "killed", options, device="cpu")
+    one, other = (
+        load_checkpoint(tmp_path / name / "checkpoint.pt").weights for name in ("whole", "killed")
+    )
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_pretrained_run_of_another_preset_is_refused(work, tmp_path, tiny):
+    pretrain(work, tmp_path, pretrain_options("compact", **{**QUICK, "epochs": 1}), device="cpu")
+    other = build_glee_net(preset_config("compact", ("AU1",), local_size=32))
+    with pytest.raises(WeightsError, match="pre-trained at 16 pixels, this network works at 32"):
+        load_expression(other, tmp_path)
+
+
+def test_faces_on_one_point_are_spread_again():
+    """Eq. 4 is twice the margin at one point; standardised, the faces' order shows as before."""
+    spread = torch.randn(30, 4, generator=torch.Generator().manual_seed(0))
+    heap = 5.0 + 1e-2 * spread
+    expected = (spread - spread.mean(0)) / spread.std(0, correction=0)
+    found = standardised_over_batch(heap, World())
+    torch.testing.assert_close(found, expected, atol=0.06, rtol=0.06)
+    margin = torch.full((10,), 0.2)
+    assert triplet_loss(*heap.chunk(3), margin).mean() == pytest.approx(0.4, abs=1e-3)
+    assert triplet_loss(*found.chunk(3), margin).std() > 0.5
