@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 # The error of a landmark's coordinate, in inter-ocular distances, for which Eq. 3's weight of 1e-4
 # is that of a coefficient of unit variance.
 UNIT_ERROR = 0.01
+PAPER_WEIGHT = 1e-4  # of |f_exp|^2 and of |f_shape|^2, Eq. 3
 DEVIATIONS_BOUND = 3.0
 # Added to each coordinate of a detector's noise: what no calibration sees, and what keeps a
 # covariance estimated from aligned faces, which is singular, definite. Inter-ocular distances.
@@ -39,17 +40,21 @@ class FitOptions:
     """How Eq. 3 is set up and solved.
 
     bounds: f_exp within [0, 1], or [-3, 3] where the model's expressions are statistical modes, and
-    f_shape within [-3, 3]. regularisation: weights of |f_exp|^2 and
-    |f_shape|^2. curves: sliding landmarks are compared with the detected curve, else with the
-    detected point. contour: jaw landmarks move to the visible contour. robust: None, ``huber`` or
-    ``geman-mcclure`` with robust_scale in inter-ocular distances. noise: of the detector; residuals
-    are whitened by it. prior: of f_exp. temporal: weight of |f_exp(t) - f_exp(t - 1)|^2.
-    estimate_focal: one focal length a subject. identity_frames: most frames from which a subject's
-    identity is taken. iterations, tolerance: of Levenberg-Marquardt. dtype: of the kernels.
+    f_shape within [-3, 3]. regularisation: weights of |f_exp|^2 and |f_shape|^2; None for those
+    that landmark_error asks for (`noise_level`), and for the paper's 1e-4 where each frame has its
+    own identity, the loss is robust or a prior is given. landmark_error: standard deviation of a
+    landmark's coordinate in inter-ocular distances; None to estimate it where it is needed. curves:
+    sliding landmarks are compared with the detected curve, else with the detected point. contour:
+    jaw landmarks move to the visible contour. robust: None, ``huber`` or ``geman-mcclure`` with
+    robust_scale in inter-ocular distances. noise: of the detector; residuals are whitened by it.
+    prior: of f_exp. temporal: weight of |f_exp(t) - f_exp(t - 1)|^2. estimate_focal: one focal
+    length a subject. identity_frames: most frames from which a subject's identity is taken.
+    iterations, tolerance: of Levenberg-Marquardt. dtype: of the kernels.
     """
 
     bounds: bool = True
-    regularisation: tuple[float, float] = (1e-4, 1e-4)
+    regularisation: tuple[float, float] | None = None
+    landmark_error: float | None = None
     curves: bool = True
     contour: bool = True
     robust: Literal["huber", "geman-mcclure"] | None = None
@@ -71,10 +76,20 @@ class FitOptions:
         for name in ("robust_scale", "tolerance"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} {getattr(self, name)}: give a positive number")
-        if min(self.regularisation) < 0 or not self.temporal >= 0:
+        if min(self.regularisation or (0.0,)) < 0 or not self.temporal >= 0:
             raise UsageError("weights of regularisation and temporal must not be negative")
+        if self.landmark_error is not None and not (self.adapts and self.landmark_error > 0):
+            raise UsageError(
+                f"landmark_error {self.landmark_error}: give a positive number, and with it "
+                "neither regularisation nor robust nor prior"
+            )
         if self.identity_frames < 1 or self.iterations < 1:
             raise UsageError("identity_frames and iterations must be at least 1")
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the weights follow from the error of the landmarks."""
+        return self.regularisation is None and self.robust is None and self.prior is None
 
 
 def loss_of(options: FitOptions) -> Loss:
@@ -103,7 +118,7 @@ def priors_of(
 
     Raises UsageError where the prior of f_exp has another shape.
     """
-    on_expression, on_shape = options.regularisation
+    on_expression, on_shape = options.regularisation or (PAPER_WEIGHT, PAPER_WEIGHT)
     mean, precision = np.zeros(expressions), np.empty((0, 0))
     if options.prior is not None:
         mean = np.asarray(options.prior.mean, np.float64)

@@ -18,7 +18,8 @@ from .kernel_cache import ensure_compiled
 from .levenberg_marquardt import CONVERGED
 from .model_info import ARKIT_BASIS, expression_basis
 from .morphable_model import MorphableModel
-from .normal_equations import Fitter, Stop, new_fitter
+from .noise_level import for_error, landmark_error, ridge_energy
+from .normal_equations import Fitter, Prior, Stop, new_fitter
 from .point_model import PointModel, point_model, with_identity
 from .reduced_energy import describe_frames, reduced_energies
 from .temporal import smooth
@@ -40,6 +41,7 @@ class Fitters:
 
     points: PointModel
     shapes: int
+    blendshapes: bool
     options: FitOptions
     whole: Fitter
     joint: Fitter
@@ -52,27 +54,51 @@ class Fitters:
         points = point_model(model, landmark_set, contour=options.contour, dtype=options.dtype)
         shapes = len(model.identity)
         loss, scheme = loss_of(options), new_scheme(curves=options.curves)
-        whole, local = priors_of(
-            options,
-            shapes,
-            len(model.expression),
-            blendshapes=expression_basis(model) == ARKIT_BASIS,
-        )
+        blendshapes = expression_basis(model) == ARKIT_BASIS
+        whole, local = priors_of(options, shapes, len(model.expression), blendshapes=blendshapes)
         stop = Stop(options.iterations, options.tolerance)
         own = with_identity(points, np.zeros(shapes))
         return cls(
             points=points,
             shapes=shapes,
+            blendshapes=blendshapes,
             options=options,
             whole=new_fitter(points, scheme, loss, whole, stop),
             joint=new_fitter(points, scheme, loss, whole, stop, identity_last=True),
             local=new_fitter(own, scheme, loss, local, stop),
         )
 
+    @property
+    def shape_prior(self) -> Prior:
+        """The prior of f_shape alone."""
+        prior, shapes = self.joint.prior, self.shapes
+        return prior._replace(
+            weight=prior.weight[:shapes], mean=prior.mean[:shapes], precision=np.empty((0, 0))
+        )
+
+    def for_error(self, error: float) -> Fitters:
+        """The same with the weights that a landmark's error asks for; NaN: with its own."""
+        if np.isnan(error):
+            return self
+
+        def weighted(fitter: Fitter, shapes: int) -> Fitter:
+            prior = for_error(fitter.prior, error, shapes, blendshapes=self.blendshapes)
+            return fitter._replace(prior=prior)
+
+        return replace(
+            self,
+            whole=weighted(self.whole, self.shapes),
+            joint=weighted(self.joint, self.shapes),
+            local=weighted(self.local, 0),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class GroupFit:
-    """Fits of m frames; shape: (m, s), expression and deviation: (m, e), rms and median: (m,)."""
+    """Fits of m frames; shape: (m, s), expression and deviation: (m, e), rms and median: (m,).
+
+    error: of a landmark's coordinate, in inter-ocular distances; NaN where it was not asked for.
+    """
 
     shape: NDArray[np.floating]
     expression: NDArray[np.floating]
@@ -82,6 +108,7 @@ class GroupFit:
     poses: Poses
     outcome: Outcome
     focal_scale: float
+    error: float
 
     @property
     def converged(self) -> NDArray[np.bool_]:
@@ -107,20 +134,23 @@ def fit_group(
     if own_shapes and f_shape is None:
         return _fit_apart(fitters, part, observations)
     scale = 1.0
-    if f_shape is None:
-        if fitters.options.estimate_focal:
-            scale = _focal_scale(fitters, part, observations)
-            observations = replace(observations, focal=scale * observations.focal)
-        f_shape = _identity(fitters, part, observations)
+    if f_shape is None and fitters.options.estimate_focal:
+        scale = _focal_scale(fitters, part, observations)
+        observations = replace(observations, focal=scale * observations.focal)
+    error = fitters.options.landmark_error if fitters.options.adapts else np.nan
+    if error is None or f_shape is None:
+        few, seen = _sample(part, observations, fitters.options.identity_frames)
+        error, f_shape = _settle(fitters, few, seen, error, f_shape)
+    fitters = fitters.for_error(error)
     fitter = fitters.local._replace(points=with_identity(fitters.points, f_shape))
     states = _start(fitter, part, observations)
     outcome = _fit_all(fitter, part, observations, states)
     if fitters.options.temporal > 0:
         _smooth(fitter, observations, states, outcome, linked, fitters.options.temporal)
-    rms, median, deviation = describe_frames(fitter, observations, states, UNIT_ERROR)
+    rms, median, deviation = describe_frames(fitter, observations, states, _unit(error))
     shape = np.broadcast_to(f_shape, (len(states.x), fitters.shapes))
     poses = Poses(states.rotation, states.translation)
-    return GroupFit(shape, states.x, deviation, rms, median, poses, outcome, scale)
+    return GroupFit(shape, states.x, deviation, rms, median, poses, outcome, scale, error)
 
 
 def _fit_apart(fitters: Fitters, part: NormalisedLandmarks, observations: Observations) -> GroupFit:
@@ -131,7 +161,7 @@ def _fit_apart(fitters: Fitters, part: NormalisedLandmarks, observations: Observ
     rms, median, deviation = describe_frames(fitter, observations, states, UNIT_ERROR)
     shape, expression = states.x[:, : fitters.shapes], states.x[:, fitters.shapes :]
     poses = Poses(states.rotation, states.translation)
-    return GroupFit(shape, expression, deviation, rms, median, poses, outcome, 1.0)
+    return GroupFit(shape, expression, deviation, rms, median, poses, outcome, 1.0, np.nan)
 
 
 def _start(fitter: Fitter, part: NormalisedLandmarks, observations: Observations) -> FrameStates:
@@ -176,17 +206,51 @@ def _sample(
     return part.rows(chosen), observations.rows(chosen)
 
 
-def _identity(fitters: Fitters, part: NormalisedLandmarks, observations: Observations) -> Floats:
-    few, seen = _sample(part, observations, fitters.options.identity_frames)
-    shape, _, _ = _fit_sample(fitters, few, seen)
-    return shape
+def _settle(
+    fitters: Fitters,
+    few: NormalisedLandmarks,
+    seen: Observations,
+    error: float | None,
+    f_shape: Floats | None,
+) -> tuple[float, Floats]:
+    """What is not known yet of a landmark's error and f_shape, from frames that stand for all."""
+    if error is None:
+        error, start = _error_at(fitters, few, seen, f_shape)
+    else:
+        start = np.zeros(fitters.shapes)
+    if f_shape is None:
+        f_shape, _, _ = _fit_sample(fitters.for_error(error), few, seen, start)
+    return error, f_shape
+
+
+def _error_at(
+    fitters: Fitters, few: NormalisedLandmarks, seen: Observations, f_shape: Floats | None
+) -> tuple[float, Floats]:
+    """A landmark's error and f_shape, with the paper's weights."""
+    shape = np.zeros(fitters.shapes) if f_shape is None else f_shape
+    local = fitters.local._replace(points=with_identity(fitters.points, shape))
+    if f_shape is None:
+        shape, states, energy = _fit_sample(fitters, few, seen, shape)
+        energy -= float(ridge_energy(fitters.shape_prior, shape[None])[0])
+        local = fitters.local._replace(points=with_identity(fitters.points, shape))
+    else:
+        states = _start(local, few, seen)
+        reached = _fit_all(local, few, seen, states).energy
+        energy = float(reached[np.isfinite(reached)].sum())
+    energy -= float(np.nansum(ridge_energy(local.prior, states.x)))
+    known = fitters.shapes if f_shape is None else 0
+    return landmark_error(local, seen, states, energy, known), shape
+
+
+def _unit(error: float) -> float:
+    return UNIT_ERROR if np.isnan(error) else error
 
 
 def _fit_sample(
-    fitters: Fitters, few: NormalisedLandmarks, seen: Observations
+    fitters: Fitters, few: NormalisedLandmarks, seen: Observations, f_shape: Floats
 ) -> tuple[Floats, FrameStates, float]:
     states = _start(fitters.local, few, seen)
-    return fit_subject(fitters.local, fitters.joint, seen, np.zeros(fitters.shapes), states)
+    return fit_subject(fitters.local, fitters.joint, seen, f_shape, states)
 
 
 def _focal_scale(fitters: Fitters, part: NormalisedLandmarks, observations: Observations) -> float:
@@ -195,7 +259,7 @@ def _focal_scale(fitters: Fitters, part: NormalisedLandmarks, observations: Obse
 
     def energy(log_scale: float) -> float:
         scaled = replace(seen, focal=float(np.exp(log_scale)) * seen.focal)
-        return _fit_sample(fitters, few, scaled)[2]
+        return _fit_sample(fitters, few, scaled, np.zeros(fitters.shapes))[2]
 
     low, high = np.log(FOCAL_RATIOS)
     best = minimize_scalar(energy, bounds=(low, high), method="bounded", options={"xatol": 0.01})

@@ -31,7 +31,8 @@ class Fit:
     (decimetres). energy: (n,) float32, Eq. 3 in squared inter-ocular distances; with one identity a
     subject without the identity's share. rmse: (n,) float32, root mean square D in pixels, and
     rmse_iod in inter-ocular distances. focal: (n,) pixels. iterations: (n,) int32. converged:
-    (n,) bool.
+    (n,) bool. landmark_error: (n,) float64, inter-ocular distances, that
+    the weights of the ridge were set for; NaN where they were given.
     """
 
     model: MorphableModel
@@ -47,6 +48,7 @@ class Fit:
     focal: Floats
     iterations: NDArray[np.int32]
     converged: NDArray[np.bool_]
+    landmark_error: Floats
 
     def __len__(self) -> int:
         return len(self.f_exp)
@@ -211,6 +213,7 @@ def _empty_fit(model: MorphableModel, camera: Camera, landmark_set: str, count: 
         focal=np.full(count, camera.focal),
         iterations=np.zeros(count, np.int32),
         converged=np.zeros(count, np.bool_),
+        landmark_error=np.full(count, np.nan),
     )
 
 
@@ -224,5 +227,6 @@ def _fill(result: Fit, rows: NDArray[np.intp], part: NormalisedLandmarks, found:
     result.energy[to], result.rmse_iod[to] = found.outcome.energy[good], found.rms[good]
     result.rmse[to] = (found.rms * part.unit)[good]
     result.focal[to] = found.focal_scale * result.camera.focal
+    result.landmark_error[to] = found.error
     result.iterations[rows] = found.outcome.iterations
     result.converged[to] = True

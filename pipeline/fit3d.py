@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ..errors import GleeError, UsageError
+from ..errors import GleeError, ShardError, UsageError
 from .cluster import Cluster, open_cluster
 from .cluster_options import stage_cluster_options
+from .datasets import DATASETS, dataset_module
 from .progress import progress_bar
-from .shards import list_shards
+from .shards import list_shards, read_shard
 from .subject_fit import (
     ShardTask,
     SubjectResult,
@@ -21,6 +23,8 @@ from .subject_fit import (
 )
 from .summary import Summary, Tally
 from .work_folder import state_options, work_in
+
+logger = logging.getLogger(__name__)
 
 STAGE = "fit3d"
 IDENTITIES = ("subject", "frame")
@@ -32,9 +36,11 @@ class Fit3dOptions:
     """Every option that shapes the fit.
 
     identity: "subject", one f_shape for all frames of a subject, or "frame", one a frame (the
-    paper's). sample_frames: frames from which a subject's f_shape is found. focal: pixels; None for
-    the default of the image size. bounds: keep f_exp in [0, 1] and f_shape in [-3, 3].
-    expression_weight, shape_weight: of |f_exp|^2 and |f_shape|^2 (Eq. 3). curves: compare sliding
+    paper's; always so for FEC). sample_frames: frames from which a subject's f_shape is found.
+    focal: pixels; None for the default of the image size. bounds: keep f_exp in [0, 1] and f_shape
+    in [-3, 3].
+    expression_weight, shape_weight: of |f_exp|^2 and |f_shape|^2 (Eq. 3); both None for those that
+    a subject's landmarks ask for (the paper's 1e-4 with identity "frame"). curves: compare sliding
     landmarks with the detected curve. robust: None, "huber" or "geman-mcclure". whiten:
     by the detector's noise, where the model is calibrated to the detector. prior: hold f_exp to
     plausible expressions (`fitting.expression_prior`), beyond the paper. temporal: weight of
@@ -46,8 +52,8 @@ class Fit3dOptions:
     sample_frames: int = 200
     focal: float | None = None
     bounds: bool = True
-    expression_weight: float = 1e-4
-    shape_weight: float = 1e-4
+    expression_weight: float | None = None
+    shape_weight: float | None = None
     curves: bool = True
     robust: str | None = None
     whiten: bool = False
@@ -68,9 +74,12 @@ class Fit3dOptions:
             raise UsageError("temporal and estimate_focal need identity subject")
         if self.whiten and self.robust is not None:
             raise UsageError("whiten and robust exclude each other; give one of them")
+        if (self.expression_weight is None) != (self.shape_weight is None):
+            raise UsageError("give both expression_weight and shape_weight, or neither of them")
         for name in ("expression_weight", "shape_weight", "temporal"):
-            if not getattr(self, name) >= 0:
-                raise UsageError(f"{name} is {getattr(self, name)}; give 0 or more")
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise UsageError(f"{name} is {value}; give 0 or more")
         if self.robust not in ROBUST:
             raise UsageError(f"robust is {self.robust!r}; give huber or geman-mcclure, or none")
 
@@ -98,6 +107,7 @@ def fit3d(
     options = options or Fit3dOptions()
     options.check()
     paths = list_shards(Path(work))
+    options = _suited(options, paths)
     tally = Tally(STAGE)
     with work_in(Path(work), STAGE):
         places = stage_cluster_options(Path(work), cluster_config)
@@ -106,6 +116,27 @@ def fit3d(
             subjects = _fit_subjects(paths, options, overwrite, place, tally, progress)
             _fit_shards(subjects, options, place, tally, progress)
     return tally.finish(time.monotonic() - begin)
+
+
+def _suited(options: Fit3dOptions, paths: list[Path]) -> Fit3dOptions:
+    """The options with identity "frame" where a dataset's frames show another person each.
+
+    Raises UsageError where an option needs frames of one person.
+    """
+    for path in paths:
+        try:
+            dataset = read_shard(path, verify=False).header.dataset
+        except ShardError:
+            continue  # it is reported by its own task
+        strangers = dataset in DATASETS and getattr(dataset_module(dataset), "STRANGERS", False)
+        if not strangers or options.identity == "frame":
+            return options
+        what = "every frame shows another person; fitted with --identity frame"
+        logger.warning("%s: %s", dataset, what)
+        options = replace(options, identity="frame")
+        options.check()
+        return options
+    return options
 
 
 def _fit_subjects(
@@ -161,5 +192,11 @@ def _shard_tasks(
     for task, result in subjects:
         for path, source, fitted in zip(task.paths, result.sources, result.fitted, strict=True):
             yield ShardTask(
-                path, result.f_shape, result.focal, asdict(options), source, keep=fitted
+                path=path,
+                f_shape=result.f_shape,
+                focal=result.focal,
+                landmark_error=result.landmark_error,
+                options=asdict(options),
+                source=source,
+                keep=fitted,
             )

@@ -19,7 +19,8 @@ from ..fitting.expression_prior import expression_prior
 from ..fitting.frame_sample import spread_sample
 from ..fitting.landmark_fit import Fit, FitOptions, fit
 from ..fitting.model_digest import model_digest
-from ..fitting.morphable_model import MorphableModel, load_model
+from ..fitting.morphable_model import LandmarkNoise, MorphableModel, load_model
+from .landmarks import REFINED
 from .shards import REASONS, FitArrays, Shard, add_fit, read_shard
 
 NOT_CONVERGED = "not_converged"
@@ -45,11 +46,13 @@ class SubjectResult:
 
     f_shape: (60,) float32, or None where each frame has its own or no frame is valid.
     sources: (one a path) digests of what the fit of that shard depends on. fitted: (one a path)
-    whether the shard holds that very fit already. focal: pixels, where it was estimated.
+    whether the shard holds that very fit already. focal: pixels, and landmark_error: inter-ocular
+    distances, where they were estimated.
     """
 
     f_shape: npt.NDArray[np.float32] | None
     focal: float | None
+    landmark_error: float | None
     sources: tuple[str, ...]
     fitted: tuple[bool, ...]
     seconds: float
@@ -62,6 +65,7 @@ class ShardTask:
     path: Path
     f_shape: npt.NDArray[np.float32] | None
     focal: float | None
+    landmark_error: float | None
     options: Mapping[str, Any]
     source: str
     keep: bool
@@ -100,10 +104,10 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
         not task.again and options == {**task.options, "source": source}
         for options, source in zip(before, sources, strict=True)
     )
-    f_shape, focal = None, None
+    f_shape, focal, error = None, None, None
     if joint and not all(fitted):
-        f_shape, focal = _joint_identity(candidates, task.options)
-    return SubjectResult(f_shape, focal, sources, fitted, perf_counter() - begin)
+        f_shape, focal, error = _joint_identity(candidates, task.options)
+    return SubjectResult(f_shape, focal, error, sources, fitted, perf_counter() - begin)
 
 
 def fit_shard(task: ShardTask) -> ShardResult:
@@ -139,8 +143,8 @@ def _result(
 def _joint_identity(
     candidates: list[tuple[tuple[int, int], str, npt.NDArray[np.float64]]],
     options: Mapping[str, Any],
-) -> tuple[npt.NDArray[np.float32] | None, float | None]:
-    """f_shape (s,), and the focal length where it is estimated, from frames spread over all shards.
+) -> tuple[npt.NDArray[np.float32] | None, float | None, float | None]:
+    """f_shape (s,), the focal length where it is estimated, and landmarks' error, from all shards.
 
     Of the most frequent frame size.
     """
@@ -148,7 +152,7 @@ def _joint_identity(
     for size, detector, landmarks in candidates:
         counts[size, detector] += len(landmarks)
     if not counts or max(counts.values()) == 0:
-        return None, None
+        return None, None, None
     size, detector = max(counts, key=lambda key: (counts[key], key))
     landmarks = np.concatenate([c[2] for c in candidates if c[:2] == (size, detector)])
     landmarks = landmarks[spread_sample(landmarks, int(options["sample_frames"]))]
@@ -156,9 +160,11 @@ def _joint_identity(
     result = _run_fit(landmarks, size, detector, scattered, f_shape=None, joint=True)
     good = np.isfinite(result.f_shape).all(1)
     if not good.any():
-        return None, None
+        return None, None, None
     focal = float(result.focal[good][0]) if options["estimate_focal"] else None
-    return np.asarray(result.f_shape[good][0], np.float32), focal
+    error = float(result.landmark_error[good][0])
+    shape = np.asarray(result.f_shape[good][0], np.float32)
+    return shape, focal, None if np.isnan(error) else error
 
 
 def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
@@ -167,6 +173,7 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
         **task.options,
         "focal": task.focal or task.options["focal"],
         "estimate_focal": False,
+        "landmark_error": task.landmark_error,
     }
     before, after = _neighbours(task) if options["temporal"] > 0 else (None, None)
     landmarks, own = _in_context(_valid_landmarks(shard), before, after)
@@ -236,7 +243,8 @@ def _run_fit(
     joint: bool,
 ) -> Fit:
     model = _model(options)
-    if options["whiten"] and detector not in model.noise:
+    noise = _noise(model, detector) if options["whiten"] else None
+    if options["whiten"] and noise is None:
         raise UsageError(
             f"whiten: model {model.name} is not calibrated to detector {detector}; calibrated are: "
             f"{', '.join(sorted(model.noise)) or 'none'}"
@@ -251,16 +259,33 @@ def _run_fit(
         f_shape=f_shape,
         options=FitOptions(
             bounds=options["bounds"],
-            regularisation=(options["expression_weight"], options["shape_weight"]),
+            regularisation=_weights(options),
+            landmark_error=options.get("landmark_error"),
             curves=options["curves"],
             robust=options["robust"],
-            noise=model.noise[detector] if options["whiten"] else None,
+            noise=noise,
             prior=expression_prior(model.expression_names) if options["prior"] else None,
             temporal=options["temporal"],
             estimate_focal=options["estimate_focal"],
             identity_frames=options["sample_frames"],
         ),
     )
+
+
+def _noise(model: MorphableModel, detector: str) -> LandmarkNoise | None:
+    """How a detector errs: by the model's calibration, or as measured with the refiner."""
+    if detector in model.noise or not detector.endswith(REFINED):
+        return model.noise.get(detector)
+    from .refiner.noise import noise_of  # it imports torch
+
+    return noise_of(detector)
+
+
+def _weights(options: Mapping[str, Any]) -> tuple[float, float] | None:
+    given = options["expression_weight"], options["shape_weight"]
+    if None in given:
+        return None
+    return given
 
 
 def _model(options: Mapping[str, Any]) -> MorphableModel:

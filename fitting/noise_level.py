@@ -1,0 +1,66 @@
+"""How wrong a subject's landmarks are, from what the fit leaves; and the weights that follow.
+
+Eq. 3's ridge is a Gaussian prior: its weight is the variance of a landmark's error over that of a
+coefficient. The paper gives 1e-4; where the error can be estimated, so can the weight.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .fit_options import PAPER_WEIGHT
+from .frame_fits import FrameStates, Observations
+from .normal_equations import Fitter, Prior
+from .reduced_energy import describe_frames
+
+# Mean square of a blendshape's weight where expressions are sparse: a quarter to a half of the
+# blendshapes at work, each anywhere between 0 and 1. Of f_shape it is 1 by definition.
+EXPRESSION_SQUARE = 0.125
+# With this many residuals the estimate counts as much as the paper's weight.
+FAITH = 100.0
+
+
+def for_error(prior: Prior, error: float, shapes: int, *, blendshapes: bool) -> Prior:
+    """The prior with the weights that a landmark's error asks for.
+
+    error: standard deviation of a coordinate, inter-ocular distances. shapes: how many
+    coefficients, the first ones, are f_shape. blendshapes: the others are weights of blendshapes;
+    otherwise they are in standard deviations, as f_shape is.
+    """
+    square = EXPRESSION_SQUARE if blendshapes else 1.0
+    weight = np.full(len(prior.weight), error**2 / square)
+    weight[:shapes] = error**2
+    return prior._replace(weight=weight)
+
+
+def landmark_error(
+    fitter: Fitter, observations: Observations, states: FrameStates, data_energy: float, known: int
+) -> float:
+    """Standard deviation of a landmark's coordinate, in inter-ocular distances.
+
+    fitter: of the expression alone, with whose weights the states are the solution. data_energy:
+    sum of the squared residuals over all frames. known: coefficients that all frames share and that
+    were fitted too. The residuals left over are counted by the effective number of parameters
+    (MacKay, Bayesian interpolation, 1992); few residuals lean to the paper's weight.
+    """
+    good = np.isfinite(states.x).all(axis=1)
+    _, _, deviation = describe_frames(fitter, observations, states, 1.0)
+    x, prior = states.x, fitter.prior
+    free = (x > prior.lower + 1e-4) & (x < prior.upper - 1e-4) & good[:, None]
+    held_by_prior = np.nan_to_num(prior.weight * deviation**2, nan=1.0)
+    spent = float((free * np.clip(1.0 - held_by_prior, 0.0, 1.0)).sum()) + 6.0 * good.sum() + known
+    rows = float((residuals_of(fitter) * (observations.root_weight > 0))[good].sum())
+    before = PAPER_WEIGHT * EXPRESSION_SQUARE
+    left = max(rows - spent, 0.0)
+    return float(np.sqrt((data_energy + FAITH * before) / (left + FAITH)))
+
+
+def residuals_of(fitter: Fitter) -> NDArray[np.int64]:
+    """Residuals of each landmark, (68,): two of an end point, one of a sliding one."""
+    return np.where(fitter.scheme.curve_of < 0, 2, 1)
+
+
+def ridge_energy(prior: Prior, x: NDArray[np.floating]) -> NDArray[np.float64]:
+    """What the ridge adds to each frame's energy, (n,), for coefficients x: (n, K)."""
+    return np.asarray((prior.weight * (x.astype(np.float64) - prior.mean) ** 2).sum(axis=1))
