@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..whole_files import write_whole
-from .array_files import Hdf5File, numbers, open_hdf5, required_shape, text
+from .array_files import numbers, required_shape, text
+from .hdf5_arrays import Hdf5File, open_hdf5
 from .model_check import check_model
 from .morphable_model import LandmarkNoise, MorphableModel, SurfacePoints
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, fields
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from ..fitting.npz_arrays import open_npz
 from ..whole_files import write_whole
 from .au_dataset import AUFrames, Batch, make_batch
 from .glee_net import GLEENet
@@ -93,9 +93,9 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
 def load_predictions(path: Path) -> Predictions:
     """Read predictions. Raises DataError where the file is missing or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as content:
-            return Predictions(**{item.name: content[item.name] for item in fields(Predictions)})
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such predictions; finish the training first") from error
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise DataError(f"{path}: damaged predictions ({error}); train again") from error
+        with open_npz(path) as file:
+            return Predictions(**{item.name: file.array(item.name) for item in fields(Predictions)})
+    except DataError as error:
+        if not path.exists():
+            raise DataError(f"{path}: no such predictions; finish the training first") from None
+        raise DataError(f"damaged predictions ({error}); train again") from None

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .image_header import claimed_size
+
 ENCODINGS = ("jpeg", "png", "raw")
 # Of JPEG: the least that moves no landmark by 0.3 pixels of the crop on average; see the table in
 # docs/benchmarks.md. Chroma at half size (4:2:0) costs the landmarks less than quality does.
 QUALITY = 93
-# JPEG markers that are followed by the image's size.
-_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def encode_crop(
@@ -40,7 +40,7 @@ def decode_crop(
             return None
         return np.array(data, np.uint8).reshape(size, size, 3)
     # An image of a few bytes may claim any size; only one of the right size is decoded.
-    if _claimed_size(data.tobytes()) != (size, size):
+    if claimed_size(data.tobytes()) != (size, size):
         return None
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
@@ -49,18 +49,3 @@ def decode_crop(
     if image is None or image.shape != (size, size, 3):
         return None
     return np.asarray(image, dtype=np.uint8)
-
-
-def _claimed_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) in the header of a PNG or JPEG; None where there is none."""
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
-    if data[:2] != b"\xff\xd8":
-        return None
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        kind, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
-        if kind in _START_OF_FRAME:
-            return int.from_bytes(data[at + 7 : at + 9]), int.from_bytes(data[at + 5 : at + 7])
-        at += 2 + length
-    return None

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..errors import DataError
 from .clips import Clip
 from .face_cutout import SIDE, cut_out
+from .image_header import MAXIMUM_PIXELS, claimed_size
 
 # A worker owns one core; more decoding threads would take those of the others.
 _ONE_THREAD = (cv2.CAP_PROP_N_THREADS, 1)
@@ -143,10 +144,16 @@ def read_frames(clip: Clip, index: FrameIndex, start: int, stop: int) -> Iterato
 
 
 def read_image(path: Path) -> Image | None:
-    """An image file as (h, w, 3) uint8 RGB, whatever its depth and channels; None if unreadable."""
+    """An image file as (h, w, 3) uint8 RGB, whatever its depth and channels; None if unreadable.
+
+    One whose header tells no size, or more than MAXIMUM_PIXELS, counts as unreadable.
+    """
     try:
         data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        size = claimed_size(data.tobytes())
+        if size is None or not 0 < size[0] * size[1] <= MAXIMUM_PIXELS:
+            return None
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except (OSError, cv2.error):
         return None
     return None if image is None else _rgb(image)
@@ -155,12 +162,20 @@ def read_image(path: Path) -> Image | None:
 def _open(path: Path) -> cv2.VideoCapture:
     if not path.is_file():
         raise DataError(f"{path}: no such video")
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, _ONE_THREAD)
+    capture = cv2.VideoCapture(_name(path), cv2.CAP_FFMPEG, _ONE_THREAD)
     if not capture.isOpened():
         empty = path.stat().st_size == 0
         what = "is empty" if empty else "cannot be opened as a video (truncated or of another kind)"
         raise DataError(f"{path}: {what}; get the file again")
+    size = (capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    if size[0] * size[1] > MAXIMUM_PIXELS:
+        raise DataError(f"{path}: claims frames of {size[0]:.0f} x {size[1]:.0f}; get it again")
     return capture
+
+
+def _name(path: Path) -> str:
+    """A path in full: a relative one with a colon would be taken for a protocol."""
+    return str(path.absolute())
 
 
 def _first_decodable(capture: cv2.VideoCapture, path: Path) -> Image:
@@ -172,7 +187,7 @@ def _first_decodable(capture: cv2.VideoCapture, path: Path) -> Image:
 
 def _packet_times(path: Path) -> npt.NDArray[np.int64]:
     """Presentation times of all packets, microseconds, sorted; they are not decoded."""
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(_name(path), cv2.CAP_FFMPEG)
     capture.set(cv2.CAP_PROP_FORMAT, -1)
     times = []
     while capture.grab():
@@ -187,7 +202,7 @@ def _can_be_reached(path: Path, number: int, last: int) -> bool:
     An AVI whose packets are damaged counts on without them, so that all later times are wrong; its
     index still leads to the frames at the end. A truncated file has none there.
     """
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(_name(path), cv2.CAP_FFMPEG)
     capture.set(cv2.CAP_PROP_POS_FRAMES, number)
     reached = capture.grab() and _time(capture) > last
     capture.release()

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from ..errors import ShardError
+from ..fitting.hdf5_heap import check_heaps
 from .crop_encoding import ENCODINGS
 from .shard_content import FRAME_DATASETS, embed_datasets, fit_datasets
 
@@ -37,6 +38,7 @@ def open_shard(path: Path) -> Iterator[h5py.File]:
     """
     try:
         # Files are only ever replaced whole, so locks (which NFS may lack) are not needed.
+        check_heaps(path)
         with h5py.File(path, "r", locking=False) as file:
             _check_format(file, path)
             _check_layout(file, Path(path).stat().st_size)

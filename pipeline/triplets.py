@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from ..fitting.hdf5_heap import check_heaps
 from .shard_file import STRINGS, new_file
 from .shards import list_shards, read_shard
 
@@ -83,6 +84,7 @@ def read_triplets(path: Path) -> dict[str, TripletTable]:
     """
     try:
         size = Path(path).stat().st_size
+        check_heaps(path)
         with h5py.File(path, "r", locking=False) as file:
             kind, version = str(file.attrs["format"]), int(file.attrs["format_version"])
             if (kind, version) != (TRIPLET_FORMAT, TRIPLET_VERSION):

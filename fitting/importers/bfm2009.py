@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..array_files import numbers, open_mat, required_shape
+from ..array_files import numbers, required_shape
+from ..mat_arrays import open_mat
 from .raw_model import RawModel, as_mean, as_modes, as_triangles, no_expressions
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..array_files import Hdf5File, numbers, open_hdf5, required_shape
+from ..array_files import numbers, required_shape
+from ..hdf5_arrays import Hdf5File, open_hdf5
 from .raw_model import (
     RawModel,
     as_deviations,

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..array_files import numbers, open_npz
+from ..array_files import numbers
 from ..assets.blendshapes import ARKIT_NAMES
+from ..npz_arrays import open_npz
 from .obj import read_obj_vertices
 from .ply import read_ply_vertices
 

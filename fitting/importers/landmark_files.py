@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..array_files import numbers, open_npz
+from ..array_files import numbers
 from ..morphable_model import SurfacePoints
+from ..npz_arrays import open_npz
 from .raw_model import vertex_points
 
 FORMS = "a .json list, .txt or .csv of 68 vertex indices from 0, a .npy, or an .npz"

@@ -1,0 +1,89 @@
+"""The size that an image file claims, before anything of that size is allocated."""
+
+from __future__ import annotations
+
+import struct
+
+# Larger than any camera's; a file of a few bytes may claim any size.
+MAXIMUM_PIXELS = 150_000_000
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+# JPEG markers that are followed by the image's size; and those that stand alone.
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+# TIFF tags of width and height, and the types that they may have.
+_WIDTH, _HEIGHT = 256, 257
+_TIFF_TYPES = {3: "H", 4: "I"}
+_MOST_TIFF_ENTRIES = 4096
+
+
+def claimed_size(data: bytes) -> tuple[int, int] | None:
+    """(width, height) in the header of a PNG, JPEG, BMP, TIFF or WebP; None where there is none."""
+    try:
+        if data.startswith(_PNG):
+            return struct.unpack_from(">II", data, 16)
+        if data.startswith(b"\xff\xd8"):
+            return _jpeg(data)
+        if data.startswith(b"BM"):
+            return _bmp(data)
+        if data[:4] in (b"II*\0", b"MM\0*"):
+            return _tiff(data)
+        if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+            return _webp(data)
+    except struct.error:
+        pass
+    return None
+
+
+def _jpeg(data: bytes) -> tuple[int, int] | None:
+    at = 2
+    while at + 4 <= len(data):
+        if data[at] != 0xFF:
+            at += 1
+            continue
+        kind = data[at + 1]
+        if kind in _START_OF_FRAME:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        if kind == 0xFF:
+            at += 1
+        elif kind in _ALONE:
+            at += 2
+        else:
+            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return None
+
+
+def _bmp(data: bytes) -> tuple[int, int]:
+    if struct.unpack_from("<I", data, 14)[0] == 12:
+        width, height = struct.unpack_from("<HH", data, 18)
+    else:
+        width, height = struct.unpack_from("<ii", data, 18)
+    return abs(width), abs(height)
+
+
+def _tiff(data: bytes) -> tuple[int, int] | None:
+    order = "<" if data[:2] == b"II" else ">"
+    (directory,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, directory)
+    found = {}
+    for entry in range(min(count, _MOST_TIFF_ENTRIES)):
+        at = directory + 2 + 12 * entry
+        tag, kind = struct.unpack_from(f"{order}HH", data, at)
+        if tag in (_WIDTH, _HEIGHT) and kind in _TIFF_TYPES:
+            (found[tag],) = struct.unpack_from(f"{order}{_TIFF_TYPES[kind]}", data, at + 8)
+    return (found[_WIDTH], found[_HEIGHT]) if len(found) == 2 else None
+
+
+def _webp(data: bytes) -> tuple[int, int] | None:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        width = int.from_bytes(data[24:27], "little") + 1
+        return width, int.from_bytes(data[27:30], "little") + 1
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    return None
