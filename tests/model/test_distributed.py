@@ -91,9 +91,10 @@ def test_one_process_without_a_launcher(monkeypatch):
 
 
 def test_processes_that_cannot_meet(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "SLURM_JOB_ID", "SLURM_STEP_NODELIST"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLURM_PROCID", "1")
     monkeypatch.setenv("SLURM_NTASKS", "4")
-    monkeypatch.delenv("MASTER_ADDR", raising=False)
     with pytest.raises(UsageError, match="MASTER_ADDR"), joined_world("cpu"):
         pass
     with pytest.raises(UsageError, match="batch 30"):
@@ -102,9 +103,14 @@ def test_processes_that_cannot_meet(monkeypatch):
 
 @pytest.mark.slow
 def test_slurms_processes_meet():
-    """srun's variables are enough, with the address of the first machine."""
-    port = str(free_port())
-    slurm = {"SLURM_NTASKS": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    """srun's variables are enough."""
+    slurm = {
+        "SLURM_JOB_ID": str(free_port() - 20_000),
+        "SLURM_STEP_ID": "0",
+        "SLURM_NTASKS": "2",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NODELIST": "localhost",
+    }
     script = (
         "from glee.model.distributed import joined_world\n"
         "with joined_world('cpu') as world:\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from glee.model.evaluation import evaluate
 from glee.model.options import read_options, train_options
 from glee.model.predict import predict
 from glee.model.predictions import load_predictions
-from glee.model.steps import take_step
+from glee.model.steps import Surroundings, take_step
 from glee.model.training import add_au_gradient, train
 from glee.model.training_state import new_network, new_state
 
@@ -195,6 +196,62 @@ def test_accumulated_gradient_is_the_batchs(work, tmp_path):
         weights.append(load_checkpoint(folder / "checkpoint.pt").weights)
     for name, value in weights[0].items():
         assert torch.allclose(value, weights[1][name], atol=1e-5), name
+
+
+def test_worker_processes_change_no_bit(run, work, tmp_path):
+    options = train_options("compact", **QUICK)
+    train(work, tmp_path, options, fold="2", around=Surroundings(workers=1))
+    one = load_checkpoint(run[0] / "fold2/checkpoint.pt")
+    assert same_bits(one.weights, load_checkpoint(tmp_path / "fold2/checkpoint.pt").weights)
+
+
+def test_tensorboard_holds_the_log(work, tmp_path, monkeypatch):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    options = train_options("compact", **QUICK, checkpoint_steps=2)
+    with monkeypatch.context() as patch:
+        kill_at(patch, 5)
+        with pytest.raises(Killed):
+            train(work, tmp_path, options, fold="1", around=Surroundings(tensorboard=True))
+    train(work, tmp_path, options, fold="1", around=Surroundings(tensorboard=True))
+    events = accumulator.EventAccumulator(str(tmp_path / "fold1/tensorboard")).Reload()
+    rows = list(csv.DictReader((tmp_path / "fold1/log.csv").open()))
+    assert sorted(events.Tags()["scalars"]) == [
+        "gradient_norm", "learning_rate", "loss", "seconds",
+    ]  # fmt: skip
+    loss = events.Scalars("loss")
+    assert [event.step for event in loss] == list(range(10))
+    written = [float(row["loss"]) for row in rows]
+    assert [event.value for event in loss] == pytest.approx(written, rel=1e-5)
+
+
+def test_tensorboard_that_is_missing_is_one_line(work, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    options = train_options("compact", **QUICK)
+    with pytest.raises(UsageError, match=r"pip install glee\[tensorboard\]"):
+        train(work, tmp_path, options, fold="1", around=Surroundings(tensorboard=True))
+
+
+def test_what_a_cpu_or_a_start_cannot_have(work, tmp_path):
+    half = train_options("compact", **QUICK, precision="float16")
+    with pytest.raises(UsageError, match="fp16 needs a CUDA device"):
+        train(work, tmp_path, half, fold="1", device="cpu")
+    with pytest.raises(OptionsError, match="give one of them"):
+        train_options("paper", facenet="a.pt", init="run")
+
+
+def test_deterministic_algorithms_last_as_long_as_the_training(run, work, tmp_path, monkeypatch):
+    seen, take = [], steps.take_step
+
+    def watching(*arguments):
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return take(*arguments)
+
+    monkeypatch.setattr(steps, "take_step", watching)
+    train(work, tmp_path, train_options("compact", **QUICK, deterministic=True), fold="1")
+    assert set(seen) == {True}
+    assert not torch.are_deterministic_algorithms_enabled()
+    one = load_checkpoint(run[0] / "fold1/checkpoint.pt")
+    assert same_bits(one.weights, load_checkpoint(tmp_path / "fold1/checkpoint.pt").weights)
 
 
 def test_bfloat16_trains(work, tmp_path):
