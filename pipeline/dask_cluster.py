@@ -17,6 +17,7 @@ from .. import __version__
 from ..errors import ClusterError, GleeError
 from .cluster import Outcome
 from .cluster_options import ClusterOptions
+from .dask_logs import silence_dask
 from .local_workers import THREAD_VARIABLES, LocalWorkers
 from .open_files import allow_open_files
 from .task_parcels import Item, Parcels, parcel_limits
@@ -61,7 +62,7 @@ def local_cluster(workers: int) -> Iterator[DaskCluster]:
 
     allow_open_files(_FILES + workers * _FILES_OF_A_WORKER)
     distributed: Any = import_module("distributed")
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    silence_dask()
     with (
         dask.config.set(SETTINGS),
         _scheduler_here(distributed) as cluster,
@@ -100,7 +101,7 @@ def scheduler_cluster(address: str, options: ClusterOptions) -> Iterator[DaskClu
     import dask
 
     distributed: Any = import_module("distributed")
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    silence_dask()
     with dask.config.set(SETTINGS):
         try:
             client = distributed.Client(address, timeout=f"{options.connect_seconds}s")

@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import ClusterError, UsageError
 from .cluster_options import QUEUES, ClusterOptions
 from .dask_cluster import SETTINGS, DaskCluster
+from .dask_logs import silence_dask
 from .local_workers import THREAD_VARIABLES
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def queue_cluster(spec: str, workers: int | None, options: ClusterOptions) -> It
     import dask
 
     distributed: Any = import_module("distributed")
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    silence_dask()
     with (
         dask.config.set(SETTINGS),
         _started(spec, jobqueue, options) as cluster,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import select
 import signal
@@ -21,6 +20,8 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from glee.pipeline.dask_logs import silence_dask
 
 # Seconds for a worker to find its scheduler, which is in the process that started this one.
 _SCHEDULER_WITHIN = 60
@@ -47,7 +48,7 @@ def _prepare(setup: dict[str, Any]) -> None:
 
     dask.config.set(setup["config"])
     import_module("distributed.worker")
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    silence_dask()
     for name in setup["modules"]:
         with suppress(Exception):
             import_module(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -9,18 +11,26 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
 import pytest
 
 from glee.pipeline.fit3d import fit3d
+from glee.pipeline.landmarks import ENTRY_POINT_GROUP
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
 from glee.pipeline.shards import content_digest, list_shards
 from glee.pipeline.synthesis import synthesise
 
-CAMPAIGNS = {"short": {"kills": 4, "flips": 60}, "long": {"kills": 200, "flips": 3000}}
+# By its path: tests are no package.
+_spec = importlib.util.spec_from_file_location(
+    "far_cluster", Path(__file__).with_name("far_cluster.py")
+)
+far = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(far)
+
+CAMPAIGNS = {"short": {"kills": 6, "flips": 60}, "long": {"kills": 200, "flips": 3000}}
 TALLY = pytest.StashKey()
 PROGRAM = Path(__file__).with_name("run_stage.py")
-OPTIONS = PreprocessOptions(chunk_frames=4)
+OPTIONS = PreprocessOptions(chunk_frames=4, detector="steady")
+ENTRY_POINT = f"[{ENTRY_POINT_GROUP}]\nsteady = steady_backend:SteadyDetector\n"
 
 
 def pytest_addoption(parser):
@@ -49,8 +59,28 @@ def tally(request):
     return request.config.stash.setdefault(TALLY, Counter())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def backend(tmp_path_factory):
+    """The campaign's landmark backend, installed for this process and those that it starts."""
+    folder = tmp_path_factory.mktemp("backend")
+    for name in ("steady_backend.py", "steady_face.json"):
+        shutil.copy(Path(__file__).with_name(name), folder)
+    (folder / "steady-1.dist-info").mkdir()
+    (folder / "steady-1.dist-info" / "METADATA").write_text("Name: steady\nVersion: 1\n")
+    (folder / "steady-1.dist-info" / "entry_points.txt").write_text(ENTRY_POINT)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), before)))
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
+
+
 @pytest.fixture(scope="session")
-def dataset(tmp_path_factory):
+def dataset(tmp_path_factory, backend):
     """Two subjects of 16 frames in DISFA's layout; never written to."""
     root = tmp_path_factory.mktemp("disfa")
     synthesise(root, subjects=2, frames=16, size=(320, 240), seed=3)
@@ -79,21 +109,25 @@ class Stages:
     def __init__(self, root, undisturbed):
         self.root = root
         self.expected = {stage: digests(work) for stage, work in undisturbed.items()}
-        self._undisturbed = undisturbed
+        self.undisturbed = undisturbed
+        # Inodes of the shards that a folder had before fit3d.
+        self.unfitted = {}
 
     def fresh(self, stage, work):
         """A folder in which the stage has not run yet."""
         if stage == "fit3d":
-            shutil.copytree(self._undisturbed["preprocess"], work)
+            shutil.copytree(self.undisturbed["preprocess"], work)
+            self.unfitted = {path: path.stat().st_ino for path in list_shards(work)}
         return work
 
     def command(self, stage, work, *arguments):
         root = ("--root", str(self.root)) if stage == "preprocess" else ()
         return [sys.executable, str(PROGRAM), stage, str(work), *root, *map(str, arguments)]
 
-    def start(self, stage, work, *arguments):
+    def start(self, stage, work, *arguments, nap=0.0):
         command = self.command(stage, work, *arguments)
-        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        environment = {**os.environ, "STEADY_NAP": str(nap)}
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
     def run(self, stage, work, *arguments, timeout=120):
         """(exit code, what it said)."""
@@ -125,6 +159,13 @@ def stages(dataset, undisturbed):
     return Stages(dataset, undisturbed)
 
 
+@pytest.fixture
+def far_cluster(tmp_path):
+    cluster = far.FarCluster(tmp_path)
+    yield cluster
+    cluster.stop()
+
+
 @pytest.fixture(scope="session")
 def wait_until():
     return until
@@ -143,20 +184,6 @@ def run_preprocess():
         return preprocess("disfa", root, work, options=OPTIONS, workers=1, progress=False)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def workers_of():
-    """The worker processes of a driver."""
-
-    def find(process):
-        try:
-            children = psutil.Process(process.pid).children(recursive=True)
-            return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            return []
-
-    return find
 
 
 def digests(work):

@@ -64,7 +64,8 @@ def test_tasks_are_taken_only_as_there_is_room(two_workers):
 
     def tasks():
         nonlocal taken
-        for taken in range(1, 1_000_001):  # noqa: B007
+        while taken < 1_000_000:
+            taken += 1
             yield taken
 
     scheduler = two_workers._client.cluster.scheduler
