@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types pytest kernels faults clean
+.PHONY: demo test lint types pytest kernels faults fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -39,6 +39,10 @@ kernels:
 
 faults: $(READY)
 	$(BIN)/python -m pytest tests/faults -m 'campaign or not campaign' --campaign long
+
+SECONDS ?= 60
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 clean: kernels
 	rm -rf $(VENV) build dist demo glee.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage

@@ -27,13 +27,18 @@ def check_heaps(path: Path) -> None:
         if not Path(path).stat().st_size:
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            at = content.find(_HEAP)
-            while at >= 0:
-                _check_heap(content, at)
-                at = content.find(_HEAP, at + 1)
+            check_heaps_in(content)
 
 
-def _check_heap(content: mmap.mmap, start: int) -> None:
+def check_heaps_in(content: mmap.mmap | bytes) -> None:
+    """The same for the bytes of a file."""
+    at = content.find(_HEAP)
+    while at >= 0:
+        _check_heap(content, at)
+        at = content.find(_HEAP, at + 1)
+
+
+def _check_heap(content: mmap.mmap | bytes, start: int) -> None:
     if start + _HEAD > len(content):
         return
     (size,) = struct.unpack_from("<Q", content, start + 8)

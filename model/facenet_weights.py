@@ -29,13 +29,14 @@ def load_facenet(branch: nn.Module | None, path: Path) -> None:
             f"{path}: FaceNet weights fit the paper preset's global branch only; "
             "choose that preset or leave the weights out"
         )
-    state = {key: value for key, value in _read(path).items() if not key.startswith(_HEAD)}
+    state = {key: value for key, value in read_weights(path).items() if not key.startswith(_HEAD)}
     _check(branch.face_model.state_dict(), state, path)
     for model in (branch.face_model, branch.identity_model):
         model.load_state_dict(state, strict=False)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """All tensors of a state dict; raises WeightsError where the file is none."""
     remedy = f"give a state dict as facenet-pytorch publishes it ({PUBLISHED_NAME})"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

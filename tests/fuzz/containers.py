@@ -11,6 +11,7 @@ import zlib
 import h5py
 import numpy as np
 
+from glee.fitting.hdf5_heap import check_heaps_in
 from glee.fitting.model_file import _checksum
 from glee.pipeline.shard_file import digest
 
@@ -52,6 +53,7 @@ def model_right(content: bytes) -> bytes:
 def _renew(image: bytearray, attribute: str, of_file) -> None:
     """Write a checksum over the one that an attribute holds, where the file can be read at all."""
     try:
+        check_heaps_in(bytes(image))
         with h5py.File(io.BytesIO(bytes(image)), "r") as file:
             old, new = str(file.attrs[attribute]).encode(), of_file(file).encode()
     except Exception:  # h5py raises anything

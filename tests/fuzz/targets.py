@@ -19,7 +19,7 @@ from glee.fitting.importers.obj import read_obj, read_obj_vertices
 from glee.fitting.importers.ply import read_ply_vertices
 from glee.fitting.model_file import read_model
 from glee.model.checkpoint import load_checkpoint
-from glee.model.facenet_weights import load_facenet
+from glee.model.facenet_weights import read_weights
 from glee.model.predictions import load_predictions
 from glee.pipeline.clips import Clip
 from glee.pipeline.cluster_options import read_cluster_options
@@ -142,7 +142,7 @@ TARGETS: dict[str, Target] = {
     "options": Target(OPTIONS_FILE, damaged.options, lambda path: read_options(path.parent)),
     "cluster": Target("c.toml", valid.cluster, lambda path: read_cluster_options(config=path)),
     "checkpoint": Target("c.pt", damaged.checkpoint, load_checkpoint, zip_right),
-    "facenet": Target("f.pt", valid.facenet, lambda path: load_facenet(None, path), zip_right),
+    "facenet": Target("f.pt", valid.facenet, read_weights, zip_right),
     "avi": Target("v.avi", valid.video, _frames),
     "mp4": Target("v.mp4", valid.video, _frames),
     "png": Target("i.png", valid.image, _image),
