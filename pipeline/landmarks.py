@@ -26,7 +26,7 @@ BUILTIN: tuple[metadata.EntryPoint, ...] = tuple(
 )
 # The choice of `auto`, best first: by the table in docs/landmarks.md.
 AUTO = "auto"
-PREFERENCE = ("mesh", "dlib")
+PREFERENCE = ("mesh+refiner", "mesh", "dlib")
 # Ending of a backend's name whose landmarks the refiner goes over.
 REFINED = "+refiner"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import DataError
 from ...fitting.assets.calibrate_landmarks import anatomical_pixels, residual_noise, samples
-from ...fitting.morphable_model import LandmarkNoise, load_model
+from ...fitting.morphable_model import LandmarkNoise, MorphableModel, load_model
 from ..calibrate_detector import largest_face
 from ..landmarks import REFINED, load_detector
 from .apply import LandmarkRefiner
@@ -48,3 +49,16 @@ def noise_of(detector: str, path: Path = WEIGHTS_PATH) -> LandmarkNoise | None:
     if not detector.endswith(REFINED):
         return None
     return read_weights(path).noise.get(detector.removesuffix(REFINED))
+
+
+def with_refined(model: MorphableModel) -> MorphableModel:
+    """A model that knows the refined backends as it knows the others: by their own names.
+
+    Their landmark set is the anatomical one, whose points the refiner was trained for.
+    Raises WeightsError where the weights file cannot be read.
+    """
+    noise = {f"{name}{REFINED}": errors for name, errors in read_weights().noise.items()}
+    landmarks = dict.fromkeys(noise, model.landmarks["anatomical"])
+    return replace(
+        model, landmarks={**model.landmarks, **landmarks}, noise={**model.noise, **noise}
+    )
