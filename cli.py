@@ -35,6 +35,7 @@ COMMANDS = (
     "predict",
     "status",
     "inspect",
+    "report",
     "export",
     "export-net",
     "demo",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -79,13 +79,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report. lead: what was done, in a sentence or two. foot: what it was made with."""
+    """A whole report. lead: what was done, in a sentence or two. foot: what it was made with.
+
+    faces: pictures by the frame names that charts carry, shown on hover and on focus.
+    """
 
     title: str
     lead: str
     figures: Sequence[KeyFigure]
     sections: Sequence[Section]
     foot: str
+    faces: Mapping[str, str] = field(default_factory=dict)
 
 
 def render_report(report: Report) -> str:

@@ -20,7 +20,7 @@ SYNTHETIC_WARNING = (
     "everything runs, and how choices compare with each other; they are not comparable with "
     "published figures."
 )
-QUICK_WARNING = "QUICK: one epoch, one fold. These figures measure nothing."
+QUICK_WARNING = "QUICK: one fold, one epoch where none was asked for. Not the experiment's figures."
 
 
 @dataclass(frozen=True)

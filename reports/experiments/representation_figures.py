@@ -28,7 +28,7 @@ MOST_FRAMES = 3000
 _READING = (
     "Spaces: parts of the full network's joint representation, each coordinate standardised; "
     "3DGB is f_exp, GB is G_exp, GB & LB is E_exp. Only the name of the fourth stands in the "
-    "paper's text; the paper prints no figures with it."
+    "paper's text, and no figures of Ave-Var: both are drawn in its pictures."
 )
 
 

@@ -7,19 +7,12 @@ import pytest
 from glee.errors import OptionsError, OutputError, UsageError
 from glee.reports.demo import demo
 
-SMALL = {"subjects": 3, "frames": 24, "size": (320, 240), "epochs": 1, "workers": 1}
 KEYS = {
     *("frames", "valid_fraction", "landmark_nme", "f_exp_r", "f1", "seconds", "versions"),
     "losses",
 }
 STAGES = ("synth", "preprocess", "fit3d", "train", "evaluate", "losses", "report")
 AUS = ("AU1", "AU2", "AU4", "AU6", "AU9", "AU12", "AU25", "AU26")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    out = tmp_path_factory.mktemp("demo") / "out"
-    return out, demo(out, progress=False, **SMALL)
 
 
 def of_measure(results, given, measure):
@@ -60,7 +53,8 @@ def test_the_median_is_over_blendshapes_that_move(made):
 def test_true_input_serves_each_stage_better_than_its_real_one(made):
     _, results = made
     r = [of_measure(results, f"{k} landmarks", "f_exp, median r") for k in ("true", "detected")]
-    assert r[0] > 0.85 > r[1]
+    assert r[0] > 0.85
+    assert r[0] > r[1] > 0.5
     angle = of_measure(results, "true landmarks", "pose, median error")
     assert angle < 1.0
     assert of_measure(results, "true landmarks", "landmarks reprojected, median") < 0.5
@@ -83,42 +77,42 @@ def test_the_report_stands_alone(made):
 
 
 @pytest.mark.slow
-def test_a_second_run_reuses_what_is_there(made):
+def test_a_second_run_reuses_what_is_there(made, small):
     out, results = made
     kept = [*out.rglob("*.h5"), *out.rglob("*.avi"), *out.rglob("checkpoint.pt")]
     assert len(kept) > 8
     before = [path.stat().st_mtime_ns for path in kept]
-    again = demo(out, progress=False, **SMALL)
+    again = demo(out, progress=False, **small)
     assert [path.stat().st_mtime_ns for path in kept] == before
     assert again == results
     assert math.isfinite(again["seconds"]["total"])
 
 
 @pytest.mark.slow
-def test_other_options_are_refused_and_nothing_changes(made):
+def test_other_options_are_refused_and_nothing_changes(made, small):
     out, _ = made
     before = (out / "results.json").read_bytes()
     with pytest.raises(OptionsError, match="epochs is 1 there, 2 now"):
-        demo(out, progress=False, **{**SMALL, "epochs": 2})
+        demo(out, progress=False, **{**small, "epochs": 2})
     assert (out / "results.json").read_bytes() == before
 
 
-def test_a_folder_that_cannot_be_written_is_one_error(tmp_path):
+def test_a_folder_that_cannot_be_written_is_one_error(tmp_path, small):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write"):
-        demo(tmp_path / "file" / "out", progress=False, **SMALL)
+        demo(tmp_path / "file" / "out", progress=False, **small)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path, overwrite):
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path, overwrite, small):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "thesis.txt").write_text("mine")
     with pytest.raises(OutputError, match="no demo wrote"):
-        demo(tmp_path, progress=False, overwrite=overwrite, **SMALL)
+        demo(tmp_path, progress=False, overwrite=overwrite, **small)
     assert (tmp_path / "data" / "thesis.txt").read_text() == "mine"
 
 
-def test_each_fold_needs_a_subject(tmp_path):
+def test_each_fold_needs_a_subject(tmp_path, small):
     with pytest.raises(UsageError, match="fold 3"):
-        demo(tmp_path / "out", progress=False, **{**SMALL, "subjects": 2})
+        demo(tmp_path / "out", progress=False, **{**small, "subjects": 2})
     assert not (tmp_path / "out").exists()

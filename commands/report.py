@@ -1,0 +1,22 @@
+"""`glee report`: a work folder or a run as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import FILE, FOLDER
+
+
+@click.command()
+@click.argument("folder", metavar="WORK|RUN", type=FOLDER)
+@click.option("-o", "--output", type=FILE, help="The file to write. [default: FOLDER/report.html]")
+def report(folder: Path, output: Path | None) -> None:
+    """One HTML file on the shards of WORK, or on a trained RUN; it needs nothing else."""
+    from ..reports.folder_report import folder_report
+    from ..reports.report import write_report
+
+    target = output or folder / "report.html"
+    write_report(target, folder_report(folder))
+    click.echo(target)
