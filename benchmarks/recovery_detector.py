@@ -24,7 +24,13 @@ MOVED = 0.02  # standard deviation above which a coefficient is said to be moved
 def through_the_detector(folder: Path, seed: int) -> dict[str, Any]:
     """r per blendshape and per AU for the plain fit and for what noise, prior and time add."""
     synthesise(folder / "data", subjects=PEOPLE, frames=FRAMES, size=SIZE, seed=1000 + seed)
-    preprocess("disfa", folder / "data", folder / "work", options=PreprocessOptions(detector="dlib"), workers=1)
+    preprocess(
+        "disfa",
+        folder / "data",
+        folder / "work",
+        options=PreprocessOptions(detector="dlib"),
+        workers=1,
+    )
     detected, true, f_exp, intensity, subject, aus = _read(folder)
     model = load_model()
     noise = model.noise["dlib"]

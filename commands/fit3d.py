@@ -32,8 +32,20 @@ from .options import (
 @click.option("--expression-weight", type=float, help="Of |f_exp|^2. [default: by the noise]")
 @click.option("--shape-weight", type=float, help="Of |f_shape|^2. [default: by the noise]")
 @click.option("--robust", type=click.Choice(["huber", "geman-mcclure"]), help="Robust loss.")
-@click.option("--whiten", is_flag=True, help="Weigh landmarks by the detector's noise.")
-@click.option("--prior", is_flag=True, help="Hold f_exp to plausible expressions.")
+@click.option(
+    "--whiten/--no-whiten",
+    default=None,
+    help="Weigh landmarks by the detector's noise. [default: where it is known]",
+)
+@click.option(
+    "--prior/--no-prior",
+    default=None,
+    help="Hold f_exp to plausible expressions. [default: with ARKit's blendshapes]",
+)
+@click.option(
+    "--smooth/--no-smooth", default=None, help="Smooth landmarks in time. [default: of videos]"
+)
+@click.option("--paper", is_flag=True, help="Eq. 3 as published: one identity a frame, no more.")
 @click.option("--temporal", default=0.0, show_default=True, help="Smoothness of f_exp in time.")
 @click.option("--estimate-focal", is_flag=True, help="One focal length a subject, from its frames.")
 @click.option("--sample-frames", default=200, show_default=True, help="For a subject's identity.")
@@ -51,12 +63,15 @@ def fit3d(
     cluster: str,
     cluster_config: Path | None,
     overwrite: bool,
+    paper: bool,
     **options: Any,
 ) -> None:
     """Fit the 3D morphable model to the landmarks in WORK's shards."""
     from ..pipeline.fit3d import Fit3dOptions
     from ..pipeline.fit3d import fit3d as run_stage
 
+    if paper:
+        options |= {"identity": "frame", "whiten": False, "prior": False, "smooth": False}
     summary = run_stage(
         work,
         options=Fit3dOptions(**options),

@@ -30,7 +30,7 @@ from .options import (
 @click.option("--out", required=True, type=FOLDER, help="Work folder for the shards.")
 @click.option(
     "--detector",
-    default="dlib",
+    default="auto",
     show_default=True,
     help="Landmark backend: dlib, mesh, fan, fan:FACE_DETECTOR, auto, or an installed one.",
 )

@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 
 from .camera import Camera
+from .face_frame import SIGNALS
 from .landmark_fit import fit
+from .landmark_smoother import smooth_run
 from .morphable_model import load_model
+from .track_noise import TrackNoise
 
 SIZE = (640, 480)
 
 
 def main() -> None:
-    """Fit three frames of the mean face by every kind of options."""
+    """Fit three frames of the mean face by every kind of options, and smooth them."""
     model = load_model()
     camera = Camera.for_image(*SIZE)
     points = model.landmarks["anatomical"].on(model.mean)
@@ -30,6 +33,7 @@ def main() -> None:
     ]
     for variant in variants:
         fit(landmarks, model, image_size=SIZE, **variant)
+    smooth_run(landmarks, TrackNoise(np.ones(SIGNALS), np.ones(SIGNALS)))
 
 
 if __name__ == "__main__":

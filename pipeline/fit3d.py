@@ -9,15 +9,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import GleeError, ShardError, UsageError
+from ..fitting.model_info import ARKIT_BASIS, expression_basis
+from ..fitting.morphable_model import load_model
 from .cluster import Cluster, open_cluster
 from .cluster_options import stage_cluster_options
 from .datasets import DATASETS, dataset_module
 from .progress import progress_bar
-from .shards import list_shards, read_shard
+from .shards import ShardHeader, list_shards, read_shard
 from .subject_fit import (
     ShardTask,
     SubjectResult,
     SubjectTask,
+    detector_noise,
     fit_shard,
     fit_subject,
 )
@@ -43,7 +46,9 @@ class Fit3dOptions:
     a subject's landmarks ask for (the paper's 1e-4 with identity "frame"). curves: compare sliding
     landmarks with the detected curve. robust: None, "huber" or "geman-mcclure". whiten:
     by the detector's noise, where the model is calibrated to the detector. prior: hold f_exp to
-    plausible expressions (`fitting.expression_prior`), beyond the paper. temporal: weight of
+    plausible expressions (`fitting.expression_prior`), beyond the paper. smooth: fit landmarks
+    smoothed in time, both ways (`smoothing`). Of these three, None is what suits the shards: on
+    where they can be had. temporal: weight of
     |f_exp(t) - f_exp(t - 1)|^2 within a clip. estimate_focal: one focal length a subject, from its
     frames. model: path of a morphable model; None for the embedded one.
     """
@@ -56,8 +61,9 @@ class Fit3dOptions:
     shape_weight: float | None = None
     curves: bool = True
     robust: str | None = None
-    whiten: bool = False
-    prior: bool = False
+    whiten: bool | None = False
+    prior: bool | None = False
+    smooth: bool | None = False
     temporal: float = 0.0
     estimate_focal: bool = False
     model: str | None = None
@@ -119,24 +125,40 @@ def fit3d(
 
 
 def _suited(options: Fit3dOptions, paths: list[Path]) -> Fit3dOptions:
-    """The options with identity "frame" where a dataset's frames show another person each.
+    """The options that suit the shards, of which the first readable one speaks for all.
 
-    Raises UsageError where an option needs frames of one person.
+    Identity "frame" and nothing smoothed where a dataset's frames show another person each;
+    whitening and prior, where nothing was said of them, if the model knows the detector's noise
+    and has the prior's blendshapes. Raises UsageError where an option needs frames of one person.
     """
-    for path in paths:
-        try:
-            dataset = read_shard(path, verify=False).header.dataset
-        except ShardError:
-            continue  # it is reported by its own task
-        strangers = dataset in DATASETS and getattr(dataset_module(dataset), "STRANGERS", False)
-        if not strangers or options.identity == "frame":
-            return options
+    header = next((found for path in paths if (found := _header(path)) is not None), None)
+    if header is None:
+        return replace(
+            options, whiten=bool(options.whiten), prior=bool(options.prior), smooth=False
+        )
+    known = header.dataset in DATASETS
+    strangers = known and getattr(dataset_module(header.dataset), "STRANGERS", False)
+    if strangers and options.identity != "frame":
         what = "every frame shows another person; fitted with --identity frame"
-        logger.warning("%s: %s", dataset, what)
+        logger.warning("%s: %s", header.dataset, what)
         options = replace(options, identity="frame")
-        options.check()
-        return options
+    model = load_model(None if options.model is None else Path(options.model))
+    if options.whiten is None:
+        noise = detector_noise(model, header.detector.split(" ")[0])
+        options = replace(options, whiten=noise is not None and options.robust is None)
+    if options.prior is None:
+        options = replace(options, prior=expression_basis(model) == ARKIT_BASIS)
+    smooth = not strangers if options.smooth is None else options.smooth
+    options = replace(options, smooth=smooth)
+    options.check()
     return options
+
+
+def _header(path: Path) -> ShardHeader | None:
+    try:
+        return read_shard(path, verify=False).header
+    except ShardError:
+        return None  # it is reported by its own task
 
 
 def _fit_subjects(
@@ -196,6 +218,7 @@ def _shard_tasks(
                 f_shape=result.f_shape,
                 focal=result.focal,
                 landmark_error=result.landmark_error,
+                track=result.tracks.get(path.parent.name),
                 options=asdict(options),
                 source=source,
                 keep=fitted,

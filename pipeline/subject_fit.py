@@ -20,8 +20,10 @@ from ..fitting.frame_sample import spread_sample
 from ..fitting.landmark_fit import Fit, FitOptions, fit
 from ..fitting.model_digest import model_digest
 from ..fitting.morphable_model import LandmarkNoise, MorphableModel, load_model
+from ..fitting.track_noise import TrackNoise
 from .landmarks import REFINED
 from .shards import REASONS, FitArrays, Shard, add_fit, read_shard
+from .smoothing import noise_by_clip, smoothed_chunk
 
 NOT_CONVERGED = "not_converged"
 # Frames of the neighbouring chunks that take part in a chunk's temporal term.
@@ -47,7 +49,8 @@ class SubjectResult:
     f_shape: (60,) float32, or None where each frame has its own or no frame is valid.
     sources: (one a path) digests of what the fit of that shard depends on. fitted: (one a path)
     whether the shard holds that very fit already. focal: pixels, and landmark_error: inter-ocular
-    distances, where they were estimated.
+    distances, where they were estimated. tracks: of each clip, how its landmarks tremble; None
+    where they are not smoothed.
     """
 
     f_shape: npt.NDArray[np.float32] | None
@@ -55,6 +58,7 @@ class SubjectResult:
     landmark_error: float | None
     sources: tuple[str, ...]
     fitted: tuple[bool, ...]
+    tracks: Mapping[str, TrackNoise | None]
     seconds: float
 
 
@@ -66,6 +70,7 @@ class ShardTask:
     f_shape: npt.NDArray[np.float32] | None
     focal: float | None
     landmark_error: float | None
+    track: TrackNoise | None
     options: Mapping[str, Any]
     source: str
     keep: bool
@@ -88,26 +93,34 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
     Raises ShardError where a shard cannot be read, DataError where the model cannot.
     """
     begin = perf_counter()
-    joint = task.options["identity"] == "subject"
-    digests, candidates, before = [], [], []
+    joint, smooth = task.options["identity"] == "subject", task.options["smooth"]
+    digests, before = [], []
     for path in task.paths:
         shard = read_shard(path, verify=False)
         digests.append(_landmark_digest(shard))
         before.append(None if shard.fit is None else shard.fit.options)
-        if joint:
-            landmarks = _valid_landmarks(shard)
-            chosen = spread_sample(landmarks, int(task.options["sample_frames"]))
-            candidates.append((shard.header.frame_size, _detector(shard), landmarks[chosen]))
     whole = hashlib.sha256("".join(digests).encode()).hexdigest()
-    sources = tuple(whole if joint else digest for digest in digests)
+    sources = tuple(whole if joint or smooth else digest for digest in digests)
     fitted = tuple(
         not task.again and options == {**task.options, "source": source}
         for options, source in zip(before, sources, strict=True)
     )
     f_shape, focal, error = None, None, None
+    tracks = noise_by_clip(task.paths) if smooth and not all(fitted) else {}
     if joint and not all(fitted):
+        candidates = [_candidates(path, tracks, task.options) for path in task.paths]
         f_shape, focal, error = _joint_identity(candidates, task.options)
-    return SubjectResult(f_shape, focal, error, sources, fitted, perf_counter() - begin)
+    return SubjectResult(f_shape, focal, error, sources, fitted, tracks, perf_counter() - begin)
+
+
+def _candidates(
+    path: Path, tracks: Mapping[str, TrackNoise | None], options: Mapping[str, Any]
+) -> tuple[tuple[int, int], str, npt.NDArray[np.float64]]:
+    """Frame size, detector, and landmarks of a shard that stand for all of its frames."""
+    shard = read_shard(path, verify=False)
+    landmarks = smoothed_chunk(path, shard, tracks.get(path.parent.name))
+    chosen = spread_sample(landmarks, int(options["sample_frames"]))
+    return shard.header.frame_size, _detector(shard), landmarks[chosen]
 
 
 def fit_shard(task: ShardTask) -> ShardResult:
@@ -176,7 +189,7 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
         "landmark_error": task.landmark_error,
     }
     before, after = _neighbours(task) if options["temporal"] > 0 else (None, None)
-    landmarks, own = _in_context(_valid_landmarks(shard), before, after)
+    landmarks, own = _in_context(smoothed_chunk(task.path, shard, task.track), before, after)
     result = _run_fit(
         landmarks,
         header.frame_size,
@@ -212,7 +225,8 @@ def _neighbours(task: ShardTask) -> tuple[Landmarks | None, Landmarks | None]:
     for beside in (index - 1, index + 1):
         path = task.path.with_name(f"{beside:06d}{task.path.suffix}")
         there = beside >= 0 and path.exists()
-        found.append(_valid_landmarks(read_shard(path, verify=False)) if there else None)
+        shard = read_shard(path, verify=False) if there else None
+        found.append(None if shard is None else smoothed_chunk(path, shard, task.track))
     return found[0], found[1]
 
 
@@ -243,7 +257,7 @@ def _run_fit(
     joint: bool,
 ) -> Fit:
     model = _model(options)
-    noise = _noise(model, detector) if options["whiten"] else None
+    noise = detector_noise(model, detector) if options["whiten"] else None
     if options["whiten"] and noise is None:
         raise UsageError(
             f"whiten: model {model.name} is not calibrated to detector {detector}; calibrated are: "
@@ -272,7 +286,7 @@ def _run_fit(
     )
 
 
-def _noise(model: MorphableModel, detector: str) -> LandmarkNoise | None:
+def detector_noise(model: MorphableModel, detector: str) -> LandmarkNoise | None:
     """How a detector errs: by the model's calibration, or as measured with the refiner."""
     if detector in model.noise or not detector.endswith(REFINED):
         return model.noise.get(detector)
@@ -294,13 +308,6 @@ def _model(options: Mapping[str, Any]) -> MorphableModel:
 
 def _detector(shard: Shard) -> str:
     return shard.header.detector.split(" ")[0]
-
-
-def _valid_landmarks(shard: Shard) -> npt.NDArray[np.float64]:
-    """(n, 68, 2) float64, source pixels, NaN where a frame is not valid."""
-    landmarks = shard.frames.landmarks.astype(np.float64)
-    landmarks[~shard.frames.valid] = np.nan
-    return landmarks
 
 
 def _masked(values: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:

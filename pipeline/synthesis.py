@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, OutputError, UsageError
 from ..fitting.camera import Camera
+from ..fitting.hdf5_heap import check_heaps
 from ..fitting.morphable_model import MorphableModel, load_model
 from ..fitting.point_model import landmark_places
 from ..fitting.renderer import random_appearance, render
@@ -246,6 +247,7 @@ def read_truth(path: Path) -> Truth:
     Raises DataError where it is missing, cut or no such file.
     """
     try:
+        check_heaps(path)
         with h5py.File(path, "r") as file:
             kind, version = file.attrs["format"], int(file.attrs["version"])
             if kind != TRUTH_FORMAT or version != TRUTH_VERSION:

@@ -38,7 +38,7 @@ REPORT_FILE, RESULTS_FILE, SECONDS_FILE = "report.html", "results.json", "second
 # Chosen for less than six minutes on two cores.
 FRAMES, EPOCHS = 120, 10
 # What docs/landmarks.md measured as best: the detector's noise and a prior of f_exp beside Eq. 3.
-DETECTOR, FITTING = "auto", Fit3dOptions(whiten=True, prior=True)
+DETECTOR, FITTING = "auto", Fit3dOptions(whiten=True, prior=True, smooth=True)
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,17 @@ UNEVEN = 0.15
 
 
 def random_face(
-    model: MorphableModel, camera: Camera, rng: np.random.Generator
+    model: MorphableModel,
+    camera: Camera,
+    rng: np.random.Generator,
+    *,
+    largest_yaw: float = LARGEST_YAW,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """A mesh (n, 3), decimetres, and its pose (6,)."""
+    """A mesh (n, 3), decimetres, and its pose (6,). largest_yaw: radians."""
     f_shape = rng.standard_normal(len(model.identity))
     f_shape = np.clip(f_shape, -IDENTITY_LIMIT, IDENTITY_LIMIT)
     mesh = model.shape(f_shape, random_expression(model.expression_names, rng))
-    return mesh, random_pose(camera, rng)
+    return mesh, random_pose(camera, rng, largest_yaw)
 
 
 def random_expression(names: tuple[str, ...], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -58,9 +62,11 @@ def _move(
             f_exp[names.index(name)] += amount * (1.0 + UNEVEN * rng.uniform(-1.0, 1.0))
 
 
-def random_pose(camera: Camera, rng: np.random.Generator) -> NDArray[np.float64]:
+def random_pose(
+    camera: Camera, rng: np.random.Generator, largest_yaw: float = LARGEST_YAW
+) -> NDArray[np.float64]:
     """A pose (6,): turned within the limits, the face about half as high as the picture."""
-    pitch, yaw, roll = rng.uniform(-1.0, 1.0, 3) * (LARGEST_PITCH, LARGEST_YAW, LARGEST_ROLL)
+    pitch, yaw, roll = rng.uniform(-1.0, 1.0, 3) * (LARGEST_PITCH, largest_yaw, LARGEST_ROLL)
     turn = (
         rotation_matrix([0.0, yaw, 0.0])
         @ rotation_matrix([pitch, 0.0, 0.0])

@@ -27,12 +27,13 @@ TO_OPENCV = np.array([1.0, -1.0, -1.0])
 class IrisDetector:
     """A detector that remembers the irises of the face it looked at last.
 
-    For the `mesh` backend; with any other the irises are NaN.
+    For the `mesh` backend, refined or not; with any other the irises are NaN.
     """
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
-        self._dense: Any = getattr(detector, "landmarks_dense", None)
+        self._dense: Any = getattr(getattr(detector, "backend", detector), "landmarks_dense", None)
+        self._refined: Any = getattr(detector, "refined", None)
         self.name, self.version = detector.name, detector.version
         self._last: tuple[Landmarks, Landmarks] | None = None
 
@@ -51,6 +52,8 @@ class IrisDetector:
 
         points, confidence = self._dense(image, box)
         landmarks = np.ascontiguousarray(landmarks_from_mesh(points)[:, :2])
+        if self._refined is not None:
+            landmarks = self._refined(image, landmarks)
         self._last = landmarks, points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
         return landmarks, confidence
 

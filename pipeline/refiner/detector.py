@@ -14,7 +14,7 @@ class RefinedDetector:
 
     def __init__(self, backend: Detector, refiner: LandmarkRefiner | None = None) -> None:
         """Without a refiner that of this glee; raises WeightsError where it cannot be read."""
-        self._backend = backend
+        self.backend = backend
         self._refiner = refiner or load_refiner()
         self.name = f"{backend.name}{REFINED}"
         self.version = f"{backend.version}+{self._refiner.version}"
@@ -23,16 +23,21 @@ class RefinedDetector:
         self, image: npt.NDArray[np.uint8], *, thorough: bool = False
     ) -> list[tuple[Box, float]]:
         """As the backend does."""
-        return self._backend.detect(image, thorough=thorough)
+        return self.backend.detect(image, thorough=thorough)
 
     def landmarks(
         self, image: npt.NDArray[np.uint8], box: Box
     ) -> tuple[npt.NDArray[np.float32], float]:
         """Refined landmarks (68, 2) float32, source pixels; the backend's confidence."""
-        first, confidence = self._backend.landmarks(image, box)
-        points, _ = self._refiner.refine([image], first[None])
-        return points[0], confidence
+        first, confidence = self.backend.landmarks(image, box)
+        return self.refined(image, first), confidence
+
+    def refined(
+        self, image: npt.NDArray[np.uint8], first: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """What the refiner makes of landmarks (68, 2), source pixels."""
+        return self._refiner.refine([image], first[None])[0][0]
 
     def box_of(self, landmarks: npt.NDArray[np.float32]) -> Box:
         """As the backend does."""
-        return self._backend.box_of(landmarks)
+        return self.backend.box_of(landmarks)
