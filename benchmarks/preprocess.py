@@ -68,15 +68,15 @@ def our_times(video: Path, rounds: int, work: Path) -> dict[str, Any]:
     return rows
 
 
-def scheduler() -> dict[str, Any]:
-    """The scheduler's figures, where its benchmark is there."""
-    try:
-        from scheduler import measure
-    except ImportError:
-        print("benchmarks/scheduler.py is not there; its figures are left out")
+def scheduler(quick: bool, folder: Path) -> dict[str, float]:
+    """The scheduler's figures, by its own benchmark in a process that holds nothing else."""
+    script, result = HERE / "scheduler.py", folder / "scheduler.json"
+    if quick or not script.exists():
+        print("the scheduler's figures are left out: run benchmarks/scheduler.py")
         return {}
-    found: dict[str, Any] = measure()
-    return found
+    subprocess.run([sys.executable, str(script), "--json", str(result)], check=True)
+    rows = json.loads(result.read_text())["targets"]
+    return {row["name"]: row["value"] for row in rows}
 
 
 def main() -> None:
@@ -111,10 +111,10 @@ def main() -> None:
         }
         print("\nworkers", content["scaling"], content["worker_mb"])
         content["storage"] = storage.measure(video, seed, quick=quick)
+        content["scheduler"] = scheduler(quick, Path(folder))
     storage.show(content["storage"])
     content["long"] = long_clip(QUICK_LONG_FRAMES if quick else LONG_FRAMES, seed)
     print("\nlong clip", {k: v for k, v in content["long"].items() if k not in ("ms", "mb")})
-    content["scheduler"] = {} if quick else scheduler()
     write_results(arguments.json, content, targets(content))
 
 
@@ -133,7 +133,7 @@ def targets(content: dict[str, Any]) -> list[Target]:
         Target("worker_peak_mb", content["worker_mb"]["dlib"], 600, "lower"),
         Target("long_clip_time_ratio", content["long"]["time_ratio"], 1.05, "lower"),
         Target("long_clip_memory_growth_mb", content["long"]["memory_growth_mb"], 20, "lower"),
-        Target("scheduler_busy", busy.get("busy"), 0.9, "higher"),
+        Target("scheduler_busy", busy.get("scheduler_busy"), 0.9, "higher"),
         Target("driver_peak_mb", busy.get("driver_peak_mb"), 1000, "lower"),
         Target("kb_per_crop", ours["kb"], 15, "lower"),
         Target("landmark_change_px", stored["default_change_px"], 0.3, "lower"),

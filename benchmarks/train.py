@@ -19,6 +19,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from machine import Target, write_results
+from train_loading import loading, order
+
 from glee.model.au_dataset import Batch
 from glee.model.build_glee_net import build_glee_net, flop_count, parameter_count
 from glee.model.config import preset_config
@@ -30,8 +33,6 @@ from glee.model.predictions import network_input
 from glee.model.steps import seed_step, take_step
 from glee.model.training import add_au_gradient
 from glee.model.training_state import TrainingState, new_network, new_state
-from machine import Target, write_results
-from train_loading import loading, order
 
 BP4D = tuple(f"AU{number}" for number in (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24))
 MEMORY_BATCHES = (1, 4, 8, 16, 32)

@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+
 from glee.model.au_dataset import load_frames
 from glee.model.batch_workers import batches_ahead
 from glee.model.batches import TrainingBatches
