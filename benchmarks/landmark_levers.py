@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,18 @@ from numpy.typing import NDArray
 
 from glee.fitting.expression_prior import expression_prior
 from glee.fitting.landmark_fit import FitOptions, fit
-from glee.fitting.morphable_model import load_model
+from glee.fitting.landmark_smoother import smooth_run
+from glee.fitting.morphable_model import MorphableModel
+from glee.fitting.morphable_model import load_model as load_embedded
+from glee.fitting.track_noise import DifferenceCounts
 from glee.pipeline.action_units import BLENDSHAPES
 from glee.pipeline.datasets.disfa import AUS_USED
+from glee.pipeline.refiner.noise import with_refined
 
 Floats = NDArray[np.float64]
 
 TEMPORAL = 1e-3
+ONSET = 0.05  # change of a coefficient in a frame that counts as an onset or offset
 # Name -> what it takes: curves, or points where it says so; the rest is plain.
 LEVERS: dict[str, tuple[str, ...]] = {
     "true landmarks": ("true", "points"),
@@ -32,12 +38,13 @@ LEVERS: dict[str, tuple[str, ...]] = {
     "temporal": ("temporal",),
     "whitened, prior": ("whitened", "prior"),
     "whitened, prior, no curves": ("whitened", "prior", "points"),
+    "whitened, prior, smoothed": ("whitened", "prior", "smoothed"),
     "whitened, temporal": ("whitened", "temporal"),
     "prior, temporal": ("prior", "temporal"),
     "whitened, prior, temporal": ("whitened", "prior", "temporal"),
     "whitened, prior, temporal, no curves": ("whitened", "prior", "temporal", "points"),
 }
-QUICK = ("plain", "prior", "whitened, prior")
+QUICK = ("plain", "prior", "whitened, prior", "whitened, prior, smoothed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +63,22 @@ class Material:
     intensity: Floats
     aus: tuple[int, ...]
     size: tuple[int, int]
+
+
+@lru_cache(maxsize=1)
+def load_model() -> MorphableModel:
+    """The embedded model, which knows the refined backends by name too."""
+    return with_refined(load_embedded())
+
+
+def smoothed(landmarks: Floats) -> Floats:
+    """Landmarks of a clip (n, 68, 2) smoothed as `fit3d --smooth` does; gaps stay as they are."""
+    if not np.isfinite(landmarks).all():
+        return landmarks
+    counts = DifferenceCounts()
+    counts.add(landmarks)
+    noise = counts.noise()
+    return landmarks if noise is None else smooth_run(landmarks, noise)
 
 
 def pull_levers(backend: str, of: Material, names: tuple[str, ...]) -> dict[str, Any]:
@@ -82,7 +105,7 @@ def pull_levers(backend: str, of: Material, names: tuple[str, ...]) -> dict[str,
         row = rows[name]
         print(
             f"  {name:38s} r {row['r_median']:.3f}  worst AU {row['r_au_min']:.2f}  "
-            f"mean AU {row['r_au_mean']:.3f}  {ms:.1f} ms"
+            f"mean AU {row['r_au_mean']:.3f}  onsets {row['onset_slope']:.2f}  {ms:.1f} ms"
         )
     return rows
 
@@ -100,6 +123,10 @@ def _arranged(backend: str, of: Material, lever: tuple[str, ...]) -> tuple[Float
     landmarks = of.own if "true" in lever else of.detected
     if "bias" in lever:
         landmarks = without_bias(landmarks, model.noise[backend].bias.astype(np.float64))
+    if "smoothed" in lever:
+        landmarks = np.concatenate(
+            [smoothed(landmarks[of.subject == name]) for name in np.unique(of.subject)]
+        )
     return landmarks, "anatomical" if "anatomical" in lever else backend, options
 
 
@@ -131,9 +158,18 @@ def recovered(f_exp: NDArray[np.floating], of: Material, names: tuple[str, ...])
         "r_median": float(np.median(list(r.values()))),
         "r_au_min": min(used),
         "r_au_mean": float(np.mean(used)),
+        "onset_slope": onset_slope(found[:, moved], of.f_exp[:, moved], of.subject),
         "r": r,
         "r_by_au": by_au,
     }
+
+
+def onset_slope(found: Floats, true: Floats, subject: NDArray[np.int64]) -> float:
+    """Fitted over true change from frame to frame where the truth changes fast; 1 is no lag."""
+    same = subject[1:] == subject[:-1]
+    change, truth = np.diff(found, axis=0)[same], np.diff(true, axis=0)[same]
+    fast = (np.abs(truth) > ONSET) & np.isfinite(change)
+    return float((change[fast] * truth[fast]).sum() / max((truth[fast] ** 2).sum(), 1e-12))
 
 
 def correlation(one: Floats, other: Floats) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from landmark_levers import smoothed
 from landmark_measures import disagreement, gaps, jitter
 from numpy.typing import NDArray
 
@@ -102,6 +103,9 @@ def real_videos(backends: list[str], folder: Path = REAL) -> dict[str, Any] | No
         rows[backend] = {
             "valid": {video: float(of[video].valid.mean()) for video in of},
             "jitter": float(np.mean([jitter(of[video].landmarks) for video in BLINKS])),
+            "jitter_smoothed": float(
+                np.mean([jitter(smoothed(of[video].landmarks)) for video in BLINKS])
+            ),
             "blinks": {key: sum(count[key] for count in counts) for key in counts[0]},
             "ms": float(np.mean([of[video].ms for video in BLINKS])),
         }

@@ -59,8 +59,9 @@ def fits(content: dict[str, Any], part: str) -> list[str]:
             shown = [
                 f"{value:.3f}" if i == 0 else f"{value:.2f}" for i, value in enumerate(figures)
             ]
-            rows.append([name, lever, *shown, f"{fit['ms']:.1f}"])
-    return table(["backend", "lever", "median r", "worst of 8", *aus, "ms"], rows)
+            rows.append([name, lever, *shown, f"{fit['onset_slope']:.2f}", f"{fit['ms']:.1f}"])
+    head = ["backend", "lever", "median r", "worst of 8", *aus, "onsets", "ms"]
+    return table(head, rows)
 
 
 def coefficients(content: dict[str, Any]) -> list[str]:
@@ -85,10 +86,11 @@ def real(content: dict[str, Any]) -> list[str]:
         valid = ", ".join(f"{100 * value:.0f}" for value in row["valid"].values())
         found = f"{blinks['found']} of {blinks['counted']}, {blinks['false']} false"
         synthetic = content["backends"][name]["ms"]
-        jitter, ms = f"{100 * row['jitter']:.2f}", f"{row['ms']:.1f}"
+        jitter = f"{100 * row['jitter']:.2f}, {100 * row['jitter_smoothed']:.2f}"
+        ms = f"{row['ms']:.1f}"
         rows.append([name, valid, jitter, found, ms, f"{synthetic:.1f}"])
     videos = list(next(iter(content["real"]["backends"].values()))["valid"])
-    head = ["backend", f"valid, % of {', '.join(videos)}", "jitter, %", "blinks found"]
+    head = ["backend", f"valid, % of {', '.join(videos)}", "jitter, smoothed, %", "blinks found"]
     lines = table([*head, "CPU ms a frame, real", "synthetic"], rows)
     for pair, of in content["real"]["disagreement"].items():
         text = ", ".join(f"{region} {100 * value:.1f}" for region, value in of.items())
@@ -115,7 +117,8 @@ def main() -> None:
     lines = [
         f"`benchmarks/landmarks.py --seed {content['seed']}`: {content['people']} people x "
         f"{content['frames']} frames, on {where['processor']}, Python {where['python']}, "
-        f"{versions}. Best: {content['best']['backend']}, {content['best']['lever']}.",
+        f"{versions}. Best: {content['best']['backend']}, {content['best']['lever']}; default: "
+        f"{content['default']['backend']}, {content['default']['lever']}.",
     ]
     for title, part in parts.items():
         lines += ["", f"### {title}", "", *part]
