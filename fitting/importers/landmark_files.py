@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from .raw_model import vertex_points
 
 FORMS = "a .json list, .txt or .csv of 68 vertex indices from 0, a .npy, or an .npz"
 MAX_BYTES = 1_000_000
+# What NumPy raises for a header that is no Python, and for a number that is none of 64 bits.
+_ODD = (TokenError, OverflowError)
 
 
 def read_landmarks(path: Path, vertex_count: int) -> SurfacePoints:
@@ -40,7 +43,7 @@ def read_landmarks(path: Path, vertex_count: int) -> SurfacePoints:
             indices = np.array(_from_json(path))
         else:
             indices = _from_text(path)
-    except (OSError, ValueError, EOFError, SyntaxError, RecursionError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, RecursionError, *_ODD) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be read as landmarks ({reason}); give {FORMS}") from None
     return vertex_points(path, indices, vertex_count)

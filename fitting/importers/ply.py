@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def _header(path: Path, content: bytes) -> _Header:
             order = ORDERS.get(words[1])
         elif words[:1] == ["element"] and len(words) == 3:
             element = words[1]
-            if count is None and element == "vertex" and words[2].isdigit():
+            if count is None and element == "vertex" and re.fullmatch("[0-9]{1,9}", words[2]):
                 count = int(words[2])
         elif words[:1] == ["property"] and element == "vertex":
             if len(words) != 3 or words[1] not in TYPES:
