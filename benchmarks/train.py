@@ -35,7 +35,7 @@ from glee.model.training import add_au_gradient
 from glee.model.training_state import TrainingState, new_network, new_state
 
 BP4D = tuple(f"AU{number}" for number in (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24))
-MEMORY_BATCHES = (1, 4, 8, 16, 32)
+MEMORY_BATCHES = (2, 4, 8, 16, 32)
 
 
 def size() -> dict[str, float]:
