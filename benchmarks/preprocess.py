@@ -35,7 +35,7 @@ PEER = HERE.parent / ".venv-mediapipe" / "bin" / "python"
 PEER_INSTALL = (
     "python3.11 -m venv .venv-mediapipe && .venv-mediapipe/bin/pip install mediapipe==0.10.21"
 )
-BACKENDS = ("dlib", "mesh")
+BACKENDS = ("dlib", "mesh", "mesh+refiner")
 LONG_FRAMES, QUICK_LONG_FRAMES = 100_000, 3_072
 
 
@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="fewer frames: under 50 seconds")
+    parser.add_argument("--long-frames", type=int, help="of the long clip [default: 100000]")
     parser.add_argument("--mediapipe-python", type=Path, default=PEER)
     parser.add_argument("--video", type=Path, default=REAL, help="a real video of 640x360")
     arguments = parser.parse_args()
@@ -113,7 +114,8 @@ def main() -> None:
         content["storage"] = storage.measure(video, seed, quick=quick)
         content["scheduler"] = scheduler(quick, Path(folder))
     storage.show(content["storage"])
-    content["long"] = long_clip(QUICK_LONG_FRAMES if quick else LONG_FRAMES, seed)
+    frames = arguments.long_frames or (QUICK_LONG_FRAMES if quick else LONG_FRAMES)
+    content["long"] = long_clip(frames, seed)
     print("\nlong clip", {k: v for k, v in content["long"].items() if k not in ("ms", "mb")})
     write_results(arguments.json, content, targets(content))
 

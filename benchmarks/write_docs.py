@@ -2,6 +2,7 @@
 
 python benchmarks/fit.py --json benchmarks/results/fit.json
 python benchmarks/recovery.py --json benchmarks/results/recovery.json
+python benchmarks/train.py --json benchmarks/results/train.json
 python benchmarks/write_docs.py
 """
 
@@ -12,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-TITLES = {"fit": "Speed of the fit", "recovery": "Accuracy of the fit"}
+TITLES = {
+    "fit": "Speed of the fit",
+    "recovery": "Accuracy of the fit",
+    "train": "Training and the exported network",
+    "orderings": "Orderings of the ablations",
+    "beyond_paper": "Options beyond the paper",
+}
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -114,6 +121,48 @@ def detector(content: dict[str, Any]) -> list[str]:
     ]
 
 
+def train(content: dict[str, Any]) -> list[str]:
+    """Loading, order of frames, steps, memory, exported network."""
+    loading, step, inferred = content["loading"], content["step"], content["inference"]
+    worker, waiting = loading["one_worker"], loading["gpu_step"]
+    orders = [
+        [
+            row["order"],
+            f"{row['blocks_read_a_step']:.1f}",
+            f"{row['std_of_batch_mean']:.4f}",
+            f"{row['last_loss']:.4f}",
+            f"{row['rms_to_full_shuffle']:.4f}",
+        ]
+        for row in content["order"]
+    ]
+    head = ["order of frames", "reads a step", "std of a batch's label mean", "last loss"]
+    memory = [[str(row["batch"]), f"{row['peak_mb']:.0f}"] for row in content.get("memory", [])]
+    return [
+        f"One worker process makes {worker['crops_per_processor_s']:.0f} augmented 176x176 crops "
+        f"with f_exp and labels in a second of processor time, from JPEG faces of "
+        f"{loading['bytes_a_crop'] / 1000:.0f} KB in shards ({worker['crops_per_wall_s']:.0f} by "
+        f"the clock, on cores shared with other work). A step that sleeps {waiting['step_ms']:.0f} "
+        f"ms at batch 64 waits {waiting['median_wait_ms']:.1f} ms for two workers in the median, "
+        "by the clock on the same shared cores.",
+        "",
+        *table([*head, "loss curve, rms from full shuffle"], orders),
+        "",
+        f"Preset `paper`, batch {step['batch']}, seconds of one core's processor time: bare "
+        f"forward, loss and backward {step['bare_s']:.2f}; a trainer's step, which adds seeding, "
+        f"the gradient's norm and SGD, {step['trainer_s']:.2f}; with V_id from the shards "
+        f"{step['cached_s']:.2f}. V_id's forward pass alone is {step['identity_forward_s']:.2f}: "
+        "no more than that can be saved, since the face model and the local branch go forward and "
+        "backward as before (17.7 of 20.5 GFLOPs a frame). 0.6 was out of reach from the start.",
+        "",
+        *table(["batch", "peak memory of a training process, MB"], memory),
+        "",
+        f"Inference on one core, batch {inferred['batch']}: eager "
+        f"{inferred['eager_frames_per_s']:.1f} frames/s, exported and read back "
+        f"{inferred['exported_frames_per_s']:.1f}; probabilities differ by at most "
+        f"{inferred['largest_difference']:.1e}.",
+    ]
+
+
 def main() -> None:
     """Write the page."""
     lines = [
@@ -127,11 +176,16 @@ def main() -> None:
         content = json.loads(path.read_text())
         where = content["machine"]
         versions = ", ".join(f"{k} {v}" for k, v in where["versions"].items() if v)
-        lines += [f"## {TITLES.get(path.stem, path.stem)}", "", *targets(content), ""]
-        if path.stem in TITLES:
-            lines += [*{"fit": fit, "recovery": recovery}[path.stem](content), ""]
+        aims = [*targets(content), ""] if content["targets"] else []
+        lines += [f"## {TITLES.get(path.stem, path.stem)}", "", *aims]
+        section = {"fit": fit, "recovery": recovery, "train": train}.get(path.stem)
+        if section is not None:
+            lines += [*section(content), ""]
+        else:
+            lines += ["Shown in [experiments](experiments.md).", ""]
+        seed = f" --seed {content['seed']}" if "seed" in content else ""
         lines += [
-            f"`benchmarks/{path.stem}.py --seed {content['seed']}` on {where['processor']}, "
+            f"`benchmarks/{path.stem}.py{seed}` on {where['processor']}, "
             f"{where['cores']} cores, Python {where['python']}, {versions}.",
             "",
         ]
