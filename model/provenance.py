@@ -22,6 +22,7 @@ _SHAPING_F_EXP = (
     "robust",
     "whiten",
     "prior",
+    "smooth",
     "temporal",
 )
 

@@ -40,7 +40,7 @@ def by_thread(work):
     return contents(batches_ahead(batches_of(work).of_step, 2, 9))
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_processes_make_the_batches_of_a_thread(work, by_thread, workers):
     made = contents(batches_ahead(batches_of(work).of_step, 2, 9, workers=workers, start="fork"))
     assert len(made) == 7
