@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -76,14 +77,17 @@ def _from_npz(path: Path, vertex_count: int) -> SurfacePoints:
 
 
 def _from_npy(path: Path) -> NDArray[Any]:
-    with path.open("rb") as file:
-        version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0
-        shape, *_ = header(file) if version == (1, 0) else np.lib.format.read_array_header_2_0(file)
-        if shape not in ((68,), (68, 1), (1, 68)):
-            raise ValueError(f"its array has shape {shape}")
-        file.seek(0)
-        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+    # From memory: a file would allocate as many bytes as a header claims to be long.
+    file = io.BytesIO(path.read_bytes())
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0
+    shape, _, dtype = (
+        header(file) if version == (1, 0) else np.lib.format.read_array_header_2_0(file)
+    )
+    if shape not in ((68,), (68, 1), (1, 68)) or dtype.kind not in "iu":
+        raise ValueError(f"its array is {dtype} of shape {shape}")
+    file.seek(0)
+    return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
 def _from_json(path: Path) -> list[int]:

@@ -43,12 +43,12 @@ def fuzz(name: str, seconds: int, out: Path) -> Tally:
         command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
     )
     said = done.stdout + done.stderr
-    runs = re.findall(r"^#(\d+)\s", said, re.MULTILINE)
+    runs = re.findall(r"number_of_executed_units:\s*(\d+)|^#(\d+)\s", said, re.MULTILINE)
     features = re.findall(r"\bft: (\d+)", said)
     peak = re.findall(r"peak_rss_mb:\s*(\d+)", said)
     lines = [line for line in said.splitlines() if re.search(r"Error|Exception|ERROR", line)]
     return Tally(
-        runs=int(runs[-1]) if runs else 0,
+        runs=max((int(total or number) for total, number in runs), default=0),
         features=int(features[-1]) if features else 0,
         peak_mb=int(peak[-1]) if peak else 0,
         finding=None if done.returncode == 0 else " | ".join(lines[:3]) or said[-500:],

@@ -1,4 +1,6 @@
+import io
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -7,6 +9,15 @@ from glee.errors import DataError
 from glee.fitting.importers.landmark_files import read_landmarks
 
 INDICES = np.arange(100, 168)
+
+
+def npy_header(kind):
+    """The header of an .npy that claims 68 values of a kind."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": kind, "fortran_order": False, "shape": (68,)}
+    )
+    return file.getvalue()
 
 
 def test_every_form_gives_the_same(tmp_path):
@@ -45,3 +56,28 @@ def test_damaged_files(tmp_path):
             read_landmarks(tmp_path / name, 200)
     with pytest.raises(DataError, match=r"missing\.txt"):
         read_landmarks(tmp_path / "missing.txt", 200)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\x93NUMPY\x27" + b"\xff" * 40, id="a header of 4 GB"),
+        pytest.param(b"\x93NUMPY\x01\x00\x0f\x00{'descr': '''\n\n", id="no Python"),
+        pytest.param(npy_header("|V1000000000"), id="values of a gigabyte each"),
+        pytest.param(npy_header("|O"), id="pickled objects"),
+    ],
+)
+def test_arrays_that_a_fuzzer_made(tmp_path, content):
+    path = tmp_path / "l.npy"
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"l\.npy: cannot be read as landmarks"):
+        read_landmarks(path, 200)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_a_number_beyond_64_bits(tmp_path):
+    (tmp_path / "l.txt").write_text("9" * 30 + " 1" * 67)
+    with pytest.raises(DataError, match=r"l\.txt: cannot be read as landmarks"):
+        read_landmarks(tmp_path / "l.txt", 200)

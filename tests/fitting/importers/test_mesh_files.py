@@ -67,6 +67,14 @@ def test_cut_ply(tmp_path):
         read_ply_vertices(tmp_path / "no.ply")
 
 
+@pytest.mark.parametrize("count", ["\u00b2", "9" * 30, "-4"])
+def test_a_ply_whose_count_is_no_number(tmp_path, count):
+    head = HEAD.format("ascii").replace("vertex 4", f"vertex {count}")
+    (tmp_path / "odd.ply").write_bytes(head.encode("latin-1", "replace") + b"7 1 2 3\n")
+    with pytest.raises(DataError, match=r"odd\.ply"):
+        read_ply_vertices(tmp_path / "odd.ply")
+
+
 def write_obj(path, vertices):
     path.write_text("".join(f"v {x} {y} {z}\n" for x, y, z in vertices))
 
