@@ -46,9 +46,11 @@ def test_every_ablation_predicts_every_au(preset, ablation):
     initial, final = network(image, torch.zeros(2, 51, device="meta"))
     assert initial.shape == final.shape == (2, 12)
     parts = {name for name, part in network.named_children() if part is not None}
-    assert ("local_branch" in parts) == (ablation not in ("no-lb", "no-gb-lb", "resnet"))
+    assert ("local_branch" in parts) == (
+        ablation not in ("no-lb", "no-gb-lb", "resnet", "resnet-alone")
+    )
     assert ("global_branch" in parts) == (ablation != "no-gb-lb")
-    assert ("coefficient_branch" in parts) == (ablation != "no-3dgb")
+    assert ("coefficient_branch" in parts) == (ablation not in ("no-3dgb", "resnet-alone"))
 
 
 def test_without_joint_layer_the_initial_prediction_is_final():
