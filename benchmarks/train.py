@@ -111,7 +111,7 @@ def least(seconds: list[Callable[[], None]], repeats: int) -> list[float]:
 
 def steps(seed: int, *, quick: bool) -> dict[str, float]:
     """A trainer's step beside its bare forward and backward, and with V_id from the shards."""
-    count = 8 if quick else 16
+    count = 4 if quick else 16
     state = new_training(count)
     state.network.train()
     plain, cached = (random_batch(count, seed, cached=cached) for cached in (False, True))
