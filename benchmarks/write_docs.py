@@ -3,6 +3,7 @@
 python benchmarks/fit.py --json benchmarks/results/fit.json
 python benchmarks/recovery.py --json benchmarks/results/recovery.json
 python benchmarks/train.py --json benchmarks/results/train.json
+python benchmarks/preprocess.py --json benchmarks/results/preprocess.json
 python benchmarks/write_docs.py
 """
 
@@ -12,11 +13,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from write_preprocess_docs import preprocess
+
 HERE = Path(__file__).resolve().parent
 TITLES = {
     "fit": "Speed of the fit",
     "recovery": "Accuracy of the fit",
     "train": "Training and the exported network",
+    "preprocess": "Preprocessing: speed, memory, storage",
     "orderings": "Orderings of the ablations",
     "beyond_paper": "Options beyond the paper",
 }
@@ -181,6 +185,8 @@ def main() -> None:
         section = {"fit": fit, "recovery": recovery, "train": train}.get(path.stem)
         if section is not None:
             lines += [*section(content), ""]
+        elif path.stem == "preprocess":
+            lines += [*preprocess(content, table), ""]
         else:
             lines += ["Shown in [experiments](experiments.md).", ""]
         seed = f" --seed {content['seed']}" if "seed" in content else ""

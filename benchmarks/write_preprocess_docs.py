@@ -1,0 +1,127 @@
+"""The section of docs/benchmarks.md on preprocessing: stages, tracking, workers, crops, stores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Table = tuple[list[str], list[list[str]]]
+
+
+def stages(content: dict[str, Any]) -> Table:
+    """Milliseconds of processor time a frame by stage and backend, MediaPipe below."""
+    path = content["path"]
+    names = list(next(iter(path.values()))["stages"])
+    rows = [[stage, *(f"{of['stages'][stage]:.2f}" for of in path.values())] for stage in names]
+    rows.append(["**all**", *(f"**{of['ms']:.2f}**" for of in path.values())])
+    for name in ("default", "refined") if content["peer"] else ():
+        ms = content["peer"][name]["ms"]
+        rows.append([f"over MediaPipe, {name}", *(f"{of['ms'] / ms:.2f}" for of in path.values())])
+    return ["CPU, ms a frame", *path], rows
+
+
+def tracking(content: dict[str, Any]) -> Table:
+    """Errors with tracking and without."""
+    head = ["backend", "NME tracked", "NME detected anew", "ratio less 1", "apart on real video"]
+    rows = [
+        [
+            name,
+            f"{row['nme_tracked']:.4f}",
+            f"{row['nme_detected']:.4f}",
+            f"{row['ratio']:+.4f}",
+            f"{row['real_distance']:.4f}" if "real_distance" in row else "",
+        ]
+        for name, row in content["tracking"].items()
+    ]
+    return head, rows
+
+
+def qualities(content: dict[str, Any]) -> Table:
+    """Formats of crops and what they do to landmarks."""
+    rows = []
+    for name, row in content["storage"]["qualities"].items():
+        sizes = [
+            f"{row[key]:.2f}" if key in row else "" for key in ("kb", "encode_ms", "decode_ms")
+        ]
+        moves = [
+            " / ".join(f"{row[backend][key]:.2f}" for key in ("mean", "worst", "largest"))
+            for backend in ("mesh", "dlib")
+        ]
+        rows.append([name, *sizes, *moves])
+    return ["crop as", "KB", "encode, ms", "decode, ms", "mesh, px", "dlib, px"], rows
+
+
+def stores(content: dict[str, Any]) -> Table:
+    """The same crops in several stores."""
+    rows = [
+        [
+            name,
+            f"{row['kb']:.1f}",
+            str(row["files"]),
+            f"{row['write_per_s']:.0f}",
+            f"{row['sequential_per_s']:.0f}",
+            f"{row['random_per_s']:.0f}" if row["random_per_s"] else "-",
+        ]
+        for name, row in content["storage"]["stores"].items()
+    ]
+    return ["store", "KB a crop", "files", "written/s", "read in order/s", "read at random/s"], rows
+
+
+def peer_line(content: dict[str, Any]) -> str:
+    """What MediaPipe took."""
+    peer = content["peer"]
+    if not peer:
+        return "MediaPipe was not installed for this run; its rows are left out."
+    return (
+        f"MediaPipe FaceMesh {peer['version']}, landmarks alone on decoded frames, took "
+        f"{peer['default']['ms']:.2f} ms of CPU a frame with its default options and "
+        f"{peer['refined']['ms']:.2f} with refined landmarks, the network of `mesh`, in the same "
+        "run; `cpu_over_mediapipe` is dlib's whole path over the default."
+    )
+
+
+def workers_line(content: dict[str, Any]) -> str:
+    """Workers, memory and the long clip."""
+    scaling, clip = content["scaling"], content["long"]
+    peaks = ", ".join(f"{mb:.0f} MB with {name}" for name, mb in content["worker_mb"].items())
+    return (
+        f"One worker: {scaling['one_fps']:.0f} frames/s, two: {scaling['two_fps']:.0f}, wall clock "
+        f"after {scaling['start_2_s']:.1f} s of starting (one core busy with something else spoils "
+        f"this figure). Peak memory of a worker in both stages: {peaks}. A clip of "
+        f"{clip['frames']} frames of 320x240 takes {clip['index_s']:.2f} s to index; its chunks "
+        f"take {clip['first_ms']:.2f} ms of CPU a frame at the start and {clip['last_ms']:.2f} at "
+        f"the end, and from its second chunk to its last the process grows by "
+        f"{clip['memory_growth_mb']:.1f} MB."
+    )
+
+
+def preprocess(content: dict[str, Any], table: Any) -> list[str]:
+    """All of it. table: makes Markdown of a head and rows."""
+    frames = next(iter(content["path"].values()))["frames"]
+    return [
+        f"`glee preprocess` and `glee fit3d` with one worker on a real video of {frames} frames, "
+        "640x360, shards on disk; what a process does once is not counted. The identity in `fit3d` "
+        "is found once a subject, so that a longer clip pays less for it a frame.",
+        "",
+        *table(*stages(content)),
+        "",
+        peer_line(content),
+        "",
+        *table(*tracking(content)),
+        "",
+        workers_line(content),
+        "",
+        "What JPEG does to landmarks, pixels of the 200x200 crop, detected in the decoded crop "
+        "against the original: mean over all, mean of the landmark that moves most, largest of "
+        "all. Noise of one grey level, which no eye sees, moves single landmarks by more than 0.3 "
+        "pixels too, so no lossy format can hold every one in every frame: `landmark_change_px` is "
+        "the second figure of `mesh` at the default quality, 93.",
+        "",
+        *table(*qualities(content)),
+        "",
+        "The same crops in each store, JPEG ones as the same bytes; crops a second of CPU, ending "
+        "in pixels, files in the page cache. Shards are checksummed when written and opened, and "
+        "one's crops are read together when the first is asked for; zarr compresses pixels by "
+        "itself; a WebDataset is read in order only.",
+        "",
+        *table(*stores(content)),
+    ]
