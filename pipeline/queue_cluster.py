@@ -111,6 +111,9 @@ class _JobKeeper:
                 maximum_jobs=options.maximum_jobs,
                 interval="5s",
                 wait_count=12,
+                # Only a few parcels a worker are with the scheduler at a time: each of a second
+                # is worth a worker.
+                target_duration="1s",
             )
         else:
             cluster.scale(jobs=options.jobs)

@@ -8,7 +8,7 @@ import socket
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,8 @@ def _cluster_table(work: Path) -> dict[str, Any]:
 def work_in(work: Path, stage: str = "") -> Iterator[Path]:
     """Make a work folder if need be and hold it alone; temporaries of killed runs are removed.
 
-    stage: what is run, for `glee status`.
+    So are, at the end, those of this run's workers that were killed: whoever holds the folder is
+    the only one to write into it. stage: what is run, for `glee status`.
 
     Raises OutputError where the folder cannot be made or another run is at work in it.
     """
@@ -108,7 +109,11 @@ def work_in(work: Path, stage: str = "") -> Iterator[Path]:
                 "free space or choose a folder that can be written"
             ) from error
         remove_temporaries(work)
-        yield work
+        try:
+            yield work
+        finally:
+            with suppress(OutputError):  # where it cannot be written, that is said already
+                remove_temporaries(work)
     finally:
         # Still there where the run was killed.
         os.ftruncate(handle, 0)
@@ -150,10 +155,45 @@ def _locked(work: Path) -> int:
                 time.sleep(0.1)
     except BlockingIOError:
         os.close(handle)
-        raise OutputError(
-            f"{work}: another run is at work in this folder; wait for it or choose another folder"
-        ) from None
+        raise _taken(work, read_holder(work / LOCK_FILE)) from None
     except OSError:
-        # Some network file systems have no locks; shards are whole or absent all the same.
-        return handle
+        # Some network file systems have no locks: what the file says has to do.
+        _refuse_a_living_holder(work, handle)
     return handle
+
+
+def read_holder(lock: Path) -> dict[str, str] | None:
+    """Who signed a lock file: "stage", "host", "pid", "since"; None where nobody did."""
+    try:
+        content = json.loads(lock.read_text(encoding="utf-8")[:4096])
+        return {key: str(content[key]) for key in ("stage", "host", "pid", "since")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _refuse_a_living_holder(work: Path, handle: int) -> None:
+    """Where the holder was a process of this host that is gone, its lock is taken over."""
+    holder = read_holder(work / LOCK_FILE)
+    if holder is None or (holder["host"] == socket.gethostname() and not _lives(holder["pid"])):
+        return
+    os.close(handle)
+    remedy = f"; if it is dead, remove {work / LOCK_FILE}: this file system has no locks"
+    raise _taken(work, holder, remedy)
+
+
+def _lives(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return int(process) != os.getpid()
+
+
+def _taken(work: Path, holder: dict[str, str] | None, remedy: str = "") -> OutputError:
+    who = "another run" if holder is None else "{stage} on {host}, pid {pid}".format(**holder)
+    return OutputError(
+        f"{work}: another run is at work in this folder ({who}); wait for it or choose another "
+        f"folder{remedy}"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ except ImportError:  # not on Windows
 from ..errors import DataError
 from .plan import Plan, read_plan
 from .shards import SHARD_FOLDER
-from .work_folder import LOCK_FILE
+from .work_folder import LOCK_FILE, read_holder
 
 
 def work_status(work: Path) -> list[str]:
@@ -58,7 +57,7 @@ def work_status_facts(work: Path) -> dict[str, Any]:
         "shards": len(made),
         "expected": None if plan is None else sum(clip.shards for clip in plan.clips),
         "fitted": sum(map(_fitted, made)),
-        "run": _holder(lock),
+        "run": read_holder(lock),
         "at_work": _held(lock),
         "changed": max((path.stat().st_mtime for path in made if path.exists()), default=None),
     }
@@ -93,7 +92,7 @@ def _fitted(path: Path) -> bool:
 
 
 def _run_line(lock: Path) -> str:
-    holder = _holder(lock)
+    holder = read_holder(lock)
     who = "unknown" if holder is None else "{stage} on {host}, pid {pid}".format(**holder)
     held = _held(lock)
     if held:
@@ -102,14 +101,6 @@ def _run_line(lock: Path) -> str:
         return "run: none at work"
     state = "none at work" if held is False else "perhaps at work (this file system has no locks)"
     return f"run: {state}; {who}, started {holder['since']}, did not come to its end"
-
-
-def _holder(lock: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(lock.read_text(encoding="utf-8")[:4096])
-        return {key: str(content[key]) for key in ("stage", "host", "pid", "since")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _held(lock: Path) -> bool | None:

@@ -25,6 +25,8 @@ MOMENTS = {"starting": 0.45, "at work": 0.45, "ending": 0.1}
 KILLS_OF_A_FOLDER = 3
 # Seconds of a face, asleep, so that there is a while between the first shard and the last.
 NAP = 0.02
+# Of an undisturbed run's time, until its first shard is there.
+BEFORE_SHARDS = 0.7
 PATIENCE = 240
 
 
@@ -93,7 +95,8 @@ class Attack:
             PATIENCE,
         )
         alone = victim in ("driver", "scheduler") and wanted == "starting"
-        time.sleep(rng.uniform(0, usual if alone else 0.3))
+        longest = BEFORE_SHARDS * usual if alone else 0.1 if wanted == "ending" else 0.3
+        time.sleep(rng.uniform(0, longest))
         victims, family = self._victims(victim), self._family()
         moment = self._moment(left)
         if self._over() or not victims:

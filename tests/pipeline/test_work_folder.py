@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from glee.errors import OptionsError, OutputError
+from glee.pipeline import work_folder
 from glee.pipeline.work_folder import read_options, state_options, work_in
 
 
@@ -63,7 +68,7 @@ def test_one_run_at_a_time_and_the_lock_ends_with_the_process(tmp_path):
     command = [sys.executable, "-c", holder, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(OutputError, match="another run is at work"), work_in(tmp_path):
+        with pytest.raises(OutputError, match=rf"pid {process.pid}"), work_in(tmp_path):
             pass
         process.kill()
     with work_in(tmp_path):
@@ -76,3 +81,41 @@ def test_temporaries_of_killed_runs_go(tmp_path):
     stale.write_bytes(b"half")
     with work_in(tmp_path):
         assert not stale.exists()
+
+
+def test_temporaries_of_workers_that_were_killed_go_with_the_run(tmp_path):
+    left = tmp_path / "shards" / "s" / "c" / ".000000.h5.node1.123.partial"
+    with work_in(tmp_path):
+        left.parent.mkdir(parents=True)
+        left.write_bytes(b"half")
+    assert not left.exists()
+
+
+def holder(host, process):
+    return json.dumps({"stage": "fit3d", "host": host, "pid": process, "since": "today"})
+
+
+@pytest.fixture
+def no_locks(monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(work_folder.fcntl, "flock", refuse)
+
+
+def test_without_locks_the_lock_file_says_who_is_at_work(tmp_path, no_locks):
+    for host, process in (("node1", 77), (socket.gethostname(), os.getppid())):
+        (tmp_path / ".glee.lock").write_text(holder(host, process))
+        with pytest.raises(OutputError) as caught, work_in(tmp_path):
+            pass
+        assert f"fit3d on {host}, pid {process}" in str(caught.value)
+        assert f"remove {tmp_path / '.glee.lock'}" in str(caught.value)
+
+
+def test_without_locks_the_lock_of_a_dead_run_is_taken_over(tmp_path, no_locks):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / ".glee.lock").write_text(holder(socket.gethostname(), dead.pid))
+    with work_in(tmp_path, "preprocess"):
+        assert json.loads((tmp_path / ".glee.lock").read_text())["pid"] == os.getpid()
+    assert (tmp_path / ".glee.lock").read_text() == ""
