@@ -36,7 +36,8 @@ class RefinedDetector:
         self, image: npt.NDArray[np.uint8], first: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
         """What the refiner makes of landmarks (68, 2), source pixels."""
-        return self._refiner.refine([image], first[None])[0][0]
+        points, _ = self._refiner.refine([image], first[None])
+        return np.asarray(points[0], np.float32)
 
     def box_of(self, landmarks: npt.NDArray[np.float32]) -> Box:
         """As the backend does."""
