@@ -17,7 +17,7 @@ from .options import ANY_PATH, DATASETS_HELP, FOLDER, cluster_option, json_optio
 @cluster_option
 @json_option
 def doctor(
-    work: Path | None, dataset: str | None, root: Path | None, cluster: str, as_json: bool
+    work: Path | None, dataset: str | None, root: Path | None, cluster: str | None, as_json: bool
 ) -> int:
     """Check versions, cores, GPU, weights, models, and the folder WORK (default: this one).
 
@@ -25,7 +25,7 @@ def doctor(
     """
     from ..reports.doctor import examine
 
-    findings = examine(work or Path(), dataset=dataset, root=root, cluster=cluster)
+    findings = examine(work or Path(), dataset=dataset, root=root, cluster=cluster or "local")
     if as_json:
         click.echo(json.dumps([finding.as_json() for finding in findings], indent=1))
     else:

@@ -11,6 +11,7 @@ from .options import (
     FOLDER,
     cluster_config_option,
     cluster_option,
+    dry_run_option,
     echo_lines,
     overwrite_option,
     workers_option,
@@ -54,15 +55,17 @@ from .options import (
 @cluster_option
 @cluster_config_option
 @overwrite_option
+@dry_run_option
 @click.pass_obj
 def fit3d(
     settings: dict[str, Any],
     /,
     work: Path,
     workers: int | None,
-    cluster: str,
+    cluster: str | None,
     cluster_config: Path | None,
     overwrite: bool,
+    dry_run: bool,
     paper: bool,
     **options: Any,
 ) -> None:
@@ -70,6 +73,12 @@ def fit3d(
     from ..pipeline.fit3d import Fit3dOptions
     from ..pipeline.fit3d import fit3d as run_stage
 
+    if dry_run:
+        from ..pipeline.dry_run import fit3d_dry_run
+
+        lines = fit3d_dry_run(work, workers=workers, cluster=cluster, cluster_config=cluster_config)
+        echo_lines(lines)
+        return
     if paper:
         options |= {"identity": "frame", "whiten": False, "prior": False, "smooth": False}
     summary = run_stage(

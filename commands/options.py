@@ -16,10 +16,14 @@ workers_option = click.option(
     "--workers", type=click.IntRange(1), help="Processes. [default: one a core]"
 )
 cluster_option = click.option(
-    "--cluster", default="local", help="local (default), slurm, pbs, lsf, sge or tcp://host:port."
+    "--cluster",
+    help="local, slurm, pbs, lsf, sge or tcp://host:port. [default: the table's, or local]",
 )
 cluster_config_option = click.option(
     "--cluster-config", type=FILE, help="TOML with [cluster]. [default: WORK/glee.toml]"
+)
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Say what would be done, and where; then stop."
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Drop what is there; begin anew.")
 weights_option = click.option(

@@ -16,6 +16,7 @@ from .options import (
     dataset_options,
     dataset_options_of,
     device_option,
+    dry_run_option,
     echo_lines,
     flip_option,
     overwrite_option,
@@ -51,6 +52,7 @@ from .options import (
 @cluster_option
 @cluster_config_option
 @overwrite_option
+@dry_run_option
 @click.pass_obj
 def preprocess(
     settings: dict[str, Any],
@@ -60,9 +62,10 @@ def preprocess(
     out: Path,
     weights: Path | None,
     workers: int | None,
-    cluster: str,
+    cluster: str | None,
     cluster_config: Path | None,
     overwrite: bool,
+    dry_run: bool,
     frame_offset: int | None,
     labels: str | None,
     images: Path | None,
@@ -76,6 +79,27 @@ def preprocess(
     from ..pipeline.preprocess import PreprocessOptions
     from ..pipeline.preprocess import preprocess as run_stage
 
+    own = dataset_options_of(frame_offset, labels, images, url_map)
+    if dry_run:
+        from ..pipeline.dry_run import preprocess_dry_run
+        from ..pipeline.landmarks import BackendSettings
+
+        chosen = PreprocessOptions(**options)
+        place = None if weights is None else str(weights.resolve())
+        lines = preprocess_dry_run(
+            dataset,
+            root,
+            out,
+            chosen,
+            settings=BackendSettings(place, chosen.device, chosen.flip),
+            workers=workers,
+            cluster=cluster,
+            cluster_config=cluster_config,
+            progress=settings["progress"],
+            dataset_options=own,
+        )
+        echo_lines(lines)
+        return
     summary = run_stage(
         dataset,
         root,
@@ -87,6 +111,6 @@ def preprocess(
         cluster_config=cluster_config,
         overwrite=overwrite,
         progress=settings["progress"],
-        dataset_options=dataset_options_of(frame_offset, labels, images, url_map),
+        dataset_options=own,
     )
     echo_lines(summary.lines())

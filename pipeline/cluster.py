@@ -44,19 +44,22 @@ def available_cores() -> int:
 
 @contextmanager
 def open_cluster(
-    spec: str = "local", workers: int | None = None, options: ClusterOptions | None = None
+    spec: str | None = None, workers: int | None = None, options: ClusterOptions | None = None
 ) -> Iterator[Cluster]:
     """A cluster for the time of a stage.
 
     spec: "local"; "slurm", "pbs", "lsf" or "sge", whose jobs hold the workers; or the address of a
-    Dask scheduler that runs already, tcp://host:port. workers: processes, each with one core; None
-    for one a core of this machine, or, in a queue, for the jobs that `options` state. Local with
-    one worker, the tasks run in this process.
+    Dask scheduler that runs already, tcp://host:port; None for the one that `options` state.
+    workers: processes, each with one core; None for what `options` state, or one a core of this
+    machine, or, in a queue, for as many jobs as stated. Local with one worker, the tasks run in
+    this process.
 
     Raises UsageError where the spec is unknown, the number of workers is not positive or a package
     is missing; ClusterError where the cluster cannot be had, and later where it is lost.
     """
     options = options or ClusterOptions()
+    spec = spec or options.kind
+    workers = options.workers if workers is None else workers
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers: give at least 1")
     if spec == "local":

@@ -24,10 +24,11 @@ _MEMORY = re.compile(r"\d+(\.\d+)? ?([KMGT]i?)?B")
 class ClusterOptions:
     """Where and how jobs run; nothing here changes a result.
 
-    queue: partition of the queue system; account: (or project) that pays. walltime, cores, memory:
-    of one job, which holds one worker process a core. jobs: how many; or minimum_jobs and
-    maximum_jobs, between which the tasks at hand decide. interface: network interface that driver
-    and workers share, such as ib0. directives: further lines of the job script's head.
+    kind: where the tasks run, where --cluster does not say; workers: processes, where --workers
+    does not. queue: partition of the queue system; account: (or project) that pays. walltime,
+    cores, memory: of one job, which holds one worker process a core. jobs: how many; or
+    minimum_jobs and maximum_jobs, between which the tasks at hand decide. interface: of the network
+    that driver and workers share, such as ib0. directives: further lines of the job script's head.
     prologue: shell lines before the workers start. python: of the workers; None for this one.
     scratch: folder on the node for what workers spill. log_folder: of the jobs' logs; None for
     the work folder's `cluster-logs`. dashboard: log the address of Dask's page.
@@ -35,6 +36,8 @@ class ClusterOptions:
     None for a day in a queue, 10 minutes else. connect_seconds: for a scheduler to answer.
     """
 
+    kind: str = "local"
+    workers: int | None = None
     queue: str | None = None
     account: str | None = None
     walltime: str = "04:00:00"
@@ -68,6 +71,7 @@ class ClusterOptions:
     def check(self, where: str) -> None:
         """Raises UsageError where a value makes no sense; where: the file, for the message."""
         for name, least, most in (
+            ("workers", 1, 100_000),
             ("cores", 1, 4096),
             ("jobs", 1, 100_000),
             ("minimum_jobs", 0, 100_000),

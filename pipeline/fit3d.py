@@ -95,7 +95,7 @@ def fit3d(
     *,
     options: Fit3dOptions | None = None,
     workers: int | None = None,
-    cluster: str = "local",
+    cluster: str | None = None,
     cluster_config: Path | None = None,
     overwrite: bool = False,
     progress: bool = True,

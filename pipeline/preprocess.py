@@ -85,7 +85,7 @@ def preprocess(
     options: PreprocessOptions | None = None,
     weights: Path | None = None,
     workers: int | None = None,
-    cluster: str = "local",
+    cluster: str | None = None,
     cluster_config: Path | None = None,
     overwrite: bool = False,
     progress: bool = True,
@@ -95,7 +95,8 @@ def preprocess(
 
     dataset: one of `datasets.DATASETS`. root: its folder. out: the work folder.
     weights: folder of the backend's weights files; what they hold is recorded, where they lie is
-    not. workers: processes; None for one a core. cluster: where they run, see `open_cluster`.
+    not. workers: processes; None for one a core. cluster: where they run, see `open_cluster`;
+    None for what the table says.
     cluster_config: TOML file with a table [cluster], instead of the one in the work folder's
     glee.toml. overwrite: drop what the folder holds and begin anew.
     dataset_options: the dataset's own, see its module's OPTIONS; None means its default.

@@ -47,7 +47,7 @@ def test_stages_leave_the_table_as_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("quene = 'a'", "quene is no cluster option; known are: queue"),
+        ("quene = 'a'", "quene is no cluster option; known are: kind"),
         ("cores = 0", "cores is 0; give 1 to 4096"),
         ("cores = '8'", "cores is '8'; give a int"),
         ("cores = true", "give a int"),
