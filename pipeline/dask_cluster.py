@@ -46,6 +46,8 @@ _WORKER_SETTINGS = {
     "distributed.comm.timeouts.connect": "60s",
     # A look at the stack every 10 ms, for a page that nobody sees.
     "distributed.worker.profile.enabled": False,
+    # The last messages to each worker, with all tasks in them: of a thousand by default.
+    "distributed.admin.low-level-log-length": 10,
 }
 SETTINGS = {
     **_WORKER_SETTINGS,
