@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 _SUBMIT_COMMANDS = {"slurm": "sbatch", "pbs": "qsub", "lsf": "bsub", "sge": "qsub"}
 # Seconds that a job may be without the workers it had; their nannies may bring them back.
 _LOST_AFTER = 20.0
+# Seconds between two looks at how many jobs are worth it, and looks before a job too many ends.
+_ADAPT_EVERY, _ADAPT_AFTER = 5, 12
 
 
 def job_script(spec: str, options: ClusterOptions) -> str:
@@ -109,8 +111,8 @@ class _JobKeeper:
             cluster.adapt(
                 minimum_jobs=options.minimum_jobs or 0,
                 maximum_jobs=options.maximum_jobs,
-                interval="5s",
-                wait_count=12,
+                interval=f"{_ADAPT_EVERY}s",
+                wait_count=_ADAPT_AFTER,
                 # Only a few parcels a worker are with the scheduler at a time: each of a second
                 # is worth a worker.
                 target_duration="1s",
