@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types pytest kernels faults fuzz clean
+.PHONY: demo test lint types pytest kernels faults fuzz docs clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -43,6 +43,10 @@ faults: $(READY)
 SECONDS ?= 60
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+docs: $(READY)
+	mkdir -p $(VENV)/typed && ln -sfn ../.. $(VENV)/typed/glee
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: kernels
 	rm -rf $(VENV) build dist demo glee.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage
