@@ -39,8 +39,13 @@ def fuzz(name: str, seconds: int, out: Path) -> Tally:
         f"-artifact_prefix={findings}/",
         "-print_final_stats=1",
     ]
+    # By a shell: a process that this one starts itself inherits its peak of memory (Linux).
     done = subprocess.run(
-        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+        ["/bin/sh", "-c", '"$@"; exit $?', "sh", *command],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     said = done.stdout + done.stderr
     runs = re.findall(r"number_of_executed_units:\s*(\d+)|^#(\d+)\s", said, re.MULTILINE)
