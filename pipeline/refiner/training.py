@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from torch import Tensor
 from ...errors import DataError, UsageError
 from ...whole_files import write_whole
 from ..landmarks import detector_names
+from ..torch_threads import one_thread
 from .augmentation import example
 from .losses import loss, normalised_error
 from .network import Refiner, levelled
@@ -108,7 +108,7 @@ def train_landmarks(
     renders = RenderFolder(folder, options.seed, options.backends)
     held_out, material = renders.block(0), _Material(renders, options)
     state_path = output.with_suffix(".training")
-    with _one_thread():
+    with one_thread():
         run = _Run(options)
         run.resume(state_path)
         stepped(run.step)
@@ -261,14 +261,3 @@ def _check(network: Refiner, held_out: Renders, options: TrainOptions) -> tuple[
             before.append(normalised_error(first, truth))
             after.append(normalised_error(network(crops, first)[0], truth))
     return float(torch.cat(before).mean()), float(torch.cat(after).mean())
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for torch: its sums, and with them the result, do not depend on the cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
