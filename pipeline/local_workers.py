@@ -25,6 +25,8 @@ _ENVIRONMENT = dict.fromkeys((*THREAD_VARIABLES, "NUMBA_NUM_THREADS"), "1")
 _GOODBYE = 20.0
 # What this process has loaded of these, its workers will need.
 _PRELOADED = ("glee.pipeline.", "glee.fitting.")
+# No stage needs these, and pyarrow behind them starts a thread, which a fork would not copy.
+_NOT_PRELOADED = "glee.pipeline.analysis"
 
 
 class LocalWorkers:
@@ -101,7 +103,11 @@ class LocalWorkers:
         setup = {
             "address": self._address,
             "path": sys.path,
-            "modules": [name for name in list(sys.modules) if name.startswith(_PRELOADED)],
+            "modules": [
+                name
+                for name in list(sys.modules)
+                if name.startswith(_PRELOADED) and not name.startswith(_NOT_PRELOADED)
+            ],
             "config": self._config,
         }
         self._say(json.dumps(setup))
