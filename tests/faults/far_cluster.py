@@ -41,7 +41,9 @@ class FarCluster:
         return address
 
     def scheduler(self):
-        return [] if self._scheduler is None else [psutil.Process(self._scheduler.pid)]
+        if self._scheduler is None or self._scheduler.poll() is not None:
+            return []
+        return [psutil.Process(self._scheduler.pid)]
 
     def workers(self):
         return [psutil.Process(worker.pid) for worker in self._workers if worker.poll() is None]

@@ -139,7 +139,7 @@ class Attack:
         if victim in FAR:
             return self._far.workers() if victim == "far worker" else self._far.scheduler()
         if victim == "driver":
-            return [psutil.Process(self._driver.pid)]
+            return [] if self._over() else [psutil.Process(self._driver.pid)]
         nurseries = self._nurseries()
         if victim == "nursery":
             return nurseries
