@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import OutputError
@@ -21,13 +23,23 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     temporary file is removed.
     """
     writer = f"{socket.gethostname()}.{os.getpid()}"
-    temporary = path.with_name(f".{path.name}.{writer}{TEMPORARY_SUFFIX}")
+    with replaced_when_whole(
+        path, path.with_name(f".{path.name}.{writer}{TEMPORARY_SUFFIX}")
+    ) as it:
+        it.write_bytes(content)
+
+
+@contextmanager
+def replaced_when_whole(path: Path, temporary: Path) -> Iterator[Path]:
+    """`temporary`, in the folder of `path`, to write to; in the end it becomes `path`.
+
+    It is synchronised and renamed, then the folder is synchronised. Where the block raises, it is
+    removed and `path` stays as it was. Raises OutputError as `write_whole` does.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _synchronise(temporary)
         temporary.replace(path)
         _synchronise_folder(path.parent)
     except OSError as error:
@@ -58,9 +70,12 @@ def remove_temporaries(folder: Path) -> int:
 
 def _synchronise_folder(folder: Path) -> None:
     """Make a rename inside `folder` survive a power cut; systems without folder handles skip it."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
+    if os.name == "posix":
+        _synchronise(folder)
+
+
+def _synchronise(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

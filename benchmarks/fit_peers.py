@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 from scipy.optimize import least_squares
 
-from glee.fitting.frame_residuals import Frame, begin_frame, evaluate, linearise, new_work
+from glee.fitting.frame_arrays import Frame, new_work
+from glee.fitting.frame_residuals import begin_frame, evaluate, linearise
 from glee.fitting.levenberg_marquardt import turned_by
 from glee.fitting.morphable_model import MorphableModel
 from glee.fitting.normal_equations import Fitter

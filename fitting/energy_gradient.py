@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .dense_kernels import SUMS, solve_upper
-from .frame_residuals import Frame
+from .frame_arrays import Frame
 from .normal_equations import Fitter, Prior
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .frame_residuals import GEMAN_MCCLURE, HUBER, PLAIN, Loss
+from .frame_arrays import GEMAN_MCCLURE, HUBER, PLAIN, Loss
 from .landmark_scheme import COUNT
 from .morphable_model import LandmarkNoise
 from .normal_equations import Prior

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .frame_residuals import Frame
+from .frame_arrays import Frame
 from .levenberg_marquardt import CONVERGED, fit_frame
 from .normal_equations import Fitter
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from .fit_options import UNIT_ERROR, FitOptions, loss_of, priors_of
+from .frame_arrays import new_scheme
 from .frame_fits import FrameStates, Observations, Outcome, fit_frames
-from .frame_residuals import new_scheme
 from .frame_sample import spread_sample
 from .initial_pose import NormalisedLandmarks, Poses, weak_perspective
 from .joint_identity import fit_subject

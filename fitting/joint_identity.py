@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from .bounded_quadratic import BoundedQuadratic, minimise, new_bounded_quadratic
 from .energy_gradient import full_gradient
+from .frame_arrays import Frame
 from .frame_fits import FrameStates, Observations, fit_frames
-from .frame_residuals import Frame, begin_frame, evaluate, linearise
+from .frame_residuals import begin_frame, evaluate, linearise
 from .normal_equations import Fitter, Prior, hold, reduce_system
 from .point_model import with_identity
 

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from .bounded_quadratic import AT_LOWER, AT_UPPER, FREE, minimise
 from .dense_kernels import cholesky
 from .energy_gradient import chord_gradient, full_gradient, prior_energy
-from .frame_residuals import POSE, Frame, begin_frame, choose_contour, evaluate, linearise
+from .frame_arrays import POSE, Frame
+from .frame_residuals import begin_frame, evaluate, linearise
+from .landmark_placement import choose_contour
 from .normal_equations import Fitter, assemble, eliminate_right, hold, set_right, substitute
 
 CONVERGED, EXHAUSTED, DIVERGED = 0, 1, 2

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .bounded_quadratic import BoundedQuadratic
 from .bounded_quadratic import new_bounded_quadratic as new_problem
 from .dense_kernels import SUMS, cholesky, padded, row_products, solve_lower
-from .frame_residuals import POSE, Loss, Scheme, Work, new_work
+from .frame_arrays import POSE, Loss, Scheme, Work, new_work
 from .point_model import PointModel
 
 # Pose has no prior: a little damping relative to its curvature keeps the system definite.

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from .dense_kernels import cholesky, solve_lower
 from .energy_gradient import full_gradient
+from .frame_arrays import Frame
 from .frame_fits import FrameStates, Observations
-from .frame_residuals import Frame, begin_frame, evaluate, linearise
+from .frame_residuals import begin_frame, evaluate, linearise
 from .landmark_scheme import COUNT
 from .normal_equations import Fitter, reduce_system
 

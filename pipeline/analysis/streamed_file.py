@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ...errors import OutputError
-from ...whole_files import TEMPORARY_SUFFIX
+from ...whole_files import TEMPORARY_SUFFIX, replaced_when_whole
 
 
 @contextmanager
@@ -23,21 +22,9 @@ def streamed_file(path: Path) -> Iterator[Path]:
     # The suffix last but one stays the file's own: video writers choose the container by it.
     writer = f"{socket.gethostname()}.{os.getpid()}"
     temporary = path.with_name(f".{path.stem}.{writer}{TEMPORARY_SUFFIX}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_when_whole(path, temporary):
         _remove_what_dead_runs_left(path)
         yield temporary
-        _synchronise(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        _remove_quietly(temporary)
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "free space or choose a folder that can be written"
-        ) from error
-    except BaseException:
-        _remove_quietly(temporary)
-        raise
 
 
 def _remove_what_dead_runs_left(path: Path) -> None:
@@ -47,7 +34,8 @@ def _remove_what_dead_runs_left(path: Path) -> None:
         if other.name.startswith(head) and other.name.endswith(tail):
             process = other.name[len(head) : -len(tail)]
             if process.isdecimal() and not _runs(int(process)):
-                _remove_quietly(other)
+                with suppress(OSError):
+                    other.unlink(missing_ok=True)
 
 
 def _runs(process: int) -> bool:
@@ -58,16 +46,3 @@ def _runs(process: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def _remove_quietly(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
-def _synchronise(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from glee.fitting import frame_arrays
 from glee.fitting import frame_residuals as residuals
 from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.energy_gradient import chord_gradient, full_gradient
@@ -16,10 +17,10 @@ from glee.fitting.point_model import point_model
 
 NOISE = 0.0001 * (np.eye(136) + 0.3 * np.ones((136, 136)))
 LOSSES = {
-    "plain": residuals.plain_loss(),
-    "huber": residuals.Loss(residuals.HUBER, 0.01, np.empty((0, 0)), 1.0),
-    "geman-mcclure": residuals.Loss(residuals.GEMAN_MCCLURE, 0.05, np.empty((0, 0)), 1.0),
-    "whitened": residuals.Loss(residuals.PLAIN, 1.0, NOISE, 0.01),
+    "plain": frame_arrays.plain_loss(),
+    "huber": frame_arrays.Loss(frame_arrays.HUBER, 0.01, np.empty((0, 0)), 1.0),
+    "geman-mcclure": frame_arrays.Loss(frame_arrays.GEMAN_MCCLURE, 0.05, np.empty((0, 0)), 1.0),
+    "whitened": frame_arrays.Loss(frame_arrays.PLAIN, 1.0, NOISE, 0.01),
 }
 
 
@@ -35,7 +36,7 @@ def situation(model, make_subject):
     poses = Poses(rotation_matrix(subject.pose[:, :3]), subject.pose[:, 3:]).turned(
         -normalised.roll
     )
-    frame = residuals.Frame(
+    frame = frame_arrays.Frame(
         normalised.target[0], np.sqrt(normalised.weight[0]), camera.focal / normalised.unit[0]
     )
     x = np.concatenate([0.8 * subject.f_shape, 0.5 * subject.f_exp[0] + 0.1])
@@ -57,8 +58,8 @@ def moved(x, rotation, translation, step):
 @pytest.mark.parametrize("kind", ["plain", "whitened"])
 def test_jacobian_against_finite_differences(situation, kind, curves):
     points, frame, x, rotation, translation = situation
-    scheme, loss = residuals.new_scheme(curves=curves), LOSSES[kind]
-    work = residuals.new_work(points, scheme, loss)
+    scheme, loss = frame_arrays.new_scheme(curves=curves), LOSSES[kind]
+    work = frame_arrays.new_work(points, scheme, loss)
     evaluate(points, frame, scheme, loss, x, rotation, translation, work)
     residuals.linearise(points, frame, loss, rotation, work)
     analytic = work.jacobian[: scheme.rows, : len(x) + 6].copy()
@@ -84,8 +85,8 @@ def test_jacobian_against_finite_differences(situation, kind, curves):
 @pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure"])
 def test_gradient_of_the_energy_against_finite_differences(situation, kind):
     points, frame, x, rotation, translation = situation
-    scheme, loss = residuals.new_scheme(), LOSSES[kind]
-    work = residuals.new_work(points, scheme, loss)
+    scheme, loss = frame_arrays.new_scheme(), LOSSES[kind]
+    work = frame_arrays.new_work(points, scheme, loss)
     evaluate(points, frame, scheme, loss, x, rotation, translation, work)
     residuals.linearise(points, frame, loss, rotation, work)
     gradient = 2 * work.jacobian[: scheme.rows, : len(x) + 6].T @ work.value
@@ -105,16 +106,18 @@ def test_gradient_of_the_energy_against_finite_differences(situation, kind):
 
 def test_missing_landmarks_take_no_part(situation):
     points, frame, x, rotation, translation = situation
-    scheme = residuals.new_scheme(curves=False)
-    work = residuals.new_work(points, scheme, residuals.plain_loss())
+    scheme = frame_arrays.new_scheme(curves=False)
+    work = frame_arrays.new_work(points, scheme, frame_arrays.plain_loss())
     target = frame.target.copy()
-    before = evaluate(points, frame, scheme, residuals.plain_loss(), x, rotation, translation, work)
+    before = evaluate(
+        points, frame, scheme, frame_arrays.plain_loss(), x, rotation, translation, work
+    )
     target[[3, 40]] = 1e6
     after = evaluate(
         points,
         frame._replace(target=target),
         scheme,
-        residuals.plain_loss(),
+        frame_arrays.plain_loss(),
         x,
         rotation,
         translation,
@@ -125,24 +128,24 @@ def test_missing_landmarks_take_no_part(situation):
 
 def test_a_face_behind_the_camera_has_infinite_energy(situation):
     points, frame, x, rotation, _ = situation
-    scheme = residuals.new_scheme()
-    work = residuals.new_work(points, scheme, residuals.plain_loss())
+    scheme = frame_arrays.new_scheme()
+    work = frame_arrays.new_work(points, scheme, frame_arrays.plain_loss())
     behind = np.array([0.0, 0.0, 5.0])
     assert np.isinf(
-        evaluate(points, frame, scheme, residuals.plain_loss(), x, rotation, behind, work)
+        evaluate(points, frame, scheme, frame_arrays.plain_loss(), x, rotation, behind, work)
     )
 
 
 def test_scheme_counts_its_rows():
-    assert residuals.new_scheme().rows == 2 * 22 + 46
-    assert residuals.new_scheme(curves=False).rows == 136
+    assert frame_arrays.new_scheme().rows == 2 * 22 + 46
+    assert frame_arrays.new_scheme(curves=False).rows == 136
 
 
 @pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure", "whitened"])
 def test_gradient_without_the_jacobian(situation, kind):
     points, frame, x, rotation, translation = situation
     prior, _ = priors_of(FitOptions(), 60, 51)
-    scheme, loss = residuals.new_scheme(), LOSSES[kind]
+    scheme, loss = frame_arrays.new_scheme(), LOSSES[kind]
     fitter = new_fitter(points, scheme, loss, prior, Stop(10, 1e-4))
     evaluate(points, frame, scheme, loss, x, rotation, translation, fitter.work)
     chord_gradient(fitter, frame, x, rotation)

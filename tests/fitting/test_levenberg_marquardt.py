@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
+from glee.fitting import frame_arrays
 from glee.fitting import frame_residuals as residuals
 from glee.fitting.camera import Camera
 from glee.fitting.fit_options import FitOptions, priors_of
@@ -23,15 +24,15 @@ def setting(model, subject, *, bounds, dtype=np.float64, contour=False, curves=T
     focal = camera.focal / normalised.unit
     poses = weak_perspective(normalised, focal, points.mean)
     prior, _ = priors_of(FitOptions(bounds=bounds), 60, 51)
-    scheme, loss = residuals.new_scheme(curves=curves), residuals.plain_loss()
+    scheme, loss = frame_arrays.new_scheme(curves=curves), frame_arrays.plain_loss()
     fitter = new_fitter(points, scheme, loss, prior, Stop(100, 1e-7))
-    frames = [residuals.Frame(normalised.target[i], np.ones(68), focal[i]) for i in range(count)]
+    frames = [frame_arrays.Frame(normalised.target[i], np.ones(68), focal[i]) for i in range(count)]
     return fitter, frames, poses
 
 
 def solved_by_scipy(fitter, frame, rotation, translation):
     points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
-    work = residuals.new_work(points, scheme, loss)
+    work = frame_arrays.new_work(points, scheme, loss)
     root = np.sqrt(prior.weight)
 
     def pose(z):
