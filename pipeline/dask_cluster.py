@@ -182,7 +182,7 @@ class DaskCluster:
     ) -> None:
         room = self._count * _IN_FLIGHT
         limits = parcel_limits(room, self._count)
-        while len(flying) < room and (parcel := parcels.take(limits)):
+        while len(flying) < room and (parcel := parcels.take(limits, idle=not flying)):
             parts = [item.packed for item in parcel]
             with self._alive():
                 # Twice: tasks may turn out longer than those before them.
@@ -238,11 +238,15 @@ class DaskCluster:
         elif type(reply).__name__ == "KilledWorker" and len(parcel) > 1:
             # One of them may be their killer: which?
             parcels.put_back(parcel, apart=True)
+        elif type(reply).__name__ == "KilledWorker" and not parcel[0].alone:
+            # Dask blames all tasks that a lost worker had, those too that only waited there.
+            parcels.put_last(parcel[0])
         else:
             if type(reply).__name__ == "KilledWorker":
                 reply = ClusterError(
-                    f"its worker died {LOST_WORKERS + 1} times (killed for its memory, or a crash "
-                    f"in native code?); see {self._where}, give more memory, run again"
+                    f"its worker died {LOST_WORKERS + 1} times with no other task under way "
+                    "(killed for its memory, or a crash in native code?); "
+                    f"see {self._where}, give more memory, run again"
                 )
             for item in parcel:
                 yield Outcome(item.task, None, reply)

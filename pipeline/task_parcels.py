@@ -19,10 +19,11 @@ _LATEST = 0.3
 
 
 class Item(NamedTuple, Generic[Task]):
-    """A task, and what travels."""
+    """A task, and what travels. alone: while nothing else is under way."""
 
     task: Task
     packed: bytes
+    alone: bool = False
 
 
 class Limits(NamedTuple):
@@ -48,10 +49,14 @@ class Parcels(Generic[Task]):
         self._fresh: Iterator[Task] = iter(tasks)
         self._pack = pack
         self._returned: deque[list[Item[Task]]] = deque()
+        self._alone: deque[Item[Task]] = deque()
         self._mean: float | None = None
 
-    def take(self, limits: Limits) -> list[Item[Task]]:
-        """The next tasks; [] where none are left."""
+    def take(self, limits: Limits, *, idle: bool) -> list[Item[Task]]:
+        """The next tasks; [] where none are left, or none that may go now.
+
+        idle: nothing is under way.
+        """
         if self._returned:
             return self._returned.popleft()
         wanted = 1 if self._mean is None else int(limits.seconds / max(self._mean, 1e-9))
@@ -62,11 +67,17 @@ class Parcels(Generic[Task]):
             size += len(parcel[-1].packed)
             if len(parcel) >= min(wanted, MOST_TASKS) or size >= limits.size:
                 break
+        if not parcel and idle and self._alone:
+            parcel = [self._alone.popleft()]
         return parcel
 
     def put_back(self, items: list[Item[Task]], *, apart: bool = False) -> None:
         """Tasks that came back undone; they go next. apart: one a parcel."""
         self._returned.extend([[item] for item in items] if apart else [items] if items else [])
+
+    def put_last(self, item: Item[Task]) -> None:
+        """A task that goes when all others are done, and alone."""
+        self._alone.append(item._replace(alone=True))
 
     def measured(self, tasks: int, seconds: float) -> None:
         """A worker took that long for that many tasks."""

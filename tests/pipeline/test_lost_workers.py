@@ -66,7 +66,8 @@ def test_a_task_that_kills_its_workers_fails_after_some(two_workers, tmp_path):
     (outcome,) = two_workers.run(die_always, [str(tmp_path / "calls")])
     assert isinstance(outcome.error, ClusterError)
     assert "its worker died 4 times" in str(outcome.error)
-    assert count(tmp_path / "calls") == 5
+    # Among others that may be the killers, and alone.
+    assert count(tmp_path / "calls") == 1 + 2 * 4
     assert [o.result for o in two_workers.run(abs, [-3])] == [3]
 
 

@@ -18,7 +18,7 @@ LIMITS = Limits(seconds=1.0, size=1e9)
 
 
 def sizes(parcels, count, limits=LIMITS):
-    return [len(parcels.take(limits)) for _ in range(count)]
+    return [len(parcels.take(limits, idle=True)) for _ in range(count)]
 
 
 def test_parcels_grow_and_shrink_with_what_was_measured():
@@ -37,13 +37,25 @@ def test_parcels_grow_and_shrink_with_what_was_measured():
 def test_each_task_is_taken_once_and_what_comes_back_goes_next():
     parcels = Parcels(range(10), pickle.dumps)
     parcels.measured(10, 2.5)
-    first = parcels.take(LIMITS)
+    first = parcels.take(LIMITS, idle=True)
     parcels.put_back(first[1:])
     parcels.put_back(first[:1], apart=True)
     taken = []
-    while parcel := parcels.take(LIMITS):
+    while parcel := parcels.take(LIMITS, idle=True):
         taken.append([item.task for item in parcel])
     assert taken == [[1, 2, 3], [0], [4, 5, 6, 7], [8, 9]]
+
+
+def test_a_task_on_trial_goes_when_all_others_are_done():
+    parcels = Parcels(range(3), pickle.dumps)
+    (suspect,) = parcels.take(LIMITS, idle=True)
+    parcels.put_last(suspect)
+    taken = []
+    while parcel := parcels.take(LIMITS, idle=False):
+        taken += [(item.task, item.alone) for item in parcel]
+    assert taken == [(1, False), (2, False)]
+    assert parcels.take(LIMITS, idle=True) == [suspect._replace(alone=True)]
+    assert parcels.take(LIMITS, idle=True) == []
 
 
 def test_large_tasks_make_small_parcels():
@@ -57,6 +69,13 @@ def test_large_tasks_make_small_parcels():
 
 def kill_at_13(number):
     if number == 13:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return -number
+
+
+def kill_when_odd(number):
+    time.sleep(0.02)
+    if number % 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return -number
 
@@ -77,6 +96,12 @@ def test_the_task_that_kills_is_found_among_those_it_travels_with(two_workers):
     assert sorted(found) == list(range(40))
     assert isinstance(found.pop(13).error, ClusterError)
     assert {task: outcome.result for task, outcome in found.items()} == {n: -n for n in found}
+
+
+def test_those_that_wait_beside_killers_are_not_blamed(two_workers):
+    found = {outcome.task: outcome for outcome in two_workers.run(kill_when_odd, range(8))}
+    assert [found[n].result for n in (0, 2, 4, 6)] == [0, -2, -4, -6]
+    assert all(isinstance(found[n].error, ClusterError) for n in (1, 3, 5, 7))
 
 
 def test_tasks_that_turn_out_long_do_not_keep_the_others_of_their_parcel(two_workers):
