@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from synthetic_landmarks import SIZE, random_subject, with_noise
 
 from glee.fitting.camera import Camera
+from glee.fitting.fitters import Fitters
 from glee.fitting.frame_arrays import Frame
 from glee.fitting.frame_fits import FrameStates, Observations, fit_frames
-from glee.fitting.group_fit import Fitters
 from glee.fitting.initial_pose import NormalisedLandmarks, normalise, weak_perspective
 from glee.fitting.landmark_fit import FitOptions, fit
 from glee.fitting.morphable_model import load_model

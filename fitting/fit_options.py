@@ -41,8 +41,8 @@ class FitOptions:
 
     bounds: f_exp within [0, 1], or [-3, 3] where the model's expressions are statistical modes, and
     f_shape within [-3, 3]. regularisation: weights of |f_exp|^2 and |f_shape|^2; None for those
-    that landmark_error asks for (`noise_level`), and for the paper's 1e-4 where each frame has its
-    own identity, the loss is robust or a prior is given. landmark_error: standard deviation of a
+    that landmark_error asks for (`noise_level`), and for the paper's 1e-4 where the loss is robust
+    or a prior is given. landmark_error: standard deviation of a
     landmark's coordinate in inter-ocular distances; None to estimate it where it is needed. curves:
     sliding landmarks are compared with the detected curve, else with the detected point. contour:
     jaw landmarks move to the visible contour. robust: None, ``huber`` or ``geman-mcclure`` with

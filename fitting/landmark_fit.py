@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError, UsageError
 from .camera import Camera, rotation_vector
 from .fit_options import ExpressionPrior, FitOptions
-from .group_fit import Fitters, GroupFit, fit_group
+from .fitters import Fitters
+from .group_fit import GroupFit, fit_group
 from .initial_pose import NormalisedLandmarks, normalise
 from .landmark_scheme import COUNT
 from .morphable_model import LandmarkNoise, MorphableModel

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fit_options import PAPER_WEIGHT
-from .frame_fits import FrameStates, Observations
-from .normal_equations import Fitter, Prior
-from .reduced_energy import describe_frames
+from .frame_arrays import Scheme
+from .normal_equations import Prior
 
 # Mean square of a blendshape's weight where expressions are sparse: a quarter to a half of the
 # blendshapes at work, each anywhere between 0 and 1. Of f_shape it is 1 by definition.
@@ -35,30 +34,32 @@ def for_error(prior: Prior, error: float, shapes: int, *, blendshapes: bool) -> 
 
 
 def landmark_error(
-    fitter: Fitter, observations: Observations, states: FrameStates, data_energy: float, known: int
+    prior: Prior,
+    x: NDArray[np.floating],
+    deviation: NDArray[np.float64],
+    rows: float,
+    data_energy: float,
+    known: int = 0,
 ) -> float:
     """Standard deviation of a landmark's coordinate, in inter-ocular distances.
 
-    fitter: of the expression alone, with whose weights the states are the solution. data_energy:
-    sum of the squared residuals over all frames. known: coefficients that all frames share and that
-    were fitted too. The residuals left over are counted by the effective number of parameters
-    (MacKay, Bayesian interpolation, 1992); few residuals lean to the paper's weight.
+    prior: of the coefficients x (n, K), with whose weights they are the solution. deviation: (n, K)
+    of them, for landmarks that err by 1. rows: residuals that were seen; data_energy: the sum of
+    their squares. known: coefficients that all frames share and that were fitted too. The residuals
+    left over are counted by the effective number of parameters (MacKay, Bayesian interpolation,
+    1992); few of them lean to the paper's weight.
     """
-    good = np.isfinite(states.x).all(axis=1)
-    _, _, deviation = describe_frames(fitter, observations, states, 1.0)
-    x, prior = states.x, fitter.prior
-    free = (x > prior.lower + 1e-4) & (x < prior.upper - 1e-4) & good[:, None]
+    free = (x > prior.lower + 1e-4) & (x < prior.upper - 1e-4)
     held_by_prior = np.nan_to_num(prior.weight * deviation**2, nan=1.0)
-    spent = float((free * np.clip(1.0 - held_by_prior, 0.0, 1.0)).sum()) + 6.0 * good.sum() + known
-    rows = float((residuals_of(fitter) * (observations.root_weight > 0))[good].sum())
+    spent = float((free * np.clip(1.0 - held_by_prior, 0.0, 1.0)).sum()) + 6.0 * len(x) + known
     before = PAPER_WEIGHT * EXPRESSION_SQUARE
     left = max(rows - spent, 0.0)
     return float(np.sqrt((data_energy + FAITH * before) / (left + FAITH)))
 
 
-def residuals_of(fitter: Fitter) -> NDArray[np.int64]:
-    """Residuals of each landmark, (68,): two of an end point, one of a sliding one."""
-    return np.where(fitter.scheme.curve_of < 0, 2, 1)
+def residuals_seen(scheme: Scheme, root_weight: NDArray[np.float64]) -> float:
+    """How many residuals frames have, root_weight: (n, 68); an end point has two, others one."""
+    return float((np.where(scheme.curve_of < 0, 2, 1) * (root_weight > 0)).sum())
 
 
 def ridge_energy(prior: Prior, x: NDArray[np.floating]) -> NDArray[np.float64]:

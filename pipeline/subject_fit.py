@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ..errors import UsageError
 from ..fitting.camera import Camera
 from ..fitting.expression_prior import expression_prior
+from ..fitting.fit_options import PAPER_WEIGHT
 from ..fitting.frame_sample import spread_sample
 from ..fitting.landmark_fit import Fit, FitOptions, fit
 from ..fitting.model_digest import model_digest
@@ -296,10 +297,12 @@ def detector_noise(model: MorphableModel, detector: str) -> LandmarkNoise | None
 
 
 def _weights(options: Mapping[str, Any]) -> tuple[float, float] | None:
+    """As given; None for those that the landmarks of a subject ask for."""
     given = options["expression_weight"], options["shape_weight"]
-    if None in given:
-        return None
-    return given
+    if None not in given:
+        return given
+    # What a chunk's landmarks ask for would depend on where a clip is cut.
+    return None if options["identity"] == "subject" else (PAPER_WEIGHT, PAPER_WEIGHT)
 
 
 def _model(options: Mapping[str, Any]) -> MorphableModel:

@@ -28,6 +28,20 @@ def test_the_weights_it_asks_for_recover_more_than_the_papers(model, make_subjec
     assert apart[None] < 0.8 * apart[1e-4, 1e-4]
 
 
+def test_frames_apart_find_it_too_and_recover_more(model, make_subject):
+    people = [make_subject(60 + i, 5, 0.01) for i in range(8)]
+    landmarks = np.concatenate([person.landmarks for person in people])
+    truth = np.concatenate([person.f_exp for person in people])
+    apart = {}
+    for weights in (None, (1e-4, 1e-4)):
+        options = FitOptions(curves=False, regularisation=weights)
+        result = fit(landmarks, model, image_size=SIZE, identity="frame", options=options)
+        apart[weights] = np.square(result.f_exp - truth).mean()
+        if weights is None:
+            np.testing.assert_allclose(result.landmark_error, 0.01, rtol=0.15)
+    assert apart[None] < 0.8 * apart[1e-4, 1e-4]
+
+
 def test_a_given_error_stands_for_the_estimated_one(model, make_subject):
     landmarks = make_subject(33, 30, 0.01).landmarks
     first = fit(landmarks, model, image_size=SIZE, options=POINTS)
@@ -45,7 +59,7 @@ def test_one_frame_leans_to_the_papers_weight(model, make_subject):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"regularisation": (1e-4, 1e-4)}, {"robust": "huber"}, {"identity": "frame"}, {"prior": True}],
+    [{"regularisation": (1e-4, 1e-4)}, {"robust": "huber"}, {"prior": True}],
 )
 def test_is_not_asked_for_where_weights_are_given(model, make_subject, settings):
     if "prior" in settings:
