@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..face_view import Image, Transform, face_view
 from ..landmarks import Box
 from .face_detector import IMAGE_SIDE
 from .face_mesh import CROP_SIDE
@@ -15,9 +16,6 @@ from .turned_box import angle_of
 
 # Side of a face's crop over the longer side of its box (MediaPipe's graph).
 _CROP_OVER_BOX = 1.5
-
-Image = npt.NDArray[np.uint8]
-Transform = npt.NDArray[np.float64]
 
 
 def crop_transform(box: Box) -> Transform:
@@ -38,16 +36,7 @@ def crop_of(image: Image, transform: Transform) -> Image:
     """
     scale = math.hypot(transform[0, 0], transform[0, 1])
     finer = min(max(math.floor(1 / scale), 1), 16)
-    size = (finer * CROP_SIDE, finer * CROP_SIDE)
-    # Pixels' centres have whole coordinates; of a pixel's finer ones, the middle is its centre.
-    fine = finer * transform
-    fine[:, 2] += (finer - 1) / 2
-    crop = cv2.warpAffine(
-        image, fine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    if finer > 1:
-        crop = cv2.resize(crop, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(crop, np.uint8)
+    return face_view(image, transform, CROP_SIDE, finer, border=None)
 
 
 def to_source(points: npt.NDArray[np.float32], transform: Transform) -> npt.NDArray[np.float32]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ...fitting.landmark_scheme import INNER, MIRROR
+from ..face_view import Image, face_view
 
 SIDE = 112  # pixels
 BORDER_GREY = 128
@@ -31,7 +31,6 @@ _RIGHT_HALF: dict[int, tuple[float, float]] = {
     **dict(enumerate([(0.5, 0.627), (0.441, 0.624)], 66)),
 }
 
-Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
 
@@ -73,21 +72,7 @@ def crop_of(image: Image, transform: Floats, side: int = SIDE) -> Image:
     """
     scale = math.hypot(transform[0, 0], transform[1, 0])
     finer = max(min(round(1.0 / max(scale, 1e-6)), 8), 1)
-    matrix = np.array(transform)
-    if finer > 1:
-        # Pixel centres: x of the crop is finer * x + (finer - 1) / 2 of the finer one.
-        matrix *= finer
-        matrix[:, 2] += (finer - 1) / 2.0
-    crop = cv2.warpAffine(
-        image,
-        matrix,
-        (finer * side, finer * side),
-        flags=cv2.INTER_LINEAR,
-        borderValue=(BORDER_GREY,) * 3,
-    )
-    if finer > 1:
-        crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
-    return np.asarray(crop, np.uint8)
+    return face_view(image, transform, side, finer, border=BORDER_GREY)
 
 
 def to_crop(points: npt.NDArray[np.floating], transform: Floats) -> Floats:
