@@ -53,7 +53,7 @@ def _shrunk(image: Image, transform: Transform, side: int, shrink: int) -> tuple
     part = image[shrink * top : shrink * bottom, shrink * left : shrink * right]
     more = shrink * (bottom - top) - part.shape[0], shrink * (right - left) - part.shape[1]
     if any(more):
-        part = cv2.copyMakeBorder(part, 0, more[0], 0, more[1], cv2.BORDER_REPLICATE)
+        part = np.pad(part, ((0, more[0]), (0, more[1]), (0, 0)), mode="edge")
     small = cv2.resize(part, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
     # Pixel x of the image is (x - (shrink - 1) / 2) / shrink - left of the averages.
     offset = shrink * np.array([left, top]) + (shrink - 1) / 2

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..face_view import Image
 from ..landmarks import Box, overlap
 from ..torch_threads import one_thread
 from .detection import SAME_FACE, box_of_face, faces_from
 from .face_detector import IMAGE_SIDE, FaceDetector
 from .face_mesh import CROP_SIDE, FaceMesh
 from .landmarks68 import landmarks_from_mesh
-from .regions import Image, crop_of, crop_transform, letterbox, to_source
+from .regions import crop_of, crop_transform, letterbox, to_source
 from .turned_box import TurnedBox
 from .weights import WEIGHTS_PATH, load_into, read_weights
 

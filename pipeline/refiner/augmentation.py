@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...fitting.landmark_scheme import MIRROR, REGIONS
-from .crops import BORDER_GREY, SIDE, Image, crop_transform, to_crop
+from ..face_view import Image
+from .crops import BORDER_GREY, SIDE, crop_transform, to_crop
 from .degradation import degraded
 from .occluders import occluded, show_mouth
 from .renders import Renders

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .crops import SIDE, Image
+from ..face_view import Image
+from .crops import SIDE
 
 Float32 = npt.NDArray[np.float32]
 

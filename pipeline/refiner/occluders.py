@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...fitting.landmark_scheme import REGIONS
-from .crops import SIDE, Image
+from ..face_view import Image
+from .crops import SIDE
 
 Floats = npt.NDArray[np.float64]
 
