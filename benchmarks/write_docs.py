@@ -23,6 +23,7 @@ TITLES = {
     "preprocess": "Preprocessing: speed, memory, storage",
     "orderings": "Orderings of the ablations",
     "beyond_paper": "Options beyond the paper",
+    "render_levers": "Parts of a render and the detectors",
 }
 
 
@@ -188,7 +189,8 @@ def main() -> None:
         elif path.stem == "preprocess":
             lines += [*preprocess(content, table), ""]
         else:
-            lines += ["Shown in [experiments](experiments.md).", ""]
+            page = "landmarks" if path.stem in ("landmarks", "render_levers") else "experiments"
+            lines += [f"Shown in [{page}]({page}.md).", ""]
         seed = f" --seed {content['seed']}" if "seed" in content else ""
         lines += [
             f"`benchmarks/{path.stem}.py{seed}` on {where['processor']}, "

@@ -23,6 +23,18 @@ from .options import FOLDER, workers_option
 @click.option("--size", default="640x480", show_default=True, help="Width x height, pixels.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--fps", default=20.0, show_default=True)
+@click.option(
+    "--without",
+    multiple=True,
+    help="Leave out of the pictures; give it again for more: lids, lashes, brows, wrinkles, "
+    "shadows, lips, teeth, tongue, hair, cloth, light, skin, background, defocus, noise, codec.",
+)
+@click.option(
+    "--with",
+    "added",
+    multiple=True,
+    help="Add to the pictures: lip-texture, motion-blur, face-cloth, compression.",
+)
 @workers_option
 def synth(
     out: Path,
@@ -32,9 +44,12 @@ def synth(
     size: str,
     seed: int,
     fps: float,
+    without: tuple[str, ...],
+    added: tuple[str, ...],
     workers: int | None,
 ) -> None:
     """Render a dataset with known truth into OUT, in a real dataset's own layout."""
+    from ..fitting.render_levers import levers_of
     from ..pipeline.cluster import available_cores
     from ..pipeline.synthetic_dataset import synthesise_dataset
 
@@ -47,6 +62,7 @@ def synth(
         seed=seed,
         fps=fps,
         workers=workers or available_cores(),
+        levers=levers_of(without, added),
     )
     click.echo(f"{out}: {len(made)} clips, labels, truth")
 

@@ -64,6 +64,7 @@ class Appearance:
     eyes; hair_volume: thickness of the hair; both None for a bald head.
     seed: of the textures and the background. background: ``plain``, ``soft`` or ``clutter``.
     defocus: pixels (standard deviation). noise: grey levels (standard deviation). exposure: factor.
+    without, added: names of parts, see render_levers.py.
     """
 
     skin: Colour = (205, 160, 130)
@@ -89,6 +90,8 @@ class Appearance:
     defocus: float = 0.6
     noise: float = 2.0
     exposure: float = 1.0
+    without: frozenset[str] = frozenset()
+    added: frozenset[str] = frozenset()
 
 
 def random_appearance(rng: np.random.Generator) -> Appearance:

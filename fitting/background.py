@@ -21,6 +21,10 @@ SHOULDER = np.array(
     ]
 )
 SHOULDER_Z = 0.1
+# A scarf's left half from under the nose to the neck, decimetres, in front of the face.
+SCARF = np.array(
+    [[0.0, -0.46, 1.25], [0.5, -0.42, 0.9], [0.74, -0.35, 0.3], [0.7, -1.5, 0.3], [0.0, -1.6, 0.9]]
+)
 SHOULDER_TURN = 0.25  # share of the head's turn
 
 
@@ -78,5 +82,17 @@ def add_shoulders(
     if not np.isfinite(polygon).all():
         return
     cloth = [float((c / 255.0) ** 2 * 0.7) for c in look.cloth]
+    fixed = np.rint(polygon * 16).astype(np.int32)
+    cv2.fillPoly(image, [fixed], cloth, cv2.LINE_AA, 4)
+
+
+def add_face_cloth(
+    image: Float32, look: Appearance, camera: Camera, pose: NDArray[np.float64]
+) -> None:
+    """Draw a scarf over mouth and chin into a linear image; it follows the head."""
+    polygon = camera.project(np.concatenate([SCARF, SCARF[::-1] * (-1.0, 1.0, 1.0)]), pose)
+    if not np.isfinite(polygon).all():
+        return
+    cloth = [float((c / 255.0) ** 2 * 0.45) for c in look.cloth]
     fixed = np.rint(polygon * 16).astype(np.int32)
     cv2.fillPoly(image, [fixed], cloth, cv2.LINE_AA, 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import shading
 from .appearance import Appearance, Light, random_appearance
-from .background import add_shoulders, backdrop
+from .background import add_face_cloth, add_shoulders, backdrop
 from .camera import Camera, to_camera
 from .lashes import draw_lashes, lid_gap
 from .morphable_model import MorphableModel
@@ -63,10 +64,40 @@ def render(
     Returns (camera.height, camera.width, 3) uint8 RGB.
     """
     place: NDArray[np.float64] = np.asarray(pose, np.float64)
+    return _exposed(_scene(model, mesh, place, camera, look), look, rng)
+
+
+def render_moving(
+    model: MorphableModel,
+    meshes: Sequence[NDArray[np.floating]],
+    poses: Sequence[NDArray[np.floating]],
+    camera: Camera,
+    look: Appearance,
+    rng: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """As `render`, of a face that moves while the shutter is open: the mean of its moments."""
+    moments = [
+        _scene(model, mesh, np.asarray(pose, np.float64), camera, look)
+        for mesh, pose in zip(meshes, poses, strict=True)
+    ]
+    return _exposed(np.mean(moments, 0, dtype=np.float32), look, rng)
+
+
+def _scene(
+    model: MorphableModel,
+    mesh: NDArray[np.floating],
+    pose: NDArray[np.float64],
+    camera: Camera,
+    look: Appearance,
+) -> Float32:
+    """The light that falls into the camera: (height, width, 3) float32 linear."""
     scene = np.array(backdrop(look, camera.width, camera.height))
-    _draw_head(scene, model, np.asarray(mesh, np.float32), place, camera, look)
-    add_shoulders(scene, look, camera, place, float(model.mean[:, 1].min()))
-    return _exposed(scene, look, rng)
+    _draw_head(scene, model, np.asarray(mesh, np.float32), pose, camera, look)
+    if "face-cloth" in look.added:
+        add_face_cloth(scene, look, camera, pose)
+    if "cloth" not in look.without:
+        add_shoulders(scene, look, camera, pose, float(model.mean[:, 1].min()))
+    return scene
 
 
 @lru_cache(maxsize=8)
@@ -79,6 +110,10 @@ def painted(model: MorphableModel, look: Appearance) -> Painted:
     attributes[:, shading.LIPS], attributes[:, shading.BARE] = paint.lips, paint.bare
     attributes[:, shading.OPENNESS] = paint.openness
     attributes[:, shading.EYE_X : shading.EYE_Z + 1] = paint.eye
+    if "lips" in look.without:
+        attributes[:, shading.LIPS] = 0.0
+    if "shadows" in look.without:
+        attributes[:, shading.OPENNESS] = 1.0
     attributes[:, shading.INSIDE] = np.clip((model.mean[:, 2] - 0.72) / 0.42, 0.02, 1.0) ** 1.5
     colours = (look.skin, look.lip, look.iris, SCLERA, TEETH, TONGUE, MOUTH)
     light = look.light
@@ -145,19 +180,22 @@ def _draw_head(
         (camera.centre[1] - top + 0.5) * SUPERSAMPLING - 0.5,
     )
     fine = screen_points(seen, focal, centre)
-    raster = rasterise(fine, model.triangles, Raster.empty(*size))
+    triangles, parts = _drawn(model, look.without)
+    raster = rasterise(fine, triangles, Raster.empty(*size))
     normals = np.empty_like(seen)
     vertex_normals(seen, model.triangles, normals)
     shadow, axes = _shadow_map(seen, model, person)
+    if "shadows" in look.without:
+        shadow = np.zeros_like(shadow)
     image = np.empty((*size, 4), np.float32)
     shading.shade(
         raster.triangle,
         raster.weights,
-        model.triangles,
-        model.parts,
+        triangles,
+        parts,
         seen,
         normals,
-        _with_lids(model, mesh, person),
+        _with_lids(model, mesh, person, look),
         person.texture,
         person.materials,
         person.lamps,
@@ -165,11 +203,24 @@ def _draw_head(
         axes,
         image,
     )
-    draw_lashes(image, raster.nearness, model, seen, (focal, centre), look)
+    if "lashes" not in look.without:
+        draw_lashes(image, raster.nearness, model, seen, (focal, centre), look)
     small = cv2.resize(image, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
     part = scene[top:bottom, left:right]
     part *= 1.0 - small[..., 3:]
     part += small[..., :3]
+
+
+@lru_cache(maxsize=4)
+def _drawn(
+    model: MorphableModel, without: frozenset[str]
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Triangles and their parts, all but teeth and tongue where these are left out."""
+    left_out = [number for name, number in (("teeth", 4), ("tongue", 5)) if name in without]
+    if not left_out:
+        return model.triangles, model.parts
+    kept = ~np.isin(model.parts, left_out)
+    return model.triangles[kept], model.parts[kept]
 
 
 def _box(screen: Float32, camera: Camera) -> tuple[int, int, int, int] | None:
@@ -193,8 +244,10 @@ def _shadow_map(seen: Float32, model: MorphableModel, person: Painted) -> tuple[
     return raster.nearness, axes
 
 
-def _with_lids(model: MorphableModel, mesh: Float32, person: Painted) -> Float32:
+def _with_lids(model: MorphableModel, mesh: Float32, person: Painted, look: Appearance) -> Float32:
     """The vertex attributes with the openness of lids as far closed as the mesh has them."""
+    if not look.without.isdisjoint(("lids", "shadows")):
+        return person.attributes
     paint = surface_paint(model)
     attributes = person.attributes.copy()
     for side, half in (("left", model.mean[:, 0] > 0), ("right", model.mean[:, 0] <= 0)):

@@ -37,21 +37,33 @@ def skin_texture(model: MorphableModel, look: Appearance) -> NDArray[np.uint8]:
     rng = np.random.default_rng([look.seed, 1])
     tone = np.empty((HEIGHT, WIDTH, 3), np.float32)
     tone[:] = look.skin
-    tone *= 1.0 + _blotches(look, rng)
-    _blush(tone)
-    if look.freckles > 0.0:
-        _freckles(tone, look, rng)
-    if look.stubble > 0.0:
-        _stubble(tone, look, rng)
+    _detail(tone, look, rng)
     _creases(tone, model, look)
     for side in ("left", "right"):
-        _mix(tone, _brow(model, side, look, rng), look.brow)
+        brow = _brow(model, side, look, rng)
+        if "brows" not in look.without:
+            _mix(tone, brow, look.brow)
+    if "lip-texture" in look.added:
+        _lip_furrows(tone, model, look)
     gloss = np.full((HEIGHT, WIDTH), 255.0 * look.skin_gloss, np.float32)
     gloss *= 0.6 + 0.4 * _spot(0.0, 0.2, 0.45) + 0.4 * _spot(0.0, -0.3, 0.2)
     cap = hair_amount(_angles(), _heights(), look)
     if cap.any():
         _hair(tone, gloss, cap, look, rng)
     return np.clip(np.rint(np.dstack([tone, gloss])), 0, 255).astype(np.uint8)
+
+
+def _detail(tone: Float32, look: Appearance, rng: np.random.Generator) -> None:
+    """What is on the skin itself; without it the generator goes on as if it were there."""
+    plain = tone.copy() if "skin" in look.without else None
+    tone *= 1.0 + _blotches(look, rng)
+    _blush(tone)
+    if look.freckles > 0.0:
+        _freckles(tone, look, rng)
+    if look.stubble > 0.0:
+        _stubble(tone, look, rng)
+    if plain is not None:
+        tone[:] = plain
 
 
 def hair_amount(
@@ -152,14 +164,30 @@ def _creases(tone: Float32, model: MorphableModel, look: Appearance) -> None:
             [[0.16, -0.37, 1.1], [0.24, -0.46, 1.05], [0.31, -0.62, 0.98], [0.33, -0.72, 0.95]]
         )
         _polyline(folds, path * (sign, 1.0, 1.0), 5)
-    _mix(
-        tone,
-        0.30 * look.wrinkles * cv2.GaussianBlur(fold, (0, 0), 2.0),
-        _times(look.skin, (0.42, 0.32, 0.28)),
-    )
-    _mix(tone, 0.45 * cv2.GaussianBlur(roots, (0, 0), 1.6), _times(look.skin, (0.30, 0.20, 0.18)))
-    weak = 0.28 * look.wrinkles * cv2.GaussianBlur(folds, (0, 0), 5.0)
-    _mix(tone, weak, _times(look.skin, (0.55, 0.42, 0.38)))
+    layers = {
+        "lids": (fold, 0.30 * look.wrinkles, 2.0, (0.42, 0.32, 0.28)),
+        "lashes": (roots, 0.45, 1.6, (0.30, 0.20, 0.18)),
+        "wrinkles": (folds, 0.28 * look.wrinkles, 5.0, (0.55, 0.42, 0.38)),
+    }
+    for name, (drawn, strength, softness, factors) in layers.items():
+        if name not in look.without:
+            soft = cv2.GaussianBlur(drawn, (0, 0), softness)
+            _mix(tone, strength * soft, _times(look.skin, factors))
+
+
+def _lip_furrows(tone: Float32, model: MorphableModel, look: Appearance) -> None:
+    """Furrows across the lips, and paler and darker places; from a generator of their own."""
+    rng = np.random.default_rng([look.seed, 4])
+    area = np.zeros((HEIGHT, WIDTH), np.float32)
+    lips = model.masks["lips"][model.triangles].mean(1) > 0.3
+    corners = _texels(model.mean[model.triangles[lips]])
+    for corner in np.rint(corners * 2**SUBTEXEL).astype(np.int32):
+        cv2.fillPoly(area, [corner], 1.0, cv2.LINE_AA, SUBTEXEL)
+    cv2.GaussianBlur(area, (0, 0), 1.5, dst=area)
+    rows = rng.standard_normal((HEIGHT // 24 + 2, WIDTH // 3), dtype=np.float32)
+    furrows = cv2.resize(rows, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    depth = 0.10 * np.maximum(furrows, 0.0) + 0.03 * _noise(rng, 12.0)
+    tone *= 1.0 - (np.clip(depth, -0.2, 0.5) * area)[..., None]
 
 
 def _brow(model: MorphableModel, side: str, look: Appearance, rng: np.random.Generator) -> Float32:

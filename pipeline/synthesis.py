@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 from multiprocessing import get_context
@@ -22,10 +22,12 @@ from ..fitting.camera import Camera
 from ..fitting.hdf5_heap import check_heaps
 from ..fitting.morphable_model import MorphableModel, load_model
 from ..fitting.point_model import landmark_places
-from ..fitting.renderer import random_appearance, render
+from ..fitting.render_levers import AS_EVER, Levers, levers_of
+from ..fitting.renderer import random_appearance
 from ..whole_files import write_whole
 from .datasets.disfa import AUS, FOLDS, FRAMES_PER_SECOND
 from .synthetic_motion import Motion, random_motion
+from .synthetic_pictures import draw_pictures, quality
 
 TRUTH_FORMAT = "glee-synthetic-truth"
 TRUTH_VERSION = 1
@@ -47,7 +49,7 @@ class Truth:
 
     f_exp: (n, 51) float32. f_shape: (60,) float32. pose: (n, 6) float64, see camera.py.
     landmarks: for each set of the model (n, 68, 2) float32, pixels.
-    intensity: (n, k) int8, 0-5, columns as `aus`.
+    intensity: (n, k) int8, 0-5, columns as `aus`. levers: what the pictures lack or have more.
     """
 
     f_exp: NDArray[np.float32]
@@ -58,6 +60,7 @@ class Truth:
     aus: tuple[int, ...]
     camera: Camera
     seed: int
+    levers: Levers = AS_EVER
 
 
 def synthesise(
@@ -69,19 +72,27 @@ def synthesise(
     seed: int = 0,
     fps: float = FRAMES_PER_SECOND,
     workers: int = 1,
+    levers: Levers = AS_EVER,
 ) -> list[Path]:
     """Write a dataset: videos and label files in DISFA's layout, and ``truth/SN001.h5``.
 
     subjects: how many, taken from DISFA's three folds in turn; or their names. frames: of each
     video. size: (width, height), pixels. workers: processes; the result does not depend on it,
-    and a subject depends on the seed and its own name alone.
+    and a subject depends on the seed and its own name alone. levers: parts of the pictures to leave
+    out or to add; the truth does not depend on them.
     Returns the videos. Raises UsageError for bad arguments, OutputError where nothing can be
     written.
     """
     names = subject_names(subjects)
     check_clip(frames, size, seed, fps, workers)
     job = partial(
-        synthesise_subject, Path(root), frames=frames, size=(size[0], size[1]), seed=seed, fps=fps
+        synthesise_subject,
+        Path(root),
+        frames=frames,
+        size=(size[0], size[1]),
+        seed=seed,
+        fps=fps,
+        levers=levers,
     )
     if workers == 1 or len(names) == 1:
         return [job(name) for name in names]
@@ -122,12 +133,21 @@ def check_clip(frames: int, size: tuple[int, int], seed: int, fps: float, worker
 
 
 def synthesise_subject(
-    root: Path, subject: str, *, frames: int, size: tuple[int, int], seed: int, fps: float
+    root: Path,
+    subject: str,
+    *,
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+    fps: float,
+    levers: Levers = AS_EVER,
 ) -> Path:
     """Write one subject's video, labels and truth; returns the video's path."""
-    truth, pictures = synthetic_clip(subject, AUS, frames=frames, size=size, seed=seed, fps=fps)
+    truth, pictures = synthetic_clip(
+        subject, AUS, frames=frames, size=size, seed=seed, fps=fps, levers=levers
+    )
     video = root / VIDEO.format(subject=subject)
-    _write_video(video, pictures, size, fps)
+    _write_video(video, pictures, size, fps, quality(QUALITY, levers))
     for column, au in enumerate(AUS):
         levels = enumerate(truth.intensity[:, column], start=1)
         text = "".join(f"{frame},{level}\n" for frame, level in levels)
@@ -146,6 +166,7 @@ def synthetic_clip(
     fps: float,
     person: str | None = None,
     every: int = 1,
+    levers: Levers = AS_EVER,
 ) -> tuple[Truth, Iterator[NDArray[np.uint8]]]:
     """A person who moves these AUs: the truth, and the pictures, (h, w, 3) uint8 RGB, one by one.
 
@@ -163,12 +184,10 @@ def synthetic_clip(
     motion = random_motion(aus, model.expression_names, frames, fps, rng)
     pose = np.concatenate([motion.turn, motion.shift + _place(camera, rng)], 1)
     truth = _truth(model, f_shape.astype(np.float32), motion, pose, aus, camera, seed)
-    meshes = (model.shape(truth.f_shape, row) for row in truth.f_exp[::every])
-    pictures = (
-        render(model, mesh, where, camera, look, rng)
-        for mesh, where in zip(meshes, pose[::every], strict=True)
+    pictures = draw_pictures(
+        model, truth.f_shape, truth.f_exp, pose, camera, look, levers, rng, every=every
     )
-    return truth, pictures
+    return replace(truth, levers=levers), pictures
 
 
 def _place(camera: Camera, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -199,14 +218,18 @@ def _truth(
 
 
 def _write_video(
-    path: Path, pictures: Iterable[NDArray[np.uint8]], size: tuple[int, int], fps: float
+    path: Path,
+    pictures: Iterable[NDArray[np.uint8]],
+    size: tuple[int, int],
+    fps: float,
+    jpeg_quality: int,
 ) -> None:
     """A Motion JPEG AVI, whole or absent."""
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial.avi")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         code = cv2.VideoWriter.fourcc(*"MJPG")
-        options = [cv2.VIDEOWRITER_PROP_QUALITY, QUALITY]
+        options = [cv2.VIDEOWRITER_PROP_QUALITY, jpeg_quality]
         writer = cv2.VideoWriter(str(temporary), cv2.CAP_OPENCV_MJPEG, code, fps, size, options)
         if not writer.isOpened():
             raise OutputError(f"cannot write {path}; free space or choose another folder")
@@ -234,6 +257,9 @@ def encode_truth(truth: Truth) -> bytes:
         file.attrs["width"], file.attrs["height"] = truth.camera.width, truth.camera.height
         file.attrs["au_names"] = [f"AU{au}" for au in truth.aus]
         file.attrs["seed"] = truth.seed
+        if truth.levers != AS_EVER:
+            file.attrs["without"] = sorted(truth.levers.without)
+            file.attrs["with"] = sorted(truth.levers.added)
         for name in ("f_exp", "f_shape", "pose", "intensity"):
             file.create_dataset(name, data=getattr(truth, name))
         for name, points in truth.landmarks.items():
@@ -264,8 +290,9 @@ def read_truth(path: Path) -> Truth:
                     int(attributes["width"]), int(attributes["height"]), float(attributes["focal"])
                 ),
                 seed=int(attributes["seed"]),
+                levers=levers_of(attributes.get("without", ()), attributes.get("with", ())),
             )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, UsageError) as error:
         raise DataError(
             f"{path}: cannot be read as the truth of a synthetic clip ({error}); "
             "write it again with glee synth"

@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from ..errors import UsageError
+from ..fitting.render_levers import AS_EVER, Levers
 from .datasets import bp4d, bp4d_plus
 from .datasets.disfa import FRAMES_PER_SECOND
 from .synthesis import check_clip, subject_names, synthesise
@@ -28,6 +29,7 @@ def synthesise_dataset(
     seed: int = 0,
     fps: float = FRAMES_PER_SECOND,
     workers: int = 1,
+    levers: Levers = AS_EVER,
 ) -> list[Path]:
     """Write a dataset in a layout, and beside it the truth.
 
@@ -49,14 +51,24 @@ def synthesise_dataset(
             seed=seed,
             fps=fps,
             workers=workers,
+            levers=levers,
         )
     check_clip(frames, size, seed, fps, workers)
     if layout == "fec":
         people = _people(subjects)
-        return write_fec(root, people, photographs=frames, size=size, seed=seed)
+        return write_fec(root, people, photographs=frames, size=size, seed=seed, levers=levers)
     folds = {"bp4d": bp4d.FOLDS, "bp4d-plus": bp4d_plus.FOLDS}.get(layout)
     names = subject_names(subjects) if folds is None else subject_names(subjects, folds)
-    job = partial(_write, root, layout, frames=frames, size=(size[0], size[1]), seed=seed, fps=fps)
+    job = partial(
+        _write,
+        root,
+        layout,
+        frames=frames,
+        size=(size[0], size[1]),
+        seed=seed,
+        fps=fps,
+        levers=levers,
+    )
     clips = clips_of(layout, names)
     if workers == 1:
         return [job(clip) for clip in clips]
@@ -73,8 +85,11 @@ def _write(
     size: tuple[int, int],
     seed: int,
     fps: float,
+    levers: Levers,
 ) -> Path:
-    return write_clip(root, layout, *clip, frames=frames, size=size, seed=seed, fps=fps)
+    return write_clip(
+        root, layout, *clip, frames=frames, size=size, seed=seed, fps=fps, levers=levers
+    )
 
 
 def _people(subjects: int | Sequence[str]) -> tuple[str, ...]:

@@ -16,12 +16,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..fitting.render_levers import AS_EVER, Levers
 from ..whole_files import write_whole
 from .datasets import bp4d, bp4d_plus, disfa_plus
 from .datasets.bp4d_layout import CODING_FOLDER, intensity_path, occurrence_path
 from .datasets.facs_csv import NOT_CODED
 from .synthesis import Truth, encode_truth, synthetic_clip
 from .synthetic_motion import OCCURRENCE
+from .synthetic_pictures import quality
 
 JPEG_QUALITY = 95
 UNCODED_BEFORE, UNCODED_AFTER = 3, 2  # images without a row in the label files
@@ -45,10 +47,13 @@ def write_clip(
     size: tuple[int, int],
     seed: int,
     fps: float,
+    levers: Levers = AS_EVER,
 ) -> Path:
     """Write one clip with `frames` labelled frames; returns its image folder."""
     write = _write_trial if layout == "disfa-plus" else _write_task
-    return write(root, layout, subject, part, frames=frames, size=size, seed=seed, fps=fps)
+    return write(
+        root, layout, subject, part, frames=frames, size=size, seed=seed, fps=fps, levers=levers
+    )
 
 
 def _write_task(
@@ -61,6 +66,7 @@ def _write_task(
     size: tuple[int, int],
     seed: int,
     fps: float,
+    levers: Levers,
 ) -> Path:
     module: ModuleType = {"bp4d": bp4d, "bp4d-plus": bp4d_plus}[layout]
     rng = np.random.default_rng([seed, *f"{subject}/{task} codes".encode()])
@@ -73,12 +79,13 @@ def _write_task(
         seed=seed,
         fps=fps,
         person=subject,
+        levers=levers,
     )
     first = int(rng.integers(990, 2990))
     numbers = np.arange(first, first + count)
     folder = root / subject / task
     padded = bool(rng.integers(2))
-    _write_images(folder, [f"{n:04d}" if padded else str(n) for n in numbers], pictures)
+    _write_images(folder, [f"{n:04d}" if padded else str(n) for n in numbers], pictures, levers)
     rows = slice(UNCODED_BEFORE, UNCODED_BEFORE + frames)
     levels = truth.intensity[rows].astype(np.int64)
     coded = rng.random(frames) >= ROW_NOT_CODED
@@ -105,6 +112,7 @@ def _write_trial(
     size: tuple[int, int],
     seed: int,
     fps: float,
+    levers: Levers,
 ) -> Path:
     truth, pictures = synthetic_clip(
         f"{subject}/{trial}",
@@ -114,10 +122,11 @@ def _write_trial(
         seed=seed,
         fps=fps,
         person=subject,
+        levers=levers,
     )
     folder = root / disfa_plus.IMAGE_FOLDER / subject / trial
     names = [f"{number:03d}" for number in range(frames)]
-    _write_images(folder, names, pictures)
+    _write_images(folder, names, pictures, levers)
     for column, au in enumerate(disfa_plus.AUS):
         rows = zip(names, truth.intensity[:, column], strict=True)
         text = "".join(f"{name}.jpg {level}\n" for name, level in rows)
@@ -155,13 +164,15 @@ def _write_truth(
     write_whole(root / "truth" / f"{name}.json", json.dumps(listed).encode())
 
 
-def _write_images(folder: Path, names: list[str], pictures: Iterator[NDArray[np.uint8]]) -> None:
+def _write_images(
+    folder: Path, names: list[str], pictures: Iterator[NDArray[np.uint8]], levers: Levers
+) -> None:
     for name, picture in zip(names, pictures, strict=True):
-        write_whole(folder / f"{name}.jpg", encode_jpeg(picture))
+        write_whole(folder / f"{name}.jpg", encode_jpeg(picture, levers))
 
 
-def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
+def encode_jpeg(picture: NDArray[np.uint8], levers: Levers = AS_EVER) -> bytes:
     """A picture, (h, w, 3) uint8 RGB, as a JPEG file."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality(JPEG_QUALITY, levers)]
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), options)
     return bytes(data.tobytes())

@@ -16,6 +16,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UsageError
+from ..fitting.render_levers import AS_EVER, Levers
 from ..whole_files import write_whole
 from .datasets import disfa
 from .datasets.fec import IMAGE_FOLDER, SPLITS, TABLE
@@ -51,18 +53,30 @@ class Photographs:
 
 
 def write_fec(
-    root: Path, people: tuple[str, ...], *, photographs: int, size: tuple[int, int], seed: int
+    root: Path,
+    people: tuple[str, ...],
+    *,
+    photographs: int,
+    size: tuple[int, int],
+    seed: int,
+    levers: Levers = AS_EVER,
 ) -> list[Path]:
     """Write both tables, the images and the truth; returns the tables.
 
     people: names, a fifth of them (one at least) in the test split. photographs: of each person.
+    Raises UsageError where they are too few for a triplet.
     """
     held_out = max(len(people) // 5, 1)
+    if held_out * photographs < 3:
+        raise UsageError(
+            f"the test split has {held_out} people with {photographs} photographs each: "
+            "a triplet takes three; give more"
+        )
     parts = {"train": people[:-held_out], "test": people[-held_out:]}
     tables, counts, truth = [], {}, {}
     for split in SPLITS:
         rng = np.random.default_rng([seed, *f"fec {split}".encode()])
-        taken = _take(root, split, parts[split], photographs, size, seed, rng)
+        taken = _take(root, split, parts[split], photographs, size, seed, rng, levers)
         rows, count = _rows(taken, rng)
         path = root / TABLE.format(split=split)
         write_whole(path, ("\n".join(rows) + "\n").encode())
@@ -81,6 +95,7 @@ def _take(
     size: tuple[int, int],
     seed: int,
     rng: np.random.Generator,
+    levers: Levers,
 ) -> Photographs:
     urls, boxes, f_exp, person, files, empty = [], [], [], [], [], []
     for number, name in enumerate(people):
@@ -94,13 +109,14 @@ def _take(
             seed=seed,
             fps=20.0,
             every=SPREAD,
+            levers=levers,
         )
         for index, picture in zip(range(0, frames, SPREAD), pictures, strict=True):
             url = f"https://photos.example/{split}/{name}/{index}_{rng.integers(1 << 32):08x}.jpg"
             fate = rng.random()
             file = "" if fate < DEAD / 2 else _name_of(url, rng)
             if file:
-                content = b"" if fate < DEAD else encode_jpeg(picture)
+                content = b"" if fate < DEAD else encode_jpeg(picture, levers)
                 write_whole(root / IMAGE_FOLDER / file, content)
             urls.append(url)
             boxes.append(_box(truth.landmarks["anatomical"][index], sizes))
