@@ -100,8 +100,9 @@ def chord_gradient(
     seen, turned, direction, landmark = work.seen, work.turned, work.direction, work.landmark
     row_weight, value, candidate = work.row_weight, work.value, work.candidate
     if fitter.loss.covariance.shape[0] > 0:
-        value = value * fitter.loss.unit
-        solve_upper(work.factor, len(value), value)
+        value = value.copy()
+        value[: work.whitened] *= fitter.loss.unit
+        solve_upper(work.factor, work.whitened, value)
     count = len(x)
     gradient[:] = 0.0
     force = np.zeros((len(seen), 3))

@@ -23,8 +23,9 @@ PLAIN, HUBER, GEMAN_MCCLURE = 0, 1, 2
 class Frame(NamedTuple):
     """What was detected in one frame, normalised.
 
-    target: (68, 2) float64, NaN where missing. root_weight: (68,) float64, square roots of the
-    confidences, 0 where missing. focal: focal length over the inter-ocular distance.
+    target: (p, 2) float64, NaN where missing: 68 landmarks, and dense points behind them where
+    they are fitted too. root_weight: (p,) float64, square roots of the confidences, 0 where
+    missing. focal: focal length over the inter-ocular distance.
     """
 
     target: NDArray[np.float64]
@@ -35,8 +36,8 @@ class Frame(NamedTuple):
 class Scheme(NamedTuple):
     """How landmarks become residuals.
 
-    curve_of: (68,) int32, the curve that a landmark slides on, -1 for an end point. nodes:
-    (curves, k) int32. rows: number of data residuals.
+    curve_of: (p,) int32, the curve that a landmark slides on, -1 for an end point, as dense points
+    are. nodes: (curves, k) int32. rows: number of data residuals.
     """
 
     curve_of: NDArray[np.int32]
@@ -61,10 +62,11 @@ class Loss(NamedTuple):
 class Work(NamedTuple):
     """Arrays of one frame's residuals, allocated once. m data rows, n = K + 6 unknowns.
 
-    turned, seen: (68, 3), R X and R X + t. direction: (m, 2) and landmark: (m,), what each row
-    measures; row_weight: (m,). distance: (68,) D of each landmark, not weighed. value: (m,)
+    turned, seen: (p, 3), R X and R X + t. direction: (m, 2) and landmark: (m,), what each row
+    measures; row_weight: (m,). distance: (p,) D of each landmark, not weighed. value: (m,)
     residuals; jacobian: (padded m, n padded to 8). candidate: (17,) places of the jaw landmarks on
-    their lines. factor: (m, m) or (0, 0). segments: (curves, k, 7) and segment_count: (curves,),
+    their lines. whitened: rows, the first ones, that the covariance whitens, those of the 68
+    landmarks; factor: (padded whitened, the same). segments: (curves, k, 7) and segment_count: (curves,),
     the detected curves as `curves.cut_curve` leaves them.
     """
 
@@ -77,17 +79,26 @@ class Work(NamedTuple):
     value: NDArray[np.float64]
     jacobian: NDArray[np.floating]
     candidate: NDArray[np.int32]
+    whitened: int
     factor: NDArray[np.float64]
     segments: NDArray[np.float64]
     segment_count: NDArray[np.int32]
 
 
-def new_scheme(*, curves: bool = True) -> Scheme:
-    """The 68 landmarks' residuals; without curves every landmark is an end point."""
+def new_scheme(*, curves: bool = True, dense: int = 0) -> Scheme:
+    """The residuals of 68 landmarks and so many dense points behind them.
+
+    Without curves every landmark is an end point.
+    """
     curve_of, nodes = curve_table()
     if not curves:
         curve_of[:] = -1
-    return Scheme(curve_of, nodes, int(COUNT + (curve_of < 0).sum()))
+    curve_of = np.concatenate([curve_of, np.full(dense, -1, np.int32)])
+    return Scheme(curve_of, nodes, _rows(curve_of))
+
+
+def _rows(curve_of: NDArray[np.int32]) -> int:
+    return int(len(curve_of) + (curve_of < 0).sum())
 
 
 def plain_loss() -> Loss:
@@ -98,19 +109,22 @@ def plain_loss() -> Loss:
 def new_work(points: PointModel, scheme: Scheme, loss: Loss) -> Work:
     """Arrays for a model, scheme and loss; the Jacobian has the type of the model's modes."""
     rows = scheme.rows
-    whitened = padded(rows) if loss.covariance.size else 0
+    whitened = _rows(scheme.curve_of[:COUNT]) if loss.covariance.size else 0
+    side = padded(whitened) if whitened else 0
+    count = len(points.mean)
     width = (points.coefficients + POSE + 7) // 8 * 8
     return Work(
-        turned=np.empty((COUNT, 3)),
-        seen=np.empty((COUNT, 3)),
+        turned=np.empty((count, 3)),
+        seen=np.empty((count, 3)),
         direction=np.empty((rows, 2)),
         landmark=np.empty(rows, np.int32),
         row_weight=np.empty(rows),
-        distance=np.zeros(COUNT),
+        distance=np.zeros(count),
         value=np.zeros(rows),
         jacobian=np.zeros((padded(rows), width), points.modes.dtype),
         candidate=points.line_last.copy(),
-        factor=np.zeros((whitened, whitened)),
+        whitened=whitened,
+        factor=np.zeros((side, side)),
         segments=np.zeros((*scheme.nodes.shape, SEGMENT)),
         segment_count=np.zeros(len(scheme.nodes), np.int32),
     )

@@ -14,7 +14,6 @@ from .curves import cut_curve, nearest_on
 from .dense_kernels import SUMS, cholesky, solve_lower
 from .frame_arrays import GEMAN_MCCLURE, HUBER, POSE, Frame, Loss, Scheme, Work
 from .landmark_placement import choose_contour, place
-from .landmark_scheme import COUNT
 from .point_model import PointModel
 
 
@@ -54,7 +53,7 @@ def evaluate(
     target, root_weight, focal = frame.target, frame.root_weight, frame.focal
     kind, scale = loss.kind, loss.scale
     row, energy = 0, 0.0
-    for i in range(COUNT):
+    for i in range(len(target)):
         depth = -seen[i, 2]
         if not depth > 1e-3:
             return np.inf
@@ -105,8 +104,8 @@ def _robust(kind: int, scale: float, square: float) -> tuple[float, float]:
 
 @njit(cache=True, boundscheck=False)
 def _whiten(loss: Loss, work: Work) -> float:
-    """Whiten the residuals by the covariance of what each row measures; the energy."""
-    rows = len(work.value)
+    """Whiten the landmarks' residuals by the covariance of what each row measures; the energy."""
+    rows = work.whitened
     factor, tile = work.factor, np.empty((4, 4))
     for i in range(rows):
         p, here = 2 * work.landmark[i], work.row_weight[i] > 0.0
@@ -127,6 +126,7 @@ def _whiten(loss: Loss, work: Work) -> float:
     energy = 0.0
     for i in range(rows):
         work.value[i] *= loss.unit
+    for i in range(len(work.value)):
         energy += work.value[i] ** 2
     return energy
 
@@ -187,9 +187,9 @@ def linearise(
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
 def _whiten_rows(work: Work, width: int, unit: np.floating) -> None:
-    """jacobian = unit L^-1 jacobian, row by row."""
+    """jacobian = unit L^-1 jacobian, row by row; dense points' rows stay as they are."""
     kind = work.jacobian.dtype.type
-    for i in range(len(work.value)):
+    for i in range(work.whitened):
         row = work.jacobian[i]
         inverse = kind(work.factor[i, i])
         for j in range(i):

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from .dense_kernels import SUMS
 from .frame_arrays import Work
-from .landmark_scheme import COUNT
 from .point_model import PointModel, contour_candidate
 
 
@@ -40,7 +39,7 @@ def _place_points(
     out: NDArray[np.float64],
 ) -> None:
     """out[i] = mean[i] + modes[i] x for landmarks from `first` on."""
-    for i in range(first, COUNT):
+    for i in range(first, len(mean)):
         a = b = c = modes.dtype.type(0.0)
         for k in range(len(x)):
             a += modes[i, 0, k] * x[k]
@@ -77,7 +76,7 @@ def _move(
     seen: NDArray[np.float64],
 ) -> None:
     """turned = R turned, in place, and seen = turned + t."""
-    for i in range(COUNT):
+    for i in range(len(turned)):
         x, y, z = turned[i, 0], turned[i, 1], turned[i, 2]
         for a in range(3):
             turned[i, a] = rotation[a, 0] * x + rotation[a, 1] * y + rotation[a, 2] * z

@@ -15,7 +15,6 @@ from .energy_gradient import full_gradient
 from .frame_arrays import Frame
 from .frame_fits import FrameStates, Observations
 from .frame_residuals import begin_frame, evaluate, linearise
-from .landmark_scheme import COUNT
 from .normal_equations import Fitter, reduce_system
 
 Floats = NDArray[np.float64]
@@ -52,9 +51,9 @@ def _reduce_frame(
 @njit(cache=True, boundscheck=False)
 def _typical_distances(distance: Floats, root_weight: Floats) -> tuple[float, float]:
     """Root mean square and median of D over the seen landmarks."""
-    seen = np.empty(COUNT)
+    seen = np.empty(len(distance))
     count = 0
-    for k in range(COUNT):
+    for k in range(len(distance)):
         if root_weight[k] > 0.0:
             seen[count] = distance[k]
             count += 1
