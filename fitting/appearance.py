@@ -58,6 +58,7 @@ class Appearance:
 
     Colours are sRGB, 0-255. Lengths on the face are decimetres.
 
+    tone: of the skin on the Monk scale, 1 light to 10 dark; None if it is not from there.
     skin, lip, hair, brow, iris, cloth: colours. lip_paint: 0 bare to 1 lipstick.
     skin_gloss: strength of the highlights. blotches, freckles, stubble, wrinkles, lashes: 0 to 1.
     brow_density: 0 to 1; brow_width: thickness. hair_line: height of the hair line over the
@@ -90,6 +91,7 @@ class Appearance:
     defocus: float = 0.6
     noise: float = 2.0
     exposure: float = 1.0
+    tone: float | None = None
     without: frozenset[str] = frozenset()
     added: frozenset[str] = frozenset()
 
@@ -130,6 +132,7 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
         defocus=float(rng.uniform(0.3, 0.9)),
         noise=float(rng.uniform(0.8, 4.0)),
         exposure=float(rng.uniform(0.85, 1.2)),
+        tone=tone,
     )
 
 

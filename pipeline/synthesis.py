@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -50,6 +51,7 @@ class Truth:
     f_exp: (n, 51) float32. f_shape: (60,) float32. pose: (n, 6) float64, see camera.py.
     landmarks: for each set of the model (n, 68, 2) float32, pixels.
     intensity: (n, k) int8, 0-5, columns as `aus`. levers: what the pictures lack or have more.
+    skin_tone: on the Monk scale, 1 light to 10 dark; NaN in files of earlier versions.
     """
 
     f_exp: NDArray[np.float32]
@@ -61,6 +63,7 @@ class Truth:
     camera: Camera
     seed: int
     levers: Levers = AS_EVER
+    skin_tone: float = math.nan
 
 
 def synthesise(
@@ -187,7 +190,8 @@ def synthetic_clip(
     pictures = draw_pictures(
         model, truth.f_shape, truth.f_exp, pose, camera, look, levers, rng, every=every
     )
-    return replace(truth, levers=levers), pictures
+    tone = math.nan if look.tone is None else look.tone
+    return replace(truth, levers=levers, skin_tone=tone), pictures
 
 
 def _place(camera: Camera, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -257,6 +261,8 @@ def encode_truth(truth: Truth) -> bytes:
         file.attrs["width"], file.attrs["height"] = truth.camera.width, truth.camera.height
         file.attrs["au_names"] = [f"AU{au}" for au in truth.aus]
         file.attrs["seed"] = truth.seed
+        if math.isfinite(truth.skin_tone):
+            file.attrs["skin_tone"] = truth.skin_tone
         if truth.levers != AS_EVER:
             file.attrs["without"] = sorted(truth.levers.without)
             file.attrs["with"] = sorted(truth.levers.added)
@@ -291,6 +297,7 @@ def read_truth(path: Path) -> Truth:
                 ),
                 seed=int(attributes["seed"]),
                 levers=levers_of(attributes.get("without", ()), attributes.get("with", ())),
+                skin_tone=float(attributes.get("skin_tone", math.nan)),
             )
     except (OSError, KeyError, ValueError, UsageError) as error:
         raise DataError(

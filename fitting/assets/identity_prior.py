@@ -99,11 +99,21 @@ def random_heads(
 
 
 def _macro_weights(rng: np.random.Generator) -> dict[str, float]:
-    """Weights of the targets of ethnicity, sex, age and build, as MakeHuman combines them."""
+    """Weights of a random adult's targets."""
     ethnicity = dict(zip(ETHNICITIES, rng.dirichlet((0.7, 0.7, 0.7)), strict=True))
     male = float(rng.beta(0.6, 0.6))
     old = float(rng.beta(1.0, 2.5))
     heavy = float(np.clip(rng.normal(0.0, 0.35), -1.0, 1.0))
+    return macro_weights(ethnicity, male, old, heavy)
+
+
+def macro_weights(
+    ethnicity: dict[str, float], male: float, old: float, heavy: float
+) -> dict[str, float]:
+    """Weights of the targets of ethnicity, sex, age and build, as MakeHuman combines them.
+
+    ethnicity: shares of ETHNICITIES. male, old: 0 to 1. heavy: -1 to 1.
+    """
     build = {"minweight": max(-heavy, 0.0), "maxweight": max(heavy, 0.0)}
     build["averageweight"] = 1.0 - abs(heavy)
     weights: dict[str, float] = {}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError, OutputError, UsageError
+from glee.fitting.appearance import DARKEST, LIGHTEST, random_appearance, skin_tone
 from glee.fitting.assets.blendshapes import ARKIT_NAMES
 from glee.fitting.morphable_model import load_model
 from glee.fitting.point_model import landmark_places
@@ -75,6 +76,13 @@ def test_truth_agrees_with_labels_model_and_camera(root: Path) -> None:
     np.testing.assert_allclose(pixels, truth.landmarks["anatomical"][2], atol=1e-3)
     assert (pixels > 0).all()
     assert (pixels < SIZE).all()
+
+
+def test_truth_states_the_skin_that_was_drawn(root: Path) -> None:
+    truth = read_truth(root / "truth/SN006.h5")
+    look = random_appearance(np.random.default_rng([3, *b"SN006"]))
+    assert LIGHTEST <= truth.skin_tone <= DARKEST
+    np.testing.assert_allclose(look.skin, skin_tone(truth.skin_tone), rtol=0.08)
 
 
 def test_bytes_depend_on_seed_and_subject_alone(root: Path, tmp_path: Path) -> None:
