@@ -65,7 +65,9 @@ def analyze(
 
     chosen = AnalyzeOptions(**options)
     if dry_run:
-        echo_lines(plan(inputs, out, chosen))
+        plans = plan(inputs, out, chosen)
+        as_text = [json.dumps([item.as_json() for item in plans], indent=1)]
+        echo_lines(as_text if as_json else [item.line() for item in plans])
         return 0
     outcomes = _outcomes(inputs, out, run, device, chosen, settings["progress"])
     for item in outcomes:

@@ -11,8 +11,17 @@ from .options import FILE, device_option, echo_lines, flip_option, weights_optio
 
 @click.command()
 @click.argument("detector")
-@click.option("-o", "--output", required=True, type=FILE, help="The model file to write: .h5.")
+@click.option(
+    "-o",
+    "--output",
+    "--out",
+    "output",
+    required=True,
+    type=FILE,
+    help="The model file to write: .h5.",
+)
 @click.option("--model", "model_path", type=FILE, help="The morphable model, if not the embedded.")
+@click.option("--dense", is_flag=True, help="Lay its dense points too, into OUTPUT's .dense.npz.")
 @click.option("--renders", default=360, show_default=True, help="Random faces to draw.")
 @click.option("--seed", default=68, show_default=True, help="Of the faces.")
 @weights_option
@@ -22,6 +31,7 @@ def calibrate(
     detector: str,
     output: Path,
     model_path: Path | None,
+    dense: bool,
     renders: int,
     seed: int,
     weights: Path | None,
@@ -37,6 +47,12 @@ def calibrate(
 
     settings = BackendSettings(None if weights is None else str(weights), device, flip)
     report = lay_landmarks(
-        detector, output, model=model_path, renders=renders, seed=seed, settings=settings
+        detector,
+        output,
+        model=model_path,
+        renders=renders,
+        seed=seed,
+        settings=settings,
+        dense=dense,
     )
     echo_lines(report.lines())

@@ -7,19 +7,31 @@ from typing import Any
 
 import click
 
-from .options import FOLDER, overwrite_option, workers_option
+from .options import FOLDER, dry_run_option, echo_lines, overwrite_option, workers_option
 
 
 @click.command()
-@click.option("--out", type=FOLDER, default=Path("demo"), show_default=True)
+@click.option("-o", "--out", type=FOLDER, default=Path("demo"), show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @workers_option
 @overwrite_option
+@dry_run_option
 @click.pass_obj
 def demo(
-    settings: dict[str, Any], /, out: Path, seed: int, workers: int | None, overwrite: bool
+    settings: dict[str, Any],
+    /,
+    out: Path,
+    seed: int,
+    workers: int | None,
+    overwrite: bool,
+    dry_run: bool,
 ) -> None:
     """The whole path on built-in data, into OUT/report.html and OUT/results.json."""
+    if dry_run:
+        from ..reports.demo_dry_run import demo_dry_run
+
+        echo_lines(demo_dry_run(out, seed=seed, overwrite=overwrite))
+        return
     from ..reports.demo import demo as run_demo
 
     run_demo(out, seed=seed, workers=workers, overwrite=overwrite, progress=settings["progress"])

@@ -11,7 +11,9 @@ from .options import FILE
 
 @click.command()
 @click.argument("shard", type=FILE)
-@click.option("-o", "--output", required=True, type=FILE, help=".obj, .glb or .npz.")
+@click.option(
+    "-o", "--output", "--out", "output", required=True, type=FILE, help=".obj, .glb or .npz."
+)
 @click.option("--frame", type=int, help="One frame, by its place in the shard. [default: all]")
 @click.option("--model", "model_path", type=FILE, help="The morphable model, if not the embedded.")
 def export(shard: Path, output: Path, frame: int | None, model_path: Path | None) -> None:

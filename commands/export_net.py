@@ -11,7 +11,7 @@ from .options import FILE, FOLDER
 
 @click.command("export-net")
 @click.argument("run", type=FOLDER)
-@click.option("-o", "--output", required=True, type=FILE, help="Ends with .pt2.")
+@click.option("-o", "--output", "--out", "output", required=True, type=FILE, help="Ends with .pt2.")
 @click.option("--fold", help="Which network of the RUN, where it has several.")
 def export_net(run: Path, output: Path, fold: str | None) -> None:
     """The network of a trained RUN, for torch.export.load: image and f_exp to probabilities."""

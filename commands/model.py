@@ -19,7 +19,15 @@ def model() -> None:
 @model.command("import")
 @click.argument("format_name", metavar="FORMAT")
 @click.argument("path", type=ANY_PATH)
-@click.option("-o", "--output", required=True, type=FILE, help="The model file to write: .h5.")
+@click.option(
+    "-o",
+    "--output",
+    "--out",
+    "output",
+    required=True,
+    type=FILE,
+    help="The model file to write: .h5.",
+)
 @click.option("--landmarks", type=FILE, help="68 vertex indices: .json, .txt, .csv, .npy, .npz.")
 @click.option("--blendshapes", type=ANY_PATH, help="Folder of OBJ or PLY, or .npz.")
 @click.option("--register", is_flag=True, help="Carry over what is missing from our own model.")
@@ -53,7 +61,15 @@ def info(path: Path | None, as_json: bool) -> None:
 
 @model.command()
 @click.argument("path", type=FILE, required=False)
-@click.option("-o", "--output", required=True, type=FILE, help="The picture to write: .png.")
+@click.option(
+    "-o",
+    "--output",
+    "--out",
+    "output",
+    required=True,
+    type=FILE,
+    help="The picture to write: .png.",
+)
 def render(path: Path | None, output: Path) -> None:
     """A picture of a model: mean, identity modes, expressions, landmarks."""
     from ..fitting.model_sheet import draw_model_sheet
@@ -64,7 +80,9 @@ def render(path: Path | None, output: Path) -> None:
 
 @model.command("export")
 @click.argument("path", type=FILE, required=False)
-@click.option("-o", "--output", required=True, type=FILE, help=".obj, .glb or .npz.")
+@click.option(
+    "-o", "--output", "--out", "output", required=True, type=FILE, help=".obj, .glb or .npz."
+)
 def export_model(path: Path | None, output: Path) -> None:
     """The mean mesh as OBJ, or the model as glTF with morph targets or as NPZ."""
     from ..fitting.exporters.export import export_model as write

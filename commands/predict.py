@@ -13,7 +13,15 @@ from .options import ANY_PATH, FILE, FOLDER, workers_option
 @click.command()
 @click.argument("run", type=FOLDER)
 @click.argument("source", type=ANY_PATH)
-@click.option("-o", "--output", type=FILE, required=True, help="CSV, a row for every frame.")
+@click.option(
+    "-o",
+    "--output",
+    "--out",
+    "output",
+    type=FILE,
+    required=True,
+    help="CSV, a row for every frame.",
+)
 @click.option("--work", type=FOLDER, help="Keep the shards here. [default: thrown away]")
 @click.option("--model", type=FILE, help="The morphable model, if not the embedded.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")

@@ -28,7 +28,7 @@ from .options import (
 @click.command()
 @click.option("--dataset", required=True, help=DATASETS_HELP)
 @click.option("--root", required=True, type=ANY_PATH, help="Where the dataset lies.")
-@click.option("--out", required=True, type=FOLDER, help="Work folder for the shards.")
+@click.option("-o", "--out", required=True, type=FOLDER, help="Work folder for the shards.")
 @click.option(
     "--detector",
     default="auto",
@@ -40,6 +40,9 @@ from .options import (
 @flip_option
 @click.option(
     "--refine/--no-refine", default=None, help="Refine the landmarks. [default: as --detector says]"
+)
+@click.option(
+    "--dense", is_flag=True, default=None, help="Keep all points of the mesh backend too."
 )
 @click.option("--detect-every", default=10, show_default=True, help="Frames between detections.")
 @click.option("--minimum-confidence", default=0.4, show_default=True, help="Of a valid frame.")

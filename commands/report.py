@@ -11,7 +11,14 @@ from .options import FILE, FOLDER
 
 @click.command()
 @click.argument("folder", metavar="WORK|RUN", type=FOLDER)
-@click.option("-o", "--output", type=FILE, help="The file to write. [default: FOLDER/report.html]")
+@click.option(
+    "-o",
+    "--output",
+    "--out",
+    "output",
+    type=FILE,
+    help="The file to write. [default: FOLDER/report.html]",
+)
 def report(folder: Path, output: Path | None) -> None:
     """One HTML file on the shards of WORK, or on a trained RUN; it needs nothing else."""
     from ..reports.folder_report import folder_report

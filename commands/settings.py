@@ -212,6 +212,7 @@ def _setting(
 def _typed(parameter: click.Option, setting: Setting) -> Any:
     """The value, once it is known to fit the option; the message names where it stands."""
     try:
+        _check_kind(parameter, setting.value)
         parameter.type_cast_value(click.Context(click.Command("glee")), setting.value)
     except click.BadParameter as error:
         where = setting.origin
@@ -221,14 +222,38 @@ def _typed(parameter: click.Option, setting: Setting) -> Any:
     return setting.value
 
 
+def _check_kind(parameter: click.Option, value: Any) -> None:
+    """Refuse a value of a file whose kind click would bend, such as 1.5 for a whole number."""
+    several = parameter.multiple or parameter.nargs != 1
+    if several != isinstance(value, list):
+        expected = "a list" if several else "one value"
+        raise click.BadParameter(f"{value!r} is not {expected}")
+    for item in value if several else (value,):
+        if not isinstance(item, _kinds(parameter)) or (
+            isinstance(item, bool) and not parameter.is_flag
+        ):
+            raise click.BadParameter(f"{item!r} is not a valid {parameter.type.name}")
+
+
+def _kinds(parameter: click.Option) -> tuple[type, ...]:
+    """What TOML may give for an option; a string may stand for anything, as in the environment."""
+    if parameter.is_flag:
+        return (bool, str)
+    if isinstance(parameter.type, click.types.IntParamType):
+        return (int, str)
+    if isinstance(parameter.type, click.types.FloatParamType | click.types.StringParamType):
+        return (int, float, str)
+    return (str,)
+
+
 def _check_tables(
     group: click.Group, context: click.Context, content: Mapping[str, Any], path: str
 ) -> None:
     known = set(group.list_commands(context))
     for name, table in content.items():
-        if name == OWN_TABLE:
+        if name == OWN_TABLE and isinstance(table, Mapping):
             _check_keys(group, table, f"{path}: [{name}]")
-        elif name not in known:
+        elif name not in known and name != OWN_TABLE:
             what = "table" if isinstance(table, Mapping) else "key"
             raise UsageError(
                 f"{path}: {what} {name} is unknown{nearest(name, known | {OWN_TABLE})}"

@@ -13,7 +13,7 @@ from .training_options import training_options
 
 @click.command()
 @click.argument("work", type=FOLDER)
-@click.option("--out", type=FOLDER, help="Folder of the run. [default: WORK/runs/PRESET]")
+@click.option("-o", "--out", type=FOLDER, help="Folder of the run. [default: WORK/runs/PRESET]")
 @click.option(
     "--fold",
     default="all",

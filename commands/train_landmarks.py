@@ -11,7 +11,15 @@ from .options import FILE, FOLDER, echo_lines
 
 
 @click.command("train-landmarks")
-@click.option("-o", "--output", required=True, type=FILE, help="The weights file to write: .npz.")
+@click.option(
+    "-o",
+    "--output",
+    "--out",
+    "output",
+    required=True,
+    type=FILE,
+    help="The weights file to write: .npz.",
+)
 @click.option(
     "--backend",
     "backends",

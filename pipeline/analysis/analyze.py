@@ -26,6 +26,7 @@ from .face_frames import FaceFrame, FaceRows
 from .face_stream import StreamOptions, face_stream, frame_rate, sample_stream
 from .irises import IrisDetector
 from .options import AnalyzeOptions
+from .planned_files import PlannedClip, planned_files
 from .row_stream import RowStream
 from .scores import AUScorer
 from .sources import Source, find_sources
@@ -126,6 +127,7 @@ def analyze(
     options = options or AnalyzeOptions()
     options.check()
     sources = find_sources(inputs)
+    planned_files(sources, Path(out), options)
     wanted = options.detector
     if scorer is not None and wanted == AUTO and scorer.detector:
         wanted = scorer.detector
@@ -148,26 +150,16 @@ def analyze(
     return done
 
 
-def plan(inputs: Iterable[Path], out: Path, options: AnalyzeOptions | None = None) -> list[str]:
-    """What `analyze` would read and write, a line a clip; nothing is read but names.
+def plan(
+    inputs: Iterable[Path], out: Path, options: AnalyzeOptions | None = None
+) -> list[PlannedClip]:
+    """What `analyze` would read and write, an item a clip; nothing is read but names.
 
     Raises UsageError, DataError as `analyze` does.
     """
     options = options or AnalyzeOptions()
     options.check()
-    suffixes: tuple[str, ...] = (".csv", ".parquet") if options.format == "glee" else (".csv",)
-    if options.format == "arkit" and options.faces > 1:
-        suffixes = ("_face0.csv", "_face1.csv ...")
-    if options.video:
-        suffixes += (".mp4",)
-    lines = []
-    for source in find_sources(inputs):
-        clip = source.clip
-        images = f" ({len(clip.images)} images)" if len(clip.images) > 1 else ""
-        name = clip.images[0] if len(clip.images) == 1 else ""
-        written = ", ".join(str(Path(out) / f"{source.name}{suffix}") for suffix in suffixes)
-        lines.append(f"{clip.source / name}{images} -> {written}")
-    return lines
+    return planned_files(find_sources(inputs), Path(out), options)
 
 
 def _analyze_clip(

@@ -64,6 +64,12 @@ def test_origins_are_shown(here, monkeypatch, capsys):
     assert found["root"] == (None, "default")
 
 
+def test_a_number_stands_for_text_and_for_a_fraction(here, capsys):
+    (here / "glee.toml").write_text("[train]\nfold = 1\nema = 0\n[synth]\nwith = ['lip-texture']\n")
+    assert shown(capsys, "train")["fold"] == (1, "glee.toml")
+    assert shown(capsys, "synth")["with"] == (["lip-texture"], "glee.toml")
+
+
 def test_another_file(here, capsys):
     (here / "other.toml").write_text("[fit3d]\nwhiten = true\n[model.import]\nunit = 'mm'\n")
     assert run(["--config", "other.toml", "config", "show", "fit3d", "--json"]) == 0
@@ -101,6 +107,14 @@ def test_every_option_has_a_variable_of_its_own(capsys):
         ("[glee]\nqiet = true\n", "did you mean quiet?"),
         ("preprocess = 3\n", "write its options as a table"),
         ("[preprocess]\nworkers = 'many'\n", "[preprocess] workers"),
+        ("[preprocess]\nworkers = 1.5\n", "1.5 is not a valid integer"),
+        ("[preprocess]\nworkers = true\n", "True is not a valid integer"),
+        ("[analyze]\nfaces = [1, 2]\n", "[1, 2] is not one value"),
+        ("[analyze]\nvideo = 3\n", "3 is not a valid boolean"),
+        ("[analyze]\nout = 3\n", "3 is not a valid directory"),
+        ("[analyze]\nformat = 2\n", "2 is not a valid choice"),
+        ("[experiment]\nwork = 'a'\n", "'a' is not a list"),
+        ("glee = 3\n", "write its options as a table"),
         ("[preprocess\n", "cannot be read"),
     ],
 )

@@ -158,9 +158,9 @@ def test_inputs_of_one_name_are_refused_or_told_apart(videos, tmp_path, save_vid
 
 def test_the_plan_writes_nothing(videos, tmp_path):
     out = tmp_path / "out"
-    (line,) = plan(videos[:1], out, AnalyzeOptions(video=True))
+    (planned,) = plan(videos[:1], out, AnalyzeOptions(video=True))
     name = videos[0].stem
-    assert line == f"{videos[0]} -> " + ", ".join(
+    assert planned.line() == f"{videos[0]} -> " + ", ".join(
         str(out / f"{name}{suffix}") for suffix in (".csv", ".parquet", ".mp4")
     )
     assert not out.exists()

@@ -1,0 +1,44 @@
+"""An analysis says what it would write, and never writes what it reads."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from glee.cli import run
+from glee.errors import UsageError
+from glee.pipeline.analysis.analyze import analyze, plan
+from glee.pipeline.analysis.options import AnalyzeOptions
+
+
+@pytest.fixture
+def talk(tmp_path):
+    """A file with a video's name; no plan reads it."""
+    path = tmp_path / "talk.mp4"
+    path.write_bytes(b"not read")
+    return path
+
+
+def test_an_overlay_never_replaces_its_own_video(talk, tmp_path):
+    shown = AnalyzeOptions(video=True)
+    (tmp_path / "same").symlink_to(tmp_path)
+    for out in (tmp_path, tmp_path / "same"):
+        with pytest.raises(UsageError, match="would be overwritten; give another --out"):
+            analyze([talk], out, options=shown, progress=False)
+    assert talk.read_bytes() == b"not read"
+    assert plan([talk], tmp_path)[0].written == (tmp_path / "talk.csv", tmp_path / "talk.parquet")
+    assert plan([talk], tmp_path / "out", shown)[0].written[-1] == tmp_path / "out" / "talk.mp4"
+
+
+def test_the_plan_as_json(talk, tmp_path, capsys):
+    words = ["analyze", str(talk), "-o", str(tmp_path / "o"), "--dry-run", "--json"]
+    assert run([*words, "--format", "openface"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    written = [str(tmp_path / "o" / "talk.csv")]
+    assert found == {"input": str(talk), "images": 0, "written": written}
+
+
+def test_a_file_for_each_of_several_faces(talk, tmp_path):
+    (found,) = plan([talk], tmp_path, AnalyzeOptions(format="arkit", faces=2))
+    assert found.line().endswith("talk_face1.csv ...")
