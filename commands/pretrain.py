@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import FOLDER, preset_option
+from .options import FOLDER, echo_lines, preset_option
 from .training_options import training_options
 
 
@@ -20,11 +20,13 @@ from .training_options import training_options
 @click.option(
     "--triplets", type=click.IntRange(1), help="Drawn from labels, where there is no table."
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be trained, and stop.")
 @training_options
 def pretrain(
     work: Path,
     out: Path,
     preset: str,
+    dry_run: bool,
     device: str,
     workers: int | None,
     tensorboard: bool,
@@ -40,6 +42,11 @@ def pretrain(
     from ..model.pretraining import pretrain as run_training
     from ..model.steps import surroundings_for
 
+    if dry_run:
+        from ..model.pretraining_dry_run import pretraining_dry_run
+
+        echo_lines(pretraining_dry_run(work, out, pretrain_options(preset, **changes)))
+        return
     summary = run_training(
         work,
         out,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..errors import UsageError
-from .options import FOLDER, workers_option
+from .options import FOLDER, dry_run_option, echo_lines, workers_option
 
 
 @click.command()
@@ -36,6 +37,7 @@ from .options import FOLDER, workers_option
     help="Add to the pictures: lip-texture, motion-blur, face-cloth, compression.",
 )
 @workers_option
+@dry_run_option
 def synth(
     out: Path,
     layout: str,
@@ -47,23 +49,27 @@ def synth(
     without: tuple[str, ...],
     added: tuple[str, ...],
     workers: int | None,
+    dry_run: bool,
 ) -> None:
     """Render a dataset with known truth into OUT, in a real dataset's own layout."""
     from ..fitting.render_levers import levers_of
     from ..pipeline.cluster import available_cores
-    from ..pipeline.synthetic_dataset import synthesise_dataset
+    from ..pipeline.synthetic_dataset import synthesis_dry_run, synthesise_dataset
 
-    made = synthesise_dataset(
-        out,
-        layout=layout,
-        subjects=int(subjects) if subjects.isdigit() else subjects.split(","),
-        frames=frames,
-        size=_size(size),
-        seed=seed,
-        fps=fps,
-        workers=workers or available_cores(),
-        levers=levers_of(without, added),
-    )
+    levers = levers_of(without, added)
+    options: dict[str, Any] = {
+        "layout": layout,
+        "subjects": int(subjects) if subjects.isdigit() else subjects.split(","),
+        "frames": frames,
+        "size": _size(size),
+        "seed": seed,
+        "fps": fps,
+        "workers": workers or available_cores(),
+    }
+    if dry_run:
+        echo_lines(synthesis_dry_run(out, **options))
+        return
+    made = synthesise_dataset(out, levers=levers, **options)
     click.echo(f"{out}: {len(made)} clips, labels, truth")
 
 

@@ -12,11 +12,13 @@ from ..errors import UsageError
 from ..fitting.render_levers import AS_EVER, Levers
 from .datasets import bp4d, bp4d_plus
 from .datasets.disfa import FRAMES_PER_SECOND
-from .synthesis import check_clip, subject_names, synthesise
+from .synthesis import VIDEO, check_clip, subject_names, synthesise
 from .synthetic_layouts import clips_of, write_clip
 from .synthetic_triplets import write_fec
 
 LAYOUTS = ("bp4d", "bp4d-plus", "disfa", "disfa-plus", "fec")
+# Of Motion JPEG as it is written here, at 640x480; smaller pictures take up to 0.3.
+_BYTES_A_PIXEL = 0.2
 
 
 def synthesise_dataset(
@@ -39,8 +41,7 @@ def synthesise_dataset(
     Returns the videos, image folders or tables. Raises UsageError for bad arguments, OutputError
     where nothing can be written.
     """
-    if layout not in LAYOUTS:
-        raise UsageError(f"layout {layout!r} is unknown; known are: {', '.join(LAYOUTS)}")
+    clips = dataset_clips(layout, subjects)
     root = Path(root)
     if layout == "disfa":
         return synthesise(
@@ -55,10 +56,8 @@ def synthesise_dataset(
         )
     check_clip(frames, size, seed, fps, workers)
     if layout == "fec":
-        people = _people(subjects)
+        people = tuple(person for person, _ in clips)
         return write_fec(root, people, photographs=frames, size=size, seed=seed, levers=levers)
-    folds = {"bp4d": bp4d.FOLDS, "bp4d-plus": bp4d_plus.FOLDS}.get(layout)
-    names = subject_names(subjects) if folds is None else subject_names(subjects, folds)
     job = partial(
         _write,
         root,
@@ -69,11 +68,53 @@ def synthesise_dataset(
         fps=fps,
         levers=levers,
     )
-    clips = clips_of(layout, names)
     if workers == 1:
         return [job(clip) for clip in clips]
     with ProcessPoolExecutor(min(workers, len(clips)), mp_context=get_context("spawn")) as pool:
         return list(pool.map(job, clips))
+
+
+def dataset_clips(layout: str, subjects: int | Sequence[str]) -> list[tuple[str, str]]:
+    """Subject and clip of what a dataset consists of; for FEC its people, each with "".
+
+    Raises UsageError for an unknown layout or names that it does not have.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(f"layout {layout!r} is unknown; known are: {', '.join(LAYOUTS)}")
+    if layout == "fec":
+        return [(person, "") for person in _people(subjects)]
+    folds = {"bp4d": bp4d.FOLDS, "bp4d-plus": bp4d_plus.FOLDS}.get(layout)
+    names = subject_names(subjects) if folds is None else subject_names(subjects, folds)
+    if layout == "disfa":
+        return [(name, VIDEO.format(subject=name)) for name in names]
+    return clips_of(layout, names)
+
+
+def synthesis_dry_run(
+    root: Path,
+    *,
+    layout: str = "disfa",
+    subjects: int | Sequence[str] = 9,
+    frames: int = 120,
+    size: tuple[int, int] = (640, 480),
+    seed: int = 0,
+    fps: float = FRAMES_PER_SECOND,
+    workers: int = 1,
+) -> list[str]:
+    """Lines that say what `synthesise_dataset` with these arguments would do; nothing is written.
+
+    Raises UsageError for bad arguments.
+    """
+    check_clip(frames, size, seed, fps, workers)
+    clips = dataset_clips(layout, subjects)
+    people = len({subject for subject, _ in clips})
+    count = frames * len(clips)
+    megabytes = count * size[0] * size[1] * _BYTES_A_PIXEL / 1e6
+    return [
+        f"{layout}: {people} subjects, {len(clips)} clips, {count} labelled frames of "
+        f"{size[0]}x{size[1]}, seed {seed}; about {megabytes:.1f} MB in {root}",
+        f"on this machine: {1 if layout == 'fec' else min(workers, len(clips))} workers",
+    ]
 
 
 def _write(
