@@ -32,7 +32,8 @@ class TrainOptions:
     `glee embed` keeps it. mirror, light: augmentation. person_specific: f_exp relative to
     the person's median (beyond the paper). folds: of a seeded split. facenet, split, init: paths of
     weights, of folds, and of a pre-trained run; "" for none. triplets: drawn for an epoch of
-    pre-training where the data has no table of its own. margin: of Eq. 4 for all triplets, 0 for
+    pre-training where the data has no table of its own; shared_triplets: instead so many among the
+    3 `batch` faces of each step, 0 for none. margin: of Eq. 4 for all triplets, 0 for
     each type's own. centre: pre-training standardises E_exp over the batch before Eq. 4, without
     which a network from random weights collapses to one point. checkpoint_steps: also write a
     checkpoint every so many steps, 0 for epochs only.
@@ -69,6 +70,7 @@ class TrainOptions:
     split: str = ""
     init: str = ""
     triplets: int = 0
+    shared_triplets: int = 0
     margin: float = 0.0
     centre: bool = False
     loss: str = "cross_entropy"
@@ -137,7 +139,9 @@ _PRETRAIN_RECIPES: dict[str, dict[str, Any]] = {
         **_RECIPES["compact"],
         "epochs": 10,
         "batch": 30,
+        "learning_rate": 0.05,
         "triplets": 1500,
+        "shared_triplets": 600,
         "centre": True,
     },
 }

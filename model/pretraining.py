@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import OptionsError
+from ..pipeline.triplets import TRIPLET_FILE
 from ..whole_files import write_whole
-from .au_dataset import MEMORY_LIMIT, AUFrames, Batch, load_frames, make_batch
-from .augmentation import draw_epoch, stored_size
+from .au_dataset import MEMORY_LIMIT, AUFrames, load_frames, make_batch
+from .augmentation import stored_size
 from .batches import take_frames
 from .checkpoint import CHECKPOINT_FILE, load_checkpoint
 from .config import GLEENetConfig, preset_config
@@ -34,7 +35,8 @@ from .predictions import network_input
 from .schedule import Schedule
 from .steps import PLAIN, Surroundings, last_loss, run_steps, seed_step
 from .training_state import TrainingState, new_network, new_state
-from .triplets import Triplets, find_triplets
+from .triplet_batches import TripletBatch, TripletBatches
+from .triplets import Triplets, faces_to_draw_from, find_triplets
 
 logger = logging.getLogger(__name__)
 
@@ -55,14 +57,6 @@ class PretrainSummary:
     loss: float
     accuracy: float
     seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class TripletBatch:
-    """faces: 3 b frames, the anchors, then the positives, then the negatives. margin: (b,)."""
-
-    faces: Batch
-    margin: npt.NDArray[np.float32]
 
 
 def pretrain(
@@ -95,19 +89,20 @@ def pretrain(
         memory_limit=0 if around.workers else MEMORY_LIMIT,
     )
     triplets, held_out = find_triplets(work, frames, count=options.triplets, seed=options.seed)
-    if options.margin:
-        triplets = replace(triplets, margin=np.full_like(triplets.margin, options.margin))
+    triplets = triplets.with_margin(options.margin)
     with joined_world(device) as world, reproducible(options.deterministic):
         where = choose_device(device, world, options.precision)
         world.check_batch(options.batch)
         if world.leads:
             write_options(out, options)
         schedule = Schedule(options, len(triplets))
-        network = _trained(frames, triplets, config, schedule, out, where, world, around)
+        pool = shared_faces(work, frames, options)
+        batches = TripletBatches(frames, triplets, pool, config.image_size, schedule, world)
+        network = _trained(batches, config, out, where, around)
         accuracy = triplet_accuracy(network, frames, held_out, config.image_size, where)
         summary = PretrainSummary(
             run=out,
-            triplets=len(triplets),
+            triplets=len(triplets) if pool is None else schedule.total * options.shared_triplets,
             held_out=len(held_out),
             steps=schedule.total,
             loss=last_loss(out, options.epochs),
@@ -138,16 +133,23 @@ def triplet_accuracy(
     return float((alike < apart).double().mean())
 
 
+def shared_faces(
+    work: Path, frames: AUFrames, options: TrainOptions
+) -> npt.NDArray[np.int64] | None:
+    """Frames that each step draws faces of, for triplets that share them; None for a table's."""
+    if (work / TRIPLET_FILE).exists() or not options.shared_triplets:
+        return None
+    return faces_to_draw_from(frames, options.seed)
+
+
 def _trained(
-    frames: AUFrames,
-    triplets: Triplets,
+    batches: TripletBatches,
     config: GLEENetConfig,
-    schedule: Schedule,
     out: Path,
     device: torch.device,
-    world: World,
     around: Surroundings,
 ) -> GLEENet:
+    frames, schedule, world = batches.frames, batches.schedule, batches.world
     path = out / CHECKPOINT_FILE
     earlier = load_checkpoint(path) if path.exists() else None
     if earlier is not None and earlier.finished:
@@ -163,7 +165,7 @@ def _trained(
         device,
         world,
         entry=ExpressionEmbedding(network),
-        train_subjects=tuple(sorted({str(name) for name in frames.subject[triplets.index[:, 0]]})),
+        train_subjects=batches.subjects,
         test_subjects=(),
         dataset=frames.dataset,
         fit_model="",
@@ -176,7 +178,6 @@ def _trained(
         options = schedule.options
         return add_triplet_gradient(state, batch, options.accumulate, centre=options.centre)
 
-    batches = TripletBatches(frames, triplets, config.image_size, schedule, world)
     run_steps(
         state,
         schedule,
@@ -202,41 +203,6 @@ class ExpressionEmbedding(nn.Module):
         return self.network.embed(image)
 
 
-@dataclass(frozen=True, eq=False)
-class TripletBatches:
-    """The batches of a pre-training; each face of a triplet gets its own random crop and mirror."""
-
-    frames: AUFrames
-    triplets: Triplets
-    size: int
-    schedule: Schedule
-    world: World
-
-    def of_step(self, step: int) -> TripletBatch:
-        """This process's share of a step's triplets."""
-        epoch, position = divmod(step, self.schedule.steps_per_epoch)
-        options, count = self.schedule.options, len(self.triplets)
-        order = np.random.default_rng([options.seed, epoch]).permutation(count)
-        begin = position * self.schedule.batch
-        chosen = order[begin : begin + self.schedule.batch][self.world.rank :: self.world.size]
-        draw = draw_epoch(
-            3 * len(chosen),
-            seed=options.seed,
-            epoch=step * self.world.size + self.world.rank,
-            margin=self.frames.size - self.size,
-            mirror=options.mirror,
-            light=options.light,
-        )
-        index = self.triplets.index[chosen].T.reshape(-1)
-        faces = make_batch(self.frames, index, self.size, draw, np.arange(len(index)))
-        return TripletBatch(faces, self.triplets.margin[chosen])
-
-    def frame_names(self, batch: TripletBatch, chosen: npt.NDArray[np.bool_]) -> list[str]:
-        """Names of the frames of some of a batch's triplets (b,)."""
-        indices = batch.faces.index[np.tile(chosen, 3)]
-        return [self.frames.frame_name(int(index)) for index in indices]
-
-
 def standardised_over_batch(embedding: Tensor, world: World) -> Tensor:
     """Each coordinate at mean 0 and deviation 1 over the faces of all processes: (n, width).
 
@@ -259,13 +225,15 @@ def add_triplet_gradient(
     """
     count, losses = len(batch.margin), []
     for some in np.array_split(np.arange(count), accumulate):
-        faces = take_frames(batch.faces, np.concatenate([some, count + some, 2 * count + some]))
+        used, place = np.unique(batch.place[some], return_inverse=True)
+        faces = take_frames(batch.faces, used)
         with state.autocast():
             embedding = state.parallel(network_input(faces, state.device)[0]).float()
         if centre:
             embedding = standardised_over_batch(embedding, state.world)
         margin = torch.from_numpy(batch.margin[some]).to(state.device)
-        anchor, positive, negative = embedding.chunk(3)
+        where = torch.from_numpy(place.reshape(-1, 3)).to(state.device)
+        anchor, positive, negative = embedding[where].unbind(1)
         loss = triplet_loss(anchor, positive, negative, margin)
         torch.autograd.backward(state.scaler.scale(loss.sum() / count))
         losses.append(loss.detach())

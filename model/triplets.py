@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,10 @@ class Triplets:
     def __len__(self) -> int:
         return len(self.index)
 
+    def with_margin(self, margin: float) -> Self:
+        """The same with one margin for all; 0 keeps each triplet's own."""
+        return replace(self, margin=np.full_like(self.margin, margin)) if margin else self
+
 
 def find_triplets(
     work: Path, frames: AUFrames, *, count: int, seed: int
@@ -45,16 +50,29 @@ def find_triplets(
     """
     if (work / TRIPLET_FILE).exists():
         return _from_table(work, frames, "train"), _from_table(work, frames, "test")
-    names = list(frames.subjects)
-    held_out = {str(name) for name in np.random.default_rng(seed).permutation(names)[::HELD_OUT]}
-    if len(names) < 4 or not frames.au_names or not count:
+    if len(frames.subjects) < 4 or not frames.au_names or not count:
         raise DataError(
             f"{work}: has no table of triplets and cannot give any from labels; it needs labels of "
             "4 subjects or more and a number of triplets"
         )
-    train = draw_triplets(frames, frames.of_subjects(set(names) - held_out), count, [seed, 0])
-    test = draw_triplets(frames, frames.of_subjects(held_out), max(count // 4, 1), [seed, 1])
-    return train, test
+    train = draw_triplets(frames, faces_to_draw_from(frames, seed), count, [seed, 0])
+    held_out = _labelled(frames, _held_out(frames, seed))
+    return train, draw_triplets(frames, held_out, max(count // 4, 1), [seed, 1])
+
+
+def faces_to_draw_from(frames: AUFrames, seed: int) -> npt.NDArray[np.int64]:
+    """Frames that triplets are drawn of, where there is no table: (n,) indices, with labels."""
+    return _labelled(frames, set(frames.subjects) - _held_out(frames, seed))
+
+
+def _labelled(frames: AUFrames, subjects: set[str]) -> npt.NDArray[np.int64]:
+    indices = frames.of_subjects(subjects)
+    return indices[(frames.labels[indices] >= 0).any(1)]
+
+
+def _held_out(frames: AUFrames, seed: int) -> set[str]:
+    drawn = np.random.default_rng(seed).permutation(list(frames.subjects))
+    return {str(name) for name in drawn[::HELD_OUT]}
 
 
 def draw_triplets(
@@ -63,18 +81,21 @@ def draw_triplets(
     """Triplets as a person might judge them: the negative has the most other Action Units.
 
     Three frames are drawn, and the two whose labels differ in the fewest AUs are alike; where that
-    does not single out one, the draw is dropped. This stands in for human votes on data that has
-    labels instead.
+    does not single out one, or a frame was drawn twice, the draw is dropped. This stands in for
+    human votes on data that has labels instead.
 
     Raises DataError where (nearly) all draws are dropped.
     """
+    if len(indices) < 3:
+        raise DataError(f"{len(indices)} labelled frames; triplets need three or more")
     random = np.random.default_rng(seed)
     drawn = random.choice(indices, (8 * count, 3))
     label = np.maximum(frames.labels[drawn], 0).astype(np.int64)
     apart = np.stack([np.abs(label[:, i] - label[:, (i + 1) % 3]).sum(1) for i in range(3)], 1)
     # apart[:, i] is between faces i and i + 1; the face that is left is the odd one
     nearest = np.sort(apart, 1)
-    clear = np.flatnonzero(nearest[:, 0] < nearest[:, 1])[:count]
+    others = [drawn[:, i] != drawn[:, (i + 1) % 3] for i in range(3)]
+    clear = np.flatnonzero((nearest[:, 0] < nearest[:, 1]) & np.all(others, 0))[:count]
     if len(clear) < max(count // 4, 1):
         raise DataError("the frames' labels hardly differ; no triplets can be drawn from them")
     first = apart[clear].argmin(1)
