@@ -81,11 +81,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path}: checkpoint version {version}, this glee reads {FORMAT_VERSION}; {remedy}"
         )
     try:
-        return Checkpoint(**{**content, "config": GLEENetConfig(**content["config"])})
-    except (TypeError, KeyError, OptionsError) as error:
+        checkpoint = Checkpoint(**{**content, "config": GLEENetConfig(**content["config"])})
+        with torch.device("meta"):
+            shapes = {k: v.shape for k, v in build_glee_net(checkpoint.config).state_dict().items()}
+        found = {name: value.shape for name, value in checkpoint.weights.items()}
+    except (TypeError, KeyError, AttributeError, ValueError, AssertionError, OptionsError) as error:
         raise WeightsError(
             f"{path}: damaged checkpoint (its fields are others); {remedy}"
         ) from error
+    if other := sorted(k for k in shapes | found if shapes.get(k) != found.get(k)):
+        raise WeightsError(
+            f"{path}: is of another version of glee's network ({other[0]} differs, "
+            f"{len(other)} in all); {remedy}"
+        )
+    return checkpoint
 
 
 def load_expression(network: GLEENet, run: Path) -> None:

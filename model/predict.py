@@ -116,5 +116,13 @@ def _predict_part(
 
 
 def run_provenance(checkpoint: Checkpoint) -> Provenance:
-    """How a network's training frames were made, as far as its checkpoint says."""
-    return Provenance(**{"model": checkpoint.fit_model, **checkpoint.provenance})
+    """How a network's training frames were made, as far as its checkpoint says.
+
+    Raises DataError where the checkpoint says what this version does not know.
+    """
+    try:
+        return Provenance(**{"model": checkpoint.fit_model, **checkpoint.provenance})
+    except TypeError as error:
+        raise DataError(
+            f"the run was trained by another version of glee ({error}); train again"
+        ) from error
