@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,59 @@ def test_two_processes_give_the_loss_curve_of_one(work, tmp_path):
     assert first.keys() == second.keys()
     key = "global_branch.face_model.bn1.running_var"
     assert torch.allclose(first[key], second[key], rtol=1e-3)
+
+
+# `glee` with a compact preset at a tenth of its cost, without dropout and noise, which two
+# processes cannot share.
+SMALL_GLEE = f"""
+from glee.cli import main
+from glee.model import config
+
+config.PRESETS["compact"] |= {{"dropout": 0.0, "coefficient_noise": 0.0, **{TINY}}}
+main()
+"""
+TORCHRUN = [
+    str(Path(sys.executable).with_name("torchrun")),
+    "--standalone",
+    "--nproc-per-node",
+    "2",
+]
+
+
+def output_of(command, folder):
+    """Standard output of a command that must succeed; it may import what lies in the folder."""
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, env=variables)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_torchrun_gives_the_loss_curve_of_one_process(work, tmp_path):
+    """The command of docs/glee-net.md, but for the small network."""
+    (tmp_path / "small_glee.py").write_text(SMALL_GLEE)
+    words = ["train", str(work), "--preset", "compact", "--fold", "1", "--device", "cpu"]
+    words += ["--batch", "30", "--epochs", "2", "--learning-rate", "0.01"]
+    said = {
+        name: output_of(
+            [*launcher, "-m", "small_glee", *words, "--out", str(tmp_path / name)], tmp_path
+        )
+        for name, launcher in (("one", [sys.executable]), ("two", TORCHRUN))
+    }
+    one, other = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(one) == 6
+    assert other == pytest.approx(one, rel=2e-3)
+    # the table of F1 is printed once, by the first process
+    assert [text.count("AU12") for text in said.values()] == [1, 1]
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_command_line(work, tmp_path):
+    """`-m glee.cli`, as it is."""
+    words = ["-m", "glee.cli", "train", str(work), "--preset", "compact", "--ablation", "no-gb-lb"]
+    words += ["--fold", "1", "--epochs", "1", "--device", "cpu", "--out", str(tmp_path / "run")]
+    assert output_of([*TORCHRUN, *words, "--batch", "16"], tmp_path).count("AU12") == 1
+    assert load_checkpoint(tmp_path / "run/fold1/checkpoint.pt").finished
 
 
 def test_one_process_without_a_launcher(monkeypatch):
