@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import tempfile
 import time
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ from glee.pipeline.crop_encoding import encode_crop
 
 BATCH = 64
 GPU_STEP = 0.010
+WORKERS = 2
+FIRST_STEPS = 10
+AHEAD = 2  # batches that a worker has ready, as in batch_workers.py
 AU_NAMES = tuple(f"AU{number}" for number in (1, 2, 4, 6, 9, 12, 25, 26))
 
 
@@ -72,7 +77,7 @@ def write_work(work: Path, clips: int, frames: int, random: np.random.Generator)
 
 def loading(seed: int, *, quick: bool) -> dict[str, Any]:
     """Rates of loading at preset paper: 176 x 176 crops of JPEG faces from shards on disk."""
-    clips, frames = (4, 512) if quick else (8, 1024)
+    clips, frames = (3, 384) if quick else (8, 1024)
     with tempfile.TemporaryDirectory() as folder:
         size = write_work(Path(folder), clips, frames, np.random.default_rng(seed))
         found = load_frames(Path(folder), size=200, memory_limit=0)
@@ -113,26 +118,56 @@ def _use_up(items: Any) -> None:
 
 
 def _gpu_step(batches: TrainingBatches, steps: int) -> dict[str, float]:
-    """A step that sleeps as long as a GPU would work: how long it waits for its batch."""
-    waits = []
-    made = batches_ahead(batches.of_step, 0, steps, workers=2)
-    for _ in range(steps):
+    """A step that sleeps as long as a GPU would work: how long it waits for its batch.
+
+    wait_share: of all time after the first steps. busy_share: processor time that a batch costs the
+    workers, of what they have in a step; below 1 they keep up where each has a core. queued_ms:
+    what this process and the workers stood in the system's queue for a core, a step; near 0 on a
+    machine without neighbours, where the clock's figures can be trusted.
+    """
+    waits: list[float] = []
+    made = batches_ahead(batches.of_step, 0, steps, workers=WORKERS)
+    for step in range(steps):
         began = time.perf_counter()
         next(made)
         waits.append(time.perf_counter() - began)
         time.sleep(GPU_STEP)
-    later = np.array(waits[10:])
-    return {"step_ms": 1e3 * GPU_STEP, "median_wait_ms": 1e3 * float(np.median(later))}
+        if step == FIRST_STEPS:
+            workers = [child.pid for child in active_children() if child.pid]
+            before = _scheduled([os.getpid(), *workers]), _scheduled(workers)
+        if step == steps - WORKERS * AHEAD - 1:  # later ones make nothing, and end
+            after = _scheduled([os.getpid(), *workers]), _scheduled(workers)
+    count = steps - WORKERS * AHEAD - 1 - FIRST_STEPS
+    later = np.array(waits[FIRST_STEPS + 1 : FIRST_STEPS + 1 + count])
+    used = (after[1][0] - before[1][0]) / count
+    return {
+        "step_ms": 1e3 * GPU_STEP,
+        "workers": WORKERS,
+        "median_wait_ms": 1e3 * float(np.median(later)),
+        "wait_share": float(later.sum() / (later.sum() + count * GPU_STEP)),
+        "busy_share": used / (WORKERS * GPU_STEP),
+        "queued_ms": 1e3 * (after[0][1] - before[0][1]) / count,
+    }
+
+
+def _scheduled(processes: list[int]) -> tuple[float, float]:
+    """Seconds that processes ran on a core, and that they were ready and had none (Linux)."""
+    ran, queued = 0, 0
+    for process in processes:
+        for path in Path(f"/proc/{process}/task").glob("*/schedstat"):
+            on_core, waiting, _ = map(int, path.read_text().split())
+            ran, queued = ran + on_core, queued + waiting
+    return ran / 1e9, queued / 1e9
 
 
 def order(seed: int, *, quick: bool) -> list[dict[str, Any]]:
     """How random batches are to the loss: our order beside a full shuffle and a shuffle of files.
 
-    60 clips (one in quick: 30) of 2048 frames each, whose labels last for about two seconds and
+    60 clips (in quick 12) of 2048 frames each, whose labels last for about two seconds and
     whose persons differ in how often an Action Unit occurs.
     """
     random = np.random.default_rng(seed)
-    clips, frames = (30, 2048) if quick else (60, 2048)
+    clips, frames = (12, 2048) if quick else (60, 2048)
     labels = np.concatenate([_course(random, frames) for _ in range(clips)])
     person = np.repeat(random.normal(0, 1, (clips, 12)), frames, axis=0)
     features = np.c_[person, labels[:, None] + random.normal(0, 1.5, (len(labels), 4))]

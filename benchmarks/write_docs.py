@@ -148,7 +148,7 @@ def train(content: dict[str, Any]) -> list[str]:
         f"{loading['bytes_a_crop'] / 1000:.0f} KB in shards ({worker['crops_per_wall_s']:.0f} by "
         f"the clock, on cores shared with other work). A step that sleeps {waiting['step_ms']:.0f} "
         f"ms at batch 64 waits {waiting['median_wait_ms']:.1f} ms for two workers in the median, "
-        "by the clock on the same shared cores.",
+        f"by the clock on the same shared cores.{_waiting_shares(waiting)}",
         "",
         *table([*head, "loss curve, rms from full shuffle"], orders),
         "",
@@ -166,6 +166,18 @@ def train(content: dict[str, Any]) -> list[str]:
         f"{inferred['exported_frames_per_s']:.1f}; probabilities differ by at most "
         f"{inferred['largest_difference']:.1e}.",
     ]
+
+
+def _waiting_shares(waiting: dict[str, float]) -> str:
+    """What decides whether a training is ever bound by its data."""
+    if "wait_share" not in waiting:
+        return ""
+    return (
+        f" Of all time {100 * waiting['wait_share']:.1f} % is waiting. A batch costs the two "
+        f"workers {100 * waiting['busy_share']:.0f} % of the processor time that they have in a "
+        f"step, where each has a core; here the processes stood {waiting['queued_ms']:.1f} ms a "
+        "step in the system's queue for one."
+    )
 
 
 def main() -> None:
