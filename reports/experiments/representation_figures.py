@@ -61,7 +61,7 @@ def representation_figure(
     data = {
         "experiment": experiment.name,
         "title": title,
-        "synthetic": work.synthetic,
+        "synthetic": SYNTHETIC_WARNING in warnings,
         "comparable_with_published": False,
         "quick": recipe.quick,
         "warnings": list(warnings),
