@@ -24,7 +24,10 @@ TITLES = {
     "orderings": "Orderings of the ablations",
     "beyond_paper": "Options beyond the paper",
     "render_levers": "Parts of a render and the detectors",
+    "bias": "Skin tone, sex and age",
 }
+# Where a benchmark's figures stand, if not here and not in experiments.md.
+PAGES = {"bias": "model-card", "landmarks": "landmarks", "render_levers": "landmarks"}
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -201,7 +204,7 @@ def main() -> None:
         elif path.stem == "preprocess":
             lines += [*preprocess(content, table), ""]
         else:
-            page = "landmarks" if path.stem in ("landmarks", "render_levers") else "experiments"
+            page = PAGES.get(path.stem, "experiments")
             lines += [f"Shown in [{page}]({page}.md).", ""]
         seed = f" --seed {content['seed']}" if "seed" in content else ""
         lines += [
