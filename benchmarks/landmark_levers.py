@@ -11,6 +11,7 @@ import numpy as np
 from landmark_measures import errors
 from numpy.typing import NDArray
 
+from glee.fitting.dense_points import load_dense_points
 from glee.fitting.expression_prior import expression_prior
 from glee.fitting.landmark_fit import FitOptions, fit
 from glee.fitting.landmark_smoother import smooth_run
@@ -43,6 +44,11 @@ LEVERS: dict[str, tuple[str, ...]] = {
     "prior, temporal": ("prior", "temporal"),
     "whitened, prior, temporal": ("whitened", "prior", "temporal"),
     "whitened, prior, temporal, no curves": ("whitened", "prior", "temporal", "points"),
+    "dense": ("dense",),
+    "dense alone": ("dense", "dense alone"),
+    "dense, prior": ("dense", "prior"),
+    "dense alone, prior": ("dense", "dense alone", "prior"),
+    "dense, whitened, prior, smoothed": ("dense", "whitened", "prior", "smoothed"),
 }
 QUICK = ("plain", "prior", "whitened, prior", "whitened, prior, smoothed")
 
@@ -53,6 +59,7 @@ class Material:
 
     detected, anatomical, own: (n, 68, 2) pixels; own: the points that the detector was calibrated
     to. subject: (n,). f_exp: (n, e). intensity: (n, a), columns as aus. size: of the pictures.
+    dense: (n, 478, 2) pixels; None where the backend has no dense points.
     """
 
     detected: Floats
@@ -63,6 +70,7 @@ class Material:
     intensity: Floats
     aus: tuple[int, ...]
     size: tuple[int, int]
+    dense: Floats | None = None
 
 
 @lru_cache(maxsize=1)
@@ -89,6 +97,8 @@ def pull_levers(backend: str, of: Material, names: tuple[str, ...]) -> dict[str,
         return {}
     rows: dict[str, Any] = {}
     for name in names:
+        if "dense" in LEVERS[name] and of.dense is None:
+            continue
         landmarks, landmark_set, options = _arranged(backend, of, LEVERS[name])
         begin = time.thread_time()
         found = fit(
@@ -97,6 +107,9 @@ def pull_levers(backend: str, of: Material, names: tuple[str, ...]) -> dict[str,
             image_size=of.size,
             landmark_set=landmark_set,
             subject=of.subject,
+            dense=of.dense if "dense" in LEVERS[name] else None,
+            dense_points=load_dense_points(load_embedded()),
+            dense_only="dense alone" in LEVERS[name],
             options=options,
         )
         ms = (time.thread_time() - begin) / len(landmarks) * 1e3

@@ -13,9 +13,11 @@ from landmark_levers import smoothed
 from landmark_measures import disagreement, gaps, jitter
 from numpy.typing import NDArray
 
+from glee.errors import UsageError
 from glee.pipeline.clips import Clip
+from glee.pipeline.dense_landmarks import DenseDetector
 from glee.pipeline.frames import index_frames, read_frames
-from glee.pipeline.landmarks import load_detector
+from glee.pipeline.landmarks import Detector, load_detector
 from glee.pipeline.tracking import FaceTracker
 
 Floats = NDArray[np.float64]
@@ -38,12 +40,15 @@ NEAR = 3  # frames between a blink that was found and one that was counted
 class Track:
     """A detector's way through a video: landmarks (n, 68, 2), NaN where not valid; (n,) valid.
 
+    dense: (n, 478, 2), NaN where not valid; None where the backend has no dense points.
+
     ms: CPU time of this thread a frame, for detection, tracking and landmarks, without decoding.
     """
 
     landmarks: Floats
     valid: NDArray[np.bool_]
     ms: float
+    dense: Floats | None
 
 
 def track(backend: str, video: Path) -> Track:
@@ -52,16 +57,32 @@ def track(backend: str, video: Path) -> Track:
     clip = Clip("benchmark", "subject", video.stem, video.parent, video)
     index = index_frames(clip)
     frames = list(read_frames(clip, index, 0, index.count))
-    tracker = FaceTracker(load_detector(backend))
-    tracker.follow(frames[0])  # what a process does once
-    tracker = FaceTracker(load_detector(backend))
+    detector = with_dense(load_detector(backend))
+    dense: list[Floats] = []
+    FaceTracker(detector).follow(frames[0])  # what a process does once
+    tracker = FaceTracker(detector)
     begin = time.thread_time()
-    followed = [tracker.follow(frame) for frame in frames]
+    followed = []
+    for frame in frames:
+        followed.append(tracker.follow(frame))
+        if isinstance(detector, DenseDetector):
+            dense.append(detector.dense_of(followed[-1].landmarks).astype(np.float64))
     ms = (time.thread_time() - begin) / len(frames) * 1e3
     valid = np.array([frame.reason == "ok" for frame in followed])
     landmarks = np.stack([frame.landmarks for frame in followed]).astype(np.float64)
     landmarks[~valid] = np.nan
-    return Track(landmarks, valid, ms)
+    every = np.stack(dense) if dense else None
+    if every is not None:
+        every[~valid] = np.nan
+    return Track(landmarks, valid, ms, every)
+
+
+def with_dense(detector: Detector) -> Detector:
+    """The backend with its dense points at hand, where it has such."""
+    try:
+        return DenseDetector(detector)
+    except UsageError:
+        return detector
 
 
 def blinks_in(lid_gap: Floats) -> list[int]:

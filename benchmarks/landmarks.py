@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,9 @@ def backend_row(
     """All figures of a backend on the synthetic videos."""
     tracks = [track(name, video) for video in videos]
     of = material(name, [one.landmarks for one in tracks], truths)
+    dense = [one.dense for one in tracks if one.dense is not None]
+    if dense:
+        of = replace(of, dense=np.concatenate(dense))
     print(f"\n{name}")
     row: dict[str, Any] = {
         "valid": float(np.mean([one.valid.mean() for one in tracks])),

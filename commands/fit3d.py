@@ -46,6 +46,8 @@ from .options import (
 @click.option(
     "--smooth/--no-smooth", default=None, help="Smooth landmarks in time. [default: of videos]"
 )
+@click.option("--dense", flag_value="beside", help="Fit the shards' dense points too.")
+@click.option("--dense-only", "dense", flag_value="only", help="Only these, not the landmarks.")
 @click.option("--paper", is_flag=True, help="Eq. 3 as published: one identity a frame, no more.")
 @click.option("--temporal", default=0.0, show_default=True, help="Smoothness of f_exp in time.")
 @click.option("--estimate-focal", is_flag=True, help="One focal length a subject, from its frames.")

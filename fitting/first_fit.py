@@ -6,6 +6,7 @@ import numpy as np
 
 from .frame_fits import FrameStates, Observations, Outcome, fit_frames
 from .initial_pose import NormalisedLandmarks, weak_perspective
+from .landmark_scheme import COUNT
 from .levenberg_marquardt import CONVERGED
 from .normal_equations import Fitter
 
@@ -29,7 +30,8 @@ def fit_all(
 ) -> Outcome:
     """Fit every frame; where that went badly, also from poses turned to both sides."""
     outcome = fit_frames(fitter, observations, states)
-    limit = len(part.target[0]) * DOUBTFUL**2
+    # A dense point counts as much as it weighs.
+    limit = (COUNT + part.weight[:, COUNT:].sum(1)) * DOUBTFUL**2
     doubtful = np.flatnonzero((outcome.status != CONVERGED) | (outcome.energy > limit))
     for yaw in OTHER_YAWS if len(doubtful) else ():
         some = observations.rows(doubtful)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .dense_points import DensePoints
 from .fit_options import FitOptions, loss_of, priors_of
 from .frame_arrays import new_scheme
 from .kernel_cache import ensure_compiled
@@ -29,12 +30,25 @@ class Fitters:
     local: Fitter
 
     @classmethod
-    def of(cls, model: MorphableModel, landmark_set: str, options: FitOptions) -> Fitters:
-        """Reduce the model to the landmark set and allocate the kernels' arrays."""
+    def of(
+        cls,
+        model: MorphableModel,
+        landmark_set: str,
+        options: FitOptions,
+        dense: DensePoints | None = None,
+    ) -> Fitters:
+        """Reduce the model to the points of a fit and allocate the kernels' arrays."""
         ensure_compiled()
-        points = point_model(model, landmark_set, contour=options.contour, dtype=options.dtype)
+        points = point_model(
+            model,
+            landmark_set,
+            contour=options.contour,
+            dtype=options.dtype,
+            dense=None if dense is None else dense.places,
+        )
         shapes = len(model.identity)
-        loss, scheme = loss_of(options), new_scheme(curves=options.curves)
+        count = 0 if dense is None else len(dense)
+        loss, scheme = loss_of(options), new_scheme(curves=options.curves, dense=count)
         blendshapes = expression_basis(model) == ARKIT_BASIS
         whole, local = priors_of(options, shapes, len(model.expression), blendshapes=blendshapes)
         stop = Stop(options.iterations, options.tolerance)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from .camera import Camera
-from .landmark_scheme import OUTER_EYE_CORNERS
+from .landmark_scheme import COUNT, OUTER_EYE_CORNERS
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +18,8 @@ Floats = NDArray[np.float64]
 class NormalisedLandmarks:
     """Landmarks of n frames about the principal point, y up, unit = inter-ocular distance, level.
 
-    target: (n, 68, 2), NaN where missing. weight: (n, 68), 0 where missing. unit: (n,) pixels.
+    target: (n, p, 2), NaN where missing: 68 landmarks, and dense points behind them where they are
+    fitted too. weight: (n, p), 0 where missing. unit: (n,) pixels.
     roll: (n,) radians, by which the image was turned about the principal point to level the eyes.
     usable: (n,) bool, enough finite points to fit.
     """
@@ -41,9 +42,11 @@ class NormalisedLandmarks:
 
     def without_bias(self, bias: NDArray[np.floating]) -> NormalisedLandmarks:
         """Less a detector's bias (68, 2), in inter-ocular distances, face level, y down."""
-        if np.shape(bias) != self.target.shape[1:]:
+        if np.shape(bias) != (COUNT, 2):
             raise UsageError(f"noise: bias of shape {np.shape(bias)}, expected (68, 2)")
-        return replace(self, target=self.target - np.asarray(bias) * np.array([1.0, -1.0]))
+        target = self.target.copy()
+        target[:, :COUNT] -= np.asarray(bias) * np.array([1.0, -1.0])
+        return replace(self, target=target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +70,7 @@ MINIMUM_POINTS = 6
 def normalise(
     landmarks: Floats, weights: Floats, camera: Camera, mean: Floats
 ) -> NormalisedLandmarks:
-    """Normalise landmarks (n, 68, 2) in source pixels; mean: (68, 3) points of the mean face.
+    """Normalise landmarks (n, p, 2) in source pixels; mean: (p, 3) points of the mean face.
 
     Where an outer eye corner is missing, size and roll come from the other points.
     """

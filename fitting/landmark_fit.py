@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, UsageError
 from .camera import Camera, rotation_vector
+from .dense_points import NO_WEIGHT, DensePoints, checked_dense, load_dense_points
 from .fit_options import ExpressionPrior, FitOptions
 from .fitters import Fitters
 from .group_fit import GroupFit, fit_group
@@ -30,10 +31,10 @@ class Fit:
     f_exp: (n, e) float32; f_exp_std: (n, e) float32 standard deviations (see uncertainty).
     f_shape: (n, s) float32. pose: (n, 6) float64 rotation vector (radians) and translation
     (decimetres). energy: (n,) float32, Eq. 3 in squared inter-ocular distances; with one identity a
-    subject without the identity's share. rmse: (n,) float32, root mean square D in pixels, and
-    rmse_iod in inter-ocular distances. focal: (n,) pixels. iterations: (n,) int32. converged:
-    (n,) bool. landmark_error: (n,) float64, inter-ocular distances, that
-    the weights of the ridge were set for; NaN where they were given.
+    subject without the identity's share. rmse: (n,) float32, root mean square D in pixels
+    (of dense points too, where they are fitted), and rmse_iod in inter-ocular distances. focal:
+    (n,) pixels. iterations: (n,) int32. converged: (n,) bool. landmark_error: (n,) float64,
+    inter-ocular distances, that the weights of the ridge were set for; NaN where they were given.
     """
 
     model: MorphableModel
@@ -84,6 +85,9 @@ def fit(
     sequence: ArrayLike | None = None,
     f_shape: ArrayLike | None = None,
     weights: ArrayLike | None = None,
+    dense: ArrayLike | None = None,
+    dense_points: DensePoints | None = None,
+    dense_only: bool = False,
     options: FitOptions | None = None,
     **settings: Any,
 ) -> Fit:
@@ -96,13 +100,18 @@ def fit(
     default all frames are of one. sequence: (n,) labels of the clips within which neighbours are
     neighbours in time, for the temporal term; by default a subject's frames are one clip. f_shape:
     (s,) a known identity, which is then kept. weights: (n, 68) confidences, 0 for missing.
-    settings: fields of FitOptions, instead of options: ``bounds=False``, ``temporal=0.01`` ...
+    dense: (n, d, 2) source pixels, NaN where missing: a detector's dense points, compared point to
+    point beside the landmarks, by their calibrated deviations. dense_points: their calibration; by
+    default the one for the embedded model. dense_only: the landmarks then only say how the face is
+    turned. settings: fields of FitOptions, instead of options: ``bounds=False``,
+    ``temporal=0.01`` ...
 
     Raises UsageError for wrong shapes or options or where no landmark is finite, DataError for a
     model without the landmark set.
     """
     options = _options(options, settings)
     points, weight = _checked(landmarks, weights)
+    size = image_size or _size_around(points)
     known = _known_shape(f_shape, model)
     if landmark_set not in model.landmarks:
         raise DataError(
@@ -113,8 +122,15 @@ def fit(
         raise UsageError(f"identity {identity!r}: give 'subject' or 'frame'")
     if identity == "frame" and (options.temporal > 0 or options.estimate_focal):
         raise UsageError("temporal and estimate_focal need identity 'subject'")
-    camera = Camera.for_image(*(image_size or _size_around(points)), focal)
-    fitters = Fitters.of(model, landmark_set, options)
+    camera = Camera.for_image(*size, focal)
+    if dense is not None:
+        dense_points, extra = checked_dense(
+            dense_points or load_dense_points(model), dense, len(points)
+        )
+        points = np.concatenate([points, extra], axis=1)
+        own = np.broadcast_to(dense_points.weights(), extra.shape[:2])
+        weight = np.concatenate([weight * (NO_WEIGHT if dense_only else 1.0), own], axis=1)
+    fitters = Fitters.of(model, landmark_set, options, None if dense is None else dense_points)
     normalised = normalise(points, weight, camera, fitters.points.mean)
     if options.noise is not None:
         normalised = normalised.without_bias(options.noise.bias)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .dense_points import NO_WEIGHT, TOGETHER
 from .fit_options import PAPER_WEIGHT
 from .frame_arrays import Scheme
+from .landmark_scheme import COUNT
 from .normal_equations import Prior
 
 # Mean square of a blendshape's weight where expressions are sparse: a quarter to a half of the
@@ -58,8 +60,13 @@ def landmark_error(
 
 
 def residuals_seen(scheme: Scheme, root_weight: NDArray[np.float64]) -> float:
-    """How many residuals frames have, root_weight: (n, 68); an end point has two, others one."""
-    return float((np.where(scheme.curve_of < 0, 2, 1) * (root_weight > 0)).sum())
+    """How many residuals frames have, root_weight: (n, p); an end point has two, others one.
+
+    Dense points count as so many fewer as err together.
+    """
+    rows = np.where(scheme.curve_of < 0, 2.0, 1.0)
+    rows[COUNT:] /= TOGETHER
+    return float((rows * (root_weight**2 > 2.0 * NO_WEIGHT)).sum())
 
 
 def ridge_energy(prior: Prior, x: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -17,9 +17,9 @@ CONTOUR_LANDMARKS = (0, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16)
 
 
 class PointModel(NamedTuple):
-    """68 landmarks as a linear function of K coefficients, decimetres.
+    """68 landmarks, and dense points behind them, as linear functions of K coefficients, dm.
 
-    mean: (68, 3) float64. modes: (68, 3, K) float32 or float64.
+    mean: (p, 3) float64, p = 68 and the dense points. modes: (p, 3, K) float32 or float64.
     line_mean: (17, c, 3) and line_modes: (17, c, 3, K): the jaw candidates, front to back; c may
     be 0. line_outward: (17, 3) float64 direction out of the face in model coordinates.
     line_last: (17,) int32, the candidate at the landmark's own place, seen from the front; the
@@ -47,12 +47,19 @@ def point_model(
     *,
     contour: bool = True,
     dtype: type[np.floating] = np.float32,
+    dense: SurfacePoints | None = None,
 ) -> PointModel:
     """Reduce a model to the points of a landmark set; coefficients are f_shape, then f_exp.
 
     contour: jaw landmarks move to the visible contour at the pose; otherwise they are fixed.
+    dense: points (d, 3) that follow the landmarks.
     """
     points = model.landmarks[landmark_set]
+    if dense is not None:
+        points = SurfacePoints(
+            np.concatenate([points.vertices, dense.vertices]),
+            np.concatenate([points.weights, dense.weights]),
+        )
     basis = model.at(points)
     lines = model.jaw_candidates if contour else _no_lines(model)
     line_basis = model.at(lines)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, UsageError
+from ..fitting.assets.calibrate_dense import calibrated_dense, dense_samples
 from ..fitting.assets.calibrate_landmarks import (
     Sample,
     anatomical_pixels,
@@ -15,6 +16,7 @@ from ..fitting.assets.calibrate_landmarks import (
     samples,
     set_pixels,
 )
+from ..fitting.dense_points import SUFFIX, write_dense_points
 from ..fitting.importers.registration import carry_landmarks, register_embedded
 from ..fitting.landmark_scheme import nme
 from ..fitting.model_file import write_model
@@ -25,7 +27,7 @@ from ..fitting.morphable_model import (
     SurfacePoints,
     load_model,
 )
-from .calibrate_detector import RENDERS, SEED, largest_face
+from .calibrate_detector import RENDERS, SEED, largest_dense_face, largest_face
 from .landmarks import DEFAULT_SETTINGS, BackendSettings, load_detector
 
 # With fewer faces, the places and the 136 x 136 covariance would be those of single faces.
@@ -70,12 +72,13 @@ def calibrate(
     renders: int = RENDERS,
     seed: int = SEED,
     settings: BackendSettings = DEFAULT_SETTINGS,
+    dense: bool = False,
 ) -> Calibration:
     """Calibrate a model to a detector backend and write it as a new model file.
 
     detector: name of the backend. output: the model file to write, ``.h5``. model: path of a model;
     None for the embedded one. renders: random faces to draw. seed: of them. settings: of the
-    backend.
+    backend. dense: lay its dense points too, into a file ``.dense.npz`` beside the model file.
     A model without eyes cannot be shown to a detector: the embedded model's calibration is carried
     over by registration. Raises UsageError, WeightsError, DataError, OutputError.
     """
@@ -88,8 +91,19 @@ def calibrate(
     detector = backend.name
     source = load_model(None if model is None else Path(model))
     if set(RENDERED_PARTS) <= set(source.part_names):
-        found = samples(source, largest_face(backend), renders, seed)
+        if dense:
+            found, points = dense_samples(source, largest_dense_face(backend), renders, seed)
+        else:
+            found = samples(source, largest_face(backend), renders, seed)
         changed, report = _by_renders(source, detector, found, renders)
+        if dense:
+            laid = calibrated_dense(source, found, points)
+            write_dense_points(output.with_suffix(SUFFIX), laid)
+    elif dense:
+        raise DataError(
+            f"{source.name}: has no eyes to be rendered with, so that dense points cannot be "
+            "calibrated; leave out --dense"
+        )
     else:
         changed = _carried(source, detector)
         report = Calibration(source.name, detector, "carried", 0, 0, np.nan, np.nan)

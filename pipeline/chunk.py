@@ -19,6 +19,7 @@ from ..errors import ShardError
 from .alignment import BORDER_GREY, align, alignment_transform
 from .clips import Clip
 from .crop_encoding import encode_crop
+from .dense_landmarks import DenseDetector
 from .frames import FrameIndex, read_frames
 from .landmarks import BackendSettings, load_detector
 from .lookahead import Lookahead, frames_together, looking_ahead
@@ -98,11 +99,14 @@ class _Work:
         self._options = options
         self._alone = bool(task.clip.boxes)
         settings = BackendSettings(task.weights, options.get("device"), options.get("flip"))
-        self._detector = looking_ahead(load_detector(options["detector"], settings))
+        detector = load_detector(options["detector"], settings)
+        self._dense = DenseDetector(detector) if options.get("dense") else None
+        self._detector = self._dense or looking_ahead(detector)
         self._together = 1 if self._alone else frames_together(self._detector)
         self._tracker = self._new_tracker()
         self._tracked: list[TrackedFrame] = []
         self._transforms: list[npt.NDArray[np.float64]] = []
+        self._dense_points: list[npt.NDArray[np.float32]] = []
         self.crops: list[bytes] = []
         self.steps = dict.fromkeys(("track", "align", "encode"), 0.0)
 
@@ -136,6 +140,8 @@ class _Work:
             tracked = TrackedFrame(np.full((68, 2), np.nan, np.float32), 0.0, "other_size")
         else:
             tracked = self._tracker.follow(image)
+        if self._dense is not None:
+            self._dense_points.append(self._dense.dense_of(tracked.landmarks))
         times.append(perf_counter())
         transform = np.full((2, 3), np.nan)
         crop = None
@@ -164,6 +170,7 @@ class _Work:
             confidence=np.array([tracked.confidence for tracked in self._tracked], np.float32),
             landmarks=np.stack([tracked.landmarks for tracked in self._tracked]),
             transform=np.stack(self._transforms),
+            landmarks_dense=None if self._dense is None else np.stack(self._dense_points),
         )
 
 

@@ -14,6 +14,7 @@ from ..fitting.morphable_model import load_model
 from .cluster import Cluster, open_cluster
 from .cluster_options import stage_cluster_options
 from .datasets import DATASETS, dataset_module
+from .fitted_points import DENSE_BESIDE, DENSE_ONLY
 from .progress import progress_bar
 from .shards import ShardHeader, list_shards, read_shard
 from .subject_fit import (
@@ -50,7 +51,8 @@ class Fit3dOptions:
     smoothed in time, both ways (`smoothing`). Of these three, None is what suits the shards: on
     where they can be had. temporal: weight of
     |f_exp(t) - f_exp(t - 1)|^2 within a clip. estimate_focal: one focal length a subject, from its
-    frames. model: path of a morphable model; None for the embedded one.
+    frames. model: path of a morphable model; None for the embedded one. dense: fit the shards'
+    dense points "beside" the landmarks, or them "only"; None: leave them.
     """
 
     identity: str = "subject"
@@ -67,6 +69,7 @@ class Fit3dOptions:
     temporal: float = 0.0
     estimate_focal: bool = False
     model: str | None = None
+    dense: str | None = None
 
     def check(self) -> None:
         """Raises UsageError where a value makes no sense."""
@@ -88,6 +91,8 @@ class Fit3dOptions:
                 raise UsageError(f"{name} is {value}; give 0 or more")
         if self.robust not in ROBUST:
             raise UsageError(f"robust is {self.robust!r}; give huber or geman-mcclure, or none")
+        if self.dense not in (None, DENSE_BESIDE, DENSE_ONLY):
+            raise UsageError(f"dense is {self.dense!r}; give {DENSE_BESIDE} or {DENSE_ONLY}")
 
 
 def fit3d(
@@ -136,6 +141,8 @@ def _suited(options: Fit3dOptions, paths: list[Path]) -> Fit3dOptions:
         return replace(
             options, whiten=bool(options.whiten), prior=bool(options.prior), smooth=False
         )
+    if options.dense and not header.options.get("dense"):
+        raise UsageError("dense: the shards hold no dense points; run `glee preprocess --dense`")
     known = header.dataset in DATASETS
     strangers = known and getattr(dataset_module(header.dataset), "STRANGERS", False)
     if strangers and options.identity != "frame":

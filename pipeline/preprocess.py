@@ -18,6 +18,7 @@ from .cluster import Cluster, open_cluster
 from .cluster_options import stage_cluster_options
 from .crop_encoding import ENCODINGS, QUALITY
 from .datasets import find_content, shaping_options
+from .dense_landmarks import DenseDetector
 from .frames import FrameIndex, index_frames
 from .landmarks import BackendSettings, chosen_detector, load_detector, refined_name
 from .plan import write_plan
@@ -43,7 +44,8 @@ class PreprocessOptions:
     aligned crop, pixels.
     encoding: of crops, one of `crop_encoding.ENCODINGS`; quality: of JPEG, 1 to 100.
     chunk_frames: frames of a shard, at most 1024. refine: go over the landmarks with the refiner
-    (`pipeline.refiner`); the detector is then stated as, for example, `mesh+refiner`.
+    (`pipeline.refiner`); the detector is then stated as, for example, `mesh+refiner`. dense: keep
+    all points of a backend that has more than 68, for `fit3d` to use.
     """
 
     detector: str = "dlib"
@@ -56,6 +58,7 @@ class PreprocessOptions:
     device: str | None = None
     flip: bool | None = None
     refine: bool | None = None
+    dense: bool | None = None
 
     def stated(self) -> dict[str, Any]:
         """The options by name, without those left to the backend."""
@@ -118,6 +121,8 @@ def preprocess(
     backend_name = chosen_detector(options.detector, settings)
     options = replace(options, detector=refined_name(backend_name, options.refine))
     detector = load_detector(options.detector, settings)
+    if options.dense:
+        DenseDetector(detector)
     chosen = shaping_options(dataset, dict(dataset_options or {}))
     with work_in(Path(out), STAGE) as work:
         places = stage_cluster_options(work, cluster_config)

@@ -59,7 +59,8 @@ class FrameArrays:
     frame_id: (n,) int64, the dataset's own numbers. valid: (n,) bool. reason: (n,) uint8, index
     into REASONS. confidence: (n,) float32 in [0, 1]. landmarks: (n, 68, 2) float32, source pixels,
     NaN where missing. transform: (n, 2, 3) float64, source pixels to crop pixels, NaN where the
-    frame is not valid.
+    frame is not valid. landmarks_dense: (n, 478, 2) or (n, 468, 2) float32, source pixels, NaN
+    where missing; None where dense points were not asked for.
     """
 
     frame_id: npt.NDArray[np.int64]
@@ -68,6 +69,7 @@ class FrameArrays:
     confidence: npt.NDArray[np.float32]
     landmarks: npt.NDArray[np.float32]
     transform: npt.NDArray[np.float64]
+    landmarks_dense: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +124,19 @@ FRAME_DATASETS: dict[str, tuple[type, tuple[int, ...]]] = {
     "landmarks": (np.float32, (68, 2)),
     "transform": (np.float64, (2, 3)),
 }
+
+# Dense points of a face: those of a face mesh with the irises, or without.
+DENSE_COUNTS = (478, 468)
+DENSE = "landmarks_dense"
+
+
+def frame_datasets(dense: int | None) -> dict[str, tuple[type, tuple[int, ...]]]:
+    """The same with so many dense points, None for none. Raises ValueError for another number."""
+    if dense is None:
+        return FRAME_DATASETS
+    if dense not in DENSE_COUNTS:
+        raise ValueError(f"{dense} dense points, not one of {DENSE_COUNTS}")
+    return {**FRAME_DATASETS, DENSE: (np.float32, (dense, 2))}
 
 
 def fit_datasets(expressions: int, shapes: int) -> dict[str, tuple[type, tuple[int, ...]]]:

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import ShardError
 from ..fitting.hdf5_heap import check_heaps
 from .crop_encoding import ENCODINGS
-from .shard_content import FRAME_DATASETS, embed_datasets, fit_datasets
+from .shard_content import DENSE, embed_datasets, fit_datasets, frame_datasets
 
 FORMAT_NAME = "glee-shard"
 FORMAT_VERSION = 1
@@ -119,7 +119,7 @@ def _check_layout(file: h5py.File, size: int) -> None:
         raise ValueError(f"chunk of {count} frames")
     aus = [str(name) for name in file["labels"].attrs["au_names"]]
     expected: dict[str, dict[str, tuple[Any, tuple[int, ...]]]] = {
-        "frames": FRAME_DATASETS,
+        "frames": frame_datasets(_dense_points(file["frames"])),
         "labels": dict.fromkeys(aus, (np.int8, ())),
     }
     if "fit" in file:
@@ -133,6 +133,11 @@ def _check_layout(file: h5py.File, size: int) -> None:
         for name, (dtype, shape) in datasets.items():
             _check_dataset(file[group], name, dtype, (count, *shape), size)
     _check_crops(file["crops"], count, size)
+
+
+def _dense_points(frames: h5py.Group) -> int | None:
+    """How many dense points a shard's frames have; None where they have none."""
+    return int(frames[DENSE].shape[1]) if DENSE in frames else None
 
 
 def _check_crops(group: h5py.Group, count: int, size: int) -> None:

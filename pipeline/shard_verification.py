@@ -99,6 +99,9 @@ class _Look:
             self._wrong("frames", f"{where}: reasons that this glee does not know")
         if not np.isfinite(frames.landmarks[frames.valid]).all():
             self._wrong("frames", f"{where}: valid frames without landmarks")
+        dense = frames.landmarks_dense
+        if dense is not None and not np.isfinite(dense[frames.valid]).all():
+            self._wrong("frames", f"{where}: valid frames without dense points")
         self._compare_options(where, header)
         self._versions[header.dataset, header.detector, header.glee_version] += 1
         self._shards += 1

@@ -1,6 +1,7 @@
 """The shard: one chunk of a clip as an HDF5 file that is whole or absent, and checked when read.
 
-Layout: `frames/{frame_id, valid, reason, confidence, landmarks, transform}`,
+Layout: `frames/{frame_id, valid, reason, confidence, landmarks, transform}`, with dense points
+`frames/landmarks_dense`,
 `crops/{data, offset}` (encoded images in one byte pool), `labels/{AU1, ...}` (int8, -1 unknown)
 and, after `fit3d`, `fit/{f_exp, f_exp_std, f_shape, pose, energy, rmse, iterations, converged}`,
 after `embed`, `embed/{identity, identity_mirrored}`.
@@ -23,7 +24,6 @@ from ..errors import ShardError
 from ..whole_files import write_whole
 from .crop_encoding import ENCODINGS, decode_crop
 from .shard_content import (
-    FRAME_DATASETS,
     REASONS,
     EmbedArrays,
     FitArrays,
@@ -31,6 +31,7 @@ from .shard_content import (
     ShardHeader,
     embed_datasets,
     fit_datasets,
+    frame_datasets,
 )
 from .shard_file import (
     FORMAT_NAME,
@@ -152,7 +153,9 @@ def write_shard(
         raise ValueError(f"crop encoding {encoding!r} is not one of {ENCODINGS}")
     with new_file() as file:
         _write_header(file, header)
-        _write_arrays(file.create_group("frames"), frames, FRAME_DATASETS, count)
+        dense = frames.landmarks_dense
+        layout = frame_datasets(None if dense is None else np.shape(dense)[1])
+        _write_arrays(file.create_group("frames"), frames, layout, count)
         file["frames/reason"].attrs.create("names", list(REASONS), dtype=STRINGS)
         _write_crops(file.create_group("crops"), crops, encoding, crop_size)
         group = file.create_group("labels")
@@ -175,7 +178,7 @@ def read_shard(path: Path, *, verify: bool = True) -> Shard:
         if verify:
             _check_seal(file, path)
         header = _read_header(file)
-        frames = FrameArrays(**{name: file["frames"][name][()] for name in FRAME_DATASETS})
+        frames = FrameArrays(**{name: data[()] for name, data in file["frames"].items()})
         labels = np.empty((len(frames.valid), len(header.au_names)), np.int8)
         for column, name in enumerate(header.au_names):
             labels[:, column] = file["labels"][name][()]

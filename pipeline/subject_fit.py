@@ -15,16 +15,19 @@ import numpy.typing as npt
 
 from ..errors import UsageError
 from ..fitting.camera import Camera
+from ..fitting.dense_points import load_dense_points
 from ..fitting.expression_prior import expression_prior
 from ..fitting.fit_options import PAPER_WEIGHT
 from ..fitting.frame_sample import spread_sample
 from ..fitting.landmark_fit import Fit, FitOptions, fit
+from ..fitting.landmark_scheme import COUNT
 from ..fitting.model_digest import model_digest
 from ..fitting.morphable_model import LandmarkNoise, MorphableModel, load_model
 from ..fitting.track_noise import TrackNoise
+from .fitted_points import DENSE_ONLY, fitted_points, points_digest, with_defaults
 from .landmarks import REFINED
 from .shards import REASONS, FitArrays, Shard, add_fit, read_shard
-from .smoothing import noise_by_clip, smoothed_chunk
+from .smoothing import noise_by_clip
 
 NOT_CONVERGED = "not_converged"
 # Frames of the neighbouring chunks that take part in a chunk's temporal term.
@@ -98,12 +101,12 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
     digests, before = [], []
     for path in task.paths:
         shard = read_shard(path, verify=False)
-        digests.append(_landmark_digest(shard))
+        digests.append(points_digest(shard, dense=bool(task.options.get("dense"))))
         before.append(None if shard.fit is None else shard.fit.options)
     whole = hashlib.sha256("".join(digests).encode()).hexdigest()
     sources = tuple(whole if joint or smooth else digest for digest in digests)
     fitted = tuple(
-        not task.again and options == {**task.options, "source": source}
+        not task.again and with_defaults(options) == {**task.options, "source": source}
         for options, source in zip(before, sources, strict=True)
     )
     f_shape, focal, error = None, None, None
@@ -117,11 +120,11 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
 def _candidates(
     path: Path, tracks: Mapping[str, TrackNoise | None], options: Mapping[str, Any]
 ) -> tuple[tuple[int, int], str, npt.NDArray[np.float64]]:
-    """Frame size, detector, and landmarks of a shard that stand for all of its frames."""
+    """Frame size, detector, and points of a shard that stand for all of its frames."""
     shard = read_shard(path, verify=False)
-    landmarks = smoothed_chunk(path, shard, tracks.get(path.parent.name))
-    chosen = spread_sample(landmarks, int(options["sample_frames"]))
-    return shard.header.frame_size, _detector(shard), landmarks[chosen]
+    points = fitted_points(path, shard, tracks.get(path.parent.name), options)
+    chosen = spread_sample(points[:, :COUNT], int(options["sample_frames"]))
+    return shard.header.frame_size, _detector(shard), points[chosen]
 
 
 def fit_shard(task: ShardTask) -> ShardResult:
@@ -169,7 +172,7 @@ def _joint_identity(
         return None, None, None
     size, detector = max(counts, key=lambda key: (counts[key], key))
     landmarks = np.concatenate([c[2] for c in candidates if c[:2] == (size, detector)])
-    landmarks = landmarks[spread_sample(landmarks, int(options["sample_frames"]))]
+    landmarks = landmarks[spread_sample(landmarks[:, :COUNT], int(options["sample_frames"]))]
     scattered = {**options, "temporal": 0.0}
     result = _run_fit(landmarks, size, detector, scattered, f_shape=None, joint=True)
     good = np.isfinite(result.f_shape).all(1)
@@ -190,7 +193,8 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
         "landmark_error": task.landmark_error,
     }
     before, after = _neighbours(task) if options["temporal"] > 0 else (None, None)
-    landmarks, own = _in_context(smoothed_chunk(task.path, shard, task.track), before, after)
+    points = fitted_points(task.path, shard, task.track, options)
+    landmarks, own = _in_context(points, before, after)
     result = _run_fit(
         landmarks,
         header.frame_size,
@@ -220,14 +224,16 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
 
 
 def _neighbours(task: ShardTask) -> tuple[Landmarks | None, Landmarks | None]:
-    """Landmarks of the chunks before and after in the clip, where there are any."""
+    """Points of the chunks before and after in the clip, where there are any."""
     index = int(task.path.stem)
     found: list[Landmarks | None] = []
     for beside in (index - 1, index + 1):
         path = task.path.with_name(f"{beside:06d}{task.path.suffix}")
         there = beside >= 0 and path.exists()
         shard = read_shard(path, verify=False) if there else None
-        found.append(None if shard is None else smoothed_chunk(path, shard, task.track))
+        found.append(
+            None if shard is None else fitted_points(path, shard, task.track, task.options)
+        )
     return found[0], found[1]
 
 
@@ -257,7 +263,9 @@ def _run_fit(
     f_shape: npt.NDArray[np.float32] | None,
     joint: bool,
 ) -> Fit:
+    """The fit of points (n, 68, 2), or (n, 68 + d, 2) with dense points behind the landmarks."""
     model = _model(options)
+    dense = landmarks[:, COUNT:] if options.get("dense") else None
     noise = detector_noise(model, detector) if options["whiten"] else None
     if options["whiten"] and noise is None:
         raise UsageError(
@@ -265,16 +273,19 @@ def _run_fit(
             f"{', '.join(sorted(model.noise)) or 'none'}"
         )
     return fit(
-        landmarks,
+        landmarks[:, :COUNT],
         model,
         image_size=size,
         focal=options["focal"],
         landmark_set=detector if detector in model.landmarks else "anatomical",
         identity="subject" if joint else "frame",
         f_shape=f_shape,
+        dense=dense,
+        dense_points=None if dense is None else load_dense_points(model, _model_path(options)),
+        dense_only=options.get("dense") == DENSE_ONLY,
         options=FitOptions(
             bounds=options["bounds"],
-            regularisation=_weights(options),
+            regularisation=ridge_weights(options),
             landmark_error=options.get("landmark_error"),
             curves=options["curves"],
             robust=options["robust"],
@@ -296,7 +307,7 @@ def detector_noise(model: MorphableModel, detector: str) -> LandmarkNoise | None
     return noise_of(detector)
 
 
-def _weights(options: Mapping[str, Any]) -> tuple[float, float] | None:
+def ridge_weights(options: Mapping[str, Any]) -> tuple[float, float] | None:
     """As given; None for those that the landmarks of a subject ask for."""
     given = options["expression_weight"], options["shape_weight"]
     if None not in given:
@@ -306,7 +317,11 @@ def _weights(options: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _model(options: Mapping[str, Any]) -> MorphableModel:
-    return load_model(None if options["model"] is None else Path(options["model"]))
+    return load_model(_model_path(options))
+
+
+def _model_path(options: Mapping[str, Any]) -> Path | None:
+    return None if options["model"] is None else Path(options["model"])
 
 
 def _detector(shard: Shard) -> str:
@@ -317,10 +332,3 @@ def _masked(values: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> npt.NDArr
     out = np.array(values, copy=True)
     out[~known] = np.nan
     return out
-
-
-def _landmark_digest(shard: Shard) -> str:
-    digest = hashlib.sha256(repr((shard.header.frame_size, shard.header.detector)).encode())
-    digest.update(np.ascontiguousarray(shard.frames.valid).tobytes())
-    digest.update(np.ascontiguousarray(shard.frames.landmarks).tobytes())
-    return digest.hexdigest()

@@ -123,6 +123,21 @@ class Work:
         return np.concatenate([shard.frames.landmarks for shard in self.shards])
 
     @cached_property
+    def landmarks_dense(self) -> npt.NDArray[np.float32]:
+        """All points of the face mesh, (n, 478, 2) source pixels, NaN where missing.
+
+        Raises DataError where a shard was made without them, or with another number of them.
+        """
+        parts = [shard.frames.landmarks_dense for shard in self.shards]
+        found = [part for part in parts if part is not None]
+        if len(found) < len(parts) or len({part.shape[1] for part in found}) > 1:
+            raise DataError(
+                f"{self.path}: dense points are not in all shards; make them with "
+                "`glee preprocess --dense`"
+            )
+        return np.concatenate(found)
+
+    @cached_property
     def f_shape(self) -> npt.NDArray[np.float32]:
         """Shape coefficients of all frames, (n, 60), NaN where not fitted; rows as `frames`.
 

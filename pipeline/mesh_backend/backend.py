@@ -18,6 +18,7 @@ from .detection import SAME_FACE, box_of_face, faces_from
 from .face_detector import IMAGE_SIDE, FaceDetector
 from .face_mesh import CROP_SIDE, FaceMesh
 from .landmarks68 import landmarks_from_mesh
+from .mesh_points import COUNT
 from .regions import crop_of, crop_transform, letterbox, to_source
 from .turned_box import TurnedBox
 from .weights import WEIGHTS_PATH, load_into, read_weights
@@ -51,6 +52,7 @@ class MeshDetector:
 
     name = "mesh"
     version = "mediapipe-0.10.21"
+    dense_points = COUNT
 
     def __init__(self, device: str = "cpu") -> None:
         """Raises WeightsError where the weights file is missing or does not fit."""
@@ -91,7 +93,11 @@ class MeshDetector:
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
         """Landmarks (68, 2) float32, source pixels, and the confidence that it is a face."""
         points, confidence = self.landmarks_dense(image, box)
-        return np.ascontiguousarray(landmarks_from_mesh(points)[:, :2]), confidence
+        return self.landmarks_of(points), confidence
+
+    def landmarks_of(self, points: npt.NDArray[np.float32]) -> Landmarks:
+        """The 68 landmarks (68, 2) of all points (478, 3)."""
+        return np.ascontiguousarray(landmarks_from_mesh(points)[:, :2])
 
     def landmarks_dense(self, image: Image, box: Box) -> tuple[npt.NDArray[np.float32], float]:
         """All points (478, 3) float32: source pixels, depth in the same unit (smaller is nearer);

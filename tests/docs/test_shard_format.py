@@ -19,7 +19,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "shard-format.md"
 @pytest.mark.slow
 def test_the_page_names_every_dataset_with_its_type(tmp_path):
     synthesise(tmp_path / "data", subjects=1, frames=6, size=(320, 240), seed=5)
-    options = PreprocessOptions(detector="dlib")
+    options = PreprocessOptions(detector="mesh", dense=True)
     work = tmp_path / "work"
     preprocess("disfa", tmp_path / "data", work, options=options, workers=1, progress=False)
     fit3d(work, workers=1, progress=False)

@@ -17,7 +17,7 @@ from glee.pipeline.shards import shard_path, write_shard
 COUNT = 5
 
 
-def written(work, subject, start, seed):
+def written(work, subject, start, seed, dense=None):
     """A shard of five frames whose third is not valid; returns its crops."""
     random = np.random.default_rng(seed)
     crops = random.integers(0, 255, (COUNT, 200, 200, 3), np.uint8)
@@ -46,6 +46,7 @@ def written(work, subject, start, seed):
         confidence=np.linspace(0.5, 1, COUNT, dtype=np.float32),
         landmarks=random.random((COUNT, 68, 2), np.float32),
         transform=np.zeros((COUNT, 2, 3)),
+        landmarks_dense=dense,
     )
     labels = random.integers(0, 6, (COUNT, 2)).astype(np.int8)
     write_shard(
@@ -84,6 +85,15 @@ def test_tables(folder):
     assert np.array_equal(frames[["AU1", "AU12"]], labels)
     assert np.array_equal(work.landmarks, landmarks)
     assert "2 subjects, 2 clips, 3 shards" in repr(work)
+
+
+def test_dense_points(folder, tmp_path):
+    dense = np.random.default_rng(6).random((2, COUNT, 478, 2), np.float32)
+    for part in (0, 1):
+        written(tmp_path, "SN001", part * COUNT, 4, dense[part])
+    assert np.array_equal(glee.open(tmp_path).landmarks_dense, np.concatenate(dense))
+    with pytest.raises(DataError, match="glee preprocess --dense"):
+        _ = glee.open(folder[0]).landmarks_dense
 
 
 def test_crops_by_number_slice_and_mask(folder):
