@@ -76,3 +76,15 @@ def assess(landmarks: ArrayLike) -> Plausibility:
         and facing >= MINIMUM_FACING
     )
     return Plausibility(deviation, size, plausible)
+
+
+def view_direction(landmarks: ArrayLike) -> NDArray[np.float64]:
+    """Where the camera is, seen from the mean head: (3,) unit vector in its axes.
+
+    landmarks: (68, 2), source pixels, of a plausible face.
+    """
+    points = np.asarray(landmarks, np.float64)
+    _, inverse, _ = _mean_head()
+    camera = inverse @ (points - points.mean(0))
+    view = np.cross(camera[:, 0], camera[:, 1])
+    return np.asarray(view / max(float(np.linalg.norm(view)), 1e-12))

@@ -3,8 +3,10 @@
 The detector looks at the whole image until it finds a face. From then on the landmarks of one frame
 give the box of the next, and the detector only looks at the face's surroundings: on every N-th
 frame, and at once where the landmarks jump, are implausible or unsure. A face it misses again and
-again is lost, and the whole image is searched. Everything begins anew with each run of frames, so
-that a chunk's result depends on its own frames alone.
+again is lost, and the whole image is searched. Where it looks otherwise all at once, another face
+has come in front of it: the track is lost too, and for a while only the same face is followed.
+Everything begins anew with each run of frames, so that a chunk's result depends on its own frames
+alone.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .face_memory import FaceMemory, look_of
 from .landmarks import Box, Detector, overlap
+from .mesh_backend.turned_box import turned_over
 from .plausibility import Plausibility, assess
 
 # Detections below this score do not start a track.
@@ -28,6 +32,8 @@ UNSURE = 0.6
 # Jumps between two frames: of the middle, over the inter-ocular distance; and in size, as a factor.
 JUMP = 0.5
 GROWTH = 1.3
+# Faces that are looked at when one is to be found.
+CANDIDATES = 4
 # A detection that overlaps the tracked box by this much confirms it.
 SAME_FACE = 0.4
 # The surroundings that the detector sees: sides of the box, and pixels for one side.
@@ -73,6 +79,7 @@ class FaceTracker:
         self._minimum = minimum_confidence
         self._track: _Track | None = None
         self._last_box: Box | None = None
+        self._memory = FaceMemory()
         self._number = 0
         self._gap = False
 
@@ -84,6 +91,7 @@ class FaceTracker:
             self._gap = True
             return missing_frame("unreadable")
         tracked = self._step(image, scheduled=scheduled)
+        self._memory.pass_on(image)
         self._gap = False
         return tracked
 
@@ -103,7 +111,9 @@ class FaceTracker:
                 if overlap(seen, self._detector.box_of(landmarks)) < SAME_FACE:
                     landmarks, agreement = self._from_box(image, seen)
                     shape = assess(landmarks)
-        if agreement * track.trust >= self._minimum and shape.plausible:
+        sure = agreement * track.trust >= self._minimum and shape.plausible
+        if sure and not self._memory.is_other(image, look := look_of(image, landmarks)):
+            self._memory.keep(look, agreement * track.trust, anew=False)
             return self._keep(landmarks, shape, agreement, track.trust)
         self._track = None
         return self._start(image, thorough=scheduled, otherwise="lost_track")
@@ -114,16 +124,34 @@ class FaceTracker:
         boxes = [box for box, score in faces if score >= MINIMUM_SCORE]
         if not boxes:
             return missing_frame(otherwise)
-        box = max(boxes, key=self._preference)
-        landmarks, agreement = self._from_box(image, box)
+        others: list[TrackedFrame] = []
+        for box in sorted(boxes, key=self._preference, reverse=True)[:CANDIDATES]:
+            landmarks, agreement = self._from_new_box(image, box)
+            seen = self._judged(landmarks, agreement)
+            ok = seen.reason == "ok"
+            if not ok or not self._memory.is_other(image, look_of(image, landmarks)):
+                return self._begin(image, seen)
+            others.append(seen)
+        if self._memory.refuse():
+            return missing_frame("lost_track")
+        return self._begin(image, others[0])
+
+    def _judged(self, landmarks: Landmarks, agreement: float) -> TrackedFrame:
+        """A new face, with the reason against it if there is one."""
         if not np.isfinite(landmarks).all():
             return missing_frame("nan")
-        shape = assess(landmarks)
-        if not shape.plausible:
+        if not assess(landmarks).plausible:
             return TrackedFrame(landmarks, agreement, "implausible")
         if agreement < self._minimum:
             return TrackedFrame(landmarks, agreement, "low_confidence")
-        return self._keep(landmarks, shape, agreement, 1.0)
+        return TrackedFrame(landmarks, agreement, "ok")
+
+    def _begin(self, image: Image, seen: TrackedFrame) -> TrackedFrame:
+        """Follow a new face where nothing is against it."""
+        if seen.reason != "ok":
+            return seen
+        self._memory.keep(look_of(image, seen.landmarks), seen.confidence, anew=True)
+        return self._keep(seen.landmarks, assess(seen.landmarks), seen.confidence, 1.0)
 
     def _preference(self, box: Box) -> tuple[bool, float, float, float]:
         """Where the last face was first, then the largest; the position only breaks ties."""
@@ -134,6 +162,17 @@ class FaceTracker:
         """Landmarks of a detected face; twice, so that their box is the one of tracked frames."""
         landmarks, _ = self._detector.landmarks(image, box)
         return self._detector.landmarks(image, self._detector.box_of(landmarks))
+
+    def _from_new_box(self, image: Image, box: Box) -> tuple[Landmarks, float]:
+        """As `_from_box`, either way up, whichever is surer.
+
+        Detectors find upside-down faces too, and some take chin and hair for brows and mouth.
+        """
+        landmarks, agreement = self._from_box(image, box)
+        turned, surer = self._from_box(image, turned_over(box))
+        if surer > agreement:
+            return self._from_box(image, self._detector.box_of(turned))
+        return landmarks, agreement
 
     def _keep(
         self, landmarks: Landmarks, shape: Plausibility, agreement: float, trust: float

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ..landmarks import Box
 
 
@@ -25,3 +27,8 @@ class TurnedBox(Box):
 def angle_of(box: Box) -> float:
     """A box's angle, radians; 0 where it does not know it."""
     return box.angle if isinstance(box, TurnedBox) else 0.0
+
+
+def turned_over(box: Box) -> TurnedBox:
+    """The same box for a face that is the other way up."""
+    return TurnedBox(*box, angle_of(box) + math.pi)
