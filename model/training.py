@@ -34,9 +34,10 @@ from .glee_net import GLEENet
 from .identity_adversary import AdversarialPrediction, identity_loss
 from .identity_digest import identity_digest
 from .losses import au_loss, occurrence_ratio
-from .options import TrainOptions, write_options
+from .options import OPTIONS_FILE, TrainOptions, write_options
 from .person_specific import common_reference, relative_to_person
 from .predictions import PREDICTIONS_FILE, network_input, predict_frames, save_predictions
+from .refused_runs import withdrawn_where_refused
 from .schedule import Schedule
 from .steps import PLAIN, Surroundings, last_loss, run_steps, seed_step
 from .training_state import TrainingState, new_network, new_state
@@ -119,7 +120,12 @@ def train(
     )
     if fold not in ("all", EVERY_SUBJECT, *split):
         raise UsageError(f"unknown fold {fold!r}; choose one of {', '.join(split)} or all")
-    with joined_world(device) as world, reproducible(options.deterministic):
+    stated = (OPTIONS_FILE, SPLIT_FILE, DATA_FILE)
+    with (
+        joined_world(device) as world,
+        reproducible(options.deterministic),
+        withdrawn_where_refused(out, stated, leads=world.leads),
+    ):
         where = choose_device(device, world, options.precision)
         world.check_batch(options.batch)
         if world.leads:
