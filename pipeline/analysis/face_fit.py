@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from ...fitting.expression_prior import expression_prior
-from ...fitting.fit_options import FitOptions
+from ...fitting.fit_options import PAPER_WEIGHT, FitOptions
 from ...fitting.frame_sample import spread_sample
 from ...fitting.landmark_fit import Fit, fit
 from ...fitting.model_info import ARKIT_BASIS, expression_basis
-from ...fitting.morphable_model import LandmarkNoise, MorphableModel, load_model
+from ...fitting.morphable_model import MorphableModel, load_model
 from ..fit3d import Fit3dOptions
-from ..landmarks import REFINED
+from ..subject_fit import detector_noise, ridge_weights
 from .face_frames import FaceFrame
 from .irises import gaze_directions, looks_in_head
 
@@ -24,7 +24,6 @@ Landmarks = npt.NDArray[np.float32]
 
 # Frames from which an identity is taken, at most.
 IDENTITY_FRAMES = 48
-PAPER_WEIGHT = 1e-4  # of |f_exp|^2 and |f_shape|^2 (Eq. 3), where nothing else is asked for
 # How faces are fitted unless a trained run asks for something else.
 ANALYSIS_FIT = Fit3dOptions(whiten=True, prior=True)
 
@@ -42,6 +41,7 @@ class Identity:
     usual: npt.NDArray[np.float32]
     frames: int
     usual_look: npt.NDArray[np.float64] = field(default_factory=lambda: np.full((2, 2), np.nan))
+    landmark_error: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class FaceFitter:
         made.check()
         model = load_model(None if made.model is None else Path(made.model))
         arkit = expression_basis(model) == ARKIT_BASIS
-        noise = _noise(model, detector) if made.whiten else None
+        noise = detector_noise(model, detector) if made.whiten else None
         made = replace(
             made,
             whiten=noise is not None,
@@ -80,7 +80,7 @@ class FaceFitter:
         )
         options = FitOptions(
             bounds=made.bounds,
-            regularisation=_weights(made),
+            regularisation=ridge_weights(asdict(made)),
             curves=made.curves,
             robust=made.robust,  # type: ignore[arg-type]
             noise=noise,
@@ -103,15 +103,17 @@ class FaceFitter:
         good = [face for face in good if face.size == size]
         landmarks = np.stack([face.tracked.landmarks for face in good])
         chosen = landmarks[spread_sample(landmarks, IDENTITY_FRAMES)]
-        joint = self._fit(chosen, size, None)
+        joint = self._fit(chosen, size)
         if not joint.converged.any():
             return None
         f_shape = joint.f_shape[joint.converged][0]
-        own = self._fit(landmarks, size, f_shape)
+        error = float(joint.landmark_error[joint.converged][0])
+        known = None if np.isnan(error) else error
+        own = self._fit(landmarks, size, f_shape, known)
         usual = np.median(own.f_exp[own.converged], axis=0) if own.converged.any() else np.nan
         count = int(own.converged.sum())
         usual = np.broadcast_to(usual, own.f_exp.shape[1:]).astype(np.float32)
-        return Identity(f_shape, usual, count, _usual_look(own, good))
+        return Identity(f_shape, usual, count, _usual_look(own, good), known)
 
     def rows(self, faces: Sequence[FaceFrame], identity: Identity | None) -> Fit:
         """Fit frames of one size and one person; without an identity each has its own."""
@@ -121,43 +123,41 @@ class FaceFitter:
                 for face in faces
             ]
         )
-        own = self.own_identity or identity is None
-        return self._fit(landmarks, faces[0].size, None if own else identity.f_shape, own=own)  # type: ignore[union-attr]
+        size = faces[0].size
+        if self.own_identity or identity is None:
+            return self._fit_apart(landmarks, size)
+        return self._fit(landmarks, size, identity.f_shape, identity.landmark_error)
 
     def _fit(
         self,
         landmarks: Landmarks,
         size: tuple[int, int],
-        f_shape: npt.NDArray[np.float32] | None,
-        *,
-        own: bool = False,
+        f_shape: npt.NDArray[np.float32] | None = None,
+        landmark_error: float | None = None,
     ) -> Fit:
+        """Fit one person; without f_shape that too, from these landmarks."""
         return fit(
             landmarks,
             self.model,
             image_size=size,
             focal=self.focal,
             landmark_set=self.landmark_set,
-            identity="frame" if own else "subject",
             f_shape=f_shape,
-            options=self.options,
+            options=replace(self.options, landmark_error=landmark_error),
         )
 
-
-def _weights(made: Fit3dOptions) -> tuple[float, float]:
-    expression, shape = made.expression_weight, made.shape_weight
-    if expression is None or shape is None:
-        return PAPER_WEIGHT, PAPER_WEIGHT
-    return expression, shape
-
-
-def _noise(model: MorphableModel, detector: str) -> LandmarkNoise | None:
-    """How a detector errs: by the model's calibration, or as measured with the refiner."""
-    if detector in model.noise or not detector.endswith(REFINED):
-        return model.noise.get(detector)
-    from ..refiner.noise import noise_of  # it imports torch
-
-    return noise_of(detector)
+    def _fit_apart(self, landmarks: Landmarks, size: tuple[int, int]) -> Fit:
+        """Fit frames with an identity each; what a frame gets does not depend on its block."""
+        weights = self.options.regularisation or (PAPER_WEIGHT, PAPER_WEIGHT)
+        return fit(
+            landmarks,
+            self.model,
+            image_size=size,
+            focal=self.focal,
+            landmark_set=self.landmark_set,
+            identity="frame",
+            options=replace(self.options, regularisation=weights),
+        )
 
 
 def _usual_look(fit: Fit, faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]:
