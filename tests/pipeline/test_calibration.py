@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError, UsageError
+from glee.fitting.dense_points import load_dense_points
 from glee.fitting.model_file import write_model
 from glee.fitting.morphable_model import MorphableModel, load_model
 from glee.pipeline.calibration import LEAST_FACES, calibrate
@@ -33,7 +34,7 @@ def eyeless() -> MorphableModel:
 @pytest.mark.slow
 def test_renders_calibrate_the_embedded_model(tmp_path: Path) -> None:
     out = tmp_path / "calibrated.h5"
-    report = calibrate("mesh", out, renders=LEAST_FACES + 8, seed=3)
+    report = calibrate("mesh", out, renders=LEAST_FACES + 8, seed=3, dense=True)
     assert report.way == "renders"
     assert report.faces >= LEAST_FACES
     assert report.nme_after < 0.7 * report.nme_before
@@ -44,6 +45,10 @@ def test_renders_calibrate_the_embedded_model(tmp_path: Path) -> None:
     apart = after.landmarks["mesh"].on(after.mean) - before.landmarks["mesh"].on(before.mean)
     assert np.median(np.linalg.norm(apart[17:], axis=1)) < 0.03
     assert np.array_equal(after.landmarks["dlib"].vertices, before.landmarks["dlib"].vertices)
+    dense, kept = load_dense_points(after, out), load_dense_points(before)
+    apart = dense.places.on(after.mean) - kept.places.on(before.mean)
+    assert np.median(np.linalg.norm(apart, axis=1)) < 0.03
+    assert np.corrcoef(dense.deviation, kept.deviation)[0, 1] > 0.9
 
 
 def test_a_model_without_eyes_gets_the_embedded_calibration(
@@ -51,6 +56,8 @@ def test_a_model_without_eyes_gets_the_embedded_calibration(
 ) -> None:
     source, out = tmp_path / "eyeless.h5", tmp_path / "calibrated.h5"
     write_model(source, eyeless)
+    with pytest.raises(DataError, match="leave out --dense"):
+        calibrate("mesh", out, model=source, dense=True)
     report = calibrate("dlib", out, model=source)
     assert report.way == "carried"
     embedded, after = load_model(), load_model(out)
