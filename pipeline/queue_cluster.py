@@ -61,26 +61,35 @@ def queue_cluster(spec: str, workers: int | None, options: ClusterOptions) -> It
 
     distributed: Any = import_module("distributed")
     silence_dask()
-    with (
-        dask.config.set(SETTINGS),
-        _started(spec, jobqueue, options) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        logger.info("scheduler: %s", cluster.scheduler_address)
-        if options.dashboard:
-            logger.info("dashboard: %s", cluster.dashboard_link)
-        yield DaskCluster(
-            client,
-            options.patience_minutes(queue=True) * 60,
-            workers=(options.maximum_jobs or options.jobs) * options.cores,
-            look=_JobKeeper(cluster, options).look,
-            where=f"the queue and the jobs' logs in {options.log_folder or 'this folder'}",
-        )
-
-
-def _started(spec: str, jobqueue: Any, options: ClusterOptions) -> Any:
+    refused: list[str] = []
     try:
-        return getattr(jobqueue, f"{spec.upper()}Cluster")(
+        with (
+            dask.config.set(SETTINGS),
+            _started(spec, jobqueue, options, refused) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            logger.info("scheduler: %s", cluster.scheduler_address)
+            if options.dashboard:
+                logger.info("dashboard: %s", cluster.dashboard_link)
+            yield DaskCluster(
+                client,
+                options.patience_minutes(queue=True) * 60,
+                workers=(options.maximum_jobs or options.jobs) * options.cores,
+                look=_JobKeeper(cluster, options, refused).look,
+                where=f"the queue and the jobs' logs in {options.log_folder or 'this folder'}",
+            )
+    except AssertionError as error:
+        # Dask cannot close a cluster whose jobs were refused, and this hides why.
+        if not refused:
+            raise
+        raise _refusal(refused) from error
+
+
+def _started(spec: str, jobqueue: Any, options: ClusterOptions, refused: list[str]) -> Any:
+    cluster = getattr(jobqueue, f"{spec.upper()}Cluster")
+    try:
+        return cluster(
+            job_cls=_told(cluster.job_cls, refused),
             **_job_arguments(spec, options),
             scheduler_options={
                 "dashboard_address": ":0",
@@ -97,11 +106,34 @@ def _started(spec: str, jobqueue: Any, options: ClusterOptions) -> Any:
         ) from error
 
 
+def _refusal(refused: list[str]) -> ClusterError:
+    return ClusterError(
+        f"the queue refused a job: {refused[-1]}; see `glee cluster preview` and mend the table "
+        "[cluster] (blanks in the work folder's path: give log_folder)"
+    )
+
+
+def _told(job: Any, refused: list[str]) -> Any:
+    """The class of a job that notes why it was refused, which Dask would only log."""
+
+    class Job(job):  # type: ignore[misc]
+        async def _submit_job(self, script_filename: str) -> Any:
+            try:
+                return await super()._submit_job(script_filename)
+            except (OSError, RuntimeError) as error:
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                told = [line for line in lines if "error" in line.lower()] or lines
+                refused.append(told[-1] if told else repr(error))
+                raise
+
+    return Job
+
+
 class _JobKeeper:
     """Keeps as many jobs as wanted: replaces those that were cancelled or ran out of time."""
 
-    def __init__(self, cluster: Any, options: ClusterOptions) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Any, options: ClusterOptions, refused: list[str]) -> None:
+        self._cluster, self._refused = cluster, refused
         self._jobs = None if options.adaptive else options.jobs
         # Job -> when it was last seen with a worker.
         self._seen: dict[Any, float] = {}
@@ -121,7 +153,10 @@ class _JobKeeper:
             cluster.scale(jobs=options.jobs)
 
     def look(self) -> None:
-        """Cancel what is left of lost jobs and submit others in their place."""
+        """Cancel what is left of lost jobs and submit others in their place.
+
+        Raises ClusterError where the queue refused a job before any worker came.
+        """
         now = time.monotonic()
         present = {str(worker.name) for worker in list(self._cluster.scheduler.workers.values())}
         jobs = dict(self._cluster.worker_spec)
@@ -131,6 +166,8 @@ class _JobKeeper:
             if members & (present | self._arrived):
                 self._seen[name] = now
         self._arrived.clear()
+        if self._refused and not self._seen:
+            raise _refusal(self._refused)
         lost = [name for name in jobs if now - self._seen.get(name, now) > _LOST_AFTER]
         if not lost:
             return

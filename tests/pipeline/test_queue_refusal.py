@@ -1,0 +1,27 @@
+"""A job that the queue refuses ends a run with the queue's own words, at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from glee.errors import ClusterError
+from glee.pipeline.cluster_options import ClusterOptions
+from glee.pipeline.queue_cluster import queue_cluster
+
+SBATCH = """#!/bin/sh
+echo "sbatch: error: invalid partition specified: nowhere" >&2
+exit 1
+"""
+
+
+def test_a_refused_job_is_told_in_one_line(tmp_path, monkeypatch):
+    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    (tmp_path / "sbatch").write_text(SBATCH)
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    options = ClusterOptions(queue="nowhere", cores=1, log_folder=str(tmp_path / "logs"))
+    with (
+        pytest.raises(ClusterError, match="refused a job: sbatch: error: invalid partition"),
+        queue_cluster("slurm", None, options) as cluster,
+    ):
+        list(cluster.run(str, iter(["a"])))
