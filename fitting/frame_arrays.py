@@ -66,8 +66,8 @@ class Work(NamedTuple):
     measures; row_weight: (m,). distance: (p,) D of each landmark, not weighed. value: (m,)
     residuals; jacobian: (padded m, n padded to 8). candidate: (17,) places of the jaw landmarks on
     their lines. whitened: rows, the first ones, that the covariance whitens, those of the 68
-    landmarks; factor: (padded whitened, the same). segments: (curves, k, 7) and segment_count: (curves,),
-    the detected curves as `curves.cut_curve` leaves them.
+    landmarks; factor: (padded whitened, the same). segments: (curves, k, 7) and segment_count:
+    (curves,), the detected curves as `curves.cut_curve` leaves them.
     """
 
     turned: NDArray[np.float64]
