@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import ANY_PATH, FILE, FOLDER, echo_lines, json_option, weights_option
+from .options import ANY_PATH, FOLDER, MODEL_FILE, echo_lines, json_option, weights_option
 
 if TYPE_CHECKING:
     from ..pipeline.analysis.analyze import ClipAnalysis
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     help="One face shape a person (default), or one a frame: photos of several people.",
 )
 @click.option("--focal", type=float, help="Focal length, pixels. [default: 1.5 x longer side]")
-@click.option("--model", type=FILE, help="Another morphable model.")
+@click.option("--model", type=MODEL_FILE, help="Another morphable model.")
 @click.option("--fps", default=30.0, show_default=True, help="Frames a second of image folders.")
 @click.option("--device", default="cpu", show_default=True, help="Of the run's networks.")
 @click.option("--dry-run", is_flag=True, help="Say what would be read and written, and stop.")

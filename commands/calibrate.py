@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, device_option, echo_lines, flip_option, weights_option
+from .options import FILE, MODEL_FILE, device_option, echo_lines, flip_option, weights_option
 
 
 @click.command()
@@ -20,7 +20,9 @@ from .options import FILE, device_option, echo_lines, flip_option, weights_optio
     type=FILE,
     help="The model file to write: .h5.",
 )
-@click.option("--model", "model_path", type=FILE, help="The morphable model, if not the embedded.")
+@click.option(
+    "--model", "model_path", type=MODEL_FILE, help="The morphable model, if not the embedded."
+)
 @click.option("--dense", is_flag=True, help="Lay its dense points too, into OUTPUT's .dense.npz.")
 @click.option("--renders", default=360, show_default=True, help="Random faces to draw.")
 @click.option("--seed", default=68, show_default=True, help="Of the faces.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import FILE
+from .options import FILE, MODEL_FILE
 
 
 @click.command()
@@ -15,7 +15,9 @@ from .options import FILE
     "-o", "--output", "--out", "output", required=True, type=FILE, help=".obj, .glb or .npz."
 )
 @click.option("--frame", type=int, help="One frame, by its place in the shard. [default: all]")
-@click.option("--model", "model_path", type=FILE, help="The morphable model, if not the embedded.")
+@click.option(
+    "--model", "model_path", type=MODEL_FILE, help="The morphable model, if not the embedded."
+)
 def export(shard: Path, output: Path, frame: int | None, model_path: Path | None) -> None:
     """Fitted meshes of a SHARD: OBJ of one frame, animated glTF or NPZ of all."""
     from ..pipeline.mesh_export import export_shard

@@ -9,6 +9,7 @@ import click
 
 from .options import (
     FOLDER,
+    ModelFile,
     cluster_config_option,
     cluster_option,
     dry_run_option,
@@ -52,7 +53,7 @@ from .options import (
 @click.option("--temporal", default=0.0, show_default=True, help="Smoothness of f_exp in time.")
 @click.option("--estimate-focal", is_flag=True, help="One focal length a subject, from its frames.")
 @click.option("--sample-frames", default=200, show_default=True, help="For a subject's identity.")
-@click.option("--model", type=click.Path(dir_okay=False), help="Another morphable model.")
+@click.option("--model", type=ModelFile(dir_okay=False), help="Another morphable model.")
 @workers_option
 @cluster_option
 @cluster_config_option

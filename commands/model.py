@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import ANY_PATH, FILE, json_option
+from .options import ANY_PATH, FILE, MODEL_FILE, json_option
 
 
 @click.group()
@@ -48,7 +48,7 @@ def import_(format_name: str, path: Path, output: Path, **options: Any) -> None:
 
 
 @model.command()
-@click.argument("path", type=FILE, required=False)
+@click.argument("path", type=MODEL_FILE, required=False)
 @json_option
 def info(path: Path | None, as_json: bool) -> None:
     """What is in a model file; without one, the embedded model."""
@@ -60,7 +60,7 @@ def info(path: Path | None, as_json: bool) -> None:
 
 
 @model.command()
-@click.argument("path", type=FILE, required=False)
+@click.argument("path", type=MODEL_FILE, required=False)
 @click.option(
     "-o",
     "--output",
@@ -79,7 +79,7 @@ def render(path: Path | None, output: Path) -> None:
 
 
 @model.command("export")
-@click.argument("path", type=FILE, required=False)
+@click.argument("path", type=MODEL_FILE, required=False)
 @click.option(
     "-o", "--output", "--out", "output", required=True, type=FILE, help=".obj, .glb or .npz."
 )

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..errors import DataError
+
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 ANY_PATH = click.Path(path_type=Path)
+
+
+class ModelFile(click.Path):
+    """The path of a morphable model; another kind of file is refused before any work."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """The path. Raises DataError where a file is there that is neither HDF5 nor .npz."""
+        given: Any = super().convert(value, param, context)
+        path = Path(given)
+        if path.is_file() and os.access(path, os.R_OK):
+            with path.open("rb") as file:
+                head = file.read(8)
+            if not head.startswith((b"PK", b"\x89HDF")):
+                raise DataError(
+                    f"{path}: is no morphable model; give the .h5 that `glee model import` writes"
+                )
+        return given
+
+
+MODEL_FILE = ModelFile(path_type=Path, dir_okay=False)
 
 workers_option = click.option(
     "--workers", type=click.IntRange(1), help="Processes. [default: one a core]"

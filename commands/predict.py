@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import ANY_PATH, FILE, FOLDER, workers_option
+from .options import ANY_PATH, FILE, FOLDER, MODEL_FILE, workers_option
 
 
 @click.command()
@@ -23,7 +23,7 @@ from .options import ANY_PATH, FILE, FOLDER, workers_option
     help="CSV, a row for every frame.",
 )
 @click.option("--work", type=FOLDER, help="Keep the shards here. [default: thrown away]")
-@click.option("--model", type=FILE, help="The morphable model, if not the embedded.")
+@click.option("--model", type=MODEL_FILE, help="The morphable model, if not the embedded.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @workers_option
 @click.pass_obj

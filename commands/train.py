@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .options import FOLDER, echo_lines, preset_option
-from .training_options import training_options
+from .training_options import PresetValued, training_options
 
 
 @click.command()
@@ -26,24 +26,37 @@ from .training_options import training_options
 @click.option("--split", help="File of folds: JSON, fold to test subjects.")
 @click.option(
     "--person-specific/--no-person-specific",
+    cls=PresetValued,
     default=None,
-    help="f_exp less the person's median. [paper: off, compact: on]",
+    help="f_exp less the person's median.",
 )
 @click.option(
     "--identity",
+    cls=PresetValued,
     type=click.Choice(["live", "cached"]),
     help="V_id computed in every step, or from `glee embed`.",
 )
 @click.option(
-    "--loss", type=click.Choice(["cross_entropy", "asymmetric"]), help="Eq. 5, or asymmetric."
+    "--loss",
+    cls=PresetValued,
+    type=click.Choice(["cross_entropy", "asymmetric"]),
+    help="Eq. 5, or asymmetric.",
 )
 @click.option(
-    "--identity-adversary", type=float, help="Strength of a reversed gradient on the subject."
+    "--identity-adversary",
+    cls=PresetValued,
+    type=float,
+    help="Strength of a reversed gradient on the subject.",
 )
-@click.option("--validation", type=float, help="Share of training subjects kept back.")
+@click.option(
+    "--validation", cls=PresetValued, type=float, help="Share of training subjects kept back."
+)
 @click.option("--calibrate", is_flag=True, default=None, help="Thresholds from --validation.")
 @click.option(
-    "--temporal", type=click.IntRange(0), help="Frames each side of a head from --validation."
+    "--temporal",
+    cls=PresetValued,
+    type=click.IntRange(0),
+    help="Frames each side of a head from --validation.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and stop.")
 @training_options

@@ -120,7 +120,8 @@ def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> De
     backend, _, variant = name.partition(":")
     entry = _backends().get(backend)
     if entry is None:
-        raise UsageError(f"detector {name!r} is unknown; known are: {', '.join(detector_names())}")
+        known = dict.fromkeys((AUTO, *PREFERENCE, *detector_names()))
+        raise UsageError(f"detector {name!r} is unknown; known are: {', '.join(known)}")
     given: dict[str, Any] = {"variant": variant or None, **settings._asdict()}
     given = {key: value for key, value in given.items() if value is not None}
     try:

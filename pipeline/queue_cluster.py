@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,7 +111,7 @@ def _started(spec: str, jobqueue: Any, options: ClusterOptions, refused: list[st
 def _refusal(refused: list[str]) -> ClusterError:
     return ClusterError(
         f"the queue refused a job: {refused[-1]}; see `glee cluster preview` and mend the table "
-        "[cluster] (blanks in the work folder's path: give log_folder)"
+        "[cluster] (PBS, LSF, SGE and blanks in the work folder's path: give log_folder)"
     )
 
 
@@ -117,6 +119,12 @@ def _told(job: Any, refused: list[str]) -> Any:
     """The class of a job that notes why it was refused, which Dask would only log."""
 
     class Job(job):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            # Of Dask's job: the script's lines before its commands.
+            quoted = _with_quoted_logs(vars(self)["job_header"], self.log_directory)
+            self.job_header = quoted
+
         async def _submit_job(self, script_filename: str) -> Any:
             try:
                 return await super()._submit_job(script_filename)
@@ -127,6 +135,19 @@ def _told(job: Any, refused: list[str]) -> Any:
                 raise
 
     return Job
+
+
+def _with_quoted_logs(header: str, log_folder: str | None) -> str:
+    """The header with its logs' paths in quotes where they have blanks, as Slurm wants them."""
+    if log_folder is None or not any(letter.isspace() for letter in log_folder):
+        return header
+    lines = header.split("\n")
+    for number, line in enumerate(lines):
+        for option in ("#SBATCH -e ", "#SBATCH -o "):
+            if line.startswith(option + log_folder):
+                escaped = line.removeprefix(option).replace("\\", r"\\").replace('"', r"\"")
+                lines[number] = f'{option}"{escaped}"'
+    return "\n".join(lines)
 
 
 class _JobKeeper:
@@ -212,7 +233,8 @@ def _job_arguments(spec: str, options: ClusterOptions) -> dict[str, Any]:
         "processes": options.cores,
         "memory": options.memory,
         "interface": options.interface,
-        "python": options.python,
+        # A command, so a path with blanks needs quotes; None is this Python.
+        "python": options.python or shlex.quote(sys.executable),
         "local_directory": options.scratch,
         "log_directory": options.log_folder,
         "job_extra_directives": list(options.directives),

@@ -18,6 +18,12 @@ def folder_report(folder: Path) -> Report:
         return work_report(folder)
     if any(folder.glob(f"fold*/{PREDICTIONS_FILE}")):
         return run_report(folder)
+    if any(folder.glob("*.parquet")) or any(folder.glob("*.csv")):
+        raise DataError(
+            f"{folder}: holds tables, as `glee analyze` writes them, and these have no report; for "
+            "one on a video in folder V: `glee preprocess --dataset folder --root V --out W`, "
+            "`glee fit3d W`, `glee report W`"
+        )
     raise DataError(
         f"{folder}: neither a work folder with shards nor a run with a trained fold; "
         "give what `glee preprocess --out` or `glee train` made"

@@ -134,3 +134,26 @@ def test_a_video_without_a_face_is_no_error(tmp_path, capsys):
     assert "0 valid" in capsys.readouterr().out
     assert run(["-q", "fit3d", str(work), "--workers", "1"]) == 0
     assert "0 valid" in capsys.readouterr().out
+
+
+def test_a_video_given_as_model_is_one_plain_line(tmp_path, capsys):
+    video = tmp_path / "talk.mp4"
+    video.write_bytes(b"\0\0\0 ftypisom")
+    for words in (
+        ["fit3d", "work"],
+        ["analyze", "a.mp4", "-o", "out"],
+        ["predict", "run", "a.mp4"],
+    ):
+        assert run([*words, "--model", str(video)]) == 1
+        said = capsys.readouterr().err
+        assert "talk.mp4: is no morphable model; give the .h5" in said
+        assert "pickle" not in said
+
+
+def test_the_trainings_help_states_the_values_of_both_presets(capsys):
+    assert run(["train", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--epochs INTEGER RANGE [default: (10)" in said
+    assert "--learning-rate FLOAT [default: (paper: 0.002, compact: 0.02)]" in said
+    assert run(["pretrain", "--help"]) == 0
+    assert "[default: (paper: 0.0002, compact: 0.05)]" in " ".join(capsys.readouterr().out.split())

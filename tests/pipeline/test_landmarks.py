@@ -24,6 +24,8 @@ from glee.pipeline.landmarks import (
 def test_unknown_detector_names_the_known_ones():
     with pytest.raises(UsageError, match=r"'dlip' is unknown; known are:.*dlib"):
         load_detector("dlip")
+    with pytest.raises(UsageError, match=r"known are: auto, mesh\+refiner, mesh, dlib, fan"):
+        load_detector("foo+refiner")
 
 
 def test_a_backend_of_others_is_found_by_entry_point(monkeypatch):

@@ -25,3 +25,21 @@ def test_a_refused_job_is_told_in_one_line(tmp_path, monkeypatch):
         queue_cluster("slurm", None, options) as cluster,
     ):
         list(cluster.run(str, iter(["a"])))
+
+
+def test_a_job_of_a_folder_with_blanks_quotes_its_logs(tmp_path, monkeypatch):
+    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    script = tmp_path / "script"
+    (tmp_path / "sbatch").write_text(
+        f'#!/bin/sh\ncat "$1" > "{script}"\necho "error: no" >&2\nexit 1\n'
+    )
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    logs = tmp_path / 'trial "b"' / "logs"
+    options = ClusterOptions(queue="debug", cores=1, log_folder=str(logs))
+    with pytest.raises(ClusterError), queue_cluster("slurm", None, options) as cluster:
+        list(cluster.run(str, iter(["a"])))
+    quoted = str(logs).replace('"', '\\"')
+    assert f'#SBATCH -o "{quoted}/glee-%J.out"' in script.read_text()
+    assert f'#SBATCH -e "{quoted}/glee-%J.err"' in script.read_text()
+    assert logs.is_dir()

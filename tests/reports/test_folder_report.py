@@ -86,6 +86,9 @@ def test_a_folder_of_another_kind_is_one_line(tmp_path, capsys):
     assert "neither a work folder" in capsys.readouterr().err
     with pytest.raises(DataError, match="neither"):
         folder_report(tmp_path)
+    (tmp_path / "talk.csv").write_text("frame,face_id\n")
+    with pytest.raises(DataError, match="analyze.* --dataset folder .*fit3d W.*report W"):
+        folder_report(tmp_path)
 
 
 def test_charts_of_frames():
