@@ -1,9 +1,10 @@
 """The CSV file of Epic's Live Link Face app: 52 ARKit blendshapes, head and eye rotations.
 
 One file a face. The eyeLook shapes come from the irises, of which the fit's 68 landmarks know
-nothing; what is usual for the person counts as straight ahead. Rotations are in radians, axes as
-in the camera's view: yaw is positive to the image's right (the person's left), pitch upwards, roll
-where the head's top tilts to the image's left. A frame without a face repeats the one before it,
+nothing; what is usual for the person counts as straight ahead. Rotations are in radians with the
+signs of the app's recordings, where the face looks along -x of a left-handed frame with z up: yaw
+is positive to the person's right, pitch downwards, roll where the head's top tilts to the person's
+left, all opposite to head_angles.py. A frame without a face repeats the one before it,
 so that an animation does not jump.
 """
 
@@ -71,7 +72,7 @@ def columns() -> list[tuple[str, str]]:
     """Name and printf format of every column, in order."""
     return [
         ("Timecode", "%s"),
-        ("BlendshapeCount", "%d"),
+        ("BlendShapeCount", "%d"),
         *((name[0].upper() + name[1:], "%.8f") for name in SHAPES),
         *((name, "%.8f") for name in ROTATIONS),
     ]
@@ -80,7 +81,12 @@ def columns() -> list[tuple[str, str]]:
 def timecode(seconds: float, rate: float) -> str:
     """HH:MM:SS:FF.fff, the frames counted at `rate` (whole, at least 1) a second."""
     whole = math.floor(seconds + 1e-9)
-    frames = max(seconds - whole, 0.0) * max(round(rate), 1)
+    rate = max(round(rate), 1)
+    # In whole thousandths, so that 29.9999 is the next second's first frame.
+    thousandths = round(max(seconds - whole, 0.0) * rate * 1000)
+    if thousandths >= rate * 1000:
+        whole, thousandths = whole + 1, 0
+    frames = thousandths / 1000
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}:{frames:06.3f}"
 
 
@@ -89,8 +95,8 @@ def values(rows: FaceRows, index: int) -> Values:
     known = dict(zip(ARKIT_NAMES, rows.fit.f_exp[index].tolist(), strict=True))
     looks = looks_in_head(rows.fit, index, rows.gaze[index])
     known |= _eye_looks(looks - np.nan_to_num(rows.usual_look[index]))
-    head = np.radians(yaw_pitch_roll(rows.fit.pose[index]))
-    right, left = ((*look, 0.0) for look in np.nan_to_num(looks).tolist())
+    head = -np.radians(yaw_pitch_roll(rows.fit.pose[index]))
+    right, left = ((*look, 0.0) for look in (0.0 - np.nan_to_num(looks)).tolist())
     return np.array([*(known.get(name, 0.0) for name in SHAPES), *head, *left, *right])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from functools import lru_cache
 from typing import Any
 
@@ -20,12 +21,14 @@ _FURTHEST = float(np.cos(np.radians(60.0)))
 _IRIS_DEPTH = 0.9
 # f_exp of eyeBlink from which an eye is too closed for its iris to be seen.
 _CLOSED = 0.7
+# Faces whose irises are kept until somebody asks for them.
+_REMEMBERED = 16
 # From glee's camera coordinates (y up, z to the viewer) to those of OpenCV (y down, z away).
 TO_OPENCV = np.array([1.0, -1.0, -1.0])
 
 
 class IrisDetector:
-    """A detector that remembers the irises of the face it looked at last.
+    """A detector that remembers the irises of the faces it looked at last.
 
     For the `mesh` backend, refined or not; with any other the irises are NaN.
     """
@@ -35,7 +38,8 @@ class IrisDetector:
         self._dense: Any = getattr(getattr(detector, "backend", detector), "landmarks_dense", None)
         self._refined: Any = getattr(detector, "refined", None)
         self.name, self.version = detector.name, detector.version
-        self._last: tuple[Landmarks, Landmarks] | None = None
+        # As many as a new face is looked at (either way up, twice each), and its neighbours'.
+        self._seen: deque[tuple[Landmarks, Landmarks]] = deque(maxlen=_REMEMBERED)
 
     def detect(
         self, image: npt.NDArray[np.uint8], *, thorough: bool = False
@@ -54,7 +58,8 @@ class IrisDetector:
         landmarks = np.ascontiguousarray(landmarks_from_mesh(points)[:, :2])
         if self._refined is not None:
             landmarks = self._refined(image, landmarks)
-        self._last = landmarks, points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
+        irises = points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
+        self._seen.append((landmarks, irises))
         return landmarks, confidence
 
     def box_of(self, landmarks: Landmarks) -> Box:
@@ -63,8 +68,9 @@ class IrisDetector:
 
     def irises_of(self, landmarks: Landmarks) -> Landmarks:
         """Centres of right and left iris (2, 2) beside these landmarks; NaN if not known."""
-        if self._last is not None and np.array_equal(self._last[0], landmarks):
-            return self._last[1]
+        for seen, irises in reversed(self._seen):
+            if np.array_equal(seen, landmarks):
+                return irises
         return np.full((2, 2), np.nan, np.float32)
 
 

@@ -20,7 +20,7 @@ OPENFACE_AUS_R = "01 02 04 05 06 07 09 10 12 14 15 17 20 23 25 26 45"
 OPENFACE_AUS_C = "01 02 04 05 06 07 09 10 12 14 15 17 20 23 25 26 28 45"
 # As in a recording of the app.
 LIVE_LINK_HEADER = (
-    "Timecode,BlendshapeCount,EyeBlinkLeft,EyeLookDownLeft,EyeLookInLeft,EyeLookOutLeft,"
+    "Timecode,BlendShapeCount,EyeBlinkLeft,EyeLookDownLeft,EyeLookInLeft,EyeLookOutLeft,"
     "EyeLookUpLeft,EyeSquintLeft,EyeWideLeft,EyeBlinkRight,EyeLookDownRight,EyeLookInRight,"
     "EyeLookOutRight,EyeLookUpRight,EyeSquintRight,EyeWideRight,JawForward,JawRight,JawLeft,"
     "JawOpen,MouthClose,MouthFunnel,MouthPucker,MouthRight,MouthLeft,MouthSmileLeft,"
@@ -163,7 +163,7 @@ def test_arkit_header_and_values(tables):
     lines = tables["arkit"].splitlines()
     assert lines[0] == LIVE_LINK_HEADER
     table = pd.read_csv(io.StringIO(tables["arkit"]))
-    assert (table["BlendshapeCount"] == 61).all()
+    assert (table["BlendShapeCount"] == 61).all()
     assert table["Timecode"].iloc[[0, 1, 20, 39]].tolist() == [
         *("00:00:00:00.000", "00:00:00:01.000"),
         *("00:00:01:00.000", "00:00:01:19.000"),
@@ -176,11 +176,15 @@ def test_arkit_header_and_values(tables):
 
 def test_arkit_eyes_look_where_the_irises_are(tables):
     arkit = pd.read_csv(io.StringIO(tables["arkit"]))
-    # To the left of the image the right eye looks outwards, to the right inwards.
-    assert np.corrcoef(arkit["EyeLookOutRight"], arkit["RightEyeYaw"])[0, 1] < -0.5
-    assert np.corrcoef(arkit["EyeLookInRight"], arkit["RightEyeYaw"])[0, 1] > 0.5
+    # As in recordings of the app, where yaw grows to the person's right and pitch downwards.
+    assert np.corrcoef(arkit["EyeLookOutRight"], arkit["RightEyeYaw"])[0, 1] > 0.5
+    assert np.corrcoef(arkit["EyeLookInRight"], arkit["RightEyeYaw"])[0, 1] < -0.5
+    up = arkit["EyeLookUpRight"] - arkit["EyeLookDownRight"]
+    assert np.corrcoef(up, arkit["RightEyePitch"])[0, 1] < -0.5
+    # From the first frame on, whose face is looked at several times before it is taken.
     both = arkit[["EyeLookOutLeft", "EyeLookInLeft"]].min(axis=1)
     assert (both == 0).all()
+    assert np.isfinite(pd.read_csv(io.StringIO(tables["glee"]))["gaze_left_x"][0])
 
 
 def test_full_looks():
@@ -202,7 +206,9 @@ def test_arkit_and_glee_say_the_same(tables):
     for name in ("jawOpen", "eyeBlinkLeft", "mouthSmileRight"):
         there = arkit[name[0].upper() + name[1:]]
         assert there.to_numpy() == pytest.approx(own[name].to_numpy(), abs=1e-5)
-    assert arkit["HeadYaw"].to_numpy() == pytest.approx(np.radians(own["yaw"]).to_numpy(), abs=1e-4)
+    for name in ("yaw", "pitch", "roll"):
+        turned = arkit[f"Head{name.capitalize()}"].to_numpy()
+        assert -turned == pytest.approx(np.radians(own[name]).to_numpy(), abs=1e-4)
 
 
 def test_the_turn_of_the_head_has_the_signs_that_are_written(tables, truths):
@@ -238,3 +244,4 @@ def test_timecode():
     assert arkit_table.timecode(3661.5, 30) == "01:01:01:15.000"
     assert arkit_table.timecode(0.999999999999, 25) == "00:00:01:00.000"
     assert arkit_table.timecode(1 / 3, 23.976) == "00:00:00:08.000"
+    assert arkit_table.timecode(1.99999, 30) == "00:00:02:00.000"
