@@ -6,7 +6,9 @@ import logging
 import math
 import shlex
 import shutil
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -214,12 +216,17 @@ def _arrivals(names: set[str]) -> Any:
 
 
 def _jobqueue() -> Any:
+    # Its import makes Ctrl-C end the process with exit status 0, as if all were done.
+    before = signal.getsignal(signal.SIGINT)
     try:
         return import_module("dask_jobqueue")
     except ImportError as error:
         raise UsageError(
             f"job queues need dask-jobqueue ({error}); install it: pip install 'glee[cluster]'"
         ) from None
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGINT, before)
 
 
 def _job_arguments(spec: str, options: ClusterOptions) -> dict[str, Any]:

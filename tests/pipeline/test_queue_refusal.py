@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from glee.errors import ClusterError
@@ -43,3 +46,18 @@ def test_a_job_of_a_folder_with_blanks_quotes_its_logs(tmp_path, monkeypatch):
     assert f'#SBATCH -o "{quoted}/glee-%J.out"' in script.read_text()
     assert f'#SBATCH -e "{quoted}/glee-%J.err"' in script.read_text()
     assert logs.is_dir()
+
+
+def test_ctrl_c_stays_an_interruption():
+    """dask-jobqueue, where it is imported, makes it a success; seen in a fresh process."""
+    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    code = (
+        "import signal\n"
+        "from glee.pipeline.cluster_options import ClusterOptions\n"
+        "from glee.pipeline.queue_cluster import job_script\n"
+        "before = signal.getsignal(signal.SIGINT)\n"
+        "job_script('slurm', ClusterOptions())\n"
+        "assert signal.getsignal(signal.SIGINT) is before\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
