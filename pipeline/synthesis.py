@@ -6,11 +6,9 @@ import io
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -27,6 +25,7 @@ from ..fitting.render_levers import AS_EVER, Levers, levers_of
 from ..fitting.renderer import random_appearance
 from ..whole_files import write_whole
 from .datasets.disfa import AUS, FOLDS, FRAMES_PER_SECOND
+from .interruptible_pool import map_in_processes
 from .synthetic_motion import Motion, random_motion
 from .synthetic_pictures import draw_pictures, quality
 
@@ -99,8 +98,7 @@ def synthesise(
     )
     if workers == 1 or len(names) == 1:
         return [job(name) for name in names]
-    with ProcessPoolExecutor(min(workers, len(names)), mp_context=get_context("spawn")) as pool:
-        return list(pool.map(job, names))
+    return map_in_processes(job, names, workers)
 
 
 def subject_names(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from ..errors import UsageError
 from ..fitting.render_levers import AS_EVER, Levers
 from .datasets import bp4d, bp4d_plus
 from .datasets.disfa import FRAMES_PER_SECOND
+from .interruptible_pool import map_in_processes
 from .synthesis import VIDEO, check_clip, subject_names, synthesise
 from .synthetic_layouts import clips_of, write_clip
 from .synthetic_triplets import write_fec
@@ -70,8 +69,7 @@ def synthesise_dataset(
     )
     if workers == 1:
         return [job(clip) for clip in clips]
-    with ProcessPoolExecutor(min(workers, len(clips)), mp_context=get_context("spawn")) as pool:
-        return list(pool.map(job, clips))
+    return map_in_processes(job, clips, workers)
 
 
 def dataset_clips(layout: str, subjects: int | Sequence[str]) -> list[tuple[str, str]]:
