@@ -12,15 +12,20 @@ What these need is imported when it is first asked for.
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path as _Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .reports import plot as plot
     from .reports.work_table import open_work as open
 
+from .cache_folder import choose_cache_folder as _choose_cache_folder
+
 __version__ = "0.1.0"
 
 __all__ = ["__version__", "open", "plot"]
+
+_choose_cache_folder(_Path(__file__).parent)
 
 
 def __getattr__(name: str) -> Any:
