@@ -120,13 +120,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except UnicodeEncodeError as error:
+        text = f"a name is not UTF-8: {ascii(error.object)}; rename the file or folder"
+        return _fail(words, error, text, 1)
     except Exception as error:  # the last edge: a bug must not look like success
         text = f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
         return _fail(words, error, text, 1)
 
 
 def _fail(words: Sequence[str], error: BaseException, text: str, code: int) -> int:
-    line = " ".join(text.split())
+    # Names of files may hold what no stream can write.
+    line = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
     log = logging.getLogger(__name__)
     if any(isinstance(h.formatter, JsonLines) for h in logging.getLogger().handlers):
         log.error(line, exc_info=error if "--debug" in words else None)

@@ -174,8 +174,17 @@ def _open(path: Path) -> cv2.VideoCapture:
 
 
 def _name(path: Path) -> str:
-    """A path in full: a relative one with a colon would be taken for a protocol."""
-    return str(path.absolute())
+    """A path in full: a relative one with a colon would be taken for a protocol.
+
+    Raises DataError where it is no text, of which OpenCV dies.
+    """
+    name = str(path.absolute())
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
+        raise DataError(f"{shown}: this name is not UTF-8; rename the file or folder") from None
+    return name
 
 
 def _first_decodable(capture: cv2.VideoCapture, path: Path) -> Image:

@@ -157,3 +157,14 @@ def test_the_trainings_help_states_the_values_of_both_presets(capsys):
     assert "--learning-rate FLOAT [default: (paper: 0.002, compact: 0.02)]" in said
     assert run(["pretrain", "--help"]) == 0
     assert "[default: (paper: 0.0002, compact: 0.05)]" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_image_whose_name_is_no_utf8_is_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    picture = Path("caf\udce9.png")
+    try:
+        picture.write_bytes(b"")
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("this file system keeps names as text")
+    assert run(["analyze", str(picture), "-o", "out"]) == 1
+    assert "unexpected" not in capsys.readouterr().err

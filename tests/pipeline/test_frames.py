@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -169,3 +173,20 @@ def test_identity_of_a_source_follows_its_content(make_video):
     )
     again = index_frames(clip_of(make_video("3.avi", count=20)))
     assert one.source_hash == again.source_hash != other.source_hash
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep names as text")
+def test_a_name_that_is_no_utf8_is_one_line_and_no_crash(tmp_path):
+    """OpenCV dies of it, so another process looks."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.avi")
+    path.write_bytes(b"RIFF")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom glee.errors import DataError\n"
+        "from glee.pipeline.clips import Clip\nfrom glee.pipeline.frames import index_frames\n"
+        "path = Path(sys.argv[1])\n"
+        "try:\n    index_frames(Clip('folder', 's', 'c', path.parent, path))\n"
+        "except DataError as error:\n    print(str(error).encode('ascii').decode())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "udce9.avi: this name is not UTF-8; rename" in done.stdout
