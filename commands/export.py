@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, MODEL_FILE
+from .options import FILE, MODEL_FILE, SHARD_FILE
 
 
 @click.command()
-@click.argument("shard", type=FILE)
+@click.argument("shard", type=SHARD_FILE)
 @click.option(
     "-o", "--output", "--out", "output", required=True, type=FILE, help=".obj, .glb or .npz."
 )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, json_option
+from .options import FILE, SHARD_FILE, json_option
 
 
 @click.command()
-@click.argument("shard", type=FILE)
+@click.argument("shard", type=SHARD_FILE)
 @click.option("--png", type=FILE, help="Write a contact sheet: crops, landmarks, fitted mesh.")
 @json_option
 def inspect(shard: Path, png: Path | None, as_json: bool) -> None:

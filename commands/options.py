@@ -35,6 +35,24 @@ class ModelFile(click.Path):
         return given
 
 
+class ShardFile(click.Path):
+    """The path of a shard; of a folder, the line names one of its shards."""
+
+    name = "file"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """The path."""
+        folder = Path(value)
+        if folder.is_dir():
+            first = min(folder.rglob("*.h5"), default=None)
+            such_as = "" if first is None else f", such as {first}"
+            self.fail(f"{folder} is a folder; give one of its shards{such_as}", param, context)
+        return super().convert(value, param, context)
+
+
+SHARD_FILE = ShardFile(path_type=Path, dir_okay=False)
 MODEL_FILE = ModelFile(path_type=Path, dir_okay=False)
 
 workers_option = click.option(

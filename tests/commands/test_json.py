@@ -71,3 +71,10 @@ def test_cluster_preview(capsys):
 def test_config(capsys):
     found = said(capsys, "config", "show", "status", "--json")
     assert found == [{"command": "status", "option": "json", "value": False, "origin": "default"}]
+
+
+@pytest.mark.parametrize("words", [["inspect"], ["export", "-o", "face.glb"]])
+def test_a_folder_given_as_shard_is_told_which(words, work, capsys):
+    assert run([*words, str(work)]) == 2
+    shard = next(work.rglob("*.h5"))
+    assert f"is a folder; give one of its shards, such as {shard}" in capsys.readouterr().err
