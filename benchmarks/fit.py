@@ -47,7 +47,8 @@ class Case:
         """Normalisation, which belongs to a fit."""
         mean = self.fitters.points.mean
         part = normalise(self.landmarks, np.ones(self.landmarks.shape[:2]), self.camera, mean)
-        return part, Observations(part.target, np.sqrt(part.weight), self.camera.focal / part.unit)
+        focal = self.camera.focal / part.unit
+        return part, Observations(part.target, np.sqrt(part.weight), focal, part.yaw_range)
 
     def cold(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         """Every frame from the mean face: 117 unknowns. Energies and iterations."""
@@ -107,7 +108,7 @@ def peers(seed: int, frames: int) -> dict[str, Any]:
         poses = weak_perspective(part, observations.focal, exact.fitters.points.mean)
         energies, times = [], []
         for i in range(frames):
-            frame = Frame(part.target[i], observations.root_weight[i], observations.focal[i])
+            frame = Frame(part.target[i], observations.root_weight[i], observations.focal[i], 0)
             begin = time.thread_time()
             energies.append(
                 fit_by_scipy(

@@ -26,7 +26,8 @@ Floats = NDArray[np.float64]
 
 TEMPORAL = 1e-3
 ONSET = 0.05  # change of a coefficient in a frame that counts as an onset or offset
-# Name -> what it takes: curves, or points where it says so; the rest is plain.
+# Name -> what it takes: curves, or points where it says so; the rest is plain. "whitened" is by one
+# covariance for all poses.
 LEVERS: dict[str, tuple[str, ...]] = {
     "true landmarks": ("true", "points"),
     "plain, anatomical points": ("anatomical",),
@@ -44,6 +45,9 @@ LEVERS: dict[str, tuple[str, ...]] = {
     "prior, temporal": ("prior", "temporal"),
     "whitened, prior, temporal": ("whitened", "prior", "temporal"),
     "whitened, prior, temporal, no curves": ("whitened", "prior", "temporal", "points"),
+    "whitened by yaw": ("by yaw",),
+    "whitened by yaw, prior": ("by yaw", "prior"),
+    "whitened by yaw, prior, smoothed": ("by yaw", "prior", "smoothed"),
     "dense": ("dense",),
     "dense alone": ("dense", "dense alone"),
     "dense, prior": ("dense", "prior"),
@@ -99,6 +103,8 @@ def pull_levers(backend: str, of: Material, names: tuple[str, ...]) -> dict[str,
     for name in names:
         if "dense" in LEVERS[name] and of.dense is None:
             continue
+        if "by yaw" in LEVERS[name] and model.noise[backend].by_yaw is None:
+            continue
         landmarks, landmark_set, options = _arranged(backend, of, LEVERS[name])
         begin = time.thread_time()
         found = fit(
@@ -128,6 +134,8 @@ def _arranged(backend: str, of: Material, lever: tuple[str, ...]) -> tuple[Float
     model = load_model()
     options = FitOptions(curves="points" not in lever)
     if "whitened" in lever:
+        options = replace(options, noise=replace(model.noise[backend], by_yaw=None))
+    if "by yaw" in lever:
         options = replace(options, noise=model.noise[backend])
     if "prior" in lever:
         options = replace(options, prior=expression_prior(model.expression_names))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .fit_options import ExpressionPrior, FitOptions
     from .landmark_fit import Fit, fit
-    from .morphable_model import LandmarkNoise, MorphableModel, load_model
+    from .landmark_noise import LandmarkNoise
+    from .morphable_model import MorphableModel, load_model
 
 __all__ = [
     "ExpressionPrior",
@@ -29,7 +30,7 @@ _HOMES = {
     "FitOptions": "fit_options",
     "Fit": "landmark_fit",
     "fit": "landmark_fit",
-    "LandmarkNoise": "morphable_model",
+    "LandmarkNoise": "landmark_noise",
     "MorphableModel": "morphable_model",
     "load_model": "morphable_model",
 }

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from .frame_arrays import GEMAN_MCCLURE, HUBER, PLAIN, Loss
+from .landmark_noise import LandmarkNoise, yaw_ranges
 from .landmark_scheme import COUNT
-from .morphable_model import LandmarkNoise
 from .normal_equations import Prior
 
 Floats = NDArray[np.float64]
@@ -93,17 +93,15 @@ class FitOptions:
 
 
 def loss_of(options: FitOptions) -> Loss:
-    """The residuals' loss. Raises UsageError where the covariance has another shape."""
-    covariance = np.empty((0, 0))
+    """The residuals' loss. Raises UsageError where the noise has other shapes."""
+    covariance = np.empty((0, 0, 0))
     if options.noise is not None:
-        covariance = _upwards(np.asarray(options.noise.covariance, np.float64))
+        covariance = _upwards(np.asarray(yaw_ranges(options.noise).covariance, np.float64))
     return Loss(ROBUST_KINDS[options.robust], options.robust_scale, covariance, UNIT_ERROR)
 
 
 def _upwards(covariance: Floats) -> Floats:
-    """The covariance for y up, as the kernels have it."""
-    if covariance.shape != (2 * COUNT, 2 * COUNT):
-        raise UsageError(f"noise: covariance of shape {covariance.shape}, expected (136, 136)")
+    """Covariances (b, 136, 136) for y up, as the kernels have them."""
     sign = np.tile([1.0, -1.0], COUNT)
     floor = NOISE_FLOOR**2 * np.eye(2 * COUNT)
     return np.ascontiguousarray(covariance * np.outer(sign, sign) + floor)

@@ -25,12 +25,14 @@ class Frame(NamedTuple):
 
     target: (p, 2) float64, NaN where missing: 68 landmarks, and dense points behind them where
     they are fitted too. root_weight: (p,) float64, square roots of the confidences, 0 where
-    missing. focal: focal length over the inter-ocular distance.
+    missing. focal: focal length over the inter-ocular distance. yaw_range: which of the loss's
+    covariances is its own.
     """
 
     target: NDArray[np.float64]
     root_weight: NDArray[np.float64]
     focal: float
+    yaw_range: int
 
 
 class Scheme(NamedTuple):
@@ -49,8 +51,9 @@ class Loss(NamedTuple):
     """How residuals are weighed.
 
     kind: PLAIN, HUBER or GEMAN_MCCLURE with its scale, in inter-ocular distances. covariance:
-    (136, 136) float64 of the landmarks' errors (x0, y0, x1, ...), squared inter-ocular distances,
-    (0, 0) for none. unit: the error that counts as much as a whitened residual of that size.
+    (b, 136, 136) float64 of the landmarks' errors (x0, y0, x1, ...), squared inter-ocular
+    distances, for each range of yaw; (0, 0, 0) for none. unit: the error that
+    counts as much as a whitened residual of that size.
     """
 
     kind: int
@@ -103,7 +106,7 @@ def _rows(curve_of: NDArray[np.int32]) -> int:
 
 def plain_loss() -> Loss:
     """Least squares of unit weight, as in Eq. 3."""
-    return Loss(PLAIN, 1.0, np.empty((0, 0)), 1.0)
+    return Loss(PLAIN, 1.0, np.empty((0, 0, 0)), 1.0)
 
 
 def new_work(points: PointModel, scheme: Scheme, loss: Loss) -> Work:

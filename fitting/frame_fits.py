@@ -33,15 +33,24 @@ class FrameStates:
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """Normalised landmarks of n frames: target (n, 68, 2), root_weight (n, 68), focal (n,)."""
+    """Normalised landmarks of n frames: target (n, 68, 2), root_weight (n, 68), focal (n,).
+
+    yaw_range: (n,) int64, which of the loss's covariances is that of each frame.
+    """
 
     target: Floats
     root_weight: Floats
     focal: Floats
+    yaw_range: NDArray[np.int64]
 
     def rows(self, chosen: NDArray[np.integer]) -> Observations:
         """Some of the frames."""
-        return Observations(self.target[chosen], self.root_weight[chosen], self.focal[chosen])
+        return Observations(
+            self.target[chosen],
+            self.root_weight[chosen],
+            self.focal[chosen],
+            self.yaw_range[chosen],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +82,7 @@ def fit_frames(
         observations.target,
         observations.root_weight,
         observations.focal,
+        observations.yaw_range,
         states.x,
         states.rotation,
         states.translation,
@@ -91,6 +101,7 @@ def _fit_frames(
     target: Floats,
     root_weight: Floats,
     focal: Floats,
+    yaw_range: NDArray[np.int64],
     x: NDArray[np.floating],
     rotation: Floats,
     translation: Floats,
@@ -108,7 +119,7 @@ def _fit_frames(
         if fixed:
             fitter.prior.lower[:] = x[i]
             fitter.prior.upper[:] = x[i]
-        frame = Frame(target[i], root_weight[i], focal[i])
+        frame = Frame(target[i], root_weight[i], focal[i], yaw_range[i])
         energy[i], iterations[i], status[i] = fit_frame(
             fitter, frame, x[i], rotation[i], translation[i]
         )

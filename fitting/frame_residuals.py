@@ -83,7 +83,7 @@ def evaluate(
             value[r] *= root
             row_weight[r] = root
     if loss.covariance.shape[0] > 0:
-        return _whiten(loss, work)
+        return _whiten(loss.covariance[frame.yaw_range], loss.unit, work)
     return energy
 
 
@@ -103,8 +103,11 @@ def _robust(kind: int, scale: float, square: float) -> tuple[float, float]:
 
 
 @njit(cache=True, boundscheck=False)
-def _whiten(loss: Loss, work: Work) -> float:
-    """Whiten the landmarks' residuals by the covariance of what each row measures; the energy."""
+def _whiten(c: NDArray[np.float64], unit: float, work: Work) -> float:
+    """Whiten the landmarks' residuals by the covariance of what each row measures; the energy.
+
+    c: (136, 136), the covariance of the frame's range of yaw.
+    """
     rows = work.whitened
     factor, tile = work.factor, np.empty((4, 4))
     for i in range(rows):
@@ -115,7 +118,6 @@ def _whiten(loss: Loss, work: Work) -> float:
             if here and work.row_weight[j] > 0.0:
                 q = 2 * work.landmark[j]
                 b0, b1 = work.direction[j]
-                c = loss.covariance
                 factor[i, j] = a0 * (c[p, q] * b0 + c[p, q + 1] * b1) + a1 * (
                     c[p + 1, q] * b0 + c[p + 1, q + 1] * b1
                 )
@@ -125,7 +127,7 @@ def _whiten(loss: Loss, work: Work) -> float:
     solve_lower(factor, rows, work.value)
     energy = 0.0
     for i in range(rows):
-        work.value[i] *= loss.unit
+        work.value[i] *= unit
     for i in range(len(work.value)):
         energy += work.value[i] ** 2
     return energy

@@ -65,7 +65,9 @@ def fit_group(
     focal: pixels. f_shape: (s,) a known identity. own_shapes: one identity a frame. linked: (m,)
     whether a frame follows the one before it in time.
     """
-    observations = Observations(part.target, np.sqrt(part.weight), focal / part.unit)
+    observations = Observations(
+        part.target, np.sqrt(part.weight), focal / part.unit, part.yaw_range
+    )
     if own_shapes and f_shape is None:
         return _fit_apart(fitters, part, observations)
     scale = 1.0

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
 from .camera import Camera
 from .landmark_scheme import COUNT, OUTER_EYE_CORNERS
 
@@ -21,7 +20,8 @@ class NormalisedLandmarks:
     target: (n, p, 2), NaN where missing: 68 landmarks, and dense points behind them where they are
     fitted too. weight: (n, p), 0 where missing. unit: (n,) pixels.
     roll: (n,) radians, by which the image was turned about the principal point to level the eyes.
-    usable: (n,) bool, enough finite points to fit.
+    usable: (n,) bool, enough finite points to fit. yaw_range: (n,) int64, which of the ranges of
+    yaw by which a detector's noise is known.
     """
 
     target: Floats
@@ -29,6 +29,7 @@ class NormalisedLandmarks:
     unit: Floats
     roll: Floats
     usable: NDArray[np.bool_]
+    yaw_range: NDArray[np.int64]
 
     def rows(self, chosen: NDArray[np.integer]) -> NormalisedLandmarks:
         """Some of the frames."""
@@ -38,15 +39,21 @@ class NormalisedLandmarks:
             self.unit[chosen],
             self.roll[chosen],
             self.usable[chosen],
+            self.yaw_range[chosen],
         )
 
-    def without_bias(self, bias: NDArray[np.floating]) -> NormalisedLandmarks:
-        """Less a detector's bias (68, 2), in inter-ocular distances, face level, y down."""
-        if np.shape(bias) != (COUNT, 2):
-            raise UsageError(f"noise: bias of shape {np.shape(bias)}, expected (68, 2)")
+    def without_bias(
+        self, bias: NDArray[np.floating], limits: NDArray[np.floating], mean: Floats
+    ) -> NormalisedLandmarks:
+        """Less a detector's bias, each frame's by its yaw, which is held for good.
+
+        bias: (b, 68, 2), in inter-ocular distances, face level, y down. limits: (b - 1,) radians,
+        between the ranges of yaw. mean: (p, 3) points of the mean face.
+        """
+        ranges = np.searchsorted(limits, yaw_of(self, mean)).astype(np.int64)
         target = self.target.copy()
-        target[:, :COUNT] -= np.asarray(bias) * np.array([1.0, -1.0])
-        return replace(self, target=target)
+        target[:, :COUNT] -= bias[ranges] * np.array([1.0, -1.0])
+        return replace(self, target=target, yaw_range=ranges)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +99,23 @@ def normalise(
     x, y = centred[..., 0], centred[..., 1]
     target = np.stack([cos * x + sin * y, cos * y - sin * x], -1) / unit[:, None, None]
     return NormalisedLandmarks(
-        np.where(here[..., None], target, np.nan), weight, unit, roll, usable
+        np.where(here[..., None], target, np.nan),
+        weight,
+        unit,
+        roll,
+        usable,
+        np.zeros(len(unit), np.int64),
     )
+
+
+def yaw_of(points: NormalisedLandmarks, mean: Floats) -> Floats:
+    """Yaw (n,) of the mean face seen without perspective in the 68 landmarks, radians.
+
+    Positive where the face is turned to the person's left; it depends on nothing but the frame.
+    """
+    landmarks = replace(points, target=points.target[:, :COUNT], weight=points.weight[:, :COUNT])
+    rotation = weak_perspective(landmarks, np.ones(len(points.unit)), mean[:COUNT]).rotation
+    return np.asarray(np.arctan2(rotation[:, 0, 2], rotation[:, 2, 2]))
 
 
 def weak_perspective(points: NormalisedLandmarks, focal: Floats, mean: Floats) -> Poses:

@@ -29,6 +29,7 @@ def _add_reduced(
     target: Floats,
     root_weight: Floats,
     focal: Floats,
+    yaw_range: NDArray[np.int64],
     x: NDArray[np.floating],
     rotation: Floats,
     translation: Floats,
@@ -40,7 +41,7 @@ def _add_reduced(
     total = len(solver.unknown)
     stop = total - shared
     for i in range(len(focal)):
-        frame = Frame(target[i], root_weight[i], focal[i])
+        frame = Frame(target[i], root_weight[i], focal[i], yaw_range[i])
         begin_frame(
             fitter.points, frame, fitter.scheme, x[i], rotation[i], translation[i], fitter.work
         )
@@ -134,6 +135,7 @@ def _reduced(
         observations.target,
         observations.root_weight,
         observations.focal,
+        observations.yaw_range,
         x,
         states.rotation,
         states.translation,

@@ -15,8 +15,9 @@ from .fit_options import ExpressionPrior, FitOptions
 from .fitters import Fitters
 from .group_fit import GroupFit, fit_group
 from .initial_pose import NormalisedLandmarks, normalise
+from .landmark_noise import LandmarkNoise, yaw_ranges
 from .landmark_scheme import COUNT
-from .morphable_model import LandmarkNoise, MorphableModel
+from .morphable_model import MorphableModel
 from .point_model import landmark_places
 
 __all__ = ["ExpressionPrior", "Fit", "FitOptions", "LandmarkNoise", "fit"]
@@ -133,7 +134,8 @@ def fit(
     fitters = Fitters.of(model, landmark_set, options, None if dense is None else dense_points)
     normalised = normalise(points, weight, camera, fitters.points.mean)
     if options.noise is not None:
-        normalised = normalised.without_bias(options.noise.bias)
+        of = yaw_ranges(options.noise)
+        normalised = normalised.without_bias(of.bias, of.limits, fitters.points.mean)
     result = _empty_fit(model, camera, landmark_set, len(points))
     clips = _labels(sequence, len(points), "sequence")
     for members in _groups(_labels(subject, len(points), "subject")):

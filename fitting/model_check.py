@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from .landmark_noise import expected_shapes, noise_arrays
 from .morphable_model import MorphableModel, SurfacePoints
 
 
@@ -24,8 +25,9 @@ def check_model(model: MorphableModel, where: str) -> None:
     shapes += [] if model.uv is None else [("uv", model.uv, (n, 2))]
     shapes += [(f"masks/{name}", mask, (n,)) for name, mask in model.masks.items()]
     for name, noise in model.noise.items():
-        shapes.append((f"noise/{name}/bias", noise.bias, (68, 2)))
-        shapes.append((f"noise/{name}/covariance", noise.covariance, (136, 136)))
+        arrays = noise_arrays(noise)
+        for key, shape in expected_shapes(arrays).items():
+            shapes.append((f"noise/{name}/{key}", arrays[key], shape))
     for name, array, expected in shapes:
         if array.shape != expected:
             raise DataError(

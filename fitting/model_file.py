@@ -2,7 +2,9 @@
 
 Datasets: `mean`, `identity`, `expression`, `expression_names`, `triangles`, `mirror`, `parts`,
 `part_names`, `uv` (if any), `jaw_candidates/{vertices, weights}`, and groups `masks`, `landmarks`,
-`curves`, of which the last two hold `vertices` and `weights` a name. Shapes as in MorphableModel.
+`curves`, of which the last two hold `vertices` and `weights` a name, and `noise` with `bias`,
+`covariance` and, where it is known by yaw, `yaw_limits`, `yaw_bias`, `yaw_covariance` a name.
+Shapes as in MorphableModel and LandmarkNoise.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ from ..errors import DataError
 from ..whole_files import write_whole
 from .array_files import numbers, required_shape, text
 from .hdf5_arrays import Hdf5File, open_hdf5
+from .landmark_noise import BY_YAW, arrays_by_detector, noise_arrays, noise_of_arrays
 from .model_check import check_model
-from .morphable_model import LandmarkNoise, MorphableModel, SurfacePoints
+from .morphable_model import MorphableModel, SurfacePoints
 
 FORMAT = "glee-morphable-model"
-VERSION = 1
+# Version 2 may hold noise by yaw.
+VERSION = 2
 
 
 def write_model(path: Path, model: MorphableModel) -> None:
@@ -93,6 +97,8 @@ def _names(file: Hdf5File) -> list[str]:
             names += [f"{group}/{member}/vertices", f"{group}/{member}/weights"]
     for member in file.members("noise"):
         names += [f"noise/{member}/bias", f"noise/{member}/covariance"]
+        if file.shape(f"noise/{member}/yaw_limits") is not None:
+            names += [f"noise/{member}/{array}" for array in BY_YAW]
     for name in names:
         required_shape(file, name, what="part of a glee model")
     return names
@@ -120,8 +126,7 @@ def _arrays(model: MorphableModel) -> dict[str, NDArray[Any]]:
         arrays[f"{name}/vertices"] = value.vertices.astype(np.int32)
         arrays[f"{name}/weights"] = value.weights.astype(np.float32)
     for name, noise in model.noise.items():
-        arrays[f"noise/{name}/bias"] = noise.bias.astype(np.float32)
-        arrays[f"noise/{name}/covariance"] = noise.covariance.astype(np.float32)
+        arrays |= {f"noise/{name}/{key}": array for key, array in noise_arrays(noise).items()}
     return arrays
 
 
@@ -162,9 +167,5 @@ def _assembled(name: str, arrays: dict[str, NDArray[Any]]) -> MorphableModel:
         curves=group("curves"),
         uv=arrays.get("uv"),
         masks={key[6:]: array for key, array in arrays.items() if key.startswith("masks/")},
-        noise={
-            key.split("/")[1]: LandmarkNoise(array, arrays[key.replace("/bias", "/covariance")])
-            for key, array in arrays.items()
-            if key.startswith("noise/") and key.endswith("/bias")
-        },
+        noise={key: noise_of_arrays(own) for key, own in arrays_by_detector(arrays).items()},
     )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
+from .landmark_noise import LandmarkNoise, arrays_by_detector, noise_of_arrays
 
 ASSET = Path(__file__).with_name("assets") / "morphable_model.npz"
 ASSET_FORMAT = "glee-morphable-model"
@@ -50,21 +51,6 @@ class PointBasis:
     mean: NDArray[np.float64]
     identity: NDArray[np.float64]
     expression: NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class LandmarkNoise:
-    """How a detector's landmarks differ from the model's points of the same set, on renders.
-
-    In the face-aligned frame (x along the line of the outer eye corners to the person's left, y
-    down the face), in inter-ocular distances. Of left and right the mean, mirrored.
-
-    bias: (68, 2) float32, detected minus true on average.
-    covariance: (136, 136) float32 of what remains, x and y of a landmark beside each other.
-    """
-
-    bias: NDArray[np.float32]
-    covariance: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,14 +160,6 @@ def _assemble(arrays: dict[str, NDArray[np.generic]]) -> MorphableModel:
         keys = (key for key in arrays if key.startswith(prefix) and key.endswith(ending))
         return {key[len(prefix) : -len(ending)]: points(key[: -len(ending)]) for key in keys}
 
-    detectors = [key.split("/")[1] for key in arrays if key.startswith("noise/")]
-    noise = {
-        name: LandmarkNoise(
-            np.asarray(arrays[f"noise/{name}/bias"], np.float32),
-            np.asarray(arrays[f"noise/{name}/covariance"], np.float32),
-        )
-        for name in detectors
-    }
     masks = {key[6:]: np.asarray(arrays[key]) for key in arrays if key.startswith("masks/")}
     return MorphableModel(
         name=str(arrays["name"]),
@@ -198,5 +176,5 @@ def _assemble(arrays: dict[str, NDArray[np.generic]]) -> MorphableModel:
         landmarks=group("landmarks/"),
         jaw_candidates=points("jaw_candidates"),
         curves=group("curves/"),
-        noise=noise,
+        noise={key: noise_of_arrays(own) for key, own in arrays_by_detector(arrays).items()},
     )

@@ -84,6 +84,7 @@ def _describe(
     target: Floats,
     root_weight: Floats,
     focal: Floats,
+    yaw_range: NDArray[np.int64],
     x: NDArray[np.floating],
     rotation: Floats,
     translation: Floats,
@@ -94,7 +95,7 @@ def _describe(
 ) -> None:
     column = np.zeros(deviation.shape[1] + 4)
     for i in range(len(focal)):
-        frame = Frame(target[i], root_weight[i], focal[i])
+        frame = Frame(target[i], root_weight[i], focal[i], yaw_range[i])
         if _reduce_frame(fitter, frame, x[i], rotation[i], translation[i]):
             rms[i], median[i] = _typical_distances(fitter.work.distance, root_weight[i])
             _deviations(fitter, unit, column, deviation[i])
@@ -124,6 +125,7 @@ def _reduce(
     target: Floats,
     root_weight: Floats,
     focal: Floats,
+    yaw_range: NDArray[np.int64],
     x: NDArray[np.floating],
     rotation: Floats,
     translation: Floats,
@@ -132,7 +134,7 @@ def _reduce(
 ) -> None:
     left = gradient.shape[1]
     for i in range(len(focal)):
-        frame = Frame(target[i], root_weight[i], focal[i])
+        frame = Frame(target[i], root_weight[i], focal[i], yaw_range[i])
         if _reduce_frame(fitter, frame, x[i], rotation[i], translation[i]):
             hessian[i] = fitter.solver.bounded.matrix[:left, :left]
             gradient[i] = fitter.solver.bounded.linear
@@ -154,11 +156,12 @@ def reduced_energies(
 
 def _arrays(
     observations: Observations, states: FrameStates
-) -> tuple[Floats, Floats, Floats, NDArray[np.floating], Floats, Floats]:
+) -> tuple[Floats, Floats, Floats, NDArray[np.int64], NDArray[np.floating], Floats, Floats]:
     return (
         observations.target,
         observations.root_weight,
         observations.focal,
+        observations.yaw_range,
         states.x,
         states.rotation,
         states.translation,

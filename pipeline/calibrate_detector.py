@@ -56,6 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("detector", choices=detector_names())
     parser.add_argument("--dense", action="store_true", help="its dense points, not its 68")
+    parser.add_argument("--noise-only", action="store_true", help="its 68 points stay in place")
     parser.add_argument("--renders", type=int, default=RENDERS)
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
@@ -69,7 +70,8 @@ def main() -> None:
         write_dense_points(ASSET, calibrated_dense(model, *faces))
         return
     found = samples(model, largest_face(detector), arguments.renders, arguments.seed)
-    write_calibration(detector.name, calibration(model, detector.name, found))
+    points = model.landmarks[detector.name] if arguments.noise_only else None
+    write_calibration(detector.name, calibration(model, detector.name, found, points))
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ from ..fitting.assets.calibrate_landmarks import (
 )
 from ..fitting.dense_points import SUFFIX, write_dense_points
 from ..fitting.importers.registration import carry_landmarks, register_embedded
+from ..fitting.landmark_noise import LandmarkNoise, arrays_by_detector, noise_of_arrays
 from ..fitting.landmark_scheme import nme
 from ..fitting.model_file import write_model
 from ..fitting.morphable_model import (
     HDF5_SUFFIXES,
-    LandmarkNoise,
     MorphableModel,
     SurfacePoints,
     load_model,
@@ -125,10 +125,7 @@ def _by_renders(
         arrays[f"landmarks/{detector}/vertices"].astype(np.int32),
         arrays[f"landmarks/{detector}/weights"].astype(np.float32),
     )
-    noise = LandmarkNoise(
-        arrays[f"noise/{detector}/bias"].astype(np.float32),
-        arrays[f"noise/{detector}/covariance"].astype(np.float32),
-    )
+    noise = noise_of_arrays(arrays_by_detector(arrays)[detector])
     changed = _with(model, detector, points, noise)
     detected = np.stack([sample.detected for sample in found])
     report = Calibration(

@@ -20,9 +20,10 @@ from ..fitting.expression_prior import expression_prior
 from ..fitting.fit_options import PAPER_WEIGHT
 from ..fitting.frame_sample import spread_sample
 from ..fitting.landmark_fit import Fit, FitOptions, fit
+from ..fitting.landmark_noise import LandmarkNoise
 from ..fitting.landmark_scheme import COUNT
 from ..fitting.model_digest import model_digest
-from ..fitting.morphable_model import LandmarkNoise, MorphableModel, load_model
+from ..fitting.morphable_model import MorphableModel, load_model
 from ..fitting.track_noise import TrackNoise
 from .fitted_points import DENSE_ONLY, fitted_points, points_digest, with_defaults
 from .landmarks import REFINED

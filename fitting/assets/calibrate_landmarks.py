@@ -2,7 +2,7 @@
 
 Random faces are rendered (identity, expression, pose, light, skin), the detector is asked, and each
 landmark becomes the surface point of the smallest mean distance; what remains is kept as bias and
-covariance. ``python -m glee.pipeline.calibrate_detector`` runs it for the detectors of glee.
+covariance, by yaw too. ``python -m glee.pipeline.calibrate_detector`` runs it for glee's detectors.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..camera import Camera, rotation_matrix
+from ..landmark_noise import LandmarkNoise, noise_arrays
 from ..landmark_scheme import MIRROR, inter_ocular_distance, nme
 from ..morphable_model import ASSET, MorphableModel, SurfacePoints
 from ..point_model import landmark_places
@@ -23,6 +24,7 @@ from ..renderer import random_appearance, render
 from .build_morphable_model import CALIBRATIONS, kept_calibrations, write_asset
 from .landmark_candidates import Candidates, landmark_candidates
 from .random_faces import random_face
+from .residual_noise import measured_yaw, residual_noise
 
 logger = logging.getLogger(__name__)
 
@@ -125,32 +127,23 @@ def _mean_distance(pixels: Floats, options: Candidates, detected: Floats, scale:
     return np.asarray((distance / scale[:, None]).mean(0))
 
 
-def residual_noise(detected: Floats, truth: Floats) -> tuple[Floats, Floats]:
-    """Bias (68, 2) and covariance (136, 136) as LandmarkNoise describes them.
-
-    detected, truth: (n, 68, 2) pixels. Each frame counts twice, as it is and mirrored.
-    """
-    axis = truth[:, 45] - truth[:, 36]
-    scale = np.linalg.norm(axis, axis=1)
-    x = axis / scale[:, None]
-    turn = np.stack([x, np.stack([-x[:, 1], x[:, 0]], 1)], 1)
-    residual = np.einsum("nab,nib->nia", turn, detected - truth) / scale[:, None, None]
-    mirrored = residual[:, MIRROR] * (-1.0, 1.0)
-    both = np.concatenate([residual, mirrored])
-    bias = both.mean(0)
-    flat = (both - bias).reshape(len(both), -1)
-    return bias, flat.T @ flat / len(flat)
+def noise_on_renders(model: MorphableModel, name: str, found: list[Sample]) -> LandmarkNoise:
+    """How a detector errs in the samples beside one of the model's sets, of all and by yaw."""
+    detected = np.stack([sample.detected for sample in found])
+    yaw = measured_yaw(detected, CAMERA, model.landmarks[name].on(model.mean))
+    return residual_noise(detected, set_pixels(model, found, name), yaw)
 
 
 def calibration(
-    model: MorphableModel, name: str, found: list[Sample]
+    model: MorphableModel, name: str, found: list[Sample], points: SurfacePoints | None = None
 ) -> dict[str, NDArray[np.generic]]:
-    """The arrays of one detector for the asset."""
-    points = calibrated(model, found)
+    """The arrays of one detector for the asset. points: its 68 points, where they are known."""
+    if points is None:
+        points = calibrated(model, found)
     model = replace(model, landmarks={**model.landmarks, name: points})
     detected = np.stack([sample.detected for sample in found])
     truth = set_pixels(model, found, name)
-    bias, covariance = residual_noise(detected, truth)
+    noise = noise_on_renders(model, name, found)
     every = tuple(range(68))
     for kind, against in (("anatomical", anatomical_pixels(model, found)), (name, truth)):
         inner, whole = nme(detected, against), nme(detected, against, every)
@@ -158,8 +151,7 @@ def calibration(
     return {
         f"landmarks/{name}/vertices": points.vertices.astype(np.uint16),
         f"landmarks/{name}/weights": points.weights.astype(np.float32),
-        f"noise/{name}/bias": bias.astype(np.float32),
-        f"noise/{name}/covariance": covariance.astype(np.float32),
+        **{f"noise/{name}/{key}": array for key, array in noise_arrays(noise).items()},
     }
 
 

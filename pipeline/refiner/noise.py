@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from ...errors import DataError
-from ...fitting.assets.calibrate_landmarks import anatomical_pixels, residual_noise, samples
-from ...fitting.morphable_model import LandmarkNoise, MorphableModel, load_model
+from ...fitting.assets.calibrate_landmarks import noise_on_renders, samples
+from ...fitting.landmark_noise import LandmarkNoise
+from ...fitting.morphable_model import MorphableModel, load_model
 from ..calibrate_detector import largest_face
 from ..landmarks import REFINED, load_detector
 from .apply import LandmarkRefiner
@@ -36,9 +35,7 @@ def refined_noise(
             f"{backend}: with the refiner the face is found in {len(found)} of {renders} renders, "
             f"{LEAST_FACES} are needed; train with more renders or steps"
         )
-    detected = np.stack([sample.detected for sample in found])
-    bias, covariance = residual_noise(detected, anatomical_pixels(model, found))
-    return LandmarkNoise(bias.astype(np.float32), covariance.astype(np.float32))
+    return noise_on_renders(model, "anatomical", found)
 
 
 def noise_of(detector: str, path: Path = WEIGHTS_PATH) -> LandmarkNoise | None:

@@ -17,8 +17,13 @@ import numpy.typing as npt
 import torch
 
 from ...errors import WeightsError
-from ...fitting.landmark_scheme import COUNT
-from ...fitting.morphable_model import LandmarkNoise
+from ...fitting.landmark_noise import (
+    LandmarkNoise,
+    arrays_by_detector,
+    expected_shapes,
+    noise_arrays,
+    noise_of_arrays,
+)
 from ...whole_files import write_whole
 from .network import Refiner
 
@@ -54,8 +59,7 @@ def write_weights(
         wide = "running_" in name
         arrays[f"network/{name}"] = tensor.numpy().astype(np.float32 if wide else np.float16)
     for backend, errors in sorted(noise.items()):
-        arrays[f"noise/{backend}/bias"] = errors.bias.astype(np.float32)
-        arrays[f"noise/{backend}/covariance"] = errors.covariance.astype(np.float32)
+        arrays |= {f"noise/{backend}/{key}": array for key, array in noise_arrays(errors).items()}
     buffer = io.BytesIO()
     stated = np.array(json.dumps(dict(source), sort_keys=True))
     np.savez_compressed(
@@ -120,16 +124,11 @@ def _check(path: Path, state: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def _noise(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, LandmarkNoise]:
-    found = {}
-    for name in sorted(arrays):
-        if not (name.startswith("noise/") and name.endswith("/bias")):
-            continue
-        backend = name.split("/")[1]
-        bias, covariance = arrays[name], arrays.get(f"noise/{backend}/covariance")
-        shapes = (COUNT, 2), (2 * COUNT, 2 * COUNT)
-        if covariance is None or (bias.shape, covariance.shape) != shapes:
+    found: dict[str, LandmarkNoise] = {}
+    for backend, own in sorted(arrays_by_detector(arrays).items()):
+        if {name: array.shape for name, array in own.items()} != expected_shapes(own):
             raise WeightsError(f"{path}: noise of {backend} is incomplete; {_REMEDY}")
-        found[backend] = LandmarkNoise(bias.astype(np.float32), covariance.astype(np.float32))
+        found[backend] = noise_of_arrays(own)
     return found
 
 

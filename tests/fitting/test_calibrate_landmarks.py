@@ -10,10 +10,10 @@ from glee.fitting.assets.calibrate_landmarks import (
     Sample,
     calibrated,
     jaw_limits,
-    residual_noise,
 )
 from glee.fitting.assets.landmark_candidates import landmark_candidates
 from glee.fitting.assets.random_faces import random_face
+from glee.fitting.assets.residual_noise import residual_noise
 from glee.fitting.landmark_scheme import MIRROR
 from glee.fitting.morphable_model import MorphableModel, SurfacePoints, load_model
 from glee.fitting.point_model import landmark_places
@@ -88,7 +88,8 @@ def test_bias_and_covariance_are_those_put_in() -> None:
     x = axis / scale
     y = np.array([-x[1], x[0]])
     error = rng.normal(0.0, 1.0, (4000, 68, 1)) * 0.02 * y + 0.03 * y
-    bias, covariance = residual_noise(many + scale * error, many)
+    noise = residual_noise(many + scale * error, many, np.zeros(4000))
+    bias, covariance = noise.bias, noise.covariance.astype(float)
     np.testing.assert_allclose(bias[:, 0], 0.0, atol=1e-3)
     np.testing.assert_allclose(bias[:, 1], 0.03, atol=1e-3)
     variance = np.diag(covariance).reshape(68, 2)
@@ -102,6 +103,12 @@ def test_the_assets_calibration_is_whole() -> None:
     assert noise.bias.shape == (68, 2)
     assert noise.covariance.shape == (136, 136)
     assert np.linalg.eigvalsh(noise.covariance.astype(float)).min() > -1e-6
+    for name in ("dlib", "mesh"):
+        by_yaw = MODEL.noise[name].by_yaw
+        assert by_yaw.bias.shape == (3, 68, 2)
+        assert np.linalg.eigvalsh(by_yaw.covariance.astype(float)).min() > -1e-6
+        # Left like right.
+        np.testing.assert_allclose(by_yaw.bias[0, MIRROR] * (-1, 1), by_yaw.bias[2], atol=1e-6)
     points = MODEL.landmarks["dlib"]
     np.testing.assert_allclose(points.weights.sum(1), 1.0, atol=1e-5)
     apart = points.on(MODEL.mean) - MODEL.landmarks["anatomical"].on(MODEL.mean)

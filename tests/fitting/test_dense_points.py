@@ -120,13 +120,15 @@ def situation(model, make_subject, points):
         -normalised.roll
     )
     frame = frame_arrays.Frame(
-        normalised.target[0], np.sqrt(normalised.weight[0]), camera.focal / normalised.unit[0]
+        normalised.target[0], np.sqrt(normalised.weight[0]), camera.focal / normalised.unit[0], 0
     )
     x = np.concatenate([0.8 * subject.f_shape, 0.5 * subject.f_exp[0] + 0.1])
     return made, frame, x, poses.rotation[0], poses.translation[0]
 
 
-@pytest.mark.parametrize("covariance", [np.empty((0, 0)), COVARIANCE], ids=["plain", "whitened"])
+@pytest.mark.parametrize(
+    "covariance", [np.empty((0, 0, 0)), COVARIANCE[None]], ids=["plain", "whitened"]
+)
 def test_derivatives_with_dense_points(situation, covariance):
     made, frame, x, rotation, translation = situation
     loss = frame_arrays.plain_loss()._replace(covariance=covariance, unit=0.01)

@@ -15,11 +15,12 @@ from glee.fitting.levenberg_marquardt import turned_by
 from glee.fitting.normal_equations import Stop, new_fitter
 from glee.fitting.point_model import point_model
 
-NOISE = 0.0001 * (np.eye(136) + 0.3 * np.ones((136, 136)))
+# Of two ranges of yaw; the frame is of the second.
+NOISE = 0.0001 * np.stack([np.eye(136), np.eye(136) + 0.3 * np.ones((136, 136))])
 LOSSES = {
     "plain": frame_arrays.plain_loss(),
-    "huber": frame_arrays.Loss(frame_arrays.HUBER, 0.01, np.empty((0, 0)), 1.0),
-    "geman-mcclure": frame_arrays.Loss(frame_arrays.GEMAN_MCCLURE, 0.05, np.empty((0, 0)), 1.0),
+    "huber": frame_arrays.Loss(frame_arrays.HUBER, 0.01, np.empty((0, 0, 0)), 1.0),
+    "geman-mcclure": frame_arrays.Loss(frame_arrays.GEMAN_MCCLURE, 0.05, np.empty((0, 0, 0)), 1.0),
     "whitened": frame_arrays.Loss(frame_arrays.PLAIN, 1.0, NOISE, 0.01),
 }
 
@@ -37,7 +38,7 @@ def situation(model, make_subject):
         -normalised.roll
     )
     frame = frame_arrays.Frame(
-        normalised.target[0], np.sqrt(normalised.weight[0]), camera.focal / normalised.unit[0]
+        normalised.target[0], np.sqrt(normalised.weight[0]), camera.focal / normalised.unit[0], 1
     )
     x = np.concatenate([0.8 * subject.f_shape, 0.5 * subject.f_exp[0] + 0.1])
     return points, frame, x, poses.rotation[0], poses.translation[0]

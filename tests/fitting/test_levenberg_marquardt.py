@@ -26,7 +26,9 @@ def setting(model, subject, *, bounds, dtype=np.float64, contour=False, curves=T
     prior, _ = priors_of(FitOptions(bounds=bounds), 60, 51)
     scheme, loss = frame_arrays.new_scheme(curves=curves), frame_arrays.plain_loss()
     fitter = new_fitter(points, scheme, loss, prior, Stop(100, 1e-7))
-    frames = [frame_arrays.Frame(normalised.target[i], np.ones(68), focal[i]) for i in range(count)]
+    frames = [
+        frame_arrays.Frame(normalised.target[i], np.ones(68), focal[i], 0) for i in range(count)
+    ]
     return fitter, frames, poses
 
 

@@ -5,18 +5,23 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError, OutputError
+from glee.fitting.landmark_noise import LandmarkNoise, YawNoise
 from glee.fitting.model_file import read_model, write_model
 from glee.fitting.morphable_model import (
-    LandmarkNoise,
     MorphableModel,
     SurfacePoints,
     load_model,
 )
 
+NOISE_FIELDS = ("bias", "covariance", "by_yaw")
+YAW_FIELDS = ("limits", "bias", "covariance")
+
 
 def same(one, other):
     if isinstance(one, LandmarkNoise):
-        return same(one.bias, other.bias) and same(one.covariance, other.covariance)
+        return all(same(getattr(one, name), getattr(other, name)) for name in NOISE_FIELDS)
+    if isinstance(one, YawNoise):
+        return all(same(getattr(one, name), getattr(other, name)) for name in YAW_FIELDS)
     if isinstance(one, SurfacePoints):
         return (one.vertices == other.vertices).all() and (one.weights == other.weights).all()
     if isinstance(one, dict):
@@ -76,7 +81,7 @@ def link_out(file):
     ("change", "message"),
     [
         (lambda f: f.attrs.__setitem__("format", "other"), "is no glee model"),
-        (lambda f: f.attrs.__setitem__("version", 2), "format version 2"),
+        (lambda f: f.attrs.__setitem__("version", 3), "format version 3"),
         (lambda f: f["mean"].__setitem__((0, 0), 9.0), "checksum"),
         (drop_mirror, "no array 'mirror'"),
         (link_out, "never followed"),
@@ -106,6 +111,42 @@ def test_arrays_that_do_not_fit(tmp_path):
     bad = dataclasses.replace(model, triangles=model.triangles + 9)
     write_model(tmp_path / "bad.h5", bad)
     with pytest.raises(DataError, match="'triangles' names"):
+        read_model(tmp_path / "bad.h5")
+
+
+def with_noise(model, by_yaw):
+    noise = LandmarkNoise(np.zeros((68, 2), np.float32), np.eye(136, dtype=np.float32), by_yaw)
+    return dataclasses.replace(model, noise={"mine": noise})
+
+
+def of_ranges(count):
+    rng = np.random.default_rng(count)
+    shapes = (count - 1,), (count, 68, 2), (count, 136, 136)
+    return YawNoise(*(rng.normal(size=shape).astype(np.float32) for shape in shapes))
+
+
+def test_noise_by_yaw_comes_back(tmp_path):
+    for count in (3, 5):
+        model = with_noise(load_model(), of_ranges(count))
+        write_model(tmp_path / "m.h5", model)
+        assert same(model.noise, read_model(tmp_path / "m.h5").noise)
+
+
+def test_a_file_of_version_1_has_one_covariance(tmp_path):
+    model = with_noise(load_model(), None)
+    write_model(tmp_path / "old.h5", model)
+    with h5py.File(tmp_path / "old.h5", "r+") as file:
+        assert set(file["noise/mine"]) == {"bias", "covariance"}
+        file.attrs["version"] = 1
+    again = read_model(tmp_path / "old.h5")
+    assert again.noise["mine"].by_yaw is None
+    assert same(model.noise, again.noise)
+
+
+def test_ranges_of_yaw_that_do_not_fit(tmp_path):
+    bad = dataclasses.replace(of_ranges(3), limits=np.zeros(5, np.float32))
+    write_model(tmp_path / "bad.h5", with_noise(load_model(), bad))
+    with pytest.raises(DataError, match="'noise/mine/yaw_bias' has shape"):
         read_model(tmp_path / "bad.h5")
 
 

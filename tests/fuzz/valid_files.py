@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from scipy.io import savemat
 
+from glee.fitting.landmark_noise import LandmarkNoise
 from glee.fitting.model_file import write_model
-from glee.fitting.morphable_model import LandmarkNoise, MorphableModel, SurfacePoints
+from glee.fitting.morphable_model import MorphableModel, SurfacePoints
 from glee.model.predictions import Predictions, save_predictions
 from glee.pipeline.datasets import bp4d
 from glee.pipeline.triplets import TripletTable, encode_triplets

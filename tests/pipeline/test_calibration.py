@@ -41,6 +41,7 @@ def test_renders_calibrate_the_embedded_model(tmp_path: Path) -> None:
     before, after = load_model(), load_model(out)
     assert set(after.landmarks) == set(before.landmarks)
     assert after.noise["mesh"].covariance.shape == (136, 136)
+    assert after.noise["mesh"].by_yaw.covariance.shape == (3, 136, 136)
     # 48 faces give about what 360 of another seed gave.
     apart = after.landmarks["mesh"].on(after.mean) - before.landmarks["mesh"].on(before.mean)
     assert np.median(np.linalg.norm(apart[17:], axis=1)) < 0.03

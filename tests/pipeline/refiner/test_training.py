@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from glee import cli
 from glee.errors import DataError, UsageError
-from glee.fitting.morphable_model import LandmarkNoise
+from glee.fitting.landmark_noise import LandmarkNoise
 from glee.pipeline.refiner import renders, training
 from glee.pipeline.refiner.augmentation import example
 from glee.pipeline.refiner.losses import normalised_error

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from glee.errors import WeightsError
-from glee.fitting.morphable_model import LandmarkNoise
+from glee.fitting.landmark_noise import LandmarkNoise
 from glee.pipeline.refiner import weights
 from glee.pipeline.refiner.network import Refiner
 
@@ -65,6 +65,7 @@ def test_version_tells_weights_apart(written, tmp_path):
         ({"network/heat.bias": np.full(68, np.nan)}, r"heat\.bias is not finite"),
         ({"noise/mesh/covariance": None}, "noise of mesh is incomplete"),
         ({"noise/mesh/bias": np.zeros((51, 2))}, "noise of mesh is incomplete"),
+        ({"noise/mesh/yaw_limits": np.zeros(2)}, "noise of mesh is incomplete"),
     ],
 )
 def test_what_does_not_fit_is_named(written, tmp_path, arrays, what):
