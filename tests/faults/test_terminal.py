@@ -25,8 +25,8 @@ def in_a_terminal(command, *, ignoring):
     def own():
         os.setsid()
         fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-        if ignoring:  # as nohup does
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # As nohup does, or not: these tests may run under nohup themselves.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignoring else signal.SIG_DFL)
 
     environment = {**os.environ, "STEADY_NAP": str(NAP)}
     streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
