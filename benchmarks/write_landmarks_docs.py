@@ -65,8 +65,8 @@ def fits(content: dict[str, Any], part: str) -> list[str]:
 
 
 def coefficients(content: dict[str, Any]) -> list[str]:
-    """r of every coefficient that the AUs move: plain and best."""
-    lever = content["best"]["lever"]
+    """r of every coefficient that the AUs move: plain and as by default."""
+    lever = content["default"]["lever"]
     columns = [
         (f"{name}, {which}", row["fits"][which]["r"])
         for name, row in content["backends"].items()
