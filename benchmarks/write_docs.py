@@ -27,7 +27,9 @@ TITLES = {
     "bias": "Skin tone, sex and age",
 }
 # Where a benchmark's figures stand, if not here and not in experiments.md.
-PAGES = {"bias": "model-card", "landmarks": "landmarks", "render_levers": "landmarks"}
+PAGES = {"bias": "model-card"} | dict.fromkeys(
+    ("landmarks", "landmark_yaw", "render_levers"), "landmarks"
+)
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:

@@ -6,20 +6,19 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, MODEL_FILE, device_option, echo_lines, flip_option, weights_option
+from .options import (
+    MODEL_FILE,
+    device_option,
+    echo_lines,
+    flip_option,
+    output_option,
+    weights_option,
+)
 
 
 @click.command()
 @click.argument("detector")
-@click.option(
-    "-o",
-    "--output",
-    "--out",
-    "output",
-    required=True,
-    type=FILE,
-    help="The model file to write: .h5.",
-)
+@output_option("The model file to write: .h5.")
 @click.option(
     "--model", "model_path", type=MODEL_FILE, help="The morphable model, if not the embedded."
 )

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, MODEL_FILE, SHARD_FILE
+from .options import MODEL_FILE, SHARD_FILE, output_option
 
 
 @click.command()
 @click.argument("shard", type=SHARD_FILE)
-@click.option(
-    "-o", "--output", "--out", "output", required=True, type=FILE, help=".obj, .glb or .npz."
-)
+@output_option(".obj, .glb or .npz.")
 @click.option("--frame", type=int, help="One frame, by its place in the shard. [default: all]")
 @click.option(
     "--model", "model_path", type=MODEL_FILE, help="The morphable model, if not the embedded."

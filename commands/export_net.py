@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, FOLDER
+from .options import FOLDER, output_option
 
 
 @click.command("export-net")
 @click.argument("run", type=FOLDER)
-@click.option("-o", "--output", "--out", "output", required=True, type=FILE, help="Ends with .pt2.")
+@output_option("Ends with .pt2.")
 @click.option("--fold", help="Which network of the RUN, where it has several.")
 def export_net(run: Path, output: Path, fold: str | None) -> None:
     """The network of a trained RUN, for torch.export.load: image and f_exp to probabilities."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import ANY_PATH, FILE, MODEL_FILE, json_option
+from .options import ANY_PATH, FILE, MODEL_FILE, json_option, output_option
 
 
 @click.group()
@@ -19,15 +19,7 @@ def model() -> None:
 @model.command("import")
 @click.argument("format_name", metavar="FORMAT")
 @click.argument("path", type=ANY_PATH)
-@click.option(
-    "-o",
-    "--output",
-    "--out",
-    "output",
-    required=True,
-    type=FILE,
-    help="The model file to write: .h5.",
-)
+@output_option("The model file to write: .h5.")
 @click.option("--landmarks", type=FILE, help="68 vertex indices: .json, .txt, .csv, .npy, .npz.")
 @click.option("--blendshapes", type=ANY_PATH, help="Folder of OBJ or PLY, or .npz.")
 @click.option("--register", is_flag=True, help="Carry over what is missing from our own model.")
@@ -61,15 +53,7 @@ def info(path: Path | None, as_json: bool) -> None:
 
 @model.command()
 @click.argument("path", type=MODEL_FILE, required=False)
-@click.option(
-    "-o",
-    "--output",
-    "--out",
-    "output",
-    required=True,
-    type=FILE,
-    help="The picture to write: .png.",
-)
+@output_option("The picture to write: .png.")
 def render(path: Path | None, output: Path) -> None:
     """A picture of a model: mean, identity modes, expressions, landmarks."""
     from ..fitting.model_sheet import draw_model_sheet
@@ -80,9 +64,7 @@ def render(path: Path | None, output: Path) -> None:
 
 @model.command("export")
 @click.argument("path", type=MODEL_FILE, required=False)
-@click.option(
-    "-o", "--output", "--out", "output", required=True, type=FILE, help=".obj, .glb or .npz."
-)
+@output_option(".obj, .glb or .npz.")
 def export_model(path: Path | None, output: Path) -> None:
     """The mean mesh as OBJ, or the model as glTF with morph targets or as NPZ."""
     from ..fitting.exporters.export import export_model as write

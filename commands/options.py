@@ -55,6 +55,14 @@ class ShardFile(click.Path):
 SHARD_FILE = ShardFile(path_type=Path, dir_okay=False)
 MODEL_FILE = ModelFile(path_type=Path, dir_okay=False)
 
+
+def output_option(help_text: str, *, required: bool = True) -> Callable[[Any], Any]:
+    """The file that a command writes."""
+    return click.option(
+        "-o", "--output", "--out", "output", required=required, type=FILE, help=help_text
+    )
+
+
 workers_option = click.option(
     "--workers", type=click.IntRange(1), help="Processes. [default: one a core]"
 )

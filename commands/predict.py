@@ -7,21 +7,13 @@ from typing import Any
 
 import click
 
-from .options import ANY_PATH, FILE, FOLDER, MODEL_FILE, workers_option
+from .options import ANY_PATH, FOLDER, MODEL_FILE, output_option, workers_option
 
 
 @click.command()
 @click.argument("run", type=FOLDER)
 @click.argument("source", type=ANY_PATH)
-@click.option(
-    "-o",
-    "--output",
-    "--out",
-    "output",
-    type=FILE,
-    required=True,
-    help="CSV, a row for every frame.",
-)
+@output_option("CSV, a row for every frame.")
 @click.option("--work", type=FOLDER, help="Keep the shards here. [default: thrown away]")
 @click.option("--model", type=MODEL_FILE, help="The morphable model, if not the embedded.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")

@@ -6,19 +6,12 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, FOLDER
+from .options import FOLDER, output_option
 
 
 @click.command()
 @click.argument("folder", metavar="WORK|RUN", type=FOLDER)
-@click.option(
-    "-o",
-    "--output",
-    "--out",
-    "output",
-    type=FILE,
-    help="The file to write. [default: FOLDER/report.html]",
-)
+@output_option("The file to write. [default: FOLDER/report.html]", required=False)
 def report(folder: Path, output: Path | None) -> None:
     """One HTML file on the shards of WORK, or on a trained RUN; it needs nothing else."""
     from ..reports.folder_report import folder_report

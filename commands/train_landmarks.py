@@ -7,19 +7,11 @@ from typing import Any
 
 import click
 
-from .options import FILE, FOLDER, echo_lines
+from .options import FOLDER, echo_lines, output_option
 
 
 @click.command("train-landmarks")
-@click.option(
-    "-o",
-    "--output",
-    "--out",
-    "output",
-    required=True,
-    type=FILE,
-    help="The weights file to write: .npz.",
-)
+@output_option("The weights file to write: .npz.")
 @click.option(
     "--backend",
     "backends",

@@ -40,7 +40,10 @@ def pretraining_dry_run(work: Path, out: Path, options: TrainOptions) -> list[st
         source = f"{train} triplets to train on, {count.get('test', 0)} held out"
     elif labelled and len(frames) >= 4 and options.triplets:
         train = options.triplets
-        source = f"at most {train} triplets drawn from the labels of {len(frames)} subjects"
+        number = (
+            f"{options.shared_triplets} a step" if options.shared_triplets else f"at most {train}"
+        )
+        source = f"triplets drawn from the labels of {len(frames)} subjects, {number}"
     else:
         raise DataError(
             f"{work}: has no table of triplets and cannot give any from labels; it needs labels of "

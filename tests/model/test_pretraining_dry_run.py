@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -18,10 +20,12 @@ def test_the_steps_said_are_those_taken(work, tmp_path, tiny):
     options = pretrain_options("compact", epochs=2, triplets=60, batch=20)
     said = "\n".join(pretraining_dry_run(work, tmp_path / "run", options))
     assert not (tmp_path / "run").exists()
-    assert "at most 60 triplets drawn from the labels" in said
+    assert "triplets drawn from the labels of 6 subjects, 600 a step" in said
     summary = pretrain(work, tmp_path / "run", options, device="cpu")
     assert f"{summary.steps} steps" in said
     assert "goes on" in pretraining_dry_run(work, tmp_path / "run", options)[1]
+    apart = pretraining_dry_run(work, tmp_path / "run", replace(options, shared_triplets=0))
+    assert "labels of 6 subjects, at most 60" in apart[0]
 
 
 def test_triplets_of_a_table_whose_three_faces_are_there(tmp_path, write_shard):

@@ -10,7 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+from glee.fitting.assets.blendshapes import ARKIT_NAMES
+from glee.pipeline.datasets import disfa as disfa_facts
+from glee.pipeline.label_agreement import LabelledClip
 from glee.pipeline.synthesis import synthesise
+from glee.pipeline.synthetic_motion import random_motion
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 
@@ -77,3 +81,16 @@ def make_video(tmp_path):
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def motions():
+    """Labels and true coefficients of six clips, with noise on these as a fit has it."""
+    clips = []
+    for seed in range(6):
+        rng = np.random.default_rng([77, seed])
+        motion = random_motion(disfa_facts.AUS, ARKIT_NAMES, 400, 20.0, rng)
+        noise = rng.normal(0.0, 0.15, motion.f_exp.shape)
+        f_exp = np.clip(motion.f_exp + noise, 0.0, 1.0).astype(np.float32)
+        clips.append(LabelledClip(np.arange(1, 401), motion.intensity, f_exp))
+    return clips
