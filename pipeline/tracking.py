@@ -11,17 +11,16 @@ alone.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .close_look import look_around, the_surer_way_up
 from .face_memory import FaceMemory, look_of
 from .landmarks import Box, Detector, overlap
-from .mesh_backend.turned_box import turned_over
 from .plausibility import Plausibility, assess
+from .turned_box import are_upside_down, is_upside_down
 
 # Detections below this score do not start a track.
 MINIMUM_SCORE = 0.1
@@ -36,9 +35,6 @@ GROWTH = 1.3
 CANDIDATES = 4
 # A detection that overlaps the tracked box by this much confirms it.
 SAME_FACE = 0.4
-# The surroundings that the detector sees: sides of the box, and pixels for one side.
-SURROUNDINGS = 1.8
-FACE_SIDE = 104
 
 Image = npt.NDArray[np.uint8]
 Landmarks = npt.NDArray[np.float32]
@@ -103,13 +99,13 @@ class FaceTracker:
         shape = assess(landmarks)
         odd = self._gap or agreement < UNSURE or _jumped(track, landmarks, shape)
         if scheduled or odd:
-            seen = self._look_around(image, track.box)
+            seen = look_around(self._detector, image, track.box)
             if seen is None:
                 track.trust *= MISS
             else:
                 track.trust = 1.0
-                if overlap(seen, self._detector.box_of(landmarks)) < SAME_FACE:
-                    landmarks, agreement = self._from_box(image, seen)
+                if overlap(seen[0], self._detector.box_of(landmarks)) < SAME_FACE:
+                    landmarks, agreement = self._from_box(image, seen[0])
                     shape = assess(landmarks)
         sure = agreement * track.trust >= self._minimum and shape.plausible
         if sure and not self._memory.is_other(image, look := look_of(image, landmarks)):
@@ -121,26 +117,30 @@ class FaceTracker:
     def _start(self, image: Image, *, thorough: bool, otherwise: str) -> TrackedFrame:
         """Find a face in the whole image; `otherwise` is the reason where there is none."""
         faces = self._detector.detect(image, thorough=thorough)
-        boxes = [box for box, score in faces if score >= MINIMUM_SCORE]
-        if not boxes:
+        faces = [face for face in faces if face[1] >= MINIMUM_SCORE]
+        if not faces:
             return missing_frame(otherwise)
+        faces.sort(key=lambda face: self._preference(face[0]), reverse=True)
         others: list[TrackedFrame] = []
-        for box in sorted(boxes, key=self._preference, reverse=True)[:CANDIDATES]:
-            landmarks, agreement = self._from_new_box(image, box)
-            seen = self._judged(landmarks, agreement)
+        for face in faces[:CANDIDATES]:
+            seen = self._new_face(image, *face)
             ok = seen.reason == "ok"
-            if not ok or not self._memory.is_other(image, look_of(image, landmarks)):
+            if not ok or not self._memory.is_other(image, look_of(image, seen.landmarks)):
                 return self._begin(image, seen)
             others.append(seen)
         if self._memory.refuse():
             return missing_frame("lost_track")
         return self._begin(image, others[0])
 
-    def _judged(self, landmarks: Landmarks, agreement: float) -> TrackedFrame:
-        """A new face, with the reason against it if there is one."""
+    def _new_face(self, image: Image, box: Box, score: float) -> TrackedFrame:
+        """A detected face, with the reason against it if there is one."""
+        box = the_surer_way_up(self._detector, image, box, score)
+        landmarks, agreement = self._from_box(image, box)
         if not np.isfinite(landmarks).all():
             return missing_frame("nan")
-        if not assess(landmarks).plausible:
+        # Of a backend that does not know of turned boxes, these are of chin and hair.
+        wrong_way_up = are_upside_down(landmarks) != is_upside_down(box)
+        if wrong_way_up or not assess(landmarks).plausible:
             return TrackedFrame(landmarks, agreement, "implausible")
         if agreement < self._minimum:
             return TrackedFrame(landmarks, agreement, "low_confidence")
@@ -163,52 +163,12 @@ class FaceTracker:
         landmarks, _ = self._detector.landmarks(image, box)
         return self._detector.landmarks(image, self._detector.box_of(landmarks))
 
-    def _from_new_box(self, image: Image, box: Box) -> tuple[Landmarks, float]:
-        """As `_from_box`, either way up, whichever is surer.
-
-        Detectors find upside-down faces too, and some take chin and hair for brows and mouth.
-        """
-        landmarks, agreement = self._from_box(image, box)
-        turned, surer = self._from_box(image, turned_over(box))
-        if surer > agreement:
-            return self._from_box(image, self._detector.box_of(turned))
-        return landmarks, agreement
-
     def _keep(
         self, landmarks: Landmarks, shape: Plausibility, agreement: float, trust: float
     ) -> TrackedFrame:
         self._last_box = self._detector.box_of(landmarks)
         self._track = _Track(landmarks, shape, self._last_box, trust)
         return TrackedFrame(landmarks, min(max(agreement * trust, 0.0), 1.0), "ok")
-
-    def _look_around(self, image: Image, box: Box) -> Box | None:
-        """The detection in a box's surroundings that overlaps it most; None where none does."""
-        side = max(box.right - box.left, 1.0)
-        scale = FACE_SIDE / side
-        size = round(FACE_SIDE * SURROUNDINGS)
-        middle = np.array([box.left + box.right, box.top + box.bottom]) / 2.0
-        transform = np.column_stack([scale * np.eye(2), size / 2.0 - scale * middle])
-        best, most = None, 0.0
-        for found, _ in self._detector.detect(_view(image, transform, size)):
-            x, y = transform[:, 2]
-            seen = Box(
-                (found.left - x) / scale,
-                (found.top - y) / scale,
-                (found.right - x) / scale,
-                (found.bottom - y) / scale,
-            )
-            if overlap(seen, box) > most:
-                best, most = seen, overlap(seen, box)
-        return best
-
-
-def _view(image: Image, transform: npt.NDArray[np.float64], size: int) -> Image:
-    """Part of an image, resized: (size, size, 3); large faces are averaged down, not sampled."""
-    finer = max(math.ceil(0.5 / transform[0, 0]), 1)
-    view = cv2.warpAffine(image, finer * transform, (finer * size, finer * size))
-    if finer > 1:
-        view = cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(view, np.uint8)
 
 
 def _jumped(track: _Track, landmarks: Landmarks, shape: Plausibility) -> bool:

@@ -34,23 +34,25 @@ _NEWEST = 0.2
 Image = npt.NDArray[np.uint8]
 Irises = npt.NDArray[np.float32]
 Seen = tuple[TrackedFrame, Irises]
+# A box and its score.
+Detection = tuple[Box, float]
 # A face's id, its landmarks and its irises.
 FoundFace = tuple[int, TrackedFrame, Irises]
 
 
 @dataclass(eq=False)
 class _Window:
-    """The detector as one tracker sees it: in the whole image it finds the box it is offered."""
+    """The detector as one tracker sees it: in the whole image it finds the face it is offered."""
 
     detector: Detector
     whole: Image | None = None
-    offered: Box | None = None
+    offered: Detection | None = None
     name: str = ""
     version: str = ""
 
     def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
         if image is self.whole:
-            return [] if self.offered is None else [(self.offered, 1.0)]
+            return [] if self.offered is None else [self.offered]
         return self.detector.detect(image, thorough=thorough)
 
     def landmarks(self, image: Image, box: Box) -> tuple[npt.NDArray[np.float32], float]:
@@ -136,7 +138,7 @@ class FaceTracks:
                 del found[face.face_id]
         return found
 
-    def _track(self, face: _Face, image: Image, offered: Box | None) -> Seen:
+    def _track(self, face: _Face, image: Image, offered: Detection | None) -> Seen:
         face.window.whole, face.window.offered = image, offered
         tracked = face.tracker.follow(image)
         face.window.whole = None
@@ -171,7 +173,7 @@ class FaceTracks:
         taken = [face.box for face in self._faces if not _is_lost(found, face)]
         faces = self._detector.detect(image, thorough=thorough)
         free = [
-            box
+            (box, score)
             for box, score in faces
             if score >= MINIMUM_SCORE and all(overlap(box, other) < SAME_FACE for other in taken)
         ]
@@ -180,7 +182,7 @@ class FaceTracks:
             (
                 (_distance(face, box), face.face_id, place)
                 for face in lost
-                for place, box in enumerate(free)
+                for place, (box, _) in enumerate(free)
             ),
         )
         by_id = {face.face_id: face for face in lost}
@@ -192,24 +194,24 @@ class FaceTracks:
             used.add(place)
             self._take(face, image, free[place], found)
             del by_id[face_id]
-        fresh = [box for place, box in enumerate(free) if place not in used]
-        self._welcome(image, sorted(fresh, key=lambda box: -box.area), found)
+        fresh = [one for place, one in enumerate(free) if place not in used]
+        self._welcome(image, sorted(fresh, key=lambda one: -one[0].area), found)
 
     def _welcome(
         self,
         image: Image,
-        boxes: list[Box],
+        detections: list[Detection],
         found: dict[int, Seen],
     ) -> None:
-        for box in boxes:
+        for detection in detections:
             if sum(face.lost == 0 for face in self._faces) >= self._most:
                 if not self._told:
                     logger.info("more than %d faces; the largest are followed", self._most)
                 self._told = True
                 return
             window = _Window(self._detector)
-            face = _Face(self._next_id, window, self._new_tracker(window), box)
-            if self._take(face, image, box, found):
+            face = _Face(self._next_id, window, self._new_tracker(window), detection[0])
+            if self._take(face, image, detection, found):
                 self._faces.append(face)
                 self._next_id += 1
             else:
@@ -219,11 +221,11 @@ class FaceTracks:
         self,
         face: _Face,
         image: Image,
-        box: Box,
+        detection: Detection,
         found: dict[int, Seen],
     ) -> bool:
         face.tracker = self._new_tracker(face.window)
-        result = self._track(face, image, box)
+        result = self._track(face, image, detection)
         if result[0].reason != "ok":
             return False
         found[face.face_id] = result

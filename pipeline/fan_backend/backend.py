@@ -63,6 +63,8 @@ class FanDetector:
         model = load_networks(variant, device, network, files, flip=flip)
         self._faces, self._network = model.face_detector, model.face_alignment_net
         self._network.requires_grad_(False)
+        # face-alignment makes 127 pixels of the 128 of some squares, which BlazeFace refuses.
+        self._no_squares = variant == "blazeface"
         if variant == "blazeface":
             drop_empty_boxes(self._faces.face_detector)
         self._device, self._flip = torch.device(device), flip
@@ -81,6 +83,9 @@ class FanDetector:
 
     def _detect_at(self, image: Image, scale: float) -> list[tuple[Box, float]]:
         seen = _sized(image, scale)
+        if self._no_squares and seen.shape[0] == seen.shape[1]:
+            padded = cv2.copyMakeBorder(seen, 0, 0, 0, 1, cv2.BORDER_CONSTANT)
+            seen = np.asarray(padded, np.uint8)
         with torch.inference_mode(), one_thread(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             rows = [np.asarray(row, np.float64) for row in self._faces.detect_from_image(seen)]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..landmarks import Box
+from ..turned_box import box_either_way_up, is_upside_down
 
 # Sides of the network's input and of its heat maps, pixels.
 CROP_SIDE = 256
@@ -48,6 +49,10 @@ def landmark_box(landmarks: npt.NDArray[np.float32]) -> Box:
     """The square of (68, 2) landmarks, on the grid; an empty one at 0 where they are not finite."""
     if not np.isfinite(landmarks).all():
         return Box(0.0, 0.0, 0.0, 0.0)
+    return box_either_way_up(_box_of_upright, landmarks)
+
+
+def _box_of_upright(landmarks: npt.NDArray[np.float32]) -> Box:
     low, high = landmarks.min(0).astype(np.float64), landmarks.max(0).astype(np.float64)
     left, top, right, bottom = square_box(Box(*low, *high))
     side = max(right - left, 1.0)
@@ -58,17 +63,21 @@ def landmark_box(landmarks: npt.NDArray[np.float32]) -> Box:
 
 
 def crop_transform(box: Box) -> Floats:
-    """(2, 3) map from source pixels to the crop's; whole numbers are the middles of pixels."""
+    """(2, 3) map from source pixels to the crop's; whole numbers are the middles of pixels.
+
+    The crop of an upside-down face is turned over: its scale is negative.
+    """
     side = max(box.right - box.left, 1.0)
-    scale = CROP_SIDE / (_CROP_OVER_BOX * side)
+    over = is_upside_down(box)
+    scale = (-1.0 if over else 1.0) * CROP_SIDE / (_CROP_OVER_BOX * side)
     middle = np.array([box.left + box.right, box.top + box.bottom]) / 2
-    middle[1] -= _RAISED * side
+    middle[1] += _RAISED * (side if over else -side)
     return np.column_stack([scale * np.eye(2), (CROP_SIDE - 1) / 2 - scale * middle])
 
 
 def crop_of(image: Image, transform: Floats) -> Image:
     """(256, 256, 3) uint8; black outside. Large faces are averaged down, not sampled."""
-    finer = min(max(math.ceil(0.5 / transform[0, 0]), 1), 8)
+    finer = min(max(math.ceil(0.5 / abs(transform[0, 0])), 1), 8)
     fine = finer * transform
     fine[:, 2] += (finer - 1) / 2
     size = (finer * CROP_SIDE, finer * CROP_SIDE)

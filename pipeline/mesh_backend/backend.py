@@ -14,13 +14,13 @@ import torch
 from ..face_view import Image
 from ..landmarks import Box, overlap
 from ..torch_threads import one_thread
+from ..turned_box import TurnedBox
 from .detection import SAME_FACE, box_of_face, faces_from
 from .face_detector import IMAGE_SIDE, FaceDetector
 from .face_mesh import CROP_SIDE, FaceMesh
 from .landmarks68 import landmarks_from_mesh
 from .mesh_points import COUNT
 from .regions import crop_of, crop_transform, letterbox, to_source
-from .turned_box import TurnedBox
 from .weights import WEIGHTS_PATH, load_into, read_weights
 
 # A thorough search looks at squares of this part of the shorter side too, overlapping by half.

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from ..turned_box import TurnedBox
 from .face_detector import ANCHORS, IMAGE_SIDE
-from .turned_box import TurnedBox
 
 # As in MediaPipe's graph: the least probability of a face, and the overlap (intersection over
 # union) from which boxes are of the same face.

@@ -76,17 +76,29 @@ def test_a_face_that_leaves_the_picture(people, backend, way):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("person", [0, 1])
 def test_an_upside_down_face(people, backend, person):
-    if backend == "dlib" and person == 1:
-        pytest.xfail("dlib has no way to tell: some upside-down faces are valid to it, and wrong")
     pictures, truth = people[person]
-    frames = [np.ascontiguousarray(picture[::-1, ::-1]) for picture in pictures[:6]]
+    frames = [np.ascontiguousarray(picture[::-1, ::-1]) for picture in pictures]
     results = followed(backend, frames)
-    error = errors(results, np.array(SIZE) - 1 - truth[:6])
-    if backend == "dlib":
-        assert "ok" not in {result.reason for result in results}
-    else:
+    error = errors(results, np.array(SIZE) - 1 - truth)
+    # dlib finds few of them, and none of them wrong.
+    if backend != "dlib":
         assert np.isfinite(error).all()
-        assert error.max() < 2 * ITS_OWN
+    assert np.isnan(error).all() or np.nanmax(error) < 2 * ITS_OWN
+
+
+@pytest.mark.parametrize("backend", BACKENDS[:2])
+def test_the_way_up_of_many_faces(backend):
+    """Both networks take chin and hair for brows and mouth in some, and are sure of it."""
+    for person in range(12):
+        options = {"frames": 2, "size": SIZE, "seed": 4321, "fps": 5.0}
+        truth, pictures = synthetic_clip(f"person {person}", (1, 4, 12, 25), **options)
+        points = truth.landmarks["anatomical"].astype(float)
+        for picture, upright in zip(pictures, points, strict=True):
+            upside_down = np.ascontiguousarray(picture[::-1, ::-1])
+            for image, here in ((picture, upright), (upside_down, np.array(SIZE) - 1 - upright)):
+                (result,) = followed(backend, [image])
+                error = errors([result], [here])[0]
+                assert error < 2 * ITS_OWN or (backend == "dlib" and result.reason != "ok")
 
 
 @pytest.mark.parametrize("backend", [BACKENDS[0], "mesh+refiner"])

@@ -89,6 +89,8 @@ def test_every_face_detector_loads_its_files_and_runs(variant, weights, real_fol
         assert box.right - box.left == pytest.approx(box.bottom - box.top)
         assert 0 <= score <= 1
     assert FaceTracker(detector).follow(image).reason in REASONS
+    for side in range(180, 200):
+        detector.detect(image[:side, :side])
     tiny = np.zeros((5, 3, 3), np.uint8)
     assert FaceTracker(detector).follow(tiny).reason != "ok"
 

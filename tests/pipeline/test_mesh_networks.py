@@ -20,7 +20,7 @@ from glee.pipeline.mesh_backend.backend import MeshDetector
 from glee.pipeline.mesh_backend.face_detector import FaceDetector
 from glee.pipeline.mesh_backend.face_mesh import CROP_SIDE, FaceMesh
 from glee.pipeline.mesh_backend.tflite_weights import read_constants
-from glee.pipeline.mesh_backend.turned_box import TurnedBox
+from glee.pipeline.turned_box import TurnedBox
 
 REFERENCE = Path(__file__).parent / "mesh_reference" / "mediapipe_reference.npz"
 VIDEOS = ("single_face.jpg", "single_face.mp4", "WolfgangLanger_Pexels.mp4")

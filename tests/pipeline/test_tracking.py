@@ -11,6 +11,7 @@ from glee.pipeline.datasets import open_dataset
 from glee.pipeline.frames import index_frames, read_frames
 from glee.pipeline.landmarks import Box, load_detector
 from glee.pipeline.tracking import FaceTracker
+from glee.pipeline.turned_box import is_upside_down
 
 
 def mean_face():
@@ -93,7 +94,8 @@ def test_a_moving_face_is_followed_with_few_full_searches():
     assert all(r.reason == "ok" and r.confidence == pytest.approx(1.0) for r in results)
     np.testing.assert_allclose([m[0] for m in middles(results)], 80 + 2 * np.arange(40), atol=1.5)
     assert detector.full_searches == 1
-    assert detector.looks == 1 + 3
+    # Of a new face both ways up, of a followed one on every tenth frame.
+    assert detector.looks == 1 + 2 + 3
 
 
 def test_the_largest_face_first_then_the_same_one():
@@ -198,3 +200,13 @@ def test_a_run_of_frames_does_not_depend_on_what_came_before(tracked):
     late = np.stack([r.landmarks for r in results[60:70]])
     distance = np.linalg.norm(late - np.stack([r.landmarks for r in again]), axis=-1).mean()
     assert distance / inter_ocular_distance(late).mean() < 0.02
+
+
+def test_landmarks_the_wrong_way_up_are_not_valid(monkeypatch):
+    """Of a backend that does not heed turned boxes: the scripted one's are always upright."""
+    monkeypatch.setattr(
+        "glee.pipeline.close_look.look_around",
+        lambda detector, image, box: (box, 1.0 if is_upside_down(box) else 0.5),
+    )
+    (result,), _ = follow([picture((80, 100, 60, 201))])
+    assert result.reason == "implausible"
