@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 
 class GleeError(Exception):
     """Base of all errors that a user can mend; the command line prints it in one line."""
@@ -37,3 +40,8 @@ class OutputError(GleeError):
 
 class ClusterError(GleeError):
     """Workers, jobs or a scheduler cannot be had, are lost, or do not fit this glee."""
+
+
+def in_shell(path: Path | str) -> str:
+    """A path as a shell takes it, blanks and all, for commands that messages name."""
+    return shlex.quote(str(path))

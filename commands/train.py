@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..errors import in_shell
 from .options import FOLDER, echo_lines, preset_option
 from .training_options import PresetValued, training_options
 
@@ -97,6 +98,8 @@ def train(
         around=surroundings_for(device, workers, tensorboard=tensorboard),
     )
     if summary.leads and fold == EVERY_SUBJECT:
-        click.echo(f"{run}: one network of all subjects; `glee evaluate {run} --work OTHER`")
+        click.echo(
+            f"{run}: one network of all subjects; `glee evaluate {in_shell(run)} --work OTHER`"
+        )
     elif summary.leads:
         click.echo(measure_run(run).table)

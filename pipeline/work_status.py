@@ -14,7 +14,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-from ..errors import DataError
+from ..errors import DataError, in_shell
 from .plan import Plan, read_plan
 from .shards import SHARD_FOLDER
 from .work_folder import LOCK_FILE, read_holder
@@ -27,7 +27,9 @@ def work_status(work: Path) -> list[str]:
     """
     work = Path(work)
     if not (work / SHARD_FOLDER).is_dir():
-        raise DataError(f"{work}: no work folder; `glee preprocess --out {work}` makes one")
+        raise DataError(
+            f"{work}: no work folder; `glee preprocess --out {in_shell(work)}` makes one"
+        )
     made = sorted((work / SHARD_FOLDER).glob("*/*/*.h5"))
     plan = read_plan(work)
     return [

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..errors import GleeError, UsageError
+from ..errors import GleeError, UsageError, in_shell
 
 LEAST_PYTHON = (3, 11)
 # Bytes of a frame in a shard: crop (JPEG 200 x 200), landmarks, labels, fit. Measured: 13.2 KB.
@@ -281,7 +281,7 @@ def _room(folder: Path, dataset: str | None, root: Path | None) -> Iterator[Find
         "dataset",
         report.ok,
         f"{dataset}: {len(report.subjects)} subjects, {frames} frames, {wrong} things are wrong",
-        "" if report.ok else f"see `glee verify --dataset {dataset} --root {root}`",
+        "" if report.ok else f"see `glee verify --dataset {dataset} --root {in_shell(root)}`",
     )
     needed = round(_SPARE * frames * FRAME_BYTES)
     yield Finding(

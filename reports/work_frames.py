@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError
+from ..errors import DataError, in_shell
 from ..fitting.camera import rotation_matrix
 from ..fitting.landmark_scheme import INNER, inter_ocular_distance
 from ..pipeline.label_agreement import LabelledClip
@@ -65,7 +65,9 @@ class WorkFrames:
 def gather_frames(work: Path) -> WorkFrames:
     """Read all shards of a work folder. Raises DataError where there is none, ShardError."""
     if not (Path(work) / SHARD_FOLDER).is_dir() or not (paths := list_shards(work)):
-        raise DataError(f"{work}: holds no shards; `glee preprocess --out {work}` makes them")
+        raise DataError(
+            f"{work}: holds no shards; `glee preprocess --out {in_shell(work)}` makes them"
+        )
     clips: dict[tuple[str, str], list[ClipFrames]] = {}
     seen: list[Shard] = []
     landmarks: dict[tuple[str, str], list[Floats]] = {}

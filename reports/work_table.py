@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, in_shell
 from ..pipeline.crop_blocks import CropBlocks
 from ..pipeline.shards import REASONS, SHARD_FOLDER, Shard, list_shards, read_shard
 
@@ -36,7 +36,9 @@ def open_work(path: str | Path) -> Work:
     """
     folder = Path(path)
     if not (folder / SHARD_FOLDER).is_dir():
-        raise DataError(f"{folder}: no work folder; `glee preprocess --out {folder}` makes one")
+        raise DataError(
+            f"{folder}: no work folder; `glee preprocess --out {in_shell(folder)}` makes one"
+        )
     return Work(folder, list_shards(folder))
 
 
@@ -146,7 +148,9 @@ class Work:
         parts = [None if shard.fit is None else shard.fit.f_shape for shard in self.shards]
         known = [part.shape[1] for part in parts if part is not None]
         if not known:
-            raise DataError(f"{self.path}: nothing is fitted; run `glee fit3d {self.path}` first")
+            raise DataError(
+                f"{self.path}: nothing is fitted; run `glee fit3d {in_shell(self.path)}` first"
+            )
         return np.concatenate(
             [
                 np.full((len(shard), known[0]), np.nan, np.float32) if part is None else part

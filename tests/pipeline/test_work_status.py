@@ -63,8 +63,9 @@ def test_who_is_at_work_and_who_was_killed(work):
 
 
 def test_what_is_no_work_folder(tmp_path):
-    with pytest.raises(DataError, match="no work folder"):
-        work_status(tmp_path)
+    folder = tmp_path / "two words"
+    with pytest.raises(DataError, match=r"no work folder; .* --out '.*/two words'` makes one"):
+        work_status(folder)
 
 
 def test_before_the_plan_is_written(tmp_path):
