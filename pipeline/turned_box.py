@@ -12,6 +12,10 @@ from .landmarks import Box
 
 Landmarks = npt.NDArray[np.float32]
 
+# What a backend that only knows upright faces turns images by, so that none is off by more than
+# half of it, radians.
+TURN = math.pi / 4
+
 
 class TurnedBox(Box):
     """A `Box` of four numbers with an angle beside them; equal to a `Box` where the angle is 0.
@@ -48,24 +52,37 @@ def angle_of(box: Box) -> float:
     return box.angle if isinstance(box, TurnedBox) else 0.0
 
 
-def turned_over(box: Box) -> TurnedBox:
-    """The same box for a face that is the other way up."""
-    return TurnedBox(*box, angle_of(box) + math.pi)
-
-
 def is_upside_down(box: Box) -> bool:
     """Whether a face is more than a quarter turn from upright; not, where its box does not know."""
     return math.cos(angle_of(box)) < 0.0
 
 
-def are_upside_down(landmarks: Landmarks) -> bool:
-    """Whether the mouth is above the eyes in the image. landmarks: (68, 2)."""
-    return bool(landmarks[48:, 1].mean() < landmarks[36:48, 1].mean())
+def nearest_turn(angle: float) -> float:
+    """The nearest multiple of TURN, in (-pi, pi]."""
+    steps = round(angle / TURN) % 8
+    return (steps if steps <= 4 else steps - 8) * TURN
 
 
-def box_either_way_up(box_of_upright: Callable[[Landmarks], Box], landmarks: Landmarks) -> Box:
-    """A backend's box around landmarks (68, 2), where it only knows that of upright ones."""
-    if not are_upside_down(landmarks):
+def rotation(angle: float) -> npt.NDArray[np.float64]:
+    """(2, 2): turns a vector from x towards y."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]])
+
+
+def landmark_angle(landmarks: Landmarks) -> float:
+    """How a face (68, 2) is turned, by the way from its eyes to its mouth: in profile too."""
+    x, y = landmarks[48:].mean(0, dtype=float) - landmarks[36:48].mean(0, dtype=float)
+    return math.atan2(-x, y)
+
+
+def box_of_turned(
+    box_of_upright: Callable[[Landmarks], Box], landmarks: Landmarks, turn: float
+) -> Box:
+    """A backend's box around turned landmarks (68, 2), from how it gives upright ones theirs."""
+    if turn == 0.0:
         return box_of_upright(landmarks)
-    box = box_of_upright(-landmarks)
-    return TurnedBox(-box.right, -box.bottom, -box.left, -box.top, math.pi)
+    turned = rotation(turn)
+    box = box_of_upright((landmarks @ turned).astype(np.float32))
+    x, y = turned @ [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
+    across, down = (box.right - box.left) / 2, (box.bottom - box.top) / 2
+    return TurnedBox(x - across, y - down, x + across, y + down, turn)

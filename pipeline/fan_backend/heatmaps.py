@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..landmarks import Box
-from ..turned_box import box_either_way_up, is_upside_down
+from ..turned_box import box_of_turned, is_upside_down, landmark_angle
 
 # Sides of the network's input and of its heat maps, pixels.
 CROP_SIDE = 256
@@ -49,7 +49,8 @@ def landmark_box(landmarks: npt.NDArray[np.float32]) -> Box:
     """The square of (68, 2) landmarks, on the grid; an empty one at 0 where they are not finite."""
     if not np.isfinite(landmarks).all():
         return Box(0.0, 0.0, 0.0, 0.0)
-    return box_either_way_up(_box_of_upright, landmarks)
+    over = math.cos(landmark_angle(landmarks)) < 0.0
+    return box_of_turned(_box_of_upright, landmarks, math.pi if over else 0.0)
 
 
 def _box_of_upright(landmarks: npt.NDArray[np.float32]) -> Box:

@@ -94,8 +94,8 @@ def test_a_moving_face_is_followed_with_few_full_searches():
     assert all(r.reason == "ok" and r.confidence == pytest.approx(1.0) for r in results)
     np.testing.assert_allclose([m[0] for m in middles(results)], 80 + 2 * np.arange(40), atol=1.5)
     assert detector.full_searches == 1
-    # Of a new face both ways up, of a followed one on every tenth frame.
-    assert detector.looks == 1 + 2 + 3
+    # At a new face, turned in four ways, two each; at a followed one on every tenth frame.
+    assert detector.looks == 1 + 8 + 3
 
 
 def test_the_largest_face_first_then_the_same_one():
@@ -206,7 +206,7 @@ def test_landmarks_the_wrong_way_up_are_not_valid(monkeypatch):
     """Of a backend that does not heed turned boxes: the scripted one's are always upright."""
     monkeypatch.setattr(
         "glee.pipeline.close_look.look_around",
-        lambda detector, image, box: (box, 1.0 if is_upside_down(box) else 0.5),
+        lambda detector, image, box, zoom=1.0: (box, 1.0 if is_upside_down(box) else 0.5),
     )
     (result,), _ = follow([picture((80, 100, 60, 201))])
     assert result.reason == "implausible"
