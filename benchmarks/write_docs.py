@@ -22,6 +22,7 @@ TITLES = {
     "train": "Training and the exported network",
     "preprocess": "Preprocessing: speed, memory, storage",
     "orderings": "Orderings of the ablations",
+    "pretraining": "What the pre-training learns",
     "beyond_paper": "Options beyond the paper",
     "render_levers": "Parts of a render and the detectors",
     "bias": "Skin tone, sex and age",
