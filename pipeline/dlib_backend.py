@@ -67,6 +67,8 @@ class DlibDetector:
     """Faces and landmarks by dlib; the models are loaded when it is made."""
 
     name = "dlib"
+    # Upside-down faces and those rolled too far score 0.8 and less.
+    upright_from = 0.9
 
     def __init__(self) -> None:
         """Raises WeightsError where the model file is missing or cannot be read."""

@@ -48,8 +48,9 @@ class Box(NamedTuple):
 class Detector(Protocol):
     """A backend. It keeps no memory of images: equal arguments give equal results.
 
-    Boxes of upside-down faces are a `TurnedBox`; landmarks of a backend that does not heed them are
-    not taken for valid ones.
+    Boxes of turned faces are a `TurnedBox`; landmarks of a backend that does not heed them are not
+    taken for valid ones. An attribute `upright_from` may tell the score of `detect` from which a
+    face is upright for certain, so that it need not be looked at again.
     """
 
     name: str

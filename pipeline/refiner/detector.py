@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,7 @@ class RefinedDetector:
         self.backend = backend
         self._refiner = refiner or load_refiner()
         self.name = f"{backend.name}{REFINED}"
+        self.upright_from = getattr(backend, "upright_from", math.inf)
         self.version = f"{backend.version}+{self._refiner.version}"
 
     def detect(

@@ -210,3 +210,10 @@ def test_landmarks_the_wrong_way_up_are_not_valid(monkeypatch):
     )
     (result,), _ = follow([picture((80, 100, 60, 201))])
     assert result.reason == "implausible"
+
+
+def test_a_face_that_is_upright_for_certain_is_not_looked_at_again(monkeypatch):
+    monkeypatch.setattr(ScriptedDetector, "upright_from", 0.9, raising=False)
+    (result,), detector = follow([picture((80, 100, 60, 201))])
+    assert result.reason == "ok"
+    assert detector.looks == 1
