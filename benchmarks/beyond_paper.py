@@ -1,14 +1,15 @@
 """What the options beyond the paper change, with many and with few people to learn from.
 
 python benchmarks/beyond_paper.py WORK --json benchmarks/results/beyond_paper.json
-    [--plot docs/beyond_paper.png] [--folder FOLDER] [--seeds 3] [--adversary-seeds 1]
-    [--seed 11] [--quick]
+    [--starts RUNS] [--plot docs/beyond_paper.png] [--folder FOLDER] [--seeds 3]
+    [--adversary-seeds 1] [--seed 11] [--quick]
 
-WORK: fitted shards of 36 rendered people, as `orderings.py` makes them. 12 are tested; the others,
-or 6 of them, are trained on. Each option is measured on the compact network that needs least for
-it: the loss, the temporal head and the thresholds on f_exp alone, the adversary, which works on
-E_exp, on the full network. Options that learn from validation subjects stand beside a run that
-keeps these subjects back and does nothing with them.
+WORK: fitted shards of 36 rendered people, as `orderings.py` makes them. RUNS: folder with its runs,
+whose pre-training of the same seed the full network starts from; without it, from random weights.
+12 people are tested; the others, or 6 of them, are trained on. Each option is measured on the
+compact network that needs least for it: the loss, the temporal head and the thresholds on f_exp
+alone, the adversary, which works on E_exp, on the full network. Options that learn from validation
+subjects stand beside a run that keeps these subjects back and does nothing with them.
 """
 
 from __future__ import annotations
@@ -88,19 +89,27 @@ def part_of(work: Path, people: list[str], folder: Path) -> Path:
 
 
 def measure(
-    work: Path, tested: list[str], trained: list[str], option: Option, run: Path, seed: int
+    work: Path,
+    tested: list[str],
+    trained: list[str],
+    option: Option,
+    runs: Path,
+    seed: int,
+    starts: Path | None,
 ) -> dict[str, Any]:
     """Train one network, as far as it is not, and measure it on the tested people."""
-    split = run.with_name(f"{work.name}.json")
+    split = runs / f"{work.name}.json"
     split.parent.mkdir(parents=True, exist_ok=True)
     split.write_text(json.dumps({"1": tested, "2": sorted(trained)}))
     options = train_options(
         "compact",
         ablation=option.ablation,
+        init=None if starts is None else str(starts / f"pretraining-{seed}"),
         split=str(split),
         seed=seed,
         **{**COMMON, **option.changes},
     )
+    run = runs / f"{work.name}-{option.name.replace(' ', '-').replace(',', '')}-{seed}"
     train(work, run, options, fold="1", device="cpu")
     results = evaluate(run).results
     return {
@@ -165,6 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", type=Path)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--starts", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--folder", type=Path, help="Runs; kept. [default: a new one]")
     parser.add_argument("--seeds", type=int, default=3)
@@ -183,10 +193,10 @@ def main() -> None:
         work = part_of(given.work, tested + trained, folder / kind)
         rows[kind] = {option.name: [] for option in options}
         for option in options:
-            for seed in range(given.seed, given.seed + (slow if option in ADVERSARY else seeds)):
-                name = option.name.replace(" ", "-").replace(",", "")
-                run = folder / "runs" / f"{kind}-{name}-{seed}"
-                one = measure(work, tested, trained, option, run, seed)
+            count = slow if option in ADVERSARY else seeds
+            for seed in range(given.seed, given.seed + count):
+                start = given.starts if option in ADVERSARY else None
+                one = measure(work, tested, trained, option, folder / "runs", seed, start)
                 rows[kind][option.name].append(one)
                 score = f"F1 {100 * one['f1']:.1f}"
                 print(f"{kind:5s} seed {seed}  {option.name:28s} {score}", flush=True)
@@ -197,6 +207,7 @@ def main() -> None:
         "tested": len(tested),
         "seeds": seeds,
         "adversary_seeds": slow,
+        "pre-trained": given.starts is not None,
         "rows": rows,
         "effects": {kind: effects(part, options) for kind, part in rows.items()},
     }

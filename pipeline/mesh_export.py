@@ -28,4 +28,5 @@ def export_shard(
     if frame is not None and not 0 <= frame < len(shard):
         raise UsageError(f"frame {frame}: the shard has frames 0 to {len(shard) - 1}")
     rows = slice(None) if frame is None else slice(frame, frame + 1)
-    export_fits(output, model, shard.fit.f_shape[rows], shard.fit.f_exp[rows], shard.header.fps)
+    fit = shard.fit
+    export_fits(output, model, fit.f_shape[rows], fit.f_exp[rows], fit.pose[rows], shard.header.fps)

@@ -35,11 +35,13 @@ def export_fits(
     model: MorphableModel,
     f_shape: NDArray[np.floating],
     f_exp: NDArray[np.floating],
+    pose: NDArray[np.floating],
     fps: float,
 ) -> None:
     """Fitted frames: an animation (.glb), all meshes (.npz), or the mesh of one frame (.obj).
 
-    f_shape: (n, s); f_exp: (n, e); NaN where a frame was not fitted.
+    f_shape: (n, s); f_exp: (n, e); pose: (n, 6), which only .glb holds; NaN where a frame was not
+    fitted.
     Raises UsageError for another ending, several frames as OBJ, or where no frame is fitted;
     OutputError where the file cannot be written.
     """
@@ -50,9 +52,10 @@ def export_fits(
     if ending == ".glb":
         own = f_shape[good[0]]
         if len(f_exp) == 1:
-            write_gltf(path, model, f_shape=own, f_exp=f_exp[0])
+            write_gltf(path, model, f_shape=own, f_exp=f_exp[0], pose=pose[0])
         else:
-            write_gltf(path, model, f_shape=own, f_exp=f_exp, fps=fps if fps > 0 else 25.0)
+            rate = fps if fps > 0 else 25.0
+            write_gltf(path, model, f_shape=own, f_exp=f_exp, pose=pose, fps=rate)
     elif ending == ".npz":
         nothing = np.full_like(model.mean, np.nan)
         fitted = set(good.tolist())

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
 
 from ... import __version__
 from ...errors import UsageError
@@ -34,6 +35,8 @@ COLOURS = {
 PLAIN = (0.46, 0.46, 0.48)
 
 Json = dict[str, Any]
+# Quaternions (n, 4) and places (n, 3).
+Motion = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass
@@ -73,15 +76,18 @@ def write_gltf(
     *,
     f_shape: ArrayLike | None = None,
     f_exp: ArrayLike | None = None,
+    pose: ArrayLike | None = None,
     fps: float | None = None,
 ) -> None:
     """Write the face of one person as ``.glb``.
 
     f_shape: (k,) the identity, None for the mean. f_exp: (e,) the weights at rest, or with fps
-    (frames, e) an animation of them; a frame that is NaN holds the one before.
+    (frames, e) an animation of them. pose: (6,) or (frames, 6), rotation vector (radians) and
+    translation (decimetres) of the head as the camera sees it; the first frame's translation is the
+    file's origin. None: the head stays upright. A frame that is NaN holds the one before.
     Raises UsageError where a shape does not fit, OutputError where the file cannot be written.
     """
-    write_whole(Path(path), gltf_bytes(model, f_shape=f_shape, f_exp=f_exp, fps=fps))
+    write_whole(Path(path), gltf_bytes(model, f_shape=f_shape, f_exp=f_exp, pose=pose, fps=fps))
 
 
 def gltf_bytes(
@@ -89,12 +95,14 @@ def gltf_bytes(
     *,
     f_shape: ArrayLike | None = None,
     f_exp: ArrayLike | None = None,
+    pose: ArrayLike | None = None,
     fps: float | None = None,
 ) -> bytes:
     """The content of the file that `write_gltf` writes."""
     weights = _weights(model, f_exp, fps)
     if f_shape is not None and np.shape(f_shape) != (len(model.identity),):
         raise UsageError(f"f_shape {np.shape(f_shape)} must be ({len(model.identity)},)")
+    motion = None if pose is None else _motion(pose, len(weights))
     binary = _Binary()
     mesh: Json = {
         "name": model.name,
@@ -106,12 +114,12 @@ def gltf_bytes(
         "asset": {"version": "2.0", "generator": f"glee {__version__}"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "name": model.name}],
+        "nodes": [{"mesh": 0, "name": model.name, **_at_rest(motion)}],
         "meshes": [mesh],
         "materials": [_material(name) for name in model.part_names],
     }
     if fps is not None:
-        scene["animations"] = [_animation(weights, fps, binary)]
+        scene["animations"] = [_animation(weights, motion, fps, binary)]
     scene["buffers"] = [{"byteLength": len(binary.content)}]
     scene["bufferViews"], scene["accessors"] = binary.views, binary.accessors
     return _container(scene, bytes(binary.content))
@@ -132,10 +140,37 @@ def _weights(
     weights = weights.reshape(-1, count)
     if not len(weights):
         raise UsageError("f_exp has no frames; give at least one")
-    for index, row in enumerate(weights):
+    return _held(weights).astype(np.float32)
+
+
+def _held(frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Frames (n, k) with those that are not finite as the one before, or 0."""
+    for index, row in enumerate(frames):
         if not np.isfinite(row).all():
-            row[:] = weights[index - 1] if index else 0.0
-    return weights.astype(np.float32)
+            row[:] = frames[index - 1] if index else 0.0
+    return frames
+
+
+def _motion(pose: ArrayLike, count: int) -> Motion:
+    """Turns (count, 4) as quaternions x, y, z, w and places (count, 3) in metres, float32."""
+    poses = np.array(pose, np.float64)
+    if poses.shape != (count, 6) and not (count == 1 and poses.shape == (6,)):
+        raise UsageError(f"pose {poses.shape} must be ({count}, 6), one for each frame of f_exp")
+    poses = poses.reshape(-1, 6)
+    fitted = np.flatnonzero(np.isfinite(poses).all(1))
+    if len(fitted):
+        poses[:, 3:] -= poses[fitted[0], 3:].copy()
+    poses = _held(poses)
+    turns = Rotation.from_rotvec(poses[:, :3]).as_quat()
+    # A quaternion and its negative are one turn; between two frames the nearer is meant.
+    flips = np.where((turns[1:] * turns[:-1]).sum(1) < 0, -1.0, 1.0)
+    turns[1:] *= np.cumprod(flips)[:, None]
+    return turns.astype(np.float32), (METRES * poses[:, 3:]).astype(np.float32)
+
+
+def _at_rest(motion: Motion | None) -> Json:
+    """How the head's node is turned without an animation, or before it."""
+    return {} if motion is None else {"rotation": motion[0][0].tolist()}
 
 
 def _primitives(model: MorphableModel, mesh: NDArray[np.float32], binary: _Binary) -> list[Json]:
@@ -173,15 +208,28 @@ def _material(part: str) -> Json:
     return {"name": part, "pbrMetallicRoughness": surface}
 
 
-def _animation(weights: NDArray[np.float32], fps: float, binary: _Binary) -> Json:
+def _animation(
+    weights: NDArray[np.float32], motion: Motion | None, fps: float, binary: _Binary
+) -> Json:
+    """The course of the weights, and of the head's turns and places where they are known."""
     times = (np.arange(len(weights)) / fps).astype(np.float32)
-    sampler = {
-        "input": binary.add(times, "SCALAR", target=None, bounds=True),
-        "output": binary.add(weights.reshape(-1), "SCALAR", target=None, bounds=False),
-        "interpolation": "LINEAR",
-    }
-    channel = {"sampler": 0, "target": {"node": 0, "path": "weights"}}
-    return {"name": "expression", "samplers": [sampler], "channels": [channel]}
+    seconds = binary.add(times, "SCALAR", target=None, bounds=True)
+    tracks = [("weights", "SCALAR", weights.reshape(-1))]
+    if motion is not None:
+        tracks += [("rotation", "VEC4", motion[0]), ("translation", "VEC3", motion[1])]
+    samplers = [
+        {
+            "input": seconds,
+            "output": binary.add(values, kind, target=None, bounds=False),
+            "interpolation": "LINEAR",
+        }
+        for _, kind, values in tracks
+    ]
+    channels = [
+        {"sampler": number, "target": {"node": 0, "path": path}}
+        for number, (path, _, _) in enumerate(tracks)
+    ]
+    return {"name": "expression", "samplers": samplers, "channels": channels}
 
 
 def _container(scene: Json, content: bytes) -> bytes:

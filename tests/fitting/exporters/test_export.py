@@ -18,12 +18,14 @@ def fits():
     model = load_model()
     f_exp = np.zeros((3, 51))
     f_exp[:, model.expression_names.index("jawOpen")] = [0.0, 0.5, 1.0]
-    return model, np.zeros((3, 60)), f_exp
+    pose = np.zeros((3, 6))
+    pose[:, 1] = [0.0, 0.2, 0.4]
+    return model, np.zeros((3, 60)), f_exp, pose
 
 
 def test_animation_moves_the_named_target(tmp_path, fits):
-    model, f_shape, f_exp = fits
-    export_fits(tmp_path / "a.glb", model, f_shape, f_exp, 20.0)
+    model, f_shape, f_exp, pose = fits
+    export_fits(tmp_path / "a.glb", model, f_shape, f_exp, pose, 20.0)
     content = (tmp_path / "a.glb").read_bytes()
     length = struct.unpack("<I", content[12:16])[0]
     document = json.loads(content[20 : 20 + length])
@@ -31,13 +33,15 @@ def test_animation_moves_the_named_target(tmp_path, fits):
     accessor = document["accessors"][document["animations"][0]["samplers"][0]["input"]]
     assert accessor["count"] == 3
     assert accessor["max"] == [pytest.approx(0.1)]
+    channels = document["animations"][0]["channels"]
+    assert [c["target"]["path"] for c in channels] == ["weights", "rotation", "translation"]
 
 
 def test_meshes_of_all_frames(tmp_path, fits):
-    model, f_shape, f_exp = fits
+    model, f_shape, f_exp, pose = fits
     holed = f_exp.copy()
     holed[1] = np.nan
-    export_fits(tmp_path / "a.npz", model, f_shape, holed, 20.0)
+    export_fits(tmp_path / "a.npz", model, f_shape, holed, pose, 20.0)
     with np.load(tmp_path / "a.npz") as archive:
         meshes = archive["mesh"]
     np.testing.assert_allclose(meshes[2], model.shape(f_shape[2], f_exp[2]), atol=1e-6)
@@ -45,8 +49,8 @@ def test_meshes_of_all_frames(tmp_path, fits):
 
 
 def test_one_frame_as_obj(tmp_path, fits):
-    model, f_shape, f_exp = fits
-    export_fits(tmp_path / "a.obj", model, f_shape[2:], f_exp[2:], 20.0)
+    model, f_shape, f_exp, pose = fits
+    export_fits(tmp_path / "a.obj", model, f_shape[2:], f_exp[2:], pose[2:], 20.0)
     lines = (tmp_path / "a.obj").read_text().splitlines()
     assert sum(line.startswith("v ") for line in lines) == len(model.mean)
     assert sum(line.startswith("f ") for line in lines) == len(model.triangles)
@@ -59,13 +63,13 @@ def test_the_model_itself(tmp_path, ending):
 
 
 def test_what_cannot_be_written(tmp_path, fits):
-    model, f_shape, f_exp = fits
+    model, f_shape, f_exp, pose = fits
     for name, frames, message in (
         ("a.stl", slice(None), "ending"),
         ("a.obj", slice(None), "one frame"),
     ):
         with pytest.raises(UsageError, match=message):
-            export_fits(tmp_path / name, model, f_shape[frames], f_exp[frames], 20.0)
+            export_fits(tmp_path / name, model, f_shape[frames], f_exp[frames], pose[frames], 20.0)
     with pytest.raises(UsageError, match="none of the frames"):
-        export_fits(tmp_path / "a.glb", model, f_shape, np.full((3, 51), np.nan), 20.0)
+        export_fits(tmp_path / "a.glb", model, f_shape, np.full((3, 51), np.nan), pose, 20.0)
     assert list(tmp_path.iterdir()) == []

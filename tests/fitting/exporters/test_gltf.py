@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from glee.errors import UsageError
+from glee.fitting.camera import to_camera
 from glee.fitting.exporters.gltf import gltf_bytes, write_gltf
 from glee.fitting.morphable_model import load_model
 
 COMPONENTS = {5126: ("<f4", 4), 5125: ("<u4", 4)}
-WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
 
 def parse(content):
@@ -94,6 +95,36 @@ def test_animation_holds_missing_frames():
     assert (weights[2] == weights[1]).all()
 
 
+def turned(quaternion, points):
+    """Points turned by a unit quaternion x, y, z, w, by the sandwich product's formula."""
+    axis, w = quaternion[:3].astype(float), float(quaternion[3])
+    across = np.cross(axis, points)
+    return points + 2 * w * across + 2 * np.cross(axis, across)
+
+
+def test_the_head_moves_as_the_camera_saw_it():
+    model = load_model()
+    pose = np.random.default_rng(3).normal(0, 0.4, (6, 6)) + [0, 0, 0, 0, 0, -8.0]
+    pose[1:3, 1] = 3.0, 3.4  # past a half turn, where the rotation vector's quaternion changes sign
+    pose[4] = np.nan
+    scene, arrays = parse(gltf_bytes(model, f_exp=np.zeros((6, 51)), pose=pose, fps=25.0))
+    animation = scene["animations"][0]
+    tracks = {
+        channel["target"]["path"]: arrays[animation["samplers"][channel["sampler"]]["output"]]
+        for channel in animation["channels"]
+    }
+    turns, places = tracks["rotation"], tracks["translation"]
+    assert np.allclose(np.linalg.norm(turns, axis=1), 1.0, atol=1e-6)
+    assert ((turns[1:] * turns[:-1]).sum(1) >= 0).all(), "the nearer way between two frames"
+    assert (turns[4] == turns[3]).all()
+    assert (places[4] == places[3]).all()
+    for frame in (0, 1, 2, 3, 5):
+        seen = to_camera(model.mean, pose[frame]) - pose[0, 3:]
+        moved = turned(turns[frame], 0.1 * model.mean.astype(float)) + places[frame]
+        assert np.abs(10 * moved - seen).max() < 1e-5
+    assert np.allclose(scene["nodes"][0]["rotation"], turns[0])
+
+
 def test_the_same_model_gives_the_same_bytes():
     assert gltf_bytes(load_model()) == gltf_bytes(load_model())
 
@@ -107,6 +138,8 @@ def test_the_same_model_gives_the_same_bytes():
         {"f_exp": np.zeros((4, 51)), "fps": 0.0},
         {"f_exp": np.zeros((0, 51)), "fps": 25.0},
         {"fps": 25.0},
+        {"f_exp": np.zeros(51), "pose": np.zeros(5)},
+        {"f_exp": np.zeros((4, 51)), "pose": np.zeros((3, 6)), "fps": 25.0},
     ],
 )
 def test_what_does_not_fit_is_refused(options):
