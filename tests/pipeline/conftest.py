@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -94,3 +95,25 @@ def motions():
         f_exp = np.clip(motion.f_exp + noise, 0.0, 1.0).astype(np.float32)
         clips.append(LabelledClip(np.arange(1, 401), motion.intensity, f_exp))
     return clips
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A folder with files of the fan backend's networks, made here."""
+    from . import fan_weights  # it imports torch
+
+    folder = tmp_path_factory.mktemp("weights")
+    for write in ("landmark_network", "sfd", "blazeface", "scrfd"):
+        getattr(fan_weights, write)(folder)
+    return folder
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Whoever asks the network fails."""
+
+    def refuse(*_, **__):
+        raise AssertionError("the network is asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)

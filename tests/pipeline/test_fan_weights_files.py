@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 
 import pytest
@@ -17,22 +16,7 @@ from glee.pipeline.landmarks import BackendSettings, load_detector
 
 from . import fan_weights
 
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("weights")
-    for write in ("landmark_network", "sfd", "blazeface", "scrfd"):
-        getattr(fan_weights, write)(folder)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch):
-    def refuse(*_, **__):
-        raise AssertionError("the network is asked")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+pytestmark = pytest.mark.usefixtures("no_network")
 
 
 def test_without_weights_the_files_and_their_place_are_named(tmp_path, monkeypatch):
