@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from machine import write_results
+from work_parts import part_of
 
 from glee.model.evaluation import evaluate
 from glee.model.options import train_options
@@ -78,14 +78,6 @@ def people_of(work: Path, seed: int) -> tuple[list[str], list[str]]:
     drawn = np.random.default_rng(seed).permutation(names).tolist()
     count = min(TESTED, len(names) // 3)
     return sorted(drawn[:count]), drawn[count:]
-
-
-def part_of(work: Path, people: list[str], folder: Path) -> Path:
-    """A work folder with some of the people."""
-    for name in people:
-        if not (folder / "shards" / name).exists():
-            shutil.copytree(work / "shards" / name, folder / "shards" / name)
-    return folder
 
 
 def measure(
@@ -207,7 +199,7 @@ def main() -> None:
         "tested": len(tested),
         "seeds": seeds,
         "adversary_seeds": slow,
-        "pre-trained": given.starts is not None,
+        "pre_trained": given.starts is not None,
         "rows": rows,
         "effects": {kind: effects(part, options) for kind, part in rows.items()},
     }

@@ -12,7 +12,6 @@ not that of orderings.py, whose recipe rests on this table.
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Any
 import torch
 from machine import Target, write_results
 from pretraining_faces import SIZE, make_faces
+from work_parts import part_of
 
 from glee.model.au_dataset import load_frames
 from glee.model.augmentation import stored_size
@@ -68,16 +68,6 @@ def fec_faces(folder: Path, people: int, faces: int, seed: int) -> Path:
     return work
 
 
-def part_of(work: Path, people: int, folder: Path) -> Path:
-    """A work folder with the first of the people."""
-    names = sorted(path.name for path in (work / "shards").iterdir())[:people]
-    part = folder / f"work/faces-{len(names)}"
-    for name in names:
-        if not (part / "shards" / name).exists():
-            shutil.copytree(work / "shards" / name, part / "shards" / name)
-    return part
-
-
 def measure(work: Path, run: Path, changes: dict[str, Any]) -> dict[str, Any]:
     """Pre-train, as far as it is not, and count triplets of both kinds of people."""
     options = pretrain_options("compact", **changes)
@@ -115,7 +105,8 @@ def main() -> None:
     for number, row in enumerate(ROWS[1:3] if given.quick else ROWS):
         changes = {**row.changes, "seed": given.seed, **({"epochs": 1} if given.quick else {})}
         if row.people:
-            work = part_of(every, row.people, folder)
+            people = sorted(path.name for path in (every / "shards").iterdir())[: row.people]
+            work = part_of(every, people, folder / f"work/faces-{len(people)}")
         else:
             work = fec_faces(folder, FEC_PEOPLE, FACES, given.seed)
         seen = round(0.8 * (row.people or FEC_PEOPLE))

@@ -22,6 +22,8 @@ TITLES = {
     "train": "Training and the exported network",
     "preprocess": "Preprocessing: speed, memory, storage",
     "orderings": "Orderings of the ablations",
+    "landmark_yaw": "Whitening by yaw",
+    "turned_faces": "Faces turned in the picture",
     "pretraining": "What the pre-training learns",
     "beyond_paper": "Options beyond the paper",
     "render_levers": "Parts of a render and the detectors",
@@ -29,7 +31,7 @@ TITLES = {
 }
 # Where a benchmark's figures stand, if not here and not in experiments.md.
 PAGES = {"bias": "model-card"} | dict.fromkeys(
-    ("landmarks", "landmark_yaw", "render_levers"), "landmarks"
+    ("landmarks", "landmark_yaw", "render_levers", "turned_faces"), "landmarks"
 )
 
 
