@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from glee.fitting.appearance import HAIR_COLOURS, IRIS_COLOURS, Appearance, skin_tone
 from glee.fitting.camera import Camera
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.point_model import landmark_places
 from glee.fitting.renderer import random_appearance, render
 from glee.pipeline.datasets.disfa import AUS

@@ -28,7 +28,7 @@ from glee.fitting.frame_arrays import Frame
 from glee.fitting.frame_fits import FrameStates, Observations, fit_frames
 from glee.fitting.initial_pose import NormalisedLandmarks, normalise, weak_perspective
 from glee.fitting.landmark_fit import FitOptions, fit
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 
 NOISE = 0.005
 SUBJECT_FRAMES = 4845  # of a DISFA video

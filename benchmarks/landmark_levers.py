@@ -15,8 +15,8 @@ from glee.fitting.dense_points import load_dense_points
 from glee.fitting.expression_prior import expression_prior
 from glee.fitting.landmark_fit import FitOptions, fit
 from glee.fitting.landmark_smoother import smooth_run
+from glee.fitting.model_file import load_model as load_embedded
 from glee.fitting.morphable_model import MorphableModel
-from glee.fitting.morphable_model import load_model as load_embedded
 from glee.fitting.track_noise import DifferenceCounts
 from glee.pipeline.action_units import BLENDSHAPES
 from glee.pipeline.datasets.disfa import AUS_USED

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glee.fitting.assets.calibrate_landmarks import CAMERA
 from glee.fitting.assets.random_faces import random_expression, random_pose
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.point_model import landmark_places
 from glee.pipeline.action_units import MAXIMUM_INTENSITY, weights
 from glee.pipeline.datasets.disfa import AUS

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glee.fitting.landmark_scheme import INNER, inter_ocular_distance, nme
+from glee.pipeline.backends import load_detector
 from glee.pipeline.clips import Clip
 from glee.pipeline.frames import index_frames, read_frames
-from glee.pipeline.landmarks import load_detector
 from glee.pipeline.synthesis import read_truth, synthesise
 from glee.pipeline.tracking import FaceTracker
 

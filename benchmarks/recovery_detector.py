@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glee.fitting.landmark_fit import ExpressionPrior, FitOptions, fit
 from glee.fitting.landmark_scheme import REGIONS, nme
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.pipeline.action_units import BLENDSHAPES
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
 from glee.pipeline.shards import list_shards, read_shard

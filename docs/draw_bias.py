@@ -12,7 +12,7 @@ import numpy as np
 from bias_people import SIZE, changed, levels, random_person
 
 from glee.fitting.camera import Camera
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.renderer import render
 
 SEEDS, FRAME, SIDE = (9000, 9003), 5, 200

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from glee.fitting.appearance import random_appearance
 from glee.fitting.camera import Camera
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.render_levers import ADDITIONS, PARTS, Levers
 from glee.pipeline.synthetic_pictures import compressed, draw_pictures
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from glee.fitting.appearance import Appearance, random_appearance
 from glee.fitting.assets.random_faces import random_face
 from glee.fitting.camera import Camera
-from glee.fitting.morphable_model import MorphableModel, load_model
+from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model import MorphableModel
 from glee.fitting.renderer import render
 
 Image = NDArray[np.uint8]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from .fit_options import ExpressionPrior, FitOptions
     from .landmark_fit import Fit, fit
     from .landmark_noise import LandmarkNoise
-    from .morphable_model import MorphableModel, load_model
+    from .model_file import load_model
+    from .morphable_model import MorphableModel
 
 __all__ = [
     "ExpressionPrior",

@@ -10,7 +10,7 @@ from .camera import Camera
 from .face_frame import SIGNALS
 from .landmark_fit import fit
 from .landmark_smoother import smooth_run
-from .morphable_model import load_model
+from .model_file import load_model
 from .track_noise import TrackNoise
 
 SIZE = (640, 480)

@@ -6,25 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from . import landmark_scheme
-
-SEGMENT = 7  # numbers that describe a segment
-
-
-def curve_table() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The scheme's curves as arrays for the kernels.
-
-    Returns (68,) int32, the curve that each landmark slides on or -1 for an end point, and
-    (curves, longest + 1) int32, the landmarks of each curve, -1 behind its last.
-    """
-    longest = max(len(nodes) for nodes in landmark_scheme.CURVES.values())
-    nodes = np.full((len(landmark_scheme.CURVES), longest + 1), -1, np.int32)
-    curve_of = np.full(landmark_scheme.COUNT, -1, np.int32)
-    for row, members in enumerate(landmark_scheme.CURVES.values()):
-        nodes[row, : len(members)] = members
-        for landmark in members[1:-1]:
-            curve_of[landmark] = row
-    return curve_of, nodes
+from .landmark_scheme import SEGMENT
 
 
 @njit(cache=True, boundscheck=False)

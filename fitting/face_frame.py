@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .landmark_scheme import COUNT, OUTER_EYE_CORNERS
-from .morphable_model import load_model
+from .model_file import load_model
 
 Floats = NDArray[np.float64]
 

@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .curves import SEGMENT, curve_table
 from .dense_kernels import padded
-from .landmark_scheme import COUNT
+from .landmark_scheme import COUNT, SEGMENT, curve_table
 from .point_model import PointModel
 
 POSE = 6

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+SEGMENT = 7  # numbers that describe a segment
+
 COUNT = 68
 
 REGIONS: dict[str, tuple[int, ...]] = {
@@ -95,3 +97,19 @@ def nme(measured: ArrayLike, truth: ArrayLike, points: tuple[int, ...] = INNER) 
     ratio = distance / inter_ocular_distance(truth)
     ratio = ratio[np.isfinite(ratio)]
     return float(ratio.mean()) if ratio.size else float("nan")
+
+
+def curve_table() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The scheme's curves as arrays for the kernels.
+
+    Returns (68,) int32, the curve that each landmark slides on or -1 for an end point, and
+    (curves, longest + 1) int32, the landmarks of each curve, -1 behind its last.
+    """
+    longest = max(len(nodes) for nodes in CURVES.values())
+    nodes = np.full((len(CURVES), longest + 1), -1, np.int32)
+    curve_of = np.full(COUNT, -1, np.int32)
+    for row, members in enumerate(CURVES.values()):
+        nodes[row, : len(members)] = members
+        for landmark in members[1:-1]:
+            curve_of[landmark] = row
+    return curve_of, nodes

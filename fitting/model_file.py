@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from .array_files import numbers, required_shape, text
 from .hdf5_arrays import Hdf5File, open_hdf5
 from .landmark_noise import BY_YAW, arrays_by_detector, noise_arrays, noise_of_arrays
 from .model_check import check_model
-from .morphable_model import MorphableModel, SurfacePoints
+from .morphable_model import ASSET, HDF5_SUFFIXES, MorphableModel, SurfacePoints, _assemble
 
 FORMAT = "glee-morphable-model"
 # Version 2 may hold noise by yaw.
@@ -169,3 +171,24 @@ def _assembled(name: str, arrays: dict[str, NDArray[Any]]) -> MorphableModel:
         masks={key[6:]: array for key, array in arrays.items() if key.startswith("masks/")},
         noise={key: noise_of_arrays(own) for key, own in arrays_by_detector(arrays).items()},
     )
+
+
+@lru_cache(maxsize=4)
+def load_model(path: Path | None = None) -> MorphableModel:
+    """Read a morphable model; without a path the embedded one.
+
+    path: a ``model.h5`` of ``glee model import``, or an ``.npz`` as
+    ``fitting/assets/build_morphable_model.py`` writes it.
+    Raises DataError when the file is missing, is no such file, or is of another version.
+    """
+    source = ASSET if path is None else Path(path)
+    if source.suffix.lower() in HDF5_SUFFIXES:
+        return read_model(source)
+    try:
+        with np.load(source, allow_pickle=False) as archive:
+            return _assemble(dict(archive))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{source}: cannot be read as a glee morphable model ({error}); "
+            "reinstall glee or give the path of another model"
+        ) from None

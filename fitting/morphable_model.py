@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError
 from .landmark_noise import LandmarkNoise, arrays_by_detector, noise_of_arrays
 
 ASSET = Path(__file__).with_name("assets") / "morphable_model.npz"
@@ -117,29 +114,6 @@ class MorphableModel:
         """The triangles of the named parts, (j, 3) int32."""
         wanted = [self.part_names.index(name) for name in names]
         return self.triangles[np.isin(self.parts, wanted)]
-
-
-@lru_cache(maxsize=4)
-def load_model(path: Path | None = None) -> MorphableModel:
-    """Read a morphable model; without a path the embedded one.
-
-    path: a ``model.h5`` of ``glee model import``, or an ``.npz`` as
-    ``fitting/assets/build_morphable_model.py`` writes it.
-    Raises DataError when the file is missing, is no such file, or is of another version.
-    """
-    source = ASSET if path is None else Path(path)
-    if source.suffix.lower() in HDF5_SUFFIXES:
-        from .model_file import read_model  # it needs this module, and h5py, which others do not
-
-        return read_model(source)
-    try:
-        with np.load(source, allow_pickle=False) as archive:
-            return _assemble(dict(archive))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{source}: cannot be read as a glee morphable model ({error}); "
-            "reinstall glee or give the path of another model"
-        ) from None
 
 
 def _assemble(arrays: dict[str, NDArray[np.generic]]) -> MorphableModel:

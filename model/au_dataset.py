@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,6 @@ from ..pipeline.crop_blocks import BLOCK_FRAMES, CropBlocks
 from ..pipeline.shards import Shard, list_shards, read_shard
 from .augmentation import EpochDraw, mirrored_expressions, resized_face
 from .dataset_facts import dataset_facts
-from .identity_features import identity_features
 from .provenance import Provenance, shard_provenance
 
 # Decoded crops up to this many bytes are kept in memory; beyond it each is decoded when used.
@@ -290,3 +289,24 @@ def _in_memory(frames: AUFrames) -> AUFrames:
         for index in np.flatnonzero(frames.shard_index == number):
             decoded[index] = resized_face(source.crop(int(frames.row[index])), frames.size)
     return replace(frames, decoded=decoded)
+
+
+def identity_features(shards: Sequence[Shard]) -> list[npt.NDArray[np.float16]]:
+    """What the shards keep: for each (n, 2, d), V_id of the plain and of the mirrored face.
+
+    Raises DataError where a shard has none, or others of other weights than the first.
+    """
+    found = []
+    for shard in shards:
+        if shard.embed is None:
+            raise DataError(
+                f"{shard.path}: holds no identity features; run `glee embed`, or train with "
+                "--identity live"
+            )
+        if shards[0].embed is not None and shard.embed.weights != shards[0].embed.weights:
+            raise DataError(
+                f"{shard.path}: its identity features are of other weights than those of "
+                f"{shards[0].path}; run `glee embed --overwrite`"
+            )
+        found.append(np.stack([shard.embed.identity, shard.embed.identity_mirrored], 1))
+    return found

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..errors import DataError, UsageError
+from ..errors import UsageError
 from ..pipeline.progress import progress_bar
 from ..pipeline.shards import EmbedArrays, Shard, add_embed, list_shards, read_shard
 from ..pipeline.work_folder import state_options, work_in
@@ -86,27 +85,6 @@ def embed(
                 frames += int(shard.frames.valid.sum())
             bar.update(1)
     return EmbedSummary(len(paths), kept, frames, weights, time.perf_counter() - began)
-
-
-def identity_features(shards: Sequence[Shard]) -> list[npt.NDArray[np.float16]]:
-    """What the shards keep: for each (n, 2, d), V_id of the plain and of the mirrored face.
-
-    Raises DataError where a shard has none, or others of other weights than the first.
-    """
-    found = []
-    for shard in shards:
-        if shard.embed is None:
-            raise DataError(
-                f"{shard.path}: holds no identity features; run `glee embed`, or train with "
-                "--identity live"
-            )
-        if shards[0].embed is not None and shard.embed.weights != shards[0].embed.weights:
-            raise DataError(
-                f"{shard.path}: its identity features are of other weights than those of "
-                f"{shards[0].path}; run `glee embed --overwrite`"
-            )
-        found.append(np.stack([shard.embed.identity, shard.embed.identity_mirrored], 1))
-    return found
 
 
 def _embedded(

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from ..errors import DataError
 from ..fitting.model_digest import model_digest
-from ..fitting.morphable_model import load_model
+from ..fitting.model_file import load_model
 from ..pipeline.fit3d import Fit3dOptions, fit3d
 from ..pipeline.preprocess import PreprocessOptions, preprocess
 from ..pipeline.shards import REASONS, SHARD_FOLDER, list_shards, read_shard

@@ -7,48 +7,20 @@ from __future__ import annotations
 
 import argparse
 import logging
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fitting.assets.calibrate_dense import DenseDetect, calibrated_dense, dense_samples
-from ..fitting.assets.calibrate_landmarks import Detect, calibration, samples, write_calibration
-from ..fitting.dense_points import ASSET, write_dense_points
-from ..fitting.morphable_model import load_model
-from .dense_landmarks import DenseDetector
-from .landmarks import Detector, detector_names, load_detector
-
-RENDERS, SEED = 360, 68
-
-
-def largest_face(detector: Detector) -> Detect:
-    """A backend as the pipeline runs it: the largest face of an image, (68, 2) pixels, or None."""
-
-    def detect(image: NDArray[np.uint8]) -> NDArray[np.float64] | None:
-        boxes = [box for box, _ in detector.detect(image, thorough=True)]
-        if not boxes:
-            return None
-        largest = max(boxes, key=lambda box: box.area)
-        points, _ = detector.landmarks(image, largest)
-        # As tracking does: the box of the last landmarks, from the second frame on.
-        points, _ = detector.landmarks(image, detector.box_of(points))
-        return np.asarray(points, np.float64)
-
-    return detect
-
-
-def largest_dense_face(detector: Detector) -> DenseDetect:
-    """The same with the dense points of a backend. Raises UsageError where it has none."""
-    dense = DenseDetector(detector)
-    find = largest_face(dense)
-
-    def detect(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        landmarks = find(image)
-        if landmarks is None:
-            return None
-        return landmarks, dense.latest().astype(np.float64)
-
-    return detect
+from ..fitting.assets.build_morphable_model import CALIBRATIONS, kept_calibrations, write_asset
+from ..fitting.assets.calibrate_dense import calibrated_dense, dense_samples
+from ..fitting.assets.calibrate_landmarks import calibration, samples
+from ..fitting.dense_points import ASSET as DENSE_ASSET
+from ..fitting.dense_points import write_dense_points
+from ..fitting.model_file import load_model
+from ..fitting.morphable_model import ASSET
+from .backends import detector_names, largest_dense_face, largest_face, load_detector
+from .calibration import RENDERS, SEED
 
 
 def main() -> None:
@@ -67,7 +39,7 @@ def main() -> None:
         faces = dense_samples(
             model, largest_dense_face(detector), arguments.renders, arguments.seed
         )
-        write_dense_points(ASSET, calibrated_dense(model, *faces))
+        write_dense_points(DENSE_ASSET, calibrated_dense(model, *faces))
         return
     found = samples(model, largest_face(detector), arguments.renders, arguments.seed)
     points = model.landmarks[detector.name] if arguments.noise_only else None
@@ -76,3 +48,13 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def write_calibration(name: str, arrays: dict[str, NDArray[np.generic]]) -> None:
+    """Keep a detector's calibration beside this file, for rebuilds, and put it into the asset."""
+    write_asset(Path(__file__).with_name(CALIBRATIONS.replace("*", name)), arrays)
+    with np.load(ASSET, allow_pickle=False) as archive:
+        every = {key: archive[key] for key in archive.files}
+    calibrations = kept_calibrations()
+    base = {key: array for key, array in every.items() if key not in calibrations}
+    write_asset(ASSET, base | calibrations)

@@ -20,15 +20,17 @@ from ..fitting.dense_points import SUFFIX, write_dense_points
 from ..fitting.importers.registration import carry_landmarks, register_embedded
 from ..fitting.landmark_noise import LandmarkNoise, arrays_by_detector, noise_of_arrays
 from ..fitting.landmark_scheme import nme
-from ..fitting.model_file import write_model
-from ..fitting.morphable_model import (
-    HDF5_SUFFIXES,
-    MorphableModel,
-    SurfacePoints,
-    load_model,
+from ..fitting.model_file import load_model, write_model
+from ..fitting.morphable_model import HDF5_SUFFIXES, MorphableModel, SurfacePoints
+from .backends import (
+    DEFAULT_SETTINGS,
+    BackendSettings,
+    largest_dense_face,
+    largest_face,
+    load_detector,
 )
-from .calibrate_detector import RENDERS, SEED, largest_dense_face, largest_face
-from .landmarks import DEFAULT_SETTINGS, BackendSettings, load_detector
+
+RENDERS, SEED = 360, 68
 
 # With fewer faces, the places and the 136 x 136 covariance would be those of single faces.
 LEAST_FACES = 40

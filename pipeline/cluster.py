@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
-
-import cv2
+from typing import Protocol, TypeVar
 
 from ..errors import UsageError
 from .cluster_options import QUEUES, ClusterOptions
-from .task_attempt import attempt
+from .task_attempt import Outcome, attempt, limit_threads
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[Task, Result]):
-    """What became of a task: its result, or the error that it raised."""
-
-    task: Task
-    result: Result | None
-    error: Exception | None
 
 
 class Cluster(Protocol):
@@ -87,16 +74,6 @@ def open_cluster(
     else:
         known = ", ".join(("local", *QUEUES, "tcp://host:port"))
         raise UsageError(f"cluster {spec!r} is unknown; known are: {known}")
-
-
-def limit_threads(cores: int) -> None:
-    """Give OpenCV, Numba and torch, as far as they are loaded, this many threads."""
-    cv2.setNumThreads(cores)
-    if "numba" in sys.modules:
-        numba = sys.modules["numba"]
-        numba.set_num_threads(min(cores, numba.config.NUMBA_NUM_THREADS))
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(cores)
 
 
 class _InProcess:

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .work_folder import CLUSTER_TABLE, OPTIONS_FILE
+
+OPTIONS_FILE = "glee.toml"
+# A table of `glee.toml` that the user writes; see cluster_options.
+CLUSTER_TABLE = "cluster"
 
 QUEUES = ("slurm", "pbs", "lsf", "sge")
 LOG_FOLDER = "cluster-logs"

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from ..fitting.camera import Camera, to_camera
 from ..fitting.landmark_scheme import CURVES
-from ..fitting.morphable_model import MorphableModel, load_model
+from ..fitting.model_file import load_model
+from ..fitting.morphable_model import MorphableModel
 from ..whole_files import write_whole
 from .alignment import transform_points
 from .shards import REASONS, Shard, read_shard

@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 from .. import __version__
 from ..errors import ClusterError, GleeError
-from .cluster import Outcome
 from .cluster_options import ClusterOptions
 from .dask_logs import silence_dask
 from .local_workers import THREAD_VARIABLES, LocalWorkers
 from .open_files import allow_open_files
+from .task_attempt import Outcome
 from .task_parcels import Item, Parcels, parcel_limits
 from .task_transport import packed, worker_entry
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import GleeError, OptionsError
+from .backends import BackendSettings, chosen_detector, refined_name
 from .cluster import available_cores
 from .cluster_options import QUEUES, ClusterOptions, stage_cluster_options
 from .datasets import find_content, shaping_options
 from .frames import index_frames
-from .landmarks import BackendSettings, chosen_detector, refined_name
 from .preprocess import STAGE, PreprocessOptions
 from .progress import progress_bar
 from .shards import list_shards, read_shard, shard_path

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import GleeError, ShardError, UsageError
+from ..fitting.model_file import load_model
 from ..fitting.model_info import ARKIT_BASIS, expression_basis
-from ..fitting.morphable_model import load_model
 from .cluster import Cluster, open_cluster
 from .cluster_options import stage_cluster_options
 from .datasets import DATASETS, dataset_module

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import ShardError, UsageError
 from ..fitting.exporters.export import export_fits
-from ..fitting.morphable_model import load_model
+from ..fitting.model_file import load_model
 from .shards import read_shard
 
 

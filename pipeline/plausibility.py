@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..fitting.landmark_scheme import OUTER_EYE_CORNERS
-from ..fitting.morphable_model import load_model
+from ..fitting.model_file import load_model
 
 # Smallest distance between the outer eye corners, pixels: below, landmarks are guesses.
 MINIMUM_INTER_OCULAR = 12.0

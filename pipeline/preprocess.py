@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import DataError, GleeError, UsageError
 from ..whole_files import write_whole
+from .backends import BackendSettings, chosen_detector, load_detector, refined_name
 from .chunk import ChunkTask, make_shard
 from .clips import Clip, DatasetContent
 from .cluster import Cluster, open_cluster
@@ -20,7 +21,6 @@ from .crop_encoding import ENCODINGS, QUALITY
 from .datasets import find_content, shaping_options
 from .dense_landmarks import DenseDetector
 from .frames import FrameIndex, index_frames
-from .landmarks import BackendSettings, chosen_detector, load_detector, refined_name
 from .plan import write_plan
 from .progress import progress_bar
 from .shards import SHARD_FOLDER, shard_path

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..errors import DataError, GleeError, UsageError
 from ..whole_files import TEMPORARY_SUFFIX
 from .clips import Clip
+from .cluster_options import OPTIONS_FILE
 from .datasets import DATASETS, dataset_module, find_content
 from .frames import FrameIndex, index_frames
 from .label_agreement import LAG, LabelledClip, label_agreement
@@ -22,7 +23,7 @@ from .progress import progress_bar
 from .shards import REASONS, SHARD_FOLDER, Shard, ShardHeader, list_shards, read_shard
 from .triplets import TRIPLET_FILE, read_triplets, shard_triplets
 from .verification_report import Problem, Report, SubjectCount
-from .work_folder import OPTIONS_FILE, read_options
+from .work_folder import read_options
 
 Place = tuple[str, str]
 

@@ -23,7 +23,8 @@ from ..fitting.landmark_fit import Fit, FitOptions, fit
 from ..fitting.landmark_noise import LandmarkNoise
 from ..fitting.landmark_scheme import COUNT
 from ..fitting.model_digest import model_digest
-from ..fitting.morphable_model import MorphableModel, load_model
+from ..fitting.model_file import load_model
+from ..fitting.morphable_model import MorphableModel
 from ..fitting.track_noise import TrackNoise
 from .fitted_points import DENSE_ONLY, fitted_points, points_digest, with_defaults
 from .landmarks import REFINED

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ..errors import DataError, OutputError, UsageError
 from ..fitting.camera import Camera
 from ..fitting.hdf5_heap import check_heaps
-from ..fitting.morphable_model import MorphableModel, load_model
+from ..fitting.model_file import load_model
+from ..fitting.morphable_model import MorphableModel
 from ..fitting.point_model import landmark_places
 from ..fitting.render_levers import AS_EVER, Levers, levers_of
 from ..fitting.renderer import random_appearance

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import pickle
+import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+import cv2
 
 from .. import __version__
 from ..errors import ClusterError, GleeError
@@ -61,8 +65,6 @@ def _attempt_one(packed: bytes, *, first: bool) -> tuple[Any, Exception | None]:
     try:
         function, task = pickle.loads(packed)
         if first:
-            from .cluster import limit_threads
-
             limit_threads(1)
     except Exception as failure:
         return None, ClusterError(
@@ -70,3 +72,22 @@ def _attempt_one(packed: bytes, *, first: bool) -> tuple[Any, Exception | None]:
             "give the workers the same environment and folders as this machine"
         )
     return attempt(function, task)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Task, Result]):
+    """What became of a task: its result, or the error that it raised."""
+
+    task: Task
+    result: Result | None
+    error: Exception | None
+
+
+def limit_threads(cores: int) -> None:
+    """Give OpenCV, Numba and torch, as far as they are loaded, this many threads."""
+    cv2.setNumThreads(cores)
+    if "numba" in sys.modules:
+        numba = sys.modules["numba"]
+        numba.set_num_threads(min(cores, numba.config.NUMBA_NUM_THREADS))
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(cores)

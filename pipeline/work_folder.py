@@ -14,6 +14,8 @@ from typing import Any
 
 import tomli_w
 
+from .cluster_options import CLUSTER_TABLE, OPTIONS_FILE
+
 try:
     import fcntl
 except ImportError:  # not on Windows
@@ -23,9 +25,6 @@ from ..errors import OptionsError, OutputError
 from ..whole_files import remove_temporaries, write_whole
 from .shards import SHARD_FOLDER
 
-OPTIONS_FILE = "glee.toml"
-# A table of `glee.toml` that the user writes; see cluster_options.
-CLUSTER_TABLE = "cluster"
 LOCK_FILE = ".glee.lock"
 _FORMAT = 1
 # Looks at a lock that is held: `glee status` holds it for a moment.

@@ -65,7 +65,7 @@ def course_section(comparison: Comparison, exact: TrueLandmarkFit) -> Section:
     fps = comparison.parts[0].shard.header.fps or 1.0
     time = (np.arange(int(row.sum())) / fps).tolist()
     fitted = fitted_f_exp(comparison)
-    charts = []
+    drawn = []
     for blendshape in COURSES:
         if blendshape not in comparison.expression_names:
             continue
@@ -76,7 +76,7 @@ def course_section(comparison: Comparison, exact: TrueLandmarkFit) -> Section:
             fitted[row, column],
         )
         series = _course_series(*(c.tolist() for c in courses))
-        charts.append(
+        drawn.append(
             figures.line_chart(
                 time,
                 series,
@@ -92,7 +92,7 @@ def course_section(comparison: Comparison, exact: TrueLandmarkFit) -> Section:
         "the orange one does not leave it, the detector is the cause.",
         [
             Chart(
-                charts,
+                drawn,
                 f"Coefficients of {name}; a gap is a frame without a fit.",
                 figures.legend(_course_series([], [], []), lines=True),
             )

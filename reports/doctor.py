@@ -184,7 +184,7 @@ def _detectors() -> Iterator[Finding]:
 
 
 def _models(folder: Path) -> Iterator[Finding]:
-    from ..fitting.morphable_model import load_model
+    from ..fitting.model_file import load_model
     from ..pipeline.work_folder import read_options
 
     def embedded() -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..errors import DataError
 from ..fitting.camera import Camera
 from ..fitting.landmark_scheme import inter_ocular_distance
-from ..fitting.morphable_model import load_model
+from ..fitting.model_file import load_model
 from ..model.evaluation import THRESHOLD
 from ..model.predictions import PREDICTIONS_FILE, load_predictions
 from ..pipeline.clips import Clip

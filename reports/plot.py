@@ -21,7 +21,8 @@ from ..errors import UsageError
 from ..fitting.assets.blendshapes import ARKIT_NAMES
 from ..fitting.camera import Camera, to_camera
 from ..fitting.landmark_scheme import CURVES
-from ..fitting.morphable_model import MorphableModel, load_model
+from ..fitting.model_file import load_model
+from ..fitting.morphable_model import MorphableModel
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -163,7 +163,7 @@ def _people(results: dict) -> Section:  # type: ignore[type-arg]
 
 
 def _curves(run: Path) -> list[Section]:
-    charts = []
+    drawn = []
     for file in sorted(Path(run).glob("fold*/log.csv")):
         with file.open(newline="", encoding="utf-8") as text:
             rows = list(csv.DictReader(text))
@@ -171,7 +171,7 @@ def _curves(run: Path) -> list[Section]:
             continue
         step = max(len(rows) // MOST_POINTS, 1)
         loss = [float(row["loss"]) for row in rows][::step]
-        charts.append(
+        drawn.append(
             figures.line_chart(
                 [float(row["step"]) for row in rows][::step],
                 [Series("loss", loss)],
@@ -181,7 +181,7 @@ def _curves(run: Path) -> list[Section]:
                 upper=max(loss),
             )
         )
-    if not charts:
+    if not drawn:
         return []
     return [
         Section(
@@ -189,6 +189,6 @@ def _curves(run: Path) -> list[Section]:
             "Training",
             "The loss of each step (Eq. 5, initial and final prediction together). It should fall "
             "and level off; a rise means a learning rate that is too high.",
-            [Chart(charts, "Loss by step, one chart a fold.")],
+            [Chart(drawn, "Loss by step, one chart a fold.")],
         )
     ]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..errors import GleeError
 from ..fitting.landmark_fit import fit
 from ..fitting.landmark_scheme import inter_ocular_distance
-from ..fitting.morphable_model import load_model
+from ..fitting.model_file import load_model
 from ..pipeline.cluster import open_cluster
 from ..pipeline.progress import progress_bar
 from .truth_comparison import Comparison

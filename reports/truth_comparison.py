@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..fitting.camera import Camera
-from ..fitting.morphable_model import load_model
+from ..fitting.model_file import load_model
 from ..model.au_dataset import occurrence
 from ..model.dataset_facts import dataset_facts
 from ..pipeline.shards import REASONS, FitArrays, Shard, list_shards, read_shard

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,9 @@ from numpy.typing import NDArray
 from ..camera import Camera, rotation_matrix
 from ..landmark_noise import LandmarkNoise, noise_arrays
 from ..landmark_scheme import MIRROR, inter_ocular_distance, nme
-from ..morphable_model import ASSET, MorphableModel, SurfacePoints
+from ..morphable_model import MorphableModel, SurfacePoints
 from ..point_model import landmark_places
 from ..renderer import random_appearance, render
-from .build_morphable_model import CALIBRATIONS, kept_calibrations, write_asset
 from .landmark_candidates import Candidates, landmark_candidates
 from .random_faces import random_face
 from .residual_noise import measured_yaw, residual_noise
@@ -153,13 +151,3 @@ def calibration(
         f"landmarks/{name}/weights": points.weights.astype(np.float32),
         **{f"noise/{name}/{key}": array for key, array in noise_arrays(noise).items()},
     }
-
-
-def write_calibration(name: str, arrays: dict[str, NDArray[np.generic]]) -> None:
-    """Keep a detector's calibration beside this file, for rebuilds, and put it into the asset."""
-    write_asset(Path(__file__).with_name(CALIBRATIONS.replace("*", name)), arrays)
-    with np.load(ASSET, allow_pickle=False) as archive:
-        every = {key: archive[key] for key in archive.files}
-    calibrations = kept_calibrations()
-    base = {key: array for key, array in every.items() if key not in calibrations}
-    write_asset(ASSET, base | calibrations)

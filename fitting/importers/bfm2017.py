@@ -10,14 +10,7 @@ from numpy.typing import NDArray
 from ...errors import DataError
 from ..array_files import numbers, required_shape
 from ..hdf5_arrays import Hdf5File, open_hdf5
-from .raw_model import (
-    RawModel,
-    as_deviations,
-    as_mean,
-    as_modes,
-    as_triangles,
-    no_expressions,
-)
+from .raw_model import RawModel, as_deviations, as_mean, as_modes, as_triangles, no_expressions
 
 
 def read_bfm2017(path: Path, identity_modes: int) -> RawModel:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ...errors import DataError
 from ..landmark_scheme import INNER, OUTER_EYE_CORNERS
-from ..morphable_model import SurfacePoints, load_model
+from ..model_file import load_model
+from ..morphable_model import SurfacePoints
 from .raw_model import UNITS, RawModel
 from .similarity import best_similarity
 

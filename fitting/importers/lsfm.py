@@ -6,14 +6,7 @@ from pathlib import Path
 
 from ..array_files import numbers, required_shape
 from ..mat_arrays import open_mat
-from .raw_model import (
-    RawModel,
-    as_deviations,
-    as_mean,
-    as_modes,
-    as_triangles,
-    no_expressions,
-)
+from .raw_model import RawModel, as_deviations, as_mean, as_modes, as_triangles, no_expressions
 
 
 def read_lsfm(path: Path, identity_modes: int) -> RawModel:

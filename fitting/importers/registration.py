@@ -22,7 +22,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-from ..morphable_model import MorphableModel, SurfacePoints, load_model
+from ..model_file import load_model
+from ..morphable_model import MorphableModel, SurfacePoints
 from .mesh_graph import laplacian_of, mesh_edges
 from .nearest_surface import NearestSurface, vertex_normals
 from .similarity import Similarity, best_similarity

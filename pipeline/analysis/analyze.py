@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...errors import DataError
+from ..backends import AUTO, BackendSettings, chosen_detector, load_detector
 from ..frames import FrameIndex, index_frames
-from ..landmarks import AUTO, BackendSettings, chosen_detector, load_detector
 from ..progress import progress_bar
 from .face_fit import ANALYSIS_FIT, FaceFitter, Identity
 from .face_frames import FaceFrame, FaceRows

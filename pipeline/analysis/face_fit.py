@@ -13,8 +13,9 @@ from ...fitting.expression_prior import expression_prior
 from ...fitting.fit_options import PAPER_WEIGHT, FitOptions
 from ...fitting.frame_sample import spread_sample
 from ...fitting.landmark_fit import Fit, fit
+from ...fitting.model_file import load_model
 from ...fitting.model_info import ARKIT_BASIS, expression_basis
-from ...fitting.morphable_model import MorphableModel, load_model
+from ...fitting.morphable_model import MorphableModel
 from ..fit3d import Fit3dOptions
 from ..subject_fit import detector_noise, ridge_weights
 from .face_frames import FaceFrame

@@ -8,9 +8,10 @@ from pathlib import Path
 from ...errors import DataError
 from ...fitting.assets.calibrate_landmarks import noise_on_renders, samples
 from ...fitting.landmark_noise import LandmarkNoise
-from ...fitting.morphable_model import MorphableModel, load_model
-from ..calibrate_detector import largest_face
-from ..landmarks import REFINED, load_detector
+from ...fitting.model_file import load_model
+from ...fitting.morphable_model import MorphableModel
+from ..backends import largest_face, load_detector
+from ..landmarks import REFINED
 from .apply import LandmarkRefiner
 from .detector import RefinedDetector
 from .network import Refiner

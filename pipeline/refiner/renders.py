@@ -20,11 +20,13 @@ import numpy.typing as npt
 
 from ...errors import DataError, UsageError
 from ...fitting.landmark_scheme import nme
-from ...fitting.morphable_model import MorphableModel, load_model
+from ...fitting.model_file import load_model
+from ...fitting.morphable_model import MorphableModel
 from ...fitting.point_model import landmark_places
 from ...fitting.renderer import render
 from ...whole_files import write_whole
-from ..landmarks import Detector, load_detector
+from ..backends import load_detector
+from ..landmarks import Detector
 from .crops import crop_of, crop_transform, to_crop
 from .faces import random_person, random_picture, random_shape, random_view
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...errors import DataError, UsageError
 from ...whole_files import write_whole
-from ..landmarks import detector_names
+from ..backends import detector_names
 from ..torch_threads import one_thread
 from .augmentation import example
 from .losses import loss, normalised_error

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from glee.pipeline.backends import ENTRY_POINT_GROUP
 from glee.pipeline.fit3d import fit3d
-from glee.pipeline.landmarks import ENTRY_POINT_GROUP
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
 from glee.pipeline.shards import content_digest, list_shards
 from glee.pipeline.synthesis import synthesise

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from glee.fitting.camera import Camera
 from glee.fitting.landmark_scheme import inter_ocular_distance
-from glee.fitting.morphable_model import MorphableModel, load_model
+from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model import MorphableModel
 from glee.fitting.point_model import landmark_places
 
 SIZE = (640, 480)

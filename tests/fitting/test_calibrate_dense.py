@@ -9,7 +9,7 @@ from glee.fitting.assets.calibrate_landmarks import CAMERA, Sample
 from glee.fitting.assets.random_faces import random_face
 from glee.fitting.dense_points import load_dense_points
 from glee.fitting.landmark_scheme import inter_ocular_distance
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 
 MODEL = load_model()
 ERROR = 0.005

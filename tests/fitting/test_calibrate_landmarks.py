@@ -5,17 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glee.fitting.assets.calibrate_landmarks import (
-    CAMERA,
-    Sample,
-    calibrated,
-    jaw_limits,
-)
+from glee.fitting.assets.calibrate_landmarks import CAMERA, Sample, calibrated, jaw_limits
 from glee.fitting.assets.landmark_candidates import landmark_candidates
 from glee.fitting.assets.random_faces import random_face
 from glee.fitting.assets.residual_noise import residual_noise
 from glee.fitting.landmark_scheme import MIRROR
-from glee.fitting.morphable_model import MorphableModel, SurfacePoints, load_model
+from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model import MorphableModel, SurfacePoints
 from glee.fitting.point_model import landmark_places
 
 MODEL = load_model()

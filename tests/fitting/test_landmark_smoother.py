@@ -7,7 +7,7 @@ import pytest
 
 from glee.fitting.face_frame import SIGNALS, from_face_frame, to_face_frame
 from glee.fitting.landmark_smoother import _smooth, smooth_run
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.track_noise import DifferenceCounts, TrackNoise
 
 SIZE = 100.0  # pixels between the outer eye corners

@@ -6,12 +6,8 @@ import pytest
 
 from glee.errors import DataError, OutputError
 from glee.fitting.landmark_noise import LandmarkNoise, YawNoise
-from glee.fitting.model_file import read_model, write_model
-from glee.fitting.morphable_model import (
-    MorphableModel,
-    SurfacePoints,
-    load_model,
-)
+from glee.fitting.model_file import load_model, read_model, write_model
+from glee.fitting.morphable_model import MorphableModel, SurfacePoints
 
 NOISE_FIELDS = ("bias", "covariance", "by_yaw")
 YAW_FIELDS = ("limits", "bias", "covariance")

@@ -5,9 +5,9 @@ import dataclasses
 import cv2
 import numpy as np
 
+from glee.fitting.model_file import load_model
 from glee.fitting.model_info import expression_basis, model_info
 from glee.fitting.model_sheet import draw_mesh, draw_model_sheet
-from glee.fitting.morphable_model import load_model
 
 
 def test_info_tells_sizes_and_basis():

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glee.fitting.camera import Camera, to_camera
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.rasteriser import Raster, rasterise, screen_points, vertex_normals
 
 CAMERA = Camera.for_image(64, 48, 60.0)

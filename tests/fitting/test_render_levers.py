@@ -13,7 +13,7 @@ from glee.errors import UsageError
 from glee.fitting.appearance import random_appearance
 from glee.fitting.camera import Camera
 from glee.fitting.landmark_scheme import REGIONS
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.render_levers import ADDITIONS, AS_EVER, PARTS, Levers, levers_of, pulled
 from glee.fitting.renderer import render
 

@@ -14,7 +14,7 @@ from glee.fitting.appearance import Appearance, random_appearance, skin_tone
 from glee.fitting.assets.random_faces import random_face
 from glee.fitting.camera import Camera
 from glee.fitting.landmark_scheme import REGIONS, inter_ocular_distance
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.renderer import render
 
 MODEL = load_model()

@@ -22,7 +22,7 @@ from glee.model.checkpoint import load_checkpoint
 from glee.model.facenet_weights import read_weights
 from glee.model.predictions import load_predictions
 from glee.pipeline.clips import Clip
-from glee.pipeline.cluster_options import read_cluster_options
+from glee.pipeline.cluster_options import OPTIONS_FILE, read_cluster_options
 from glee.pipeline.datasets import bp4d, disfa, disfa_plus
 from glee.pipeline.datasets.downloaded_images import read_url_table
 from glee.pipeline.datasets.facs_csv import read_intensity, read_occurrence
@@ -31,7 +31,7 @@ from glee.pipeline.datasets.text_lines import table_lines
 from glee.pipeline.frames import index_frames, read_frames
 from glee.pipeline.shards import read_shard
 from glee.pipeline.triplets import read_triplets
-from glee.pipeline.work_folder import OPTIONS_FILE, read_options
+from glee.pipeline.work_folder import read_options
 
 from ..pipeline import test_damaged_files as damaged
 from . import valid_files as valid

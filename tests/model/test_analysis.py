@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.model.analysis import RunScorer
 from glee.model.options import train_options
 from glee.model.predict import predict

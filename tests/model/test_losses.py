@@ -9,12 +9,7 @@ import pytest
 import torch
 
 from glee.model.au_classifier import AUPrediction
-from glee.model.losses import (
-    au_loss,
-    occurrence_ratio,
-    triplet_loss,
-    weighted_cross_entropy,
-)
+from glee.model.losses import au_loss, occurrence_ratio, triplet_loss, weighted_cross_entropy
 from glee.pipeline.datasets.fec import MARGINS
 
 

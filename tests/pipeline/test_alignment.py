@@ -5,12 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glee.pipeline.alignment import (
-    align,
-    alignment_transform,
-    five_points,
-    transform_points,
-)
+from glee.pipeline.alignment import align, alignment_transform, five_points, transform_points
 
 
 def hand_face():

@@ -13,9 +13,9 @@ import pytest
 
 from glee.fitting.camera import Camera
 from glee.fitting.landmark_scheme import nme
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.renderer import random_appearance, render
-from glee.pipeline.landmarks import load_detector
+from glee.pipeline.backends import load_detector
 from glee.pipeline.synthesis import synthetic_clip
 from glee.pipeline.tracking import FaceTracker
 

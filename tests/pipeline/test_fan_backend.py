@@ -15,12 +15,13 @@ pytest.importorskip("face_alignment", reason="face-alignment (extra fan) is not 
 from glee.cli import run
 from glee.errors import WeightsError
 from glee.fitting.landmark_scheme import inter_ocular_distance
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
+from glee.pipeline.backends import load_detector
 from glee.pipeline.fan_backend import backend as fan_module
 from glee.pipeline.fan_backend import weights_files
 from glee.pipeline.fan_backend.backend import FanDetector
 from glee.pipeline.fan_backend.heatmaps import MAP_SIDE, crop_of, crop_transform, landmark_box
-from glee.pipeline.landmarks import Box, load_detector
+from glee.pipeline.landmarks import Box
 from glee.pipeline.lookahead import Lookahead, looking_ahead
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
 from glee.pipeline.shards import REASONS, list_shards, read_shard

@@ -10,9 +10,9 @@ import torch
 pytest.importorskip("face_alignment", reason="face-alignment (extra fan) is not installed")
 
 from glee.errors import UsageError, WeightsError
+from glee.pipeline.backends import BackendSettings, load_detector
 from glee.pipeline.fan_backend import weights_files
 from glee.pipeline.fan_backend.backend import FanDetector
-from glee.pipeline.landmarks import BackendSettings, load_detector
 
 from . import fan_weights
 

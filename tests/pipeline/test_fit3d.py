@@ -12,7 +12,7 @@ import pytest
 from glee.errors import OptionsError, ShardError, UsageError
 from glee.fitting.camera import Camera
 from glee.fitting.expression_prior import expression_prior
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.point_model import landmark_places
 from glee.pipeline.crop_encoding import encode_crop
 from glee.pipeline.fit3d import Fit3dOptions, fit3d

@@ -10,7 +10,7 @@ import pytest
 
 from glee.errors import UsageError
 from glee.fitting.camera import Camera
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.point_model import landmark_places
 from glee.pipeline.crop_encoding import encode_crop
 from glee.pipeline.datasets import fec

@@ -10,7 +10,7 @@ import pytest
 
 from glee.errors import OutputError, ShardError
 from glee.fitting.camera import Camera
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.pipeline.alignment import align, alignment_transform
 from glee.pipeline.contact_sheet import contact_sheet
 from glee.pipeline.crop_encoding import encode_crop

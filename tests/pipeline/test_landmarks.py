@@ -12,13 +12,8 @@ import pytest
 from glee.errors import UsageError, WeightsError
 from glee.fitting.landmark_scheme import inter_ocular_distance
 from glee.pipeline import dlib_backend, landmarks
-from glee.pipeline.landmarks import (
-    Box,
-    chosen_detector,
-    detector_names,
-    load_detector,
-    overlap,
-)
+from glee.pipeline.backends import chosen_detector, detector_names, load_detector
+from glee.pipeline.landmarks import Box, overlap
 
 
 def test_unknown_detector_names_the_known_ones():

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from glee.fitting.landmark_scheme import MIRROR, inter_ocular_distance
-from glee.pipeline.landmarks import Box, load_detector, overlap
+from glee.pipeline.backends import load_detector
+from glee.pipeline.landmarks import Box, overlap
 from glee.pipeline.mesh_backend.landmarks68 import landmarks_from_mesh, mesh_weights
 from glee.pipeline.mesh_backend.mesh_points import BRANCHES, COUNT, MESH_POINTS
 from glee.pipeline.plausibility import assess

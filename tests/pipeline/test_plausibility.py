@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glee.fitting.camera import Camera
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.pipeline.plausibility import assess
 
 CAMERA = Camera.for_image(640, 480)

@@ -13,20 +13,13 @@ import h5py
 import numpy as np
 import pytest
 
-from glee.errors import (
-    DataError,
-    GleeError,
-    OptionsError,
-    OutputError,
-    UsageError,
-    WeightsError,
-)
+from glee.errors import DataError, GleeError, OptionsError, OutputError, UsageError, WeightsError
 from glee.fitting.landmark_scheme import nme
 from glee.pipeline import dlib_backend
 from glee.pipeline.alignment import alignment_transform
+from glee.pipeline.backends import load_detector
 from glee.pipeline.datasets import disfa as disfa_module
 from glee.pipeline.fit3d import fit3d
-from glee.pipeline.landmarks import load_detector
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
 from glee.pipeline.shards import list_shards, read_shard
 from glee.pipeline.synthesis import read_truth

@@ -11,7 +11,7 @@ import pytest
 from glee.errors import DataError, OutputError, UsageError
 from glee.fitting.appearance import DARKEST, LIGHTEST, random_appearance, skin_tone
 from glee.fitting.assets.blendshapes import ARKIT_NAMES
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.point_model import landmark_places
 from glee.pipeline.datasets.disfa import AUS, FOLDS
 from glee.pipeline.synthesis import read_truth, subject_names, synthesise

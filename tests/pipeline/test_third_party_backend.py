@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glee.pipeline.landmarks import BUILTIN, ENTRY_POINT_GROUP
+from glee.pipeline.backends import BUILTIN, ENTRY_POINT_GROUP
 from glee.pipeline.shards import list_shards, read_shard
 
 PAGE = Path(__file__).parents[2] / "docs" / "backends.md"

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from glee.fitting.landmark_scheme import inter_ocular_distance, nme
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
+from glee.pipeline.backends import load_detector
 from glee.pipeline.datasets import open_dataset
 from glee.pipeline.frames import index_frames, read_frames
-from glee.pipeline.landmarks import Box, load_detector
+from glee.pipeline.landmarks import Box
 from glee.pipeline.tracking import FaceTracker
 from glee.pipeline.turned_box import is_upside_down
 

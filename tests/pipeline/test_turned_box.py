@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from glee.pipeline.backends import load_detector
 from glee.pipeline.fan_backend.heatmaps import crop_of, crop_transform, landmark_box
-from glee.pipeline.landmarks import Box, load_detector
+from glee.pipeline.landmarks import Box
 from glee.pipeline.synthesis import synthetic_clip
 from glee.pipeline.turned_box import (
     TURN,

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError
+from glee.pipeline.backends import load_detector
 from glee.pipeline.clips import Clip
 from glee.pipeline.datasets import open_dataset
 from glee.pipeline.frames import index_frames, read_frames
-from glee.pipeline.landmarks import load_detector
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
 from glee.pipeline.shards import list_shards, read_shard
 

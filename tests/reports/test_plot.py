@@ -15,7 +15,7 @@ import glee  # noqa: E402
 from glee.errors import UsageError  # noqa: E402
 from glee.fitting.assets.blendshapes import ARKIT_NAMES  # noqa: E402
 from glee.fitting.camera import Camera  # noqa: E402
-from glee.fitting.morphable_model import load_model  # noqa: E402
+from glee.fitting.model_file import load_model  # noqa: E402
 
 
 @pytest.fixture

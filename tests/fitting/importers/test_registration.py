@@ -8,7 +8,8 @@ from glee.fitting.importers.registration import (
     carry_landmarks,
     register_embedded,
 )
-from glee.fitting.morphable_model import SurfacePoints, load_model
+from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model import SurfacePoints
 
 
 def other_mesh(f_shape):

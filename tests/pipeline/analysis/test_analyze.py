@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from glee.errors import DataError, OutputError, UsageError
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.pipeline.analysis import analyze as analysis
 from glee.pipeline.analysis import row_stream
 from glee.pipeline.analysis.analyze import analyze, plan

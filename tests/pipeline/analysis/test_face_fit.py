@@ -7,7 +7,7 @@ import pytest
 
 from glee.fitting.camera import Camera
 from glee.fitting.landmark_fit import fit
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.fitting.point_model import landmark_places
 from glee.pipeline.analysis.face_fit import FaceFitter
 from glee.pipeline.analysis.face_frames import FaceFrame

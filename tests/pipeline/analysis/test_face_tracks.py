@@ -7,7 +7,7 @@ import pytest
 
 from glee.pipeline.analysis.face_tracks import FaceTracks
 from glee.pipeline.analysis.irises import IrisDetector
-from glee.pipeline.landmarks import load_detector
+from glee.pipeline.backends import load_detector
 
 HEIGHT, WIDTH = 240, 640
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glee.pipeline.landmarks import load_detector
+from glee.pipeline.backends import load_detector
 from glee.pipeline.refiner import renders
 
 

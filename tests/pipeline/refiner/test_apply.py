@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from glee.fitting.landmark_scheme import INNER, inter_ocular_distance, nme
-from glee.fitting.morphable_model import load_model
-from glee.pipeline.landmarks import load_detector, refined_name
+from glee.fitting.model_file import load_model
+from glee.pipeline.backends import load_detector, refined_name
 from glee.pipeline.refiner.apply import load_refiner, refine
 from glee.pipeline.refiner.detector import RefinedDetector
 from glee.pipeline.refiner.noise import noise_of, with_refined

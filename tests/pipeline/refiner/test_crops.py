@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glee.fitting.landmark_scheme import MIRROR
-from glee.fitting.morphable_model import load_model
+from glee.fitting.model_file import load_model
 from glee.pipeline.refiner import crops
 
 
