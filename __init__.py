@@ -16,8 +16,8 @@ from pathlib import Path as _Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .reports import plot as plot
-    from .reports.work_table import open_work as open
+    from .reports.notebook import plot as plot
+    from .reports.notebook.work_table import open_work as open
 
 from .cache_folder import choose_cache_folder as _choose_cache_folder
 

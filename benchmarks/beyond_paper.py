@@ -26,9 +26,9 @@ import torch
 from machine import write_results
 from work_parts import part_of
 
-from glee.model.evaluation import evaluate
 from glee.model.options import train_options
-from glee.model.training import train
+from glee.model.prediction.evaluation import evaluate
+from glee.model.training.training import train
 
 TESTED, FEW = 12, 6
 VALIDATION = 0.25

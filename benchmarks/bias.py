@@ -21,10 +21,10 @@ from bias_people import CONTRAST, Person, levels, random_person, write_clip
 from machine import Target, write_results
 from numpy.typing import NDArray
 
-from glee.fitting.landmark_scheme import nme
+from glee.fitting.morphable_model.landmark_scheme import nme
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
-from glee.pipeline.shards import list_shards, read_shard
+from glee.pipeline.shards.shard import list_shards, read_shard
 
 PEOPLE, FRAMES = 8, 50
 QUICK_PEOPLE, QUICK_FRAMES = 2, 20

@@ -12,13 +12,13 @@ import numpy as np
 from identity_axes import AXES
 from numpy.typing import NDArray
 
-from glee.fitting.appearance import HAIR_COLOURS, IRIS_COLOURS, Appearance, skin_tone
 from glee.fitting.camera import Camera
-from glee.fitting.model_file import load_model
-from glee.fitting.point_model import landmark_places
-from glee.fitting.renderer import random_appearance, render
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.render.appearance import HAIR_COLOURS, IRIS_COLOURS, Appearance, skin_tone
+from glee.fitting.render.renderer import random_appearance, render
+from glee.fitting.solver.problem import landmark_places
 from glee.pipeline.datasets.disfa import AUS
-from glee.pipeline.synthetic_motion import random_motion
+from glee.pipeline.synthesis.motion import random_motion
 
 SIZE, FPS, QUALITY = (640, 480), 20.0, 92
 LIMIT = 2.0  # of a random coefficient, standard deviations

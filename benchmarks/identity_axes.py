@@ -14,12 +14,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+from build_morphable_model import cut_head
 from numpy.typing import NDArray
 
-from glee.fitting.assets.build_morphable_model import cut_head
 from glee.fitting.assets.identity_prior import ETHNICITIES, align_similarity, macro_weights
 from glee.fitting.assets.makehuman import Wheel
-from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model.model_file import load_model
 
 AXES = Path(__file__).resolve().parent / "identity_axes.json"
 MIDDLE = {"male": 0.5, "old": 0.3}

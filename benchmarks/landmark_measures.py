@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from glee.fitting.landmark_scheme import INNER, inter_ocular_distance, nme
+from glee.fitting.morphable_model.landmark_scheme import INNER, inter_ocular_distance, nme
 
 Floats = NDArray[np.float64]
 

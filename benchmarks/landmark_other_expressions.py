@@ -13,11 +13,11 @@ import numpy as np
 from landmark_levers import Material, pull_levers
 from numpy.typing import NDArray
 
-from glee.fitting.assets.calibrate_landmarks import CAMERA
-from glee.fitting.assets.random_faces import random_expression, random_pose
-from glee.fitting.model_file import load_model
-from glee.fitting.point_model import landmark_places
-from glee.pipeline.action_units import MAXIMUM_INTENSITY, weights
+from glee.fitting.calibration.calibration import CAMERA
+from glee.fitting.calibration.random_faces import random_expression, random_pose
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.solver.problem import landmark_places
+from glee.pipeline.datasets.action_units import MAXIMUM_INTENSITY, weights
 from glee.pipeline.datasets.disfa import AUS
 
 Floats = NDArray[np.float64]

@@ -14,12 +14,12 @@ from landmark_measures import disagreement, gaps, jitter
 from numpy.typing import NDArray
 
 from glee.errors import UsageError
-from glee.pipeline.backends import load_detector
 from glee.pipeline.clips import Clip
-from glee.pipeline.dense_landmarks import DenseDetector
-from glee.pipeline.frames import index_frames, read_frames
-from glee.pipeline.landmarks import Detector
-from glee.pipeline.tracking import FaceTracker
+from glee.pipeline.images.frames import index_frames, read_frames
+from glee.pipeline.landmarks.backends import load_detector
+from glee.pipeline.landmarks.dense_landmarks import DenseDetector
+from glee.pipeline.landmarks.detector import Detector
+from glee.pipeline.landmarks.tracking import FaceTracker
 
 Floats = NDArray[np.float64]
 

@@ -19,8 +19,8 @@ from landmarks import SEEDS_BEFORE, SIZE, material
 from machine import write_results
 
 from glee.fitting.camera import rotation_matrix
-from glee.pipeline import synthetic_motion
-from glee.pipeline.synthesis import Truth, read_truth, synthesise
+from glee.pipeline.synthesis import motion
+from glee.pipeline.synthesis.clips import Truth, read_truth, synthesise
 
 YAW = np.radians(18.0)  # standard deviation; motions stay within 25 degrees
 PEOPLE, FRAMES = 8, 90
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="less than 50 seconds")
     arguments = parser.parse_args()
     people, frames = (QUICK_PEOPLE, QUICK_FRAMES) if arguments.quick else (PEOPLE, FRAMES)
-    synthetic_motion.YAW = YAW
+    motion.YAW = YAW
     with tempfile.TemporaryDirectory() as folder:
         videos = synthesise(
             Path(folder),

@@ -22,9 +22,9 @@ from landmark_videos import real_videos, track
 from machine import Target, write_results
 
 from glee.errors import WeightsError
-from glee.pipeline.backends import detector_names, load_detector
-from glee.pipeline.landmarks import REFINED
-from glee.pipeline.synthesis import Truth, read_truth, synthesise
+from glee.pipeline.landmarks.backends import detector_names, load_detector
+from glee.pipeline.landmarks.detector import REFINED
+from glee.pipeline.synthesis.clips import Truth, read_truth, synthesise
 
 SIZE = (640, 480)
 PEOPLE, FRAMES = 8, 120

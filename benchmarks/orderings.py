@@ -25,13 +25,13 @@ import torch
 from machine import Target, write_results
 from pretraining_faces import WORKERS, make_faces
 
-from glee.model.evaluation import evaluate
 from glee.model.options import pretrain_options, train_options
-from glee.model.pretraining import pretrain
-from glee.model.training import train
+from glee.model.prediction.evaluation import evaluate
+from glee.model.training.pretraining import pretrain
+from glee.model.training.training import train
 from glee.pipeline.fit3d import Fit3dOptions, fit3d
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
-from glee.pipeline.synthetic_dataset import synthesise_dataset
+from glee.pipeline.synthesis.dataset import synthesise_dataset
 
 TRAINED, TESTED = 24, 12
 FRAMES, SIZE, FRAMES_PER_SECOND = 30, (480, 360), 5.0  # of each of a person's two clips

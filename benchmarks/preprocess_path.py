@@ -74,13 +74,13 @@ def whole(video: Path, backend: str, work: Path) -> dict[str, float]:
 
 def stages(video: Path, backend: str, shard: Path) -> dict[str, float]:
     """Processor seconds of decoding, detecting and so on; the shard's arrays are written again."""
-    from glee.pipeline.alignment import align, alignment_transform
-    from glee.pipeline.backends import load_detector
     from glee.pipeline.clips import Clip
     from glee.pipeline.crop_encoding import encode_crop
-    from glee.pipeline.frames import index_frames, read_frames
-    from glee.pipeline.shards import read_shard, write_shard
-    from glee.pipeline.tracking import FaceTracker
+    from glee.pipeline.images.crops import align, alignment_transform
+    from glee.pipeline.images.frames import index_frames, read_frames
+    from glee.pipeline.landmarks.backends import load_detector
+    from glee.pipeline.landmarks.tracking import FaceTracker
+    from glee.pipeline.shards.shard import read_shard, write_shard
 
     seconds: dict[str, float] = defaultdict(float)
     last = time.process_time()

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glee.fitting.landmark_scheme import INNER, inter_ocular_distance, nme
-from glee.pipeline.backends import load_detector
+from glee.fitting.morphable_model.landmark_scheme import INNER, inter_ocular_distance, nme
 from glee.pipeline.clips import Clip
-from glee.pipeline.frames import index_frames, read_frames
-from glee.pipeline.synthesis import read_truth, synthesise
-from glee.pipeline.tracking import FaceTracker
+from glee.pipeline.images.frames import index_frames, read_frames
+from glee.pipeline.landmarks.backends import load_detector
+from glee.pipeline.landmarks.tracking import FaceTracker
+from glee.pipeline.synthesis.clips import read_truth, synthesise
 
 SEEDS_BEFORE = 8000  # other seeds than those of tests, demos and calibrations
 SIZE = (640, 480)

@@ -18,11 +18,11 @@ import numpy as np
 
 from glee.pipeline.chunk import ChunkTask, make_shard
 from glee.pipeline.clips import Clip
-from glee.pipeline.cluster import Cluster, open_cluster
+from glee.pipeline.cluster.cluster import Cluster, open_cluster
 from glee.pipeline.fit3d import fit3d
-from glee.pipeline.frames import index_frames
+from glee.pipeline.images.frames import index_frames
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
-from glee.pipeline.synthesis import synthesise
+from glee.pipeline.synthesis.clips import synthesise
 
 SIZE = (320, 240)
 # Frames that are rendered once and repeated, there and back.

@@ -23,15 +23,15 @@ from machine import Target, write_results
 from pretraining_faces import SIZE, make_faces
 from work_parts import part_of
 
-from glee.model.au_dataset import load_frames
-from glee.model.augmentation import stored_size
 from glee.model.checkpoint import CHECKPOINT_FILE, load_checkpoint
+from glee.model.data.au_dataset import load_frames
+from glee.model.data.augmentation import stored_size
+from glee.model.data.triplets import find_triplets
 from glee.model.options import pretrain_options
-from glee.model.pretraining import pretrain, triplet_accuracy
-from glee.model.triplets import find_triplets
+from glee.model.training.pretraining import pretrain, triplet_accuracy
 from glee.pipeline.datasets import bp4d, disfa
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
-from glee.pipeline.synthetic_dataset import synthesise_dataset
+from glee.pipeline.synthesis.dataset import synthesise_dataset
 
 DATASETS, PEOPLE, FACES = 9, 27, 10
 FEC_PEOPLE = 120

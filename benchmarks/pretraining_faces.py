@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
-from glee.pipeline.shard_file import open_shard
-from glee.pipeline.shards import list_shards, read_shard, shard_path, write_shard
-from glee.pipeline.synthetic_dataset import synthesise_dataset
+from glee.pipeline.shards.hdf5 import open_shard
+from glee.pipeline.shards.shard import list_shards, read_shard, shard_path, write_shard
+from glee.pipeline.synthesis.dataset import synthesise_dataset
 
 # Far enough apart that two frames of a person show two expressions.
 FRAMES_PER_SECOND, SIZE = 3.0, (360, 360)

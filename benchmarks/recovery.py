@@ -18,10 +18,10 @@ from recovery_detector import through_the_detector
 from synthetic_landmarks import SIZE, Subject, random_subject, slid, with_noise
 
 from glee.fitting.camera import rotation_matrix
+from glee.fitting.fit import Fit, FitOptions, fit
 from glee.fitting.importers.import_model import import_model
-from glee.fitting.landmark_fit import Fit, FitOptions, fit
-from glee.fitting.model_file import load_model
-from glee.fitting.morphable_model import MorphableModel
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.morphable_model.morphable_model import MorphableModel
 
 SUBJECTS, FRAMES = 12, 40
 SHARED_ICT = Path(__file__).resolve().parents[2] / "shared/models/ict-facekit-60id.tar.xz"

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glee.fitting.landmark_fit import ExpressionPrior, FitOptions, fit
-from glee.fitting.landmark_scheme import REGIONS, nme
-from glee.fitting.model_file import load_model
-from glee.pipeline.action_units import BLENDSHAPES
+from glee.fitting.fit import ExpressionPrior, FitOptions, fit
+from glee.fitting.morphable_model.landmark_scheme import REGIONS, nme
+from glee.fitting.morphable_model.model_file import load_model
+from glee.pipeline.datasets.action_units import BLENDSHAPES
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
-from glee.pipeline.shards import list_shards, read_shard
-from glee.pipeline.synthesis import read_truth, synthesise
+from glee.pipeline.shards.shard import list_shards, read_shard
+from glee.pipeline.synthesis.clips import read_truth, synthesise
 
 SIZE = (640, 480)
 PEOPLE, FRAMES = 6, 100
@@ -79,7 +79,7 @@ def plausible_expressions(seed: int) -> ExpressionPrior:
     """Mean and covariance of f_exp over synthetic motion of other seeds than any test's."""
     from glee.fitting.assets.blendshapes import ARKIT_NAMES
     from glee.pipeline.datasets.disfa import AUS
-    from glee.pipeline.synthetic_motion import random_motion
+    from glee.pipeline.synthesis.motion import random_motion
 
     every = np.concatenate(
         [

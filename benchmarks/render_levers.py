@@ -21,7 +21,7 @@ from machine import write_results
 from write_docs import table
 
 from glee.fitting.render_levers import ADDITIONS, PARTS, Levers
-from glee.pipeline.synthesis import read_truth, synthesise
+from glee.pipeline.synthesis.clips import read_truth, synthesise
 
 BACKENDS = ("dlib", "mesh", "mesh+refiner")
 SIZE = (640, 480)

@@ -2,10 +2,11 @@
 
 python benchmarks/scheduler.py [--quick] [--json OUT] [--workers 64] [--tasks 200000]
 
-The driver is glee's own: its scheduler, its client, its parcels (`glee.pipeline.dask_cluster`). The
-workers are Dask's, of one thread each and as many as asked for, but in a few processes and with
-tasks that sleep, so that two cores suffice. Busy is the time that the tasks ask for, of the time
-that the workers were there: a task that oversleeps does not count.
+The driver is glee's own: its scheduler, its client, its parcels
+(`glee.pipeline.cluster.dask_cluster`). The workers are Dask's, of one thread each and as many as
+asked for, but in a few processes and with tasks that sleep, so that two cores suffice. Busy is the
+time that the tasks ask for, of the time that the workers were there: a task that oversleeps does
+not count.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def measure(workers: int = 64, tasks: int = 200_000, task_seconds: float = TASK_
     import dask
     import distributed
 
-    from glee.pipeline.dask_cluster import SETTINGS, DaskCluster
+    from glee.pipeline.cluster.dask_cluster import SETTINGS, DaskCluster
 
     taken = most = done = 0
     slept = 0.0
@@ -138,7 +139,7 @@ async def serve(address: str, workers: int) -> None:
     """So many workers of one thread each, in this process, until the scheduler ends."""
     distributed = import_module("distributed")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    import_module("dask").config.set(import_module("glee.pipeline.dask_cluster").SETTINGS)
+    import_module("dask").config.set(import_module("glee.pipeline.cluster.dask_cluster").SETTINGS)
     started = [
         distributed.Worker(address, nthreads=1, memory_limit=0, dashboard=False, host="127.0.0.1")
         for _ in range(workers)

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from storage_peers import PEERS, SIZE
 
-from glee.pipeline.alignment import align, alignment_transform, transform_points
-from glee.pipeline.backends import load_detector
 from glee.pipeline.clips import Clip
 from glee.pipeline.crop_encoding import encode_crop
-from glee.pipeline.frames import index_frames, read_frames
-from glee.pipeline.shards import FrameArrays, ShardHeader, read_shard, write_shard
-from glee.pipeline.tracking import FaceTracker
+from glee.pipeline.images.crops import align, alignment_transform, transform_points
+from glee.pipeline.images.frames import index_frames, read_frames
+from glee.pipeline.landmarks.backends import load_detector
+from glee.pipeline.landmarks.tracking import FaceTracker
+from glee.pipeline.shards.shard import FrameArrays, ShardHeader, read_shard, write_shard
 
 Crop = NDArray[np.uint8]
 CHUNK = 1024

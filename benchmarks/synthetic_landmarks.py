@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glee.fitting.camera import Camera
-from glee.fitting.landmark_scheme import CURVES, inter_ocular_distance
-from glee.fitting.morphable_model import MorphableModel
-from glee.fitting.point_model import landmark_places
+from glee.fitting.morphable_model.landmark_scheme import CURVES, inter_ocular_distance
+from glee.fitting.morphable_model.morphable_model import MorphableModel
+from glee.fitting.solver.problem import landmark_places
 
 SIZE = (1024, 768)
 

@@ -24,17 +24,22 @@ import torch
 from machine import Target, write_results
 from train_loading import loading, order
 
-from glee.model.au_dataset import Batch
-from glee.model.build_glee_net import build_glee_net, flop_count, parameter_count
-from glee.model.config import preset_config
+from glee.model.data.au_dataset import Batch
 from glee.model.distributed import World
-from glee.model.export_network import AUProbabilities, example_input, exported, largest_difference
-from glee.model.losses import au_loss
+from glee.model.network.build_glee_net import build_glee_net, flop_count, parameter_count
+from glee.model.network.config import preset_config
 from glee.model.options import train_options
-from glee.model.predictions import network_input
-from glee.model.steps import seed_step, take_step
-from glee.model.training import add_au_gradient
-from glee.model.training_state import TrainingState, new_network, new_state
+from glee.model.prediction.export_network import (
+    AUProbabilities,
+    example_input,
+    exported,
+    largest_difference,
+)
+from glee.model.prediction.predictions import network_input
+from glee.model.training.losses import au_loss
+from glee.model.training.state import TrainingState, new_network, new_state
+from glee.model.training.steps import seed_step, take_step
+from glee.model.training.training import add_au_gradient
 
 BP4D = tuple(f"AU{number}" for number in (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24))
 MEMORY_BATCHES = (2, 4, 8, 16, 32)

@@ -13,16 +13,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from glee.model.au_dataset import load_frames
-from glee.model.batch_workers import batches_ahead
 from glee.model.batches import TrainingBatches
+from glee.model.data.au_dataset import load_frames
+from glee.model.data.batches import batches_ahead
 from glee.model.distributed import World
 from glee.model.frame_order import frame_order
 from glee.model.options import train_options
 from glee.model.schedule import Schedule
-from glee.pipeline import shards
-from glee.pipeline.crop_blocks import BLOCK_FRAMES
 from glee.pipeline.crop_encoding import encode_crop
+from glee.pipeline.shards import shard
+from glee.pipeline.shards.crop_blocks import BLOCK_FRAMES
 
 BATCH = 64
 GPU_STEP = 0.010
@@ -45,25 +45,25 @@ def write_work(work: Path, clips: int, frames: int, random: np.random.Generator)
             ).astype(np.int16)
             crops.append(encode_crop(np.clip(face + noise, 0, 255).astype(np.uint8)))
         sizes += [len(crop) for crop in crops]
-        path = shards.shard_path(work, f"S{clip:03d}", "clip", 0)
+        path = shard.shard_path(work, f"S{clip:03d}", "clip", 0)
         everything = np.ones(frames, bool)
-        header = shards.ShardHeader(
+        header = shard.ShardHeader(
             dataset="bench", subject=f"S{clip:03d}", clip="clip", start=0, stop=frames,
             source="clip.avi", source_size=1, source_hash="00", fps=25.0, frame_size=(640, 480),
             detector="none", options={}, glee_version="0", au_names=AU_NAMES,
             label_kind="occurrence",
         )  # fmt: skip
-        arrays = shards.FrameArrays(
+        arrays = shard.FrameArrays(
             frame_id=np.arange(frames), valid=everything, reason=np.zeros(frames, np.uint8),
             confidence=np.ones(frames, np.float32),
             landmarks=np.zeros((frames, 68, 2), np.float32),
             transform=np.zeros((frames, 2, 3)),
         )  # fmt: skip
         labels = random.integers(0, 2, (frames, len(AU_NAMES))).astype(np.int8)
-        shards.write_shard(path, header, arrays, crops, labels)
-        shards.add_fit(
+        shard.write_shard(path, header, arrays, crops, labels)
+        shard.add_fit(
             path,
-            shards.FitArrays(
+            shard.FitArrays(
                 f_exp=random.random((frames, 51), np.float32),
                 f_exp_std=np.zeros((frames, 51), np.float32),
                 f_shape=np.zeros((frames, 60), np.float32), pose=np.zeros((frames, 6)),

@@ -21,12 +21,12 @@ import numpy as np
 from machine import Target, write_results
 
 from glee.fitting.camera import Camera
-from glee.fitting.landmark_scheme import nme
-from glee.fitting.model_file import load_model
-from glee.fitting.renderer import random_appearance, render
-from glee.pipeline.backends import load_detector
-from glee.pipeline.synthesis import synthetic_clip
-from glee.pipeline.tracking import FaceTracker
+from glee.fitting.morphable_model.landmark_scheme import nme
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.render.renderer import random_appearance, render
+from glee.pipeline.landmarks.backends import load_detector
+from glee.pipeline.landmarks.tracking import FaceTracker
+from glee.pipeline.synthesis.clips import synthetic_clip
 from glee.pipeline.turned_box import landmark_angle
 
 BACKENDS = ("dlib", "mesh")

@@ -90,6 +90,6 @@ def _outcomes(
         from ..pipeline.analysis.analyze import analyze as run_analysis
 
         return run_analysis(inputs, out, options=options, progress=progress)
-    from ..model.analysis import analyze_with_run
+    from ..model.prediction.analysis import analyze_with_run
 
     return analyze_with_run(inputs, out, run, options=options, device=device, progress=progress)

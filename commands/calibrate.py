@@ -43,8 +43,8 @@ def calibrate(
 
     On random renders; the model file that is written serves fit3d's --model and --whiten.
     """
-    from ..pipeline.backends import BackendSettings
     from ..pipeline.calibration import calibrate as lay_landmarks
+    from ..pipeline.landmarks.backends import BackendSettings
 
     settings = BackendSettings(None if weights is None else str(weights), device, flip)
     report = lay_landmarks(

@@ -23,8 +23,8 @@ def cluster() -> None:
 @json_option
 def preview(work: Path | None, spec: str, cluster_config: Path | None, as_json: bool) -> None:
     """The script of one job, with the options of WORK or of --cluster-config."""
-    from ..pipeline.cluster_options import read_cluster_options
-    from ..pipeline.queue_cluster import job_script
+    from ..pipeline.cluster.options import read_cluster_options
+    from ..pipeline.cluster.queue_cluster import job_script
 
     options = read_cluster_options(work, cluster_config)
     script = job_script(spec, options)

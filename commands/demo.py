@@ -32,7 +32,7 @@ def demo(
 
         echo_lines(demo_dry_run(out, seed=seed, overwrite=overwrite))
         return
-    from ..reports.demo import demo as run_demo
+    from ..reports.demo.demo import demo as run_demo
 
     run_demo(out, seed=seed, workers=workers, overwrite=overwrite, progress=settings["progress"])
     click.echo(f"{out / 'report.html'}\n{out / 'results.json'}")

@@ -23,7 +23,7 @@ def embed(settings: dict[str, Any], /, work: Path, **options: Any) -> None:
 
     `glee train --identity cached` then takes it from there instead of computing it in every step.
     """
-    from ..model.identity_features import embed as run_stage
+    from ..model.training.embed import embed as run_stage
 
     summary = run_stage(work, progress=settings["progress"], **options)
     click.echo(

@@ -17,7 +17,7 @@ from .options import FOLDER, json_option
 @json_option
 def evaluate(run: Path, work: Path | None, device: str, as_json: bool) -> None:
     """F1 of a trained RUN on its unseen subjects: per AU, mean, and what chance gives."""
-    from ..model.evaluation import evaluate as measure_run
+    from ..model.prediction.evaluation import evaluate as measure_run
 
     evaluation = measure_run(run, work, device=device)
     click.echo(json.dumps(evaluation.results, indent=1) if as_json else evaluation.table)

@@ -21,6 +21,6 @@ def inspect(shard: Path, png: Path | None, as_json: bool) -> None:
     text = json.dumps(shard_facts(shard), indent=1) if as_json else describe_shard(shard)
     click.echo(text)
     if png is not None:
-        from ..pipeline.contact_sheet import contact_sheet
+        from ..pipeline.shards.views import contact_sheet
 
         contact_sheet(shard, png)

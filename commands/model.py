@@ -31,8 +31,8 @@ def import_(format_name: str, path: Path, output: Path, **options: Any) -> None:
     FORMAT: lsfm, ict-facekit, bfm2009, bfm2017, bfm2019, flame or npz.
     """
     from ..fitting.importers.import_model import import_model
-    from ..fitting.model_file import write_model
-    from ..fitting.model_info import model_info
+    from ..fitting.morphable_model.description import model_info
+    from ..fitting.morphable_model.model_file import write_model
 
     imported = import_model(format_name, path, **options)
     write_model(output, imported)
@@ -44,8 +44,8 @@ def import_(format_name: str, path: Path, output: Path, **options: Any) -> None:
 @json_option
 def info(path: Path | None, as_json: bool) -> None:
     """What is in a model file; without one, the embedded model."""
-    from ..fitting.model_file import load_model
-    from ..fitting.model_info import model_facts, model_info
+    from ..fitting.morphable_model.description import model_facts, model_info
+    from ..fitting.morphable_model.model_file import load_model
 
     loaded = load_model(path)
     click.echo(json.dumps(model_facts(loaded), indent=1) if as_json else model_info(loaded))
@@ -56,8 +56,8 @@ def info(path: Path | None, as_json: bool) -> None:
 @output_option("The picture to write: .png.")
 def render(path: Path | None, output: Path) -> None:
     """A picture of a model: mean, identity modes, expressions, landmarks."""
-    from ..fitting.model_file import load_model
-    from ..fitting.model_sheet import draw_model_sheet
+    from ..fitting.morphable_model.model_file import load_model
+    from ..fitting.render.model_sheet import draw_model_sheet
 
     draw_model_sheet(load_model(path), output)
 
@@ -68,6 +68,6 @@ def render(path: Path | None, output: Path) -> None:
 def export_model(path: Path | None, output: Path) -> None:
     """The mean mesh as OBJ, or the model as glTF with morph targets or as NPZ."""
     from ..fitting.exporters.export import export_model as write
-    from ..fitting.model_file import load_model
+    from ..fitting.morphable_model.model_file import load_model
 
     write(output, load_model(path))

@@ -35,7 +35,7 @@ def predict(
     Videos and images are prepared as the run's training frames were. Frames made another way are
     refused; people whom every network of the run was trained on are left out.
     """
-    from ..model.predict_media import predict_table
+    from ..model.prediction.predict import predict_table
     from ..whole_files import write_whole
 
     table = predict_table(

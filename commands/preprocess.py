@@ -84,8 +84,8 @@ def preprocess(
 
     own = dataset_options_of(frame_offset, labels, images, url_map)
     if dry_run:
-        from ..pipeline.backends import BackendSettings
         from ..pipeline.dry_run import preprocess_dry_run
+        from ..pipeline.landmarks.backends import BackendSettings
 
         chosen = PreprocessOptions(**options)
         place = None if weights is None else str(weights.resolve())

@@ -39,8 +39,8 @@ def pretrain(
     was interrupted goes on where it stopped.
     """
     from ..model.options import pretrain_options
-    from ..model.pretraining import pretrain as run_training
-    from ..model.steps import surroundings_for
+    from ..model.training.pretraining import pretrain as run_training
+    from ..model.training.steps import surroundings_for
 
     if dry_run:
         from ..model.pretraining_dry_run import pretraining_dry_run

@@ -53,8 +53,8 @@ def synth(
 ) -> None:
     """Render a dataset with known truth into OUT, in a real dataset's own layout."""
     from ..fitting.render_levers import levers_of
-    from ..pipeline.cluster import available_cores
-    from ..pipeline.synthetic_dataset import synthesis_dry_run, synthesise_dataset
+    from ..pipeline.cluster.cluster import available_cores
+    from ..pipeline.synthesis.dataset import synthesis_dry_run, synthesise_dataset
 
     levers = levers_of(without, added)
     options: dict[str, Any] = {

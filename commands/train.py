@@ -77,11 +77,11 @@ def train(
     A run that was interrupted goes on where it stopped. Under torchrun or srun, its processes share
     each batch.
     """
-    from ..model.evaluation import evaluate as measure_run
     from ..model.options import train_options
-    from ..model.steps import surroundings_for
-    from ..model.training import EVERY_SUBJECT
-    from ..model.training import train as train_run
+    from ..model.prediction.evaluation import evaluate as measure_run
+    from ..model.training.steps import surroundings_for
+    from ..model.training.training import EVERY_SUBJECT
+    from ..model.training.training import train as train_run
 
     run = out or work / "runs" / preset
     if dry_run:

@@ -41,9 +41,9 @@ def train_landmarks(
 
     A run that was interrupted goes on where it stopped.
     """
+    from ..pipeline.landmarks.refiner.training import TrainOptions
+    from ..pipeline.landmarks.refiner.training import train_landmarks as run
     from ..pipeline.progress import progress_bar
-    from ..pipeline.refiner.training import TrainOptions
-    from ..pipeline.refiner.training import train_landmarks as run
 
     options = TrainOptions(backends, renders=renders, steps=steps, seed=seed)
     with progress_bar("train", steps, "step", shown=settings["progress"]) as bar:

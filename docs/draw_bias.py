@@ -12,8 +12,8 @@ import numpy as np
 from bias_people import SIZE, changed, levels, random_person
 
 from glee.fitting.camera import Camera
-from glee.fitting.model_file import load_model
-from glee.fitting.renderer import render
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.render.renderer import render
 
 SEEDS, FRAME, SIDE = (9000, 9003), 5, 200
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glee.fitting.appearance import random_appearance
 from glee.fitting.camera import Camera
-from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.render.appearance import random_appearance
 from glee.fitting.render_levers import ADDITIONS, PARTS, Levers
 from glee.pipeline.synthetic_pictures import compressed, draw_pictures
 

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glee.fitting.appearance import Appearance, random_appearance
-from glee.fitting.assets.random_faces import random_face
+from glee.fitting.calibration.random_faces import random_face
 from glee.fitting.camera import Camera
-from glee.fitting.model_file import load_model
-from glee.fitting.morphable_model import MorphableModel
-from glee.fitting.renderer import render
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.morphable_model.morphable_model import MorphableModel
+from glee.fitting.render.appearance import Appearance, random_appearance
+from glee.fitting.render.renderer import render
 
 Image = NDArray[np.uint8]
 

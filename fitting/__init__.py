@@ -10,11 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .fit_options import ExpressionPrior, FitOptions
-    from .landmark_fit import Fit, fit
-    from .landmark_noise import LandmarkNoise
-    from .model_file import load_model
-    from .morphable_model import MorphableModel
+    from .fit import Fit, fit
+    from .morphable_model.landmark_noise import LandmarkNoise
+    from .morphable_model.model_file import load_model
+    from .morphable_model.morphable_model import MorphableModel
+    from .options import ExpressionPrior, FitOptions
 
 __all__ = [
     "ExpressionPrior",

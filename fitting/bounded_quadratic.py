@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import DTypeLike, NDArray
 
-from .dense_kernels import SUMS, cholesky, padded, solve_lower, solve_upper
+from .solver.linear_algebra import SUMS, cholesky, padded, solve_lower, solve_upper
 
 AT_LOWER, FREE, AT_UPPER = -1, 0, 1
 PATIENCE = 3

@@ -8,9 +8,9 @@ import numpy as np
 
 from .camera import Camera
 from .face_frame import SIGNALS
-from .landmark_fit import fit
-from .landmark_smoother import smooth_run
-from .model_file import load_model
+from .fit import fit
+from .landmark_smoothing import smooth_run
+from .morphable_model.model_file import load_model
 from .track_noise import TrackNoise
 
 SIZE = (640, 480)

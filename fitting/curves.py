@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from .landmark_scheme import SEGMENT
+from .morphable_model.landmark_scheme import SEGMENT
 
 
 @njit(cache=True, boundscheck=False)

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, UsageError
 from ..whole_files import write_whole
-from .fit_options import UNIT_ERROR
-from .morphable_model import MorphableModel, SurfacePoints
+from .morphable_model.morphable_model import MorphableModel, SurfacePoints
+from .options import UNIT_ERROR
 
 Floats = NDArray[np.float64]
 

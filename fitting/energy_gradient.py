@@ -6,9 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .dense_kernels import SUMS, solve_upper
 from .frame_arrays import Frame
-from .normal_equations import Fitter, Prior
+from .solver.linear_algebra import SUMS, solve_upper
+from .solver.normal_equations import Fitter, Prior
 
 
 @njit(cache=True, boundscheck=False)

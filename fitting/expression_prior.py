@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UsageError
-from .fit_options import ExpressionPrior
+from .options import ExpressionPrior
 
 PRIOR_ASSET = Path(__file__).with_name("assets") / "expression_prior.npz"
 

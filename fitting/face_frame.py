@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .landmark_scheme import COUNT, OUTER_EYE_CORNERS
-from .model_file import load_model
+from .morphable_model.landmark_scheme import COUNT, OUTER_EYE_CORNERS
+from .morphable_model.model_file import load_model
 
 Floats = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from .frame_fits import FrameStates, Observations, Outcome, fit_frames
 from .initial_pose import NormalisedLandmarks, weak_perspective
-from .landmark_scheme import COUNT
-from .levenberg_marquardt import CONVERGED
-from .normal_equations import Fitter
+from .morphable_model.landmark_scheme import COUNT
+from .solver.levenberg_marquardt import CONVERGED
+from .solver.normal_equations import Fitter
 
 # Above this root mean square distance, in inter-ocular distances, a fit is tried again.
 DOUBTFUL = 0.06

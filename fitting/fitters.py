@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .dense_points import DensePoints
-from .fit_options import FitOptions, loss_of, priors_of
 from .frame_arrays import new_scheme
-from .kernel_cache import ensure_compiled
-from .model_info import ARKIT_BASIS, expression_basis
-from .morphable_model import MorphableModel
+from .morphable_model.description import ARKIT_BASIS, expression_basis
+from .morphable_model.morphable_model import MorphableModel
 from .noise_level import for_error
-from .normal_equations import Fitter, Prior, Stop, new_fitter
-from .point_model import PointModel, point_model, with_identity
+from .options import FitOptions, loss_of, priors_of
+from .solver.kernel_cache import ensure_compiled
+from .solver.normal_equations import Fitter, Prior, Stop, new_fitter
+from .solver.problem import PointModel, point_model, with_identity
 
 
 @dataclass(frozen=True, eq=False)

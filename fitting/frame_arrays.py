@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .dense_kernels import padded
-from .landmark_scheme import COUNT, SEGMENT, curve_table
-from .point_model import PointModel
+from .morphable_model.landmark_scheme import COUNT, SEGMENT, curve_table
+from .solver.linear_algebra import padded
+from .solver.problem import PointModel
 
 POSE = 6
 PLAIN, HUBER, GEMAN_MCCLURE = 0, 1, 2

@@ -9,8 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .frame_arrays import Frame
-from .levenberg_marquardt import CONVERGED, fit_frame
-from .normal_equations import Fitter
+from .solver.levenberg_marquardt import CONVERGED, fit_frame
+from .solver.normal_equations import Fitter
 
 Floats = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .landmark_scheme import OUTER_EYE_CORNERS
+from .morphable_model.landmark_scheme import OUTER_EYE_CORNERS
 
 # Share of the frames farthest from the middle that is left out: mostly failed landmarks.
 _OUTLIERS = 0.03

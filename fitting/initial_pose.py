@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Camera
-from .landmark_scheme import COUNT, OUTER_EYE_CORNERS
+from .morphable_model.landmark_scheme import COUNT, OUTER_EYE_CORNERS
 
 Floats = NDArray[np.float64]
 

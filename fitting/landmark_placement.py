@@ -6,9 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .dense_kernels import SUMS
 from .frame_arrays import Work
-from .point_model import PointModel, contour_candidate
+from .solver.linear_algebra import SUMS
+from .solver.problem import PointModel, contour_candidate
 
 
 @njit(cache=True, boundscheck=False)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .landmark_noise import expected_shapes, noise_arrays
-from .morphable_model import MorphableModel, SurfacePoints
+from .morphable_model.landmark_noise import expected_shapes, noise_arrays
+from .morphable_model.morphable_model import MorphableModel, SurfacePoints
 
 
 def check_model(model: MorphableModel, where: str) -> None:

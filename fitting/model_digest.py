@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .morphable_model import MorphableModel
+from .morphable_model.morphable_model import MorphableModel
 
 
 @lru_cache(maxsize=4)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dense_points import NO_WEIGHT, TOGETHER
-from .fit_options import PAPER_WEIGHT
 from .frame_arrays import Scheme
-from .landmark_scheme import COUNT
-from .normal_equations import Prior
+from .morphable_model.landmark_scheme import COUNT
+from .options import PAPER_WEIGHT
+from .solver.normal_equations import Prior
 
 # Mean square of a blendshape's weight where expressions are sparse: a quarter to a half of the
 # blendshapes at work, each anywhere between 0 and 1. Of f_shape it is 1 by definition.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..errors import UsageError
-from .appearance import Appearance, Light
+from .render.appearance import Appearance, Light
 
 # Part: what it is. All of them are in a picture unless left out.
 PARTS: dict[str, str] = {

@@ -13,11 +13,11 @@ from .fitters import Fitters
 from .frame_fits import FrameStates, Observations
 from .frame_sample import spread_sample
 from .initial_pose import NormalisedLandmarks
-from .joint_identity import fit_subject
 from .noise_level import landmark_error, residuals_seen, ridge_energy
-from .normal_equations import Fitter
-from .point_model import with_identity
-from .reduced_energy import describe_frames
+from .solver.joint_identity import fit_subject
+from .solver.normal_equations import Fitter
+from .solver.problem import with_identity
+from .solver.uncertainty import describe_frames
 
 Floats = NDArray[np.float64]
 

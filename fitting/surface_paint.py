@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .morphable_model import MorphableModel
-from .rasteriser import Raster, rasterise, vertex_normals
+from .morphable_model.morphable_model import MorphableModel
+from .render.rasteriser import Raster, rasterise, vertex_normals
 
 Float32 = NDArray[np.float32]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import numpy.typing as npt
 
-from .au_dataset import AUFrames, Batch, make_batch
-from .augmentation import EpochDraw, draw_epoch
+from .data.au_dataset import AUFrames, Batch, make_batch
+from .data.augmentation import EpochDraw, draw_epoch
 from .distributed import World
 from .options import TrainOptions
 from .schedule import Schedule

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ..errors import OptionsError, WeightsError
 from ..whole_files import write_whole
-from .build_glee_net import build_glee_net
-from .config import GLEENetConfig
-from .glee_net import GLEENet
+from .network.build_glee_net import build_glee_net
+from .network.config import GLEENetConfig
+from .network.glee_net import GLEENet
 
 FORMAT_NAME = "glee-checkpoint"
 FORMAT_VERSION = 1

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .options import TrainOptions
-from .predictions import Predictions
+from .prediction.predictions import Predictions
 from .temporal_head import TemporalHead, clip_neighbours, fit_temporal_head
 from .thresholds import best_thresholds, shift_to_half
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import WeightsError
-from .global_branch import GlobalBranch
-from .inception_resnet import InceptionResnetV1
+from .network.backbones import InceptionResnetV1
+from .network.global_branch import GlobalBranch
 
 PUBLISHED_NAME = "20180402-114759-vggface2.pt"
 _HEAD = "logits."

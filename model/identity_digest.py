@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from ..errors import OptionsError
-from .config import GLEENetConfig
-from .glee_net import GLEENet
-from .global_branch import GlobalBranch
+from .network.config import GLEENetConfig
+from .network.glee_net import GLEENet
+from .network.global_branch import GlobalBranch
 
 # Counters of batch normalisation, which change nothing that is computed.
 _NO_EFFECT = "num_batches_tracked"

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from ..errors import DataError
-from .au_dataset import AUFrames, FExpSource, load_frames
-from .augmentation import stored_size
 from .checkpoint import CHECKPOINT_FILE, Checkpoint, load_checkpoint
+from .data.au_dataset import AUFrames, FExpSource, load_frames
+from .data.augmentation import stored_size
+from .data.person_specific import relative_to_person
+from .data.provenance import Provenance, check_provenance
 from .dataset_facts import same_people
 from .decision import Decision
-from .person_specific import relative_to_person
-from .predictions import Predictions, predict_frames
-from .provenance import Provenance, check_provenance
+from .prediction.predictions import Predictions, predict_frames
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..pipeline.shards import list_shards, read_shard
-from ..pipeline.triplets import TRIPLET_FILE, read_triplets
+from ..pipeline.datasets.triplets import TRIPLET_FILE, read_triplets
+from ..pipeline.shards.shard import list_shards, read_shard
 from .checkpoint import CHECKPOINT_FILE
 from .options import TrainOptions
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .losses import weighted_cross_entropy
+from .training.losses import weighted_cross_entropy
 
 # Weight of the squared distance to the network's own logit, beside the mean loss of a frame.
 RIDGE = 1e-2

@@ -6,11 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 from ..errors import UsageError
-from ..pipeline.shards import list_shards, read_shard
+from ..pipeline.shards.shard import list_shards, read_shard
 from .checkpoint import CHECKPOINT_FILE
-from .folds import choose_split
+from .data.folds import choose_split
 from .options import TrainOptions
-from .training import EVERY_SUBJECT
+from .training.training import EVERY_SUBJECT
 
 
 def training_plan(work: Path, out: Path, options: TrainOptions, fold: str = "all") -> list[str]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .au_dataset import AUFrames, Batch, make_batch
-from .augmentation import draw_epoch
+from .data.au_dataset import AUFrames, Batch, make_batch
+from .data.augmentation import draw_epoch
+from .data.triplets import Triplets, draw_triplets
 from .distributed import World
 from .schedule import Schedule
-from .triplets import Triplets, draw_triplets
 
 # Of the random choices of a step, beside those of an epoch's order and of crops.
 _FACES, _TRIPLETS = 1, 2

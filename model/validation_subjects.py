@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from .au_dataset import AUFrames
+from .data.au_dataset import AUFrames
 
 Indices = npt.NDArray[np.int64]
 

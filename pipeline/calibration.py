@@ -8,21 +8,25 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, UsageError
-from ..fitting.assets.calibrate_dense import calibrated_dense, dense_samples
-from ..fitting.assets.calibrate_landmarks import (
+from ..fitting.calibration.calibration import (
     Sample,
     anatomical_pixels,
     calibration,
     samples,
     set_pixels,
 )
+from ..fitting.calibration.dense import calibrated_dense, dense_samples
 from ..fitting.dense_points import SUFFIX, write_dense_points
 from ..fitting.importers.registration import carry_landmarks, register_embedded
-from ..fitting.landmark_noise import LandmarkNoise, arrays_by_detector, noise_of_arrays
-from ..fitting.landmark_scheme import nme
-from ..fitting.model_file import load_model, write_model
-from ..fitting.morphable_model import HDF5_SUFFIXES, MorphableModel, SurfacePoints
-from .backends import (
+from ..fitting.morphable_model.landmark_noise import (
+    LandmarkNoise,
+    arrays_by_detector,
+    noise_of_arrays,
+)
+from ..fitting.morphable_model.landmark_scheme import nme
+from ..fitting.morphable_model.model_file import load_model, write_model
+from ..fitting.morphable_model.morphable_model import HDF5_SUFFIXES, MorphableModel, SurfacePoints
+from .landmarks.backends import (
     DEFAULT_SETTINGS,
     BackendSettings,
     largest_dense_face,

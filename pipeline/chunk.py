@@ -16,15 +16,15 @@ import numpy.typing as npt
 
 from .. import __version__
 from ..errors import ShardError
-from .alignment import BORDER_GREY, align, alignment_transform
-from .backends import BackendSettings, load_detector
 from .clips import Clip
 from .crop_encoding import encode_crop
-from .dense_landmarks import DenseDetector
-from .frames import FrameIndex, read_frames
-from .lookahead import Lookahead, frames_together, looking_ahead
-from .shards import REASONS, FrameArrays, Shard, ShardHeader, read_shard, write_shard
-from .tracking import FaceTracker, TrackedFrame
+from .images.crops import BORDER_GREY, align, alignment_transform
+from .images.frames import FrameIndex, read_frames
+from .landmarks.backends import BackendSettings, load_detector
+from .landmarks.dense_landmarks import DenseDetector
+from .landmarks.lookahead import Lookahead, frames_together, looking_ahead
+from .landmarks.tracking import FaceTracker, TrackedFrame
+from .shards.shard import REASONS, FrameArrays, Shard, ShardHeader, read_shard, write_shard
 
 logger = logging.getLogger(__name__)
 

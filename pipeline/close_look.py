@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .landmarks import Box, Detector, overlap
+from .landmarks.detector import Box, Detector, overlap
 from .turned_box import TURN, TurnedBox, angle_of, nearest_turn, rotation
 
 # The surroundings that the detector sees: sides of the box, and pixels for one side.

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .image_header import claimed_size
+from .images.image_header import claimed_size
 
 ENCODINGS = ("jpeg", "png", "raw")
 # Of JPEG: the least that moves no landmark by 0.3 pixels of the crop on average; see the table in

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import GleeError, OptionsError
-from .backends import BackendSettings, chosen_detector, refined_name
-from .cluster import available_cores
-from .cluster_options import QUEUES, ClusterOptions, stage_cluster_options
+from .cluster.cluster import available_cores
+from .cluster.options import QUEUES, ClusterOptions, stage_cluster_options
 from .datasets import find_content, shaping_options
-from .frames import index_frames
+from .images.frames import index_frames
+from .landmarks.backends import BackendSettings, chosen_detector, refined_name
 from .preprocess import STAGE, PreprocessOptions
 from .progress import progress_bar
-from .shards import list_shards, read_shard, shard_path
+from .shards.shard import list_shards, read_shard, shard_path
 from .work_folder import read_options
 
 # Bytes of a crop pixel by encoding, with all else that a frame takes in a shard; see docs/hpc.md.

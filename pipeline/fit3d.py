@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import GleeError, ShardError, UsageError
-from ..fitting.model_file import load_model
-from ..fitting.model_info import ARKIT_BASIS, expression_basis
-from .cluster import Cluster, open_cluster
-from .cluster_options import stage_cluster_options
+from ..fitting.morphable_model.description import ARKIT_BASIS, expression_basis
+from ..fitting.morphable_model.model_file import load_model
+from .cluster.cluster import Cluster, open_cluster
+from .cluster.options import stage_cluster_options
 from .datasets import DATASETS, dataset_module
 from .fitted_points import DENSE_BESIDE, DENSE_ONLY
 from .progress import progress_bar
-from .shards import ShardHeader, list_shards, read_shard
+from .shards.shard import ShardHeader, list_shards, read_shard
 from .subject_fit import (
     ShardTask,
     SubjectResult,

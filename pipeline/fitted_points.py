@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from ..errors import UsageError
 from ..fitting.track_noise import TrackNoise
-from .shards import Shard
-from .smoothing import smoothed_chunk
+from .clip_smoothing import smoothed_chunk
+from .shards.shard import Shard
 
 # How dense points are used: with the landmarks, or in their place.
 DENSE_BESIDE, DENSE_ONLY = "beside", "only"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .shards import REASONS, Shard, read_shard
+from .shards.shard import REASONS, Shard, read_shard
 
 
 def describe_shard(path: Path) -> str:

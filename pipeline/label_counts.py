@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .published_ratios import scaled_to
-from .verification_report import AUCount, Problem
+from .verification.report import AUCount, Problem
 
 # A ratio more than this many times another, or less than its inverse, is not the same dataset's;
 # and where only a part of the subjects is there, who differ by more.

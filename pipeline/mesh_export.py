@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..errors import ShardError, UsageError
 from ..fitting.exporters.export import export_fits
-from ..fitting.model_file import load_model
-from .shards import read_shard
+from ..fitting.morphable_model.model_file import load_model
+from .shards.shard import read_shard
 
 
 def export_shard(

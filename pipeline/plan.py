@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import ShardError
 from ..whole_files import write_whole
 from .clips import Clip
-from .frames import FrameIndex
+from .images.frames import FrameIndex
 
 PLAN_FILE = "plan.json"
 _FORMAT = 1

@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..fitting.landmark_scheme import OUTER_EYE_CORNERS
-from ..fitting.model_file import load_model
+from ..fitting.morphable_model.landmark_scheme import OUTER_EYE_CORNERS
+from ..fitting.morphable_model.model_file import load_model
 
 # Smallest distance between the outer eye corners, pixels: below, landmarks are guesses.
 MINIMUM_INTER_OCULAR = 12.0

@@ -12,18 +12,18 @@ from typing import Any
 
 from ..errors import DataError, GleeError, UsageError
 from ..whole_files import write_whole
-from .backends import BackendSettings, chosen_detector, load_detector, refined_name
 from .chunk import ChunkTask, make_shard
 from .clips import Clip, DatasetContent
-from .cluster import Cluster, open_cluster
-from .cluster_options import stage_cluster_options
+from .cluster.cluster import Cluster, open_cluster
+from .cluster.options import stage_cluster_options
 from .crop_encoding import ENCODINGS, QUALITY
 from .datasets import find_content, shaping_options
-from .dense_landmarks import DenseDetector
-from .frames import FrameIndex, index_frames
+from .images.frames import FrameIndex, index_frames
+from .landmarks.backends import BackendSettings, chosen_detector, load_detector, refined_name
+from .landmarks.dense_landmarks import DenseDetector
 from .plan import write_plan
 from .progress import progress_bar
-from .shards import SHARD_FOLDER, shard_path
+from .shards.shard import SHARD_FOLDER, shard_path
 from .summary import Summary, Tally
 from .synthetic_mark import carry_mark
 from .work_folder import state_options, work_in

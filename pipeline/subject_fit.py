@@ -17,19 +17,19 @@ from ..errors import UsageError
 from ..fitting.camera import Camera
 from ..fitting.dense_points import load_dense_points
 from ..fitting.expression_prior import expression_prior
-from ..fitting.fit_options import PAPER_WEIGHT
+from ..fitting.fit import Fit, FitOptions, fit
 from ..fitting.frame_sample import spread_sample
-from ..fitting.landmark_fit import Fit, FitOptions, fit
-from ..fitting.landmark_noise import LandmarkNoise
-from ..fitting.landmark_scheme import COUNT
 from ..fitting.model_digest import model_digest
-from ..fitting.model_file import load_model
-from ..fitting.morphable_model import MorphableModel
+from ..fitting.morphable_model.landmark_noise import LandmarkNoise
+from ..fitting.morphable_model.landmark_scheme import COUNT
+from ..fitting.morphable_model.model_file import load_model
+from ..fitting.morphable_model.morphable_model import MorphableModel
+from ..fitting.options import PAPER_WEIGHT
 from ..fitting.track_noise import TrackNoise
+from .clip_smoothing import noise_by_clip
 from .fitted_points import DENSE_ONLY, fitted_points, points_digest, with_defaults
-from .landmarks import REFINED
-from .shards import REASONS, FitArrays, Shard, add_fit, read_shard
-from .smoothing import noise_by_clip
+from .landmarks.detector import REFINED
+from .shards.shard import REASONS, FitArrays, Shard, add_fit, read_shard
 
 NOT_CONVERGED = "not_converged"
 # Frames of the neighbouring chunks that take part in a chunk's temporal term.
@@ -304,7 +304,7 @@ def detector_noise(model: MorphableModel, detector: str) -> LandmarkNoise | None
     """How a detector errs: by the model's calibration, or as measured with the refiner."""
     if detector in model.noise or not detector.endswith(REFINED):
         return model.noise.get(detector)
-    from .refiner.noise import noise_of  # it imports torch
+    from .landmarks.refiner.noise import noise_of  # it imports torch
 
     return noise_of(detector)
 

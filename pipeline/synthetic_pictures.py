@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fitting.camera import Camera
-from ..fitting.morphable_model import MorphableModel
+from ..fitting.morphable_model.morphable_model import MorphableModel
+from ..fitting.render.renderer import Appearance, render, render_moving
 from ..fitting.render_levers import Levers, pulled
-from ..fitting.renderer import Appearance, render, render_moving
 
 BEST_QUALITY = 100  # of JPEG
 COMPRESSED_QUALITY = 18

@@ -23,7 +23,7 @@ def worker_entry() -> Callable[[Sequence[bytes], str, float], bytes]:
 
     def enter(packed: Sequence[bytes], version: str, seconds: float) -> bytes:
         try:
-            from .task_attempt import attempt_packed
+            from .cluster.tasks import attempt_packed
         except Exception as error:
             import pickle
             import sys

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from .landmarks import Box
+from .landmarks.detector import Box
 
 Landmarks = npt.NDArray[np.float32]
 

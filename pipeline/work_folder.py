@@ -14,7 +14,7 @@ from typing import Any
 
 import tomli_w
 
-from .cluster_options import CLUSTER_TABLE, OPTIONS_FILE
+from .cluster.options import CLUSTER_TABLE, OPTIONS_FILE
 
 try:
     import fcntl
@@ -23,7 +23,7 @@ except ImportError:  # not on Windows
 
 from ..errors import OptionsError, OutputError
 from ..whole_files import remove_temporaries, write_whole
-from .shards import SHARD_FOLDER
+from .shards.shard import SHARD_FOLDER
 
 LOCK_FILE = ".glee.lock"
 _FORMAT = 1

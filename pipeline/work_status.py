@@ -16,7 +16,7 @@ except ImportError:  # not on Windows
 
 from ..errors import DataError, in_shell
 from .plan import Plan, read_plan
-from .shards import SHARD_FOLDER
+from .shards.shard import SHARD_FOLDER
 from .work_folder import LOCK_FILE, read_holder
 
 

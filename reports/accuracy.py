@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..fitting.camera import rotation_matrix
-from ..fitting.landmark_scheme import COUNT, INNER, REGIONS, nme
+from ..fitting.morphable_model.landmark_scheme import COUNT, INNER, REGIONS, nme
 
 Floats = npt.NDArray[np.floating]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import UsageError
-from ..pipeline.label_agreement import Agreement, label_agreement
+from ..pipeline.verification.labels import Agreement, label_agreement
 from .frame_charts import heat_map
 from .report import Chart, Section, Table
 from .work_frames import WorkFrames

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import figures
+from . import charts
 from .accuracy import correlations, moved
-from .figures import Series
+from .charts import Series
+from .demo.comparison import Comparison
+from .demo.stage_losses import fitted_f_exp
 from .report import Chart, Section
-from .stage_losses import fitted_f_exp
 from .true_landmark_fit import TrueLandmarkFit
-from .truth_comparison import Comparison
 
 # Blendshapes whose course is drawn: brows, lids, nose, mouth corners up and down, jaw.
 COURSES = (
@@ -34,10 +34,10 @@ def correlation_section(comparison: Comparison, exact: TrueLandmarkFit) -> Secti
     best = correlations(exact.f_exp, comparison.true_f_exp)
     order = wanted[np.argsort(-np.nan_to_num(seen[wanted]), kind="stable")]
     series = [
-        Series("from true landmarks", best[order].tolist(), figures.ORANGE, "diamond"),
-        Series("from detected landmarks", seen[order].tolist(), figures.BLUE, "disc"),
+        Series("from true landmarks", best[order].tolist(), charts.ORANGE, "diamond"),
+        Series("from detected landmarks", seen[order].tolist(), charts.BLUE, "disc"),
     ]
-    chart = figures.dot_chart(
+    chart = charts.dot_chart(
         [comparison.expression_names[i] for i in order],
         series,
         title="Correlation of fitted and true coefficient for each blendshape",
@@ -52,7 +52,7 @@ def correlation_section(comparison: Comparison, exact: TrueLandmarkFit) -> Secti
             Chart(
                 [chart],
                 f"Pearson's r over all fitted frames of the {len(order)} blendshapes that move.",
-                figures.legend(series),
+                charts.legend(series),
             )
         ],
     )
@@ -77,7 +77,7 @@ def course_section(comparison: Comparison, exact: TrueLandmarkFit) -> Section:
         )
         series = _course_series(*(c.tolist() for c in courses))
         drawn.append(
-            figures.line_chart(
+            charts.line_chart(
                 time,
                 series,
                 title=f"{blendshape} of {name} over time, true and fitted",
@@ -94,7 +94,7 @@ def course_section(comparison: Comparison, exact: TrueLandmarkFit) -> Section:
             Chart(
                 drawn,
                 f"Coefficients of {name}; a gap is a frame without a fit.",
-                figures.legend(_course_series([], [], []), lines=True),
+                charts.legend(_course_series([], [], []), lines=True),
             )
         ],
     )
@@ -104,7 +104,7 @@ def _course_series(
     true: Sequence[float], exact: Sequence[float], fitted: Sequence[float]
 ) -> list[Series]:
     return [
-        Series("true", true, figures.BLACK),
-        Series("fitted to true landmarks", exact, figures.ORANGE, dash="5 3"),
-        Series("fitted to detected landmarks", fitted, figures.BLUE),
+        Series("true", true, charts.BLACK),
+        Series("fitted to true landmarks", exact, charts.ORANGE, dash="5 3"),
+        Series("fitted to detected landmarks", fitted, charts.BLUE),
     ]

@@ -8,10 +8,10 @@ from pathlib import Path
 from .. import __version__
 from ..model.checkpoint import CHECKPOINT_FILE
 from ..pipeline.datasets import disfa
-from ..pipeline.shards import list_shards
-from ..pipeline.synthesis import TRUTH, subject_names
+from ..pipeline.shards.shard import list_shards
+from ..pipeline.synthesis.clips import TRUTH, subject_names
 from ..pipeline.work_folder import read_options
-from .demo import DATA, EPOCHS, FRAMES, RESULTS_FILE, RUN, STAGE, WORK, DemoOptions
+from .demo.demo import DATA, EPOCHS, FRAMES, RESULTS_FILE, RUN, STAGE, WORK, DemoOptions
 
 SUBJECTS, SIZE = 9, (640, 480)
 

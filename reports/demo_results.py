@@ -11,8 +11,8 @@ import numpy as np
 
 from .. import __version__
 from .accuracy import correlations, landmark_errors, moved
-from .stage_losses import fitted_f_exp, plain
-from .truth_comparison import Comparison
+from .demo.comparison import Comparison
+from .demo.stage_losses import fitted_f_exp, plain
 
 _LIBRARIES = {
     "numpy": "numpy",

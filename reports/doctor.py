@@ -133,7 +133,7 @@ def _unmet() -> Iterator[Finding]:
 
 
 def _cores() -> Iterator[Finding]:
-    from ..pipeline.cluster import available_cores
+    from ..pipeline.cluster.cluster import available_cores
 
     cores, all_cores = available_cores(), os.cpu_count() or 1
     threads = ", ".join(f"{name}={os.environ[name]}" for name in _THREADS if name in os.environ)
@@ -165,8 +165,8 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _detectors() -> Iterator[Finding]:
-    from ..pipeline.dlib_backend import model_path
-    from ..pipeline.mesh_backend.weights import WEIGHTS_PATH, read_weights
+    from ..pipeline.landmarks.dlib_backend import model_path
+    from ..pipeline.landmarks.mesh.weights import WEIGHTS_PATH, read_weights
 
     yield _tried("mesh weights", lambda: f"{len(read_weights(WEIGHTS_PATH))} arrays", needed=True)
     yield _tried("dlib weights", lambda: str(model_path()), needed=True)
@@ -184,7 +184,7 @@ def _detectors() -> Iterator[Finding]:
 
 
 def _models(folder: Path) -> Iterator[Finding]:
-    from ..fitting.model_file import load_model
+    from ..fitting.morphable_model.model_file import load_model
     from ..pipeline.work_folder import read_options
 
     def embedded() -> str:

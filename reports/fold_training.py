@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from ..errors import GleeError
 from ..model.options import TrainOptions
-from ..model.training import train
-from ..pipeline.cluster import open_cluster
+from ..model.training.training import train
+from ..pipeline.cluster.cluster import open_cluster
 from ..pipeline.progress import progress_bar
-from ..pipeline.shards import read_shard
-from ..pipeline.synthesis import TRUTH, read_truth
+from ..pipeline.shards.shard import read_shard
+from ..pipeline.synthesis.clips import TRUTH, read_truth
 
 
 @dataclass(frozen=True)

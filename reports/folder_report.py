@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import DataError
-from ..model.predictions import PREDICTIONS_FILE
-from ..pipeline.shards import SHARD_FOLDER
+from ..model.prediction.predictions import PREDICTIONS_FILE
+from ..pipeline.shards.shard import SHARD_FOLDER
 from .report import Report
 from .run_report import run_report
 from .work_report import work_report

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup, escape
 
-from . import figures
-from .figures import nice_ticks
+from . import charts
+from .charts import nice_ticks
 
 # Of an outcome, by its place in pipeline.shards.REASONS: told apart by lightness too.
 OUTCOME_COLOURS = (
@@ -40,7 +40,7 @@ class Dots:
     y: Sequence[float]
     frame: Sequence[str]
     text: Sequence[str]
-    colour: str = figures.BLUE
+    colour: str = charts.BLUE
 
 
 def strip_chart(

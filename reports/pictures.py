@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..fitting.camera import Camera, to_camera
-from ..fitting.landmark_scheme import CURVES
-from ..fitting.morphable_model import MorphableModel
-from ..fitting.rasteriser import Raster, rasterise, screen_points, vertex_normals
+from ..fitting.morphable_model.landmark_scheme import CURVES
+from ..fitting.morphable_model.morphable_model import MorphableModel
+from ..fitting.render.rasteriser import Raster, rasterise, screen_points, vertex_normals
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from .. import __version__
 from ..errors import DataError
-from ..model.evaluation import THRESHOLD, measure
 from ..model.metrics import confusion, f1_interval
-from ..model.predictions import PREDICTIONS_FILE, Predictions, load_predictions
-from . import figures
-from .figures import Series
+from ..model.prediction.evaluation import THRESHOLD, measure
+from ..model.prediction.predictions import PREDICTIONS_FILE, Predictions, load_predictions
+from . import charts
+from .charts import Series
 from .report import Chart, KeyFigure, Report, Section, Table
 
 NBSP = "\u00a0"
@@ -95,7 +95,7 @@ def _scores(results: dict, counts: npt.NDArray[np.int64]) -> Section:  # type: i
         ),
         Series("this run", [_hundred(results["f1"][name]) for name in names]),
     ]
-    chart = figures.dot_chart(names, series, title="F1 of each AU", upper=100.0, unit=f"{NBSP}%")
+    chart = charts.dot_chart(names, series, title="F1 of each AU", upper=100.0, unit=f"{NBSP}%")
     rows = []
     for i, name in enumerate(names):
         low, high = f1_interval(counts if name == "mean" else counts[:, [i]])
@@ -113,7 +113,7 @@ def _scores(results: dict, counts: npt.NDArray[np.int64]) -> Section:  # type: i
         "Frames pooled over the folds' test subjects. Intervals come from drawing subjects, not "
         "frames: frames of one person are not independent.",
         [
-            Chart([chart], "F1 beside that of saying `present` always.", figures.legend(series)),
+            Chart([chart], "F1 beside that of saying `present` always.", charts.legend(series)),
             Table("F1 and what belongs to it.", header, rows, range(1, 7), [len(rows) - 1]),
         ],
     )
@@ -147,7 +147,7 @@ def _people(results: dict) -> Section:  # type: ignore[type-arg]
     people = sorted(
         results["subjects"], key=lambda name: _hundred(results["subjects"][name]["mean"])
     )
-    chart = figures.bar_chart(
+    chart = charts.bar_chart(
         people,
         [_hundred(results["subjects"][name]["mean"]) for name in people],
         title="Mean F1 of each person",
@@ -172,7 +172,7 @@ def _curves(run: Path) -> list[Section]:
         step = max(len(rows) // MOST_POINTS, 1)
         loss = [float(row["loss"]) for row in rows][::step]
         drawn.append(
-            figures.line_chart(
+            charts.line_chart(
                 [float(row["step"]) for row in rows][::step],
                 [Series("loss", loss)],
                 title=f"Loss of {file.parent.name} by step",

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import GleeError
-from ..fitting.landmark_fit import fit
-from ..fitting.landmark_scheme import inter_ocular_distance
-from ..fitting.model_file import load_model
-from ..pipeline.cluster import open_cluster
+from ..fitting.fit import fit
+from ..fitting.morphable_model.landmark_scheme import inter_ocular_distance
+from ..fitting.morphable_model.model_file import load_model
+from ..pipeline.cluster.cluster import open_cluster
 from ..pipeline.progress import progress_bar
-from .truth_comparison import Comparison
+from .demo.comparison import Comparison
 
 
 @dataclass(frozen=True, eq=False)

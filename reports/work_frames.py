@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from ..errors import DataError, in_shell
 from ..fitting.camera import rotation_matrix
-from ..fitting.landmark_scheme import INNER, inter_ocular_distance
-from ..pipeline.label_agreement import LabelledClip
-from ..pipeline.shards import SHARD_FOLDER, Shard, list_shards, read_shard
+from ..fitting.morphable_model.landmark_scheme import INNER, inter_ocular_distance
+from ..pipeline.shards.shard import SHARD_FOLDER, Shard, list_shards, read_shard
+from ..pipeline.verification.labels import LabelledClip
 
 Floats = npt.NDArray[np.float32]
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import __version__
-from ..pipeline.shards import REASONS
-from . import figures
+from ..pipeline.shards.shard import REASONS
+from . import charts
 from .agreement_section import agreement_section
 from .frame_charts import Dots, dots_chart, heat_map, outcome_legend, strip_chart
 from .pictures import jpeg_uri
@@ -164,7 +164,7 @@ def _errors(frames: WorkFrames, chosen: list[tuple[str, ClipFrames, int]]) -> Se
         inside = error[(yaw >= low) & (yaw < high) & np.isfinite(error)]
         labels.append(f"{low} to {high}\u00b0 ({len(inside)})")
         values.append(100 * float(np.median(inside)) if len(inside) else float("nan"))
-    bars = figures.bar_chart(
+    bars = charts.bar_chart(
         labels, values, title="Median fit residual by yaw", unit=f"{NBSP}%", decimals=2
     )
     return Section(
@@ -260,7 +260,7 @@ def _coefficients(frames: WorkFrames) -> Section:
 def _jitter(frames: WorkFrames) -> Section:
     subjects = _subjects(frames)
     values = [100 * _median([c.jitter for c in frames.clips if c.subject == s]) for s in subjects]
-    chart = figures.bar_chart(
+    chart = charts.bar_chart(
         subjects, values, title="Jitter of each subject", unit=f"{NBSP}%", decimals=2
     )
     return Section(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glee.fitting.kernel_cache import ensure_compiled
+from glee.fitting.solver.kernel_cache import ensure_compiled
 
 
 @pytest.fixture(scope="session", autouse=True)

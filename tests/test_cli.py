@@ -82,12 +82,12 @@ def test_debug_shows_the_traceback(tmp_path, capsys):
 
 
 def test_a_bug_is_no_success(monkeypatch, capsys):
-    import glee.fitting.model_info
+    import glee.fitting.morphable_model.description
 
     def broken(model):
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(glee.fitting.model_info, "model_info", broken)
+    monkeypatch.setattr(glee.fitting.morphable_model.description, "model_info", broken)
     assert run(["model", "info"]) == 1
     assert "unexpected ZeroDivisionError" in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..morphable_model import MorphableModel, SurfacePoints
+from ..morphable_model.morphable_model import MorphableModel, SurfacePoints
 
 RADIUS = 0.16  # decimetres around the anatomical landmark on the mean head
 STEPS = 5  # points along an edge of a triangle

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..initial_pose import normalise, yaw_of
-from ..landmark_noise import LandmarkNoise, YawNoise
-from ..landmark_scheme import MIRROR, OUTER_EYE_CORNERS
+from ..morphable_model.landmark_noise import LandmarkNoise, YawNoise
+from ..morphable_model.landmark_scheme import MIRROR, OUTER_EYE_CORNERS
 
 Floats = NDArray[np.float64]
 

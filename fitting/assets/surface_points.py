@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..morphable_model import SurfacePoints
+from ..morphable_model.morphable_model import SurfacePoints
 
 Points = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ..morphable_model import MorphableModel
+from ..morphable_model.morphable_model import MorphableModel
 from .gltf import write_gltf
 from .npz import write_mesh_npz, write_model_npz
 from .obj import write_obj

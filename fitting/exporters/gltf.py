@@ -18,8 +18,8 @@ from scipy.spatial.transform import Rotation
 from ... import __version__
 from ...errors import UsageError
 from ...whole_files import write_whole
-from ..importers.nearest_surface import vertex_normals
-from ..morphable_model import MorphableModel
+from ..morphable_model.morphable_model import MorphableModel
+from ..morphable_model.surface import vertex_normals
 
 METRES = 0.1
 FLOAT, UNSIGNED_INT = 5126, 5125

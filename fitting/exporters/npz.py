@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 from ...whole_files import write_whole
-from ..morphable_model import MorphableModel
+from ..morphable_model.morphable_model import MorphableModel
 from .obj import check_mesh
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..landmark_scheme import INNER, OUTER_EYE_CORNERS
-from ..model_file import load_model
-from ..morphable_model import SurfacePoints
+from ..morphable_model.landmark_scheme import INNER, OUTER_EYE_CORNERS
+from ..morphable_model.model_file import load_model
+from ..morphable_model.morphable_model import SurfacePoints
 from .raw_model import UNITS, RawModel
 from .similarity import best_similarity
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from ...errors import DataError
 from ..assets.blendshapes import ARKIT_NAMES
-from .blendshape_files import shapes_named, summed
 from .landmark_files import read_landmarks
-from .obj import read_obj, read_obj_vertices
+from .meshes import read_obj, read_obj_vertices
 from .raw_model import RawModel
+from .user_files import shapes_named, summed
 
 NEUTRAL = "generic_neutral_mesh.obj"
 VERTICES = 26719

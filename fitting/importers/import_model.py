@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError
 from ..assets.blendshapes import ARKIT_NAMES
-from ..morphable_model import MorphableModel, SurfacePoints
+from ..morphable_model.morphable_model import MorphableModel, SurfacePoints
+from .bfm import read_bfm2017
 from .bfm2009 import read_bfm2009
-from .bfm2017 import read_bfm2017
-from .blendshape_files import read_blendshapes
 from .conventions import decimetres, to_conventions, wound_outwards
 from .flame import read_flame
 from .generic_npz import read_generic_npz
@@ -24,6 +23,7 @@ from .lsfm import read_lsfm
 from .raw_model import RawModel
 from .registration import carry_blendshapes, carry_landmarks, register_embedded
 from .surface_features import curves, jaw_lines, lip_triangles, mirror_vertices
+from .user_files import read_blendshapes
 
 FORMATS: dict[str, Callable[[Path, int], RawModel]] = {
     "lsfm": read_lsfm,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError
 from ..array_files import numbers
-from ..morphable_model import SurfacePoints
+from ..morphable_model.morphable_model import SurfacePoints
 from ..npz_arrays import open_npz
 from .raw_model import vertex_points
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from .obj import read_bytes
+from .meshes import read_bytes
 
 TYPES = {
     **{"char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1"},

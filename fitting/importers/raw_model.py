@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import DataError
-from ..morphable_model import SurfacePoints
+from ..morphable_model.morphable_model import SurfacePoints
 
 MAX_VERTICES = 1_000_000
 UNITS = {"m": 10.0, "dm": 1.0, "cm": 0.1, "mm": 0.01, "um": 1e-5}

@@ -22,10 +22,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-from ..model_file import load_model
-from ..morphable_model import MorphableModel, SurfacePoints
+from ..morphable_model.model_file import load_model
+from ..morphable_model.morphable_model import MorphableModel, SurfacePoints
+from ..morphable_model.surface import NearestSurface, vertex_normals
 from .mesh_graph import laplacian_of, mesh_edges
-from .nearest_surface import NearestSurface, vertex_normals
 from .similarity import Similarity, best_similarity
 
 Points = NDArray[np.float64]

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...errors import DataError
-from ..backends import AUTO, BackendSettings, chosen_detector, load_detector
-from ..frames import FrameIndex, index_frames
+from ..images.frames import FrameIndex, index_frames
+from ..landmarks.backends import AUTO, BackendSettings, chosen_detector, load_detector
 from ..progress import progress_bar
 from .face_fit import ANALYSIS_FIT, FaceFitter, Identity
 from .face_frames import FaceFrame, FaceRows
 from .face_stream import StreamOptions, face_stream, frame_rate, sample_stream
-from .irises import IrisDetector
+from .gaze import IrisDetector
+from .inputs import PlannedClip, planned_files
 from .options import AnalyzeOptions
-from .planned_files import PlannedClip, planned_files
 from .row_stream import RowStream
 from .scores import AUScorer
 from .sources import Source, find_sources
@@ -244,7 +244,7 @@ def _writers(
 
         writers.append(GleeTable(out, name, expressions, au_names))
     if options.video:
-        from .overlay_video import OverlayVideo
+        from .overlay import OverlayVideo
 
         video = OverlayVideo(out, name, expressions, index.size, rate, several=several)
         writers.append(video)

@@ -21,8 +21,8 @@ import numpy.typing as npt
 from ...errors import UsageError
 from ...fitting.assets.blendshapes import ARKIT_NAMES
 from .face_frames import FaceRows
+from .gaze import looks_in_head
 from .head_angles import yaw_pitch_roll
-from .irises import looks_in_head
 from .streamed_file import streamed_file
 from .text_table import TextTable
 

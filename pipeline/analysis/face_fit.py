@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ...fitting.expression_prior import expression_prior
-from ...fitting.fit_options import PAPER_WEIGHT, FitOptions
+from ...fitting.fit import Fit, fit
 from ...fitting.frame_sample import spread_sample
-from ...fitting.landmark_fit import Fit, fit
-from ...fitting.model_file import load_model
-from ...fitting.model_info import ARKIT_BASIS, expression_basis
-from ...fitting.morphable_model import MorphableModel
+from ...fitting.morphable_model.description import ARKIT_BASIS, expression_basis
+from ...fitting.morphable_model.model_file import load_model
+from ...fitting.morphable_model.morphable_model import MorphableModel
+from ...fitting.options import PAPER_WEIGHT, FitOptions
 from ..fit3d import Fit3dOptions
 from ..subject_fit import detector_noise, ridge_weights
 from .face_frames import FaceFrame
-from .irises import gaze_directions, looks_in_head
+from .gaze import gaze_directions, looks_in_head
 
 Landmarks = npt.NDArray[np.float32]
 

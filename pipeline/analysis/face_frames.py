@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ...fitting.landmark_fit import Fit
-from ..tracking import TrackedFrame
+from ...fitting.fit import Fit
+from ..landmarks.tracking import TrackedFrame
 
 # A row's reason beyond those of `shard_content.REASONS`.
 NOT_CONVERGED = "not_converged"

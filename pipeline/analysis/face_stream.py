@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UsageError
-from ..alignment import CROP_SIZE, align, alignment_transform
 from ..clips import Clip
 from ..crop_encoding import encode_crop
-from ..frames import FrameIndex, read_frames
-from ..tracking import FaceTracker, TrackedFrame
+from ..images.crops import CROP_SIZE, align, alignment_transform
+from ..images.frames import FrameIndex, read_frames
+from ..landmarks.tracking import FaceTracker, TrackedFrame
 from .face_frames import FaceFrame, Image
 from .face_tracks import FaceTracks, FoundFace
-from .irises import IrisDetector
+from .gaze import IrisDetector
 
 # Longer side of the pictures that are kept for an overlay, pixels, and their JPEG quality.
 PICTURE_SIDE = 1280

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..landmarks import Box, Detector, overlap
-from ..tracking import MINIMUM_SCORE, FaceTracker, TrackedFrame, missing_frame
-from .irises import IrisDetector
+from ..landmarks.detector import Box, Detector, overlap
+from ..landmarks.tracking import MINIMUM_SCORE, FaceTracker, TrackedFrame, missing_frame
+from .gaze import IrisDetector
 
 logger = logging.getLogger(__name__)
 

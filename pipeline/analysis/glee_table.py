@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...fitting.landmark_scheme import COUNT
+from ...fitting.morphable_model.landmark_scheme import COUNT
 from .face_frames import FaceRows
 from .head_angles import yaw_pitch_roll
 from .streamed_file import streamed_file

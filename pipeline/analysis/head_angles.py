@@ -7,9 +7,9 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike
 
 from ...fitting.camera import rotation_matrix, to_camera
-from ...fitting.landmark_fit import Fit
-from ...fitting.point_model import landmark_places
-from .irises import TO_OPENCV
+from ...fitting.fit import Fit
+from ...fitting.solver.problem import landmark_places
+from .gaze import TO_OPENCV
 
 Floats = npt.NDArray[np.float64]
 MILLIMETRES = 100.0  # in a decimetre

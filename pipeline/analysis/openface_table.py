@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...fitting.landmark_scheme import COUNT
+from ...fitting.morphable_model.landmark_scheme import COUNT
 from .face_frames import FaceRows
 from .head_angles import euler_xyz, head_place, landmarks_in_space, opencv_rotation
 from .streamed_file import streamed_file

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...fitting.camera import to_camera
-from ...fitting.landmark_fit import Fit
-from ...fitting.landmark_scheme import CURVES
-from ...fitting.morphable_model import MorphableModel
+from ...fitting.fit import Fit
+from ...fitting.morphable_model.landmark_scheme import CURVES
+from ...fitting.morphable_model.morphable_model import MorphableModel
 from .face_frames import FaceRows, Image
 
 # Okabe and Ito (2008): told apart with every kind of colour vision. RGB.

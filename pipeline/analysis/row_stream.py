@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...fitting.landmark_fit import Fit
+from ...fitting.fit import Fit
 from .face_fit import IDENTITY_FRAMES, FaceFitter, Identity
 from .face_frames import FaceFrame, FaceRows
-from .irises import gaze_directions
+from .gaze import gaze_directions
 from .scores import AUScorer
 
 # Fields of a Fit that are no arrays over its rows.

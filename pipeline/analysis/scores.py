@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ...fitting.morphable_model import MorphableModel
+from ...fitting.morphable_model.morphable_model import MorphableModel
 from ..fit3d import Fit3dOptions
 from .face_fit import Identity
 

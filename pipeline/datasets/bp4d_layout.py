@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import DataError, UsageError
 from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
-from .facs_csv import UNKNOWN, FrameCodes, read_intensity, read_occurrence, side_by_side
+from .label_files import UNKNOWN, FrameCodes, read_intensity, read_occurrence, side_by_side
 from .numbered_images import images_of_frames, numbered_images
 
 OCCURRENCE_FOLDER = "AU_OCC"

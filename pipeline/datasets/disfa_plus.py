@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import DataError
 from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
 from . import disfa
-from .facs_csv import FrameCodes, side_by_side
+from .label_files import FrameCodes, side_by_side
 from .numbered_images import images_of_frames, numbered_images
 from .text_lines import label_lines, whole_number
 

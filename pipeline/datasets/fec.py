@@ -19,10 +19,10 @@ import numpy as np
 
 from ...errors import DataError
 from ..clips import Clip, DatasetContent, FoundClip
-from ..triplets import TRIPLET_FILE, TripletTable, encode_triplets
 from .downloaded_images import files_of_urls
 from .fec_rows import TRIPLET_TYPES, Face, Triplet, parse_row
 from .text_lines import table_lines
+from .triplets import TRIPLET_FILE, TripletTable, encode_triplets
 
 NAME = "fec"
 # Every image shows another person, whatever its subject's name: identities are those of frames.

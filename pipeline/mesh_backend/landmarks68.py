@@ -13,9 +13,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from ...fitting.landmark_scheme import COUNT as LANDMARKS
-from ...fitting.landmark_scheme import MIRROR
-from .mesh_points import COUNT
+from ...fitting.morphable_model.landmark_scheme import COUNT as LANDMARKS
+from ...fitting.morphable_model.landmark_scheme import MIRROR
+from ..landmarks.mesh.points import COUNT
 
 # For each landmark of the middle and the right half: point -> weight, weights of sum 1.
 _POINTS: dict[int, dict[int, float]] = {

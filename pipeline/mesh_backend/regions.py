@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..face_view import Image, Transform, face_view
-from ..landmarks import Box
+from ..landmarks.detector import Box
+from ..landmarks.mesh.networks import CROP_SIDE
 from ..turned_box import angle_of
 from .face_detector import IMAGE_SIDE
-from .face_mesh import CROP_SIDE
 
 # Side of a face's crop over the longer side of its box (MediaPipe's graph).
 _CROP_OVER_BOX = 1.5

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .mesh_points import WINDOWS
+from ..landmarks.mesh.points import WINDOWS
 
 # Pixels of a window's side, and its side over the extent of the points that place it.
 WINDOW_SIDE = 16

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..face_view import Image
-from .crops import SIDE
+from ..landmarks.refiner.crops import SIDE
 
 Float32 = npt.NDArray[np.float32]
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ..landmarks import REFINED, Box, Detector
-from .apply import LandmarkRefiner, load_refiner
+from ..landmarks.detector import REFINED, Box, Detector
+from ..landmarks.refiner.refine import LandmarkRefiner, load_refiner
 
 
 class RefinedDetector:

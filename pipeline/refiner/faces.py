@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...fitting.appearance import Appearance, Light, random_appearance, random_light
-from ...fitting.assets.random_faces import FACE_HEIGHT, random_expression
+from ...fitting.calibration.random_faces import FACE_HEIGHT, random_expression
 from ...fitting.camera import Camera, rotation_matrix, rotation_vector
-from ...fitting.morphable_model import MorphableModel
-from ..action_units import weights
-from ..synthetic_motion import EXPRESSIONS
+from ...fitting.morphable_model.morphable_model import MorphableModel
+from ...fitting.render.appearance import Appearance, Light, random_appearance, random_light
+from ..datasets.action_units import weights
+from ..synthesis.motion import EXPRESSIONS
 
 Floats = NDArray[np.float64]
 

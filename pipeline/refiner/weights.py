@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from ...errors import WeightsError
-from ...fitting.landmark_noise import (
+from ...fitting.morphable_model.landmark_noise import (
     LandmarkNoise,
     arrays_by_detector,
     expected_shapes,
@@ -25,7 +25,7 @@ from ...fitting.landmark_noise import (
     noise_of_arrays,
 )
 from ...whole_files import write_whole
-from .network import Refiner
+from ..landmarks.refiner.network import Refiner
 
 WEIGHTS_PATH = Path(__file__).parent / "refiner_weights.npz"
 FORMAT = 1

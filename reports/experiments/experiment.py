@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from ... import __version__
 from ...whole_files import write_whole
 from .comparison import Comparison, csv_of, data_of, markdown_of, measured_row, text_of
+from .figures import representation_figure
 from .palette import write_figure
 from .published import published_table
-from .representation_figures import representation_figure
 from .rows import RESNET_BASELINE, Experiment, Row, experiment_called
 from .table_plot import comparison_plot
 from .trainings import Recipe, pretrained, svm_baselines, trained, trained_across

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from ...model.au_dataset import AUFrames
+from ...model.data.au_dataset import AUFrames
 from .palette import RED, new_figure
 from .representations import SPACES, Space, standardised
 

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ...model.au_dataset import AUFrames, make_batch
-from ...model.glee_net import GLEENet
-from ...model.predictions import network_input
+from ...model.data.au_dataset import AUFrames, make_batch
+from ...model.network.glee_net import GLEENet
+from ...model.prediction.predictions import network_input
 
 Space = npt.NDArray[np.float64]
 SPACES = ("3DGB", "GB", "GB & LB", "GB & LB & 3DGB")

@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
-from ...model.au_dataset import load_frames
-from ...model.augmentation import stored_size
-from ...model.baselines.linear_svm import (
+from ...model.data.au_dataset import load_frames
+from ...model.data.augmentation import stored_size
+from ...model.data.folds import choose_split
+from ...model.network.config import preset_config
+from ...model.options import TrainOptions, pretrain_options, train_options
+from ...model.prediction.evaluation import evaluate
+from ...model.training.linear_svm import (
     Features,
     coefficient_features,
     landmark_features,
     person_specific_coefficients,
     run_linear_svm,
 )
-from ...model.config import preset_config
-from ...model.evaluation import evaluate
-from ...model.folds import choose_split
-from ...model.options import TrainOptions, pretrain_options, train_options
-from ...model.pretraining import pretrain
-from ...model.training import EVERY_SUBJECT, train
+from ...model.training.pretraining import pretrain
+from ...model.training.training import EVERY_SUBJECT, train
 from .rows import Row
 from .works import Work
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...errors import UsageError
 from ...pipeline.datasets import fec
-from ...pipeline.shards import list_shards, read_shard
+from ...pipeline.shards.shard import list_shards, read_shard
 from ...pipeline.synthetic_mark import is_synthetic
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from glee.cli import run
 from glee.pipeline.crop_encoding import encode_crop
-from glee.pipeline.shard_content import FrameArrays, ShardHeader
-from glee.pipeline.shards import shard_path, write_shard
+from glee.pipeline.shards.content import FrameArrays, ShardHeader
+from glee.pipeline.shards.shard import shard_path, write_shard
 
 
 def said(capsys, *words):

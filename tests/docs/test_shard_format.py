@@ -10,8 +10,8 @@ import pytest
 
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
-from glee.pipeline.shards import REASONS, list_shards
-from glee.pipeline.synthesis import synthesise
+from glee.pipeline.shards.shard import REASONS, list_shards
+from glee.pipeline.synthesis.clips import synthesise
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "shard-format.md"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from glee.pipeline.backends import ENTRY_POINT_GROUP
 from glee.pipeline.fit3d import fit3d
+from glee.pipeline.landmarks.backends import ENTRY_POINT_GROUP
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
-from glee.pipeline.shards import content_digest, list_shards
-from glee.pipeline.synthesis import synthesise
+from glee.pipeline.shards.shard import content_digest, list_shards
+from glee.pipeline.synthesis.clips import synthesise
 
 # By its path: tests are no package.
 _spec = importlib.util.spec_from_file_location(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glee.pipeline.landmarks import Box
+from glee.pipeline.landmarks.detector import Box
 
 FACE = Path(__file__).with_name("steady_face.json")
 MARGIN = 0.25

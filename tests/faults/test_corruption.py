@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glee.errors import ShardError
-from glee.pipeline.shards import list_shards, read_shard
+from glee.pipeline.shards.shard import list_shards, read_shard
 from glee.pipeline.verification import verify_shards
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from glee.pipeline.shards import list_shards
+from glee.pipeline.shards.shard import list_shards
 
 VICTIMS = {"driver": 0.35, "worker": 0.35, "nursery": 0.1, "scheduler": 0.12, "far worker": 0.08}
 FAR = ("scheduler", "far worker")

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from glee.pipeline.shards import list_shards
+from glee.pipeline.shards.shard import list_shards
 
 pytestmark = pytest.mark.campaign
 

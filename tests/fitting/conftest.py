@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from glee.fitting.camera import Camera
-from glee.fitting.landmark_scheme import inter_ocular_distance
-from glee.fitting.model_file import load_model
-from glee.fitting.morphable_model import MorphableModel
-from glee.fitting.point_model import landmark_places
+from glee.fitting.morphable_model.landmark_scheme import inter_ocular_distance
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.morphable_model.morphable_model import MorphableModel
+from glee.fitting.solver.problem import landmark_places
 
 SIZE = (640, 480)
 

@@ -9,7 +9,6 @@ import pytest
 
 from glee.errors import DataError, UsageError
 from glee.fitting import frame_arrays
-from glee.fitting import frame_residuals as residuals
 from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.dense_points import (
     DensePoints,
@@ -18,13 +17,14 @@ from glee.fitting.dense_points import (
     write_dense_points,
 )
 from glee.fitting.energy_gradient import chord_gradient, full_gradient
-from glee.fitting.fit_options import FitOptions, priors_of
+from glee.fitting.fit import fit
 from glee.fitting.initial_pose import Poses, normalise
-from glee.fitting.landmark_fit import fit
-from glee.fitting.landmark_scheme import inter_ocular_distance
-from glee.fitting.levenberg_marquardt import turned_by
-from glee.fitting.normal_equations import Stop, new_fitter
-from glee.fitting.point_model import point_model
+from glee.fitting.morphable_model.landmark_scheme import inter_ocular_distance
+from glee.fitting.options import FitOptions, priors_of
+from glee.fitting.solver import residuals as residuals
+from glee.fitting.solver.levenberg_marquardt import turned_by
+from glee.fitting.solver.normal_equations import Stop, new_fitter
+from glee.fitting.solver.problem import point_model
 
 SIZE = (640, 480)
 NOISE = 0.01

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from estimate_expression_prior import plausible_expressions
 
 from glee.errors import UsageError
 from glee.fitting.assets.blendshapes import ARKIT_NAMES
 from glee.fitting.expression_prior import expression_prior
-from glee.pipeline.estimate_expression_prior import plausible_expressions
 
 PRIOR = expression_prior(ARKIT_NAMES)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from glee.fitting.camera import Camera
 from glee.fitting.frame_sample import spread_sample
-from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model.model_file import load_model
 
 
 def clip(seed=0, count=200):

@@ -11,11 +11,11 @@ from glee.errors import UsageError
 from glee.fitting.assets import residual_noise as on_renders
 from glee.fitting.assets.residual_noise import residual_noise
 from glee.fitting.camera import Camera, rotation_matrix
-from glee.fitting.fit_options import FitOptions
+from glee.fitting.fit import fit
 from glee.fitting.initial_pose import normalise, yaw_of
-from glee.fitting.landmark_fit import fit
-from glee.fitting.landmark_noise import LandmarkNoise, YawNoise
-from glee.fitting.landmark_scheme import MIRROR, inter_ocular_distance
+from glee.fitting.morphable_model.landmark_noise import LandmarkNoise, YawNoise
+from glee.fitting.morphable_model.landmark_scheme import MIRROR, inter_ocular_distance
+from glee.fitting.options import FitOptions
 
 SIZE = (640, 480)
 LIMITS = np.radians([-15.0, 15.0])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glee.errors import UsageError
-from glee.fitting.landmark_fit import ExpressionPrior, FitOptions, fit
+from glee.fitting.fit import ExpressionPrior, FitOptions, fit
 
 SIZE = (640, 480)
 POINTS = FitOptions(curves=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError, UsageError
-from glee.fitting.landmark_fit import ExpressionPrior, FitOptions, LandmarkNoise, fit
+from glee.fitting.fit import ExpressionPrior, FitOptions, LandmarkNoise, fit
 
 SIZE = (640, 480)
 

@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 
 from glee.fitting.hdf5_heap import check_heaps_in
-from glee.fitting.model_file import _checksum
-from glee.pipeline.shard_file import digest
+from glee.fitting.morphable_model.model_file import _checksum
+from glee.pipeline.shards.hdf5 import digest
 
 _CENTRAL, _LOCAL = b"PK\x01\x02", b"PK\x03\x04"
 _DIGEST_BYTES = 32

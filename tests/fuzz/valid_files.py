@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from scipy.io import savemat
 
-from glee.fitting.landmark_noise import LandmarkNoise
-from glee.fitting.model_file import write_model
-from glee.fitting.morphable_model import MorphableModel, SurfacePoints
-from glee.model.predictions import Predictions, save_predictions
+from glee.fitting.morphable_model.landmark_noise import LandmarkNoise
+from glee.fitting.morphable_model.model_file import write_model
+from glee.fitting.morphable_model.morphable_model import MorphableModel, SurfacePoints
+from glee.model.prediction.predictions import Predictions, save_predictions
 from glee.pipeline.datasets import bp4d
-from glee.pipeline.triplets import TripletTable, encode_triplets
+from glee.pipeline.datasets.triplets import TripletTable, encode_triplets
 
 from ..pipeline.test_damaged_files import N, lsfm, mesh
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from glee.model import config
-from glee.pipeline import shards
+from glee.model.network import config
 from glee.pipeline.crop_encoding import encode_crop
+from glee.pipeline.shards import shard
 
 AU_NAMES = ("AU1", "AU2", "AU4", "AU6", "AU9", "AU12", "AU25", "AU26")
 
 
 def header(subject, count, label_kind="intensity", dataset="disfa", au_names=AU_NAMES):
-    return shards.ShardHeader(
+    return shard.ShardHeader(
         dataset=dataset,
         subject=subject,
         clip=f"LeftVideo{subject}_comp",
@@ -36,7 +36,7 @@ def header(subject, count, label_kind="intensity", dataset="disfa", au_names=AU_
 
 
 def frame_arrays(count, valid):
-    return shards.FrameArrays(
+    return shard.FrameArrays(
         frame_id=np.arange(1, count + 1),
         valid=valid,
         reason=np.where(valid, 0, 1).astype(np.uint8),
@@ -48,7 +48,7 @@ def frame_arrays(count, valid):
 
 def fit_arrays(f_exp, model="made-up"):
     count = len(f_exp)
-    return shards.FitArrays(
+    return shard.FitArrays(
         f_exp=f_exp,
         f_exp_std=np.zeros((count, 51), np.float32),
         f_shape=np.zeros((count, 60), np.float32),
@@ -72,9 +72,9 @@ def write_subject(work, subject, count=24, *, seed=0, fit=True, **kind):
         images[present[:, column], 25 * column : 25 * column + 25, 40:160] = 220
     valid = np.arange(count) != 0
     labels = np.where(present, random.integers(2, 6, present.shape), random.integers(0, 2, 1))
-    path = shards.shard_path(work, subject, f"LeftVideo{subject}_comp", 0)
+    path = shard.shard_path(work, subject, f"LeftVideo{subject}_comp", 0)
     crops = [encode_crop(image, "raw") for image in images]
-    shards.write_shard(
+    shard.write_shard(
         path,
         header(subject, count, **kind),
         frame_arrays(count, valid),
@@ -85,7 +85,7 @@ def write_subject(work, subject, count=24, *, seed=0, fit=True, **kind):
     if fit:
         f_exp = random.random((count, 51)).astype(np.float32) * 0.1
         f_exp[:, : len(AU_NAMES)] += present
-        shards.add_fit(path, fit_arrays(f_exp))
+        shard.add_fit(path, fit_arrays(f_exp))
     return path
 
 
@@ -108,13 +108,13 @@ def write_shard():
     def write(work, labels, kind, subject="SN001"):
         labels = np.asarray(labels, np.int8)
         count = len(labels)
-        path = shards.shard_path(work, subject, "clip", 0)
+        path = shard.shard_path(work, subject, "clip", 0)
         names = AU_NAMES[: labels.shape[1]]
         crops = [encode_crop(np.zeros((200, 200, 3), np.uint8))] * count
         valid = np.ones(count, bool)
         head = header(subject, count, kind, "made_up", names)
-        shards.write_shard(path, head, frame_arrays(count, valid), crops, labels)
-        return shards.read_shard(path)
+        shard.write_shard(path, head, frame_arrays(count, valid), crops, labels)
+        return shard.read_shard(path)
 
     return write
 

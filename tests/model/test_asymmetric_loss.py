@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from glee.model.asymmetric_loss import weighted_asymmetric_loss
-from glee.model.losses import weighted_cross_entropy
+from glee.model.training.losses import weighted_cross_entropy
 
 
 def test_the_formula_by_hand():

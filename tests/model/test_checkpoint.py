@@ -15,7 +15,7 @@ from glee.errors import DataError, WeightsError
 from glee.model.checkpoint import load_checkpoint
 from glee.model.options import train_options
 from glee.model.predict import predict, run_provenance
-from glee.model.training import train
+from glee.model.training.training import train
 
 QUICK = {"ablation": "no-gb-lb", "batch": 16, "epochs": 1, "ema": 0.0, "person_specific": False}
 

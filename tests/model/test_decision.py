@@ -5,17 +5,17 @@ import pytest
 import torch
 
 from glee.errors import DataError, OptionsError
-from glee.model.au_dataset import load_frames
 from glee.model.checkpoint import load_checkpoint
+from glee.model.data.au_dataset import load_frames
+from glee.model.data.person_specific import relative_to_person
 from glee.model.decision import Decision, learn_decision
-from glee.model.losses import occurrence_ratio
 from glee.model.metrics import confusion, f1_score
 from glee.model.options import train_options
-from glee.model.person_specific import relative_to_person
 from glee.model.predict import predict
-from glee.model.predictions import Predictions, load_predictions, predict_frames
+from glee.model.prediction.predictions import Predictions, load_predictions, predict_frames
 from glee.model.temporal_head import TemporalHead
-from glee.model.training import train
+from glee.model.training.losses import occurrence_ratio
+from glee.model.training.training import train
 from glee.model.validation_subjects import hold_back
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
-from glee.model.losses import weighted_cross_entropy
 from glee.model.temporal_head import TemporalHead, clip_neighbours, fit_temporal_head
+from glee.model.training.losses import weighted_cross_entropy
 
 
 def test_neighbours_stay_in_the_clip_and_skip_no_gap():

@@ -13,9 +13,9 @@ import pytest
 
 from glee.fitting.assets.blendshapes import ARKIT_NAMES
 from glee.pipeline.datasets import disfa as disfa_facts
-from glee.pipeline.label_agreement import LabelledClip
-from glee.pipeline.synthesis import synthesise
-from glee.pipeline.synthetic_motion import random_motion
+from glee.pipeline.synthesis.clips import synthesise
+from glee.pipeline.synthesis.motion import random_motion
+from glee.pipeline.verification.labels import LabelledClip
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 
@@ -100,7 +100,7 @@ def motions():
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A folder with files of the fan backend's networks, made here."""
-    from . import fan_weights  # it imports torch
+    from .landmarks.fan import fan_weights  # it imports torch
 
     folder = tmp_path_factory.mktemp("weights")
     for write in ("landmark_network", "sfd", "blazeface", "scrfd"):

@@ -10,8 +10,8 @@ import pytest
 
 from glee.errors import DataError, UsageError
 from glee.fitting.dense_points import load_dense_points
-from glee.fitting.model_file import load_model, write_model
-from glee.fitting.morphable_model import MorphableModel
+from glee.fitting.morphable_model.model_file import load_model, write_model
+from glee.fitting.morphable_model.morphable_model import MorphableModel
 from glee.pipeline.calibration import LEAST_FACES, calibrate
 
 

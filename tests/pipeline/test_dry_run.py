@@ -6,9 +6,9 @@ import pytest
 
 from glee.cli import run
 from glee.errors import UsageError
-from glee.pipeline.cluster import open_cluster
-from glee.pipeline.cluster_options import ClusterOptions, read_cluster_options
-from glee.pipeline.shards import list_shards
+from glee.pipeline.cluster.cluster import open_cluster
+from glee.pipeline.cluster.options import ClusterOptions, read_cluster_options
+from glee.pipeline.shards.shard import list_shards
 
 OPTIONS = ["--detector", "dlib", "--chunk-frames", "10"]
 

@@ -10,12 +10,12 @@ import pytest
 
 from glee.errors import UsageError
 from glee.fitting.camera import Camera
-from glee.fitting.model_file import load_model
-from glee.fitting.point_model import landmark_places
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.solver.problem import landmark_places
 from glee.pipeline.crop_encoding import encode_crop
 from glee.pipeline.datasets import fec
 from glee.pipeline.fit3d import Fit3dOptions, fit3d
-from glee.pipeline.shards import FrameArrays, ShardHeader, read_shard, shard_path, write_shard
+from glee.pipeline.shards.shard import FrameArrays, ShardHeader, read_shard, shard_path, write_shard
 from glee.pipeline.work_folder import read_options
 
 SIZE = (640, 480)

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError, GleeError, OptionsError, OutputError, UsageError, WeightsError
-from glee.fitting.landmark_scheme import nme
-from glee.pipeline import dlib_backend
-from glee.pipeline.alignment import alignment_transform
-from glee.pipeline.backends import load_detector
+from glee.fitting.morphable_model.landmark_scheme import nme
 from glee.pipeline.datasets import disfa as disfa_module
 from glee.pipeline.fit3d import fit3d
+from glee.pipeline.images.crops import alignment_transform
+from glee.pipeline.landmarks import dlib_backend
+from glee.pipeline.landmarks.backends import load_detector
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
-from glee.pipeline.shards import list_shards, read_shard
-from glee.pipeline.synthesis import read_truth
+from glee.pipeline.shards.shard import list_shards, read_shard
+from glee.pipeline.synthesis.clips import read_truth
 
 # Small chunks, so that the short test clips have several.
 OPTIONS = PreprocessOptions(chunk_frames=10)

@@ -14,7 +14,7 @@ def small():
 @pytest.fixture(scope="session")
 def made(tmp_path_factory, small):
     """The folder of a small demo, and its results."""
-    from glee.reports.demo import demo
+    from glee.reports.demo.demo import demo
 
     out = tmp_path_factory.mktemp("demo") / "out"
     return out, demo(out, progress=False, **small)

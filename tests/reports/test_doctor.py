@@ -12,8 +12,8 @@ import pytest
 
 from glee.cli import run
 from glee.errors import UsageError, WeightsError
-from glee.pipeline import dlib_backend
-from glee.pipeline.synthesis import synthesise
+from glee.pipeline.landmarks import dlib_backend
+from glee.pipeline.synthesis.clips import synthesise
 from glee.reports import doctor
 
 

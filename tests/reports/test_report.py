@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glee.errors import OutputError
-from glee.reports.figures import bar_chart
+from glee.reports.charts import bar_chart
 from glee.reports.pictures import jpeg_uri
 from glee.reports.report import (
     Chart,

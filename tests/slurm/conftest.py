@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from glee.pipeline.synthesis import synthesise
+from glee.pipeline.synthesis.clips import synthesise
 
 # By its path: tests are no package.
 _spec = importlib.util.spec_from_file_location("one_node", Path(__file__).with_name("one_node.py"))

@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
-from glee.pipeline import queue_cluster
-from glee.pipeline.cluster import open_cluster
-from glee.pipeline.cluster_options import ClusterOptions
+from glee.pipeline.cluster import queue_cluster
+from glee.pipeline.cluster.cluster import open_cluster
+from glee.pipeline.cluster.options import ClusterOptions
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 

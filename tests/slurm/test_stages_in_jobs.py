@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from glee.pipeline.shards import list_shards
+from glee.pipeline.shards.shard import list_shards
 from glee.pipeline.work_status import work_status
 
 pytestmark = pytest.mark.slurm

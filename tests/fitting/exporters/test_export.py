@@ -10,7 +10,7 @@ import pytest
 
 from glee.errors import UsageError
 from glee.fitting.exporters.export import export_fits, export_model
-from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model.model_file import load_model
 
 
 @pytest.fixture(scope="module")

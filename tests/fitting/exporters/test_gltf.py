@@ -9,7 +9,7 @@ import pytest
 from glee.errors import UsageError
 from glee.fitting.camera import to_camera
 from glee.fitting.exporters.gltf import gltf_bytes, write_gltf
-from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model.model_file import load_model
 
 COMPONENTS = {5126: ("<f4", 4), 5125: ("<u4", 4)}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}

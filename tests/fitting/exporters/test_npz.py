@@ -4,7 +4,7 @@ import pytest
 from glee.errors import UsageError
 from glee.fitting.exporters.npz import write_mesh_npz, write_model_npz
 from glee.fitting.importers.import_model import import_model
-from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model.model_file import load_model
 
 
 def test_a_model_comes_back_through_the_importer(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 
 from glee.errors import OutputError, UsageError
 from glee.fitting.exporters.obj import write_obj
-from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model.model_file import load_model
 
 
 def parse(path):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model.model_file import load_model
 
 
 @dataclass(frozen=True)

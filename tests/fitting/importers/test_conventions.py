@@ -5,7 +5,7 @@ import pytest
 
 from glee.errors import DataError
 from glee.fitting.importers.import_model import import_model
-from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model.model_file import load_model
 
 Z_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # y up, z front -> z up, -y front
 

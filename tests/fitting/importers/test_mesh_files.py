@@ -7,9 +7,9 @@ import pytest
 
 from glee.errors import DataError
 from glee.fitting.assets.blendshapes import ARKIT_NAMES
-from glee.fitting.importers.blendshape_files import read_blendshapes
-from glee.fitting.importers.obj import read_obj, read_obj_vertices
+from glee.fitting.importers.meshes import read_obj, read_obj_vertices
 from glee.fitting.importers.ply import read_ply_vertices
+from glee.fitting.importers.user_files import read_blendshapes
 
 SQUARE = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.5]])
 

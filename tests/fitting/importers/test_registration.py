@@ -8,8 +8,8 @@ from glee.fitting.importers.registration import (
     carry_landmarks,
     register_embedded,
 )
-from glee.fitting.model_file import load_model
-from glee.fitting.morphable_model import SurfacePoints
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.morphable_model.morphable_model import SurfacePoints
 
 
 def other_mesh(f_shape):

@@ -10,7 +10,7 @@ from scipy.io import savemat
 
 from glee.errors import DataError, UsageError
 from glee.fitting.importers.import_model import import_model
-from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model.model_file import load_model
 
 
 def lsfm(face, path, scale=100.0, **changes):

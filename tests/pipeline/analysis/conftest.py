@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glee.pipeline.synthesis import TRUTH, read_truth, synthesise
+from glee.pipeline.synthesis.clips import TRUTH, read_truth, synthesise
 
 SIZE = (320, 240)
 FRAMES = 40

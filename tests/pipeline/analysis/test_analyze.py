@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from glee.errors import DataError, OutputError, UsageError
-from glee.fitting.model_file import load_model
+from glee.fitting.morphable_model.model_file import load_model
 from glee.pipeline.analysis import analyze as analysis
 from glee.pipeline.analysis import row_stream
 from glee.pipeline.analysis.analyze import analyze, plan
@@ -21,7 +21,7 @@ from glee.pipeline.analysis.streamed_file import streamed_file
 from glee.pipeline.analysis.text_table import TextTable
 from glee.pipeline.fit3d import Fit3dOptions, fit3d
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
-from glee.pipeline.shards import list_shards, read_shard
+from glee.pipeline.shards.shard import list_shards, read_shard
 
 
 def table_of(done):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from glee.fitting.camera import Camera
-from glee.fitting.landmark_fit import fit
-from glee.fitting.model_file import load_model
-from glee.fitting.point_model import landmark_places
+from glee.fitting.fit import fit
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.solver.problem import landmark_places
 from glee.pipeline.analysis.face_fit import FaceFitter
 from glee.pipeline.analysis.face_frames import FaceFrame
 from glee.pipeline.fit3d import Fit3dOptions
-from glee.pipeline.tracking import TrackedFrame
+from glee.pipeline.landmarks.tracking import TrackedFrame
 
 SIZE = (320, 240)
 PLAIN = Fit3dOptions()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from glee.pipeline.analysis.face_tracks import FaceTracks
-from glee.pipeline.analysis.irises import IrisDetector
-from glee.pipeline.backends import load_detector
+from glee.pipeline.analysis.gaze import IrisDetector
+from glee.pipeline.landmarks.backends import load_detector
 
 HEIGHT, WIDTH = 240, 640
 

@@ -8,7 +8,7 @@ import pytest
 from glee.pipeline.analysis.face_fit import IDENTITY_FRAMES, FaceFitter
 from glee.pipeline.analysis.face_frames import FaceFrame
 from glee.pipeline.analysis.row_stream import BLOCK_FRAMES, PATIENCE, RowStream
-from glee.pipeline.tracking import TrackedFrame, missing_frame
+from glee.pipeline.landmarks.tracking import TrackedFrame, missing_frame
 
 UNSEEN = np.full((2, 2), np.nan, np.float32)
 

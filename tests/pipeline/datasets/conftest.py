@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from glee.pipeline.synthetic_dataset import synthesise_dataset
+from glee.pipeline.synthesis.dataset import synthesise_dataset
 
 SIZE = (240, 192)
 

@@ -10,8 +10,8 @@ import pytest
 from glee.errors import DataError, UsageError
 from glee.pipeline.datasets import bp4d, bp4d_plus, find_content, open_dataset
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
-from glee.pipeline.shards import list_shards, read_shard
-from glee.pipeline.synthesis import read_truth
+from glee.pipeline.shards.shard import list_shards, read_shard
+from glee.pipeline.synthesis.clips import read_truth
 
 HEADER = [0, *range(1, 29)]
 

@@ -9,7 +9,7 @@ import pytest
 
 from glee.errors import DataError
 from glee.pipeline.datasets import disfa, disfa_plus, find_content, open_dataset
-from glee.pipeline.synthesis import read_truth
+from glee.pipeline.synthesis.clips import read_truth
 
 
 def write_trial(root, subject="SN003", trial="Smile", images=range(4), row="{frame} {level}\n"):

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from glee.errors import GleeError
 from glee.pipeline.datasets import bp4d, disfa, disfa_plus
 from glee.pipeline.datasets.downloaded_images import read_url_table
-from glee.pipeline.datasets.facs_csv import read_intensity, read_occurrence
 from glee.pipeline.datasets.fec_rows import parse_row
+from glee.pipeline.datasets.label_files import read_intensity, read_occurrence
 from glee.pipeline.datasets.text_lines import MAXIMUM_LINE, table_lines
-from glee.pipeline.triplets import TripletTable, encode_triplets, read_triplets
+from glee.pipeline.datasets.triplets import TripletTable, encode_triplets, read_triplets
 
 FAST = settings(
     max_examples=150,

@@ -6,7 +6,7 @@ import pytest
 
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.preprocess import preprocess
-from glee.pipeline.synthetic_dataset import synthesise_dataset
+from glee.pipeline.synthesis.dataset import synthesise_dataset
 
 LAYOUTS = {"bp4d": 4, "bp4d-plus": 3, "disfa": 3, "fec": 5}
 FRAMES = 4

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from glee.commands.experiment import NAMES
 from glee.commands.experiment import experiment as command
 from glee.errors import UsageError
-from glee.model import config, steps
+from glee.model.network import config
+from glee.model.training import steps
 from glee.reports.experiments.experiment import run_experiment
 from glee.reports.experiments.rows import ABLATION_ROWS, EXPERIMENTS
 

@@ -1,0 +1,1 @@
+"""A model's landmarks laid where a detector sees them, over random renders."""

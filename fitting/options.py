@@ -1,0 +1,148 @@
+"""How Eq. 3 is set up and solved: options, and what the kernels make of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .frame_arrays import GEMAN_MCCLURE, HUBER, PLAIN, Loss
+from .morphable_model.landmark_noise import LandmarkNoise, yaw_ranges
+from .morphable_model.landmark_scheme import COUNT
+from .solver.normal_equations import Prior
+
+Floats = NDArray[np.float64]
+
+# The error of a landmark's coordinate, in inter-ocular distances, for which Eq. 3's weight of 1e-4
+# is that of a coefficient of unit variance.
+UNIT_ERROR = 0.01
+PAPER_WEIGHT = 1e-4  # of |f_exp|^2 and of |f_shape|^2, Eq. 3
+DEVIATIONS_BOUND = 3.0
+# Added to each coordinate of a detector's noise: what no calibration sees, and what keeps a
+# covariance estimated from aligned faces, which is singular, definite. Inter-ocular distances.
+NOISE_FLOOR = 0.003
+ROBUST_KINDS = {None: PLAIN, "huber": HUBER, "geman-mcclure": GEMAN_MCCLURE}
+
+
+@dataclass(frozen=True, eq=False)
+class ExpressionPrior:
+    """A Gaussian prior of f_exp beside the ridge. mean: (e,); covariance: (e, e)."""
+
+    mean: Floats
+    covariance: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class FitOptions:
+    """How Eq. 3 is set up and solved.
+
+    bounds: f_exp within [0, 1], or [-3, 3] where the model's expressions are statistical modes, and
+    f_shape within [-3, 3]. regularisation: weights of |f_exp|^2 and |f_shape|^2; None for those
+    that landmark_error asks for (`noise_level`), and for the paper's 1e-4 where the loss is robust
+    or a prior is given. landmark_error: standard deviation of a
+    landmark's coordinate in inter-ocular distances; None to estimate it where it is needed. curves:
+    sliding landmarks are compared with the detected curve, else with the detected point. contour:
+    jaw landmarks move to the visible contour. robust: None, ``huber`` or ``geman-mcclure`` with
+    robust_scale in inter-ocular distances. noise: of the detector; residuals are whitened by it.
+    prior: of f_exp. temporal: weight of |f_exp(t) - f_exp(t - 1)|^2. estimate_focal: one focal
+    length a subject. identity_frames: most frames from which a subject's identity is taken.
+    iterations, tolerance: of Levenberg-Marquardt. dtype: of the kernels.
+    """
+
+    bounds: bool = True
+    regularisation: tuple[float, float] | None = None
+    landmark_error: float | None = None
+    curves: bool = True
+    contour: bool = True
+    robust: Literal["huber", "geman-mcclure"] | None = None
+    robust_scale: float = 0.02
+    noise: LandmarkNoise | None = None
+    prior: ExpressionPrior | None = None
+    temporal: float = 0.0
+    estimate_focal: bool = False
+    identity_frames: int = 200
+    iterations: int = 50
+    tolerance: float = 1e-4
+    dtype: type[np.floating] = np.float32
+
+    def __post_init__(self) -> None:
+        if self.robust not in ROBUST_KINDS:
+            raise UsageError(f"robust {self.robust!r}: give None, 'huber' or 'geman-mcclure'")
+        if self.robust is not None and self.noise is not None:
+            raise UsageError("robust and noise exclude each other; give one of them")
+        for name in ("robust_scale", "tolerance"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} {getattr(self, name)}: give a positive number")
+        if min(self.regularisation or (0.0,)) < 0 or not self.temporal >= 0:
+            raise UsageError("weights of regularisation and temporal must not be negative")
+        if self.landmark_error is not None and not (self.adapts and self.landmark_error > 0):
+            raise UsageError(
+                f"landmark_error {self.landmark_error}: give a positive number, and with it "
+                "neither regularisation nor robust nor prior"
+            )
+        if self.identity_frames < 1 or self.iterations < 1:
+            raise UsageError("identity_frames and iterations must be at least 1")
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the weights follow from the error of the landmarks."""
+        return self.regularisation is None and self.robust is None and self.prior is None
+
+
+def loss_of(options: FitOptions) -> Loss:
+    """The residuals' loss. Raises UsageError where the noise has other shapes."""
+    covariance = np.empty((0, 0, 0))
+    if options.noise is not None:
+        covariance = _upwards(np.asarray(yaw_ranges(options.noise).covariance, np.float64))
+    return Loss(ROBUST_KINDS[options.robust], options.robust_scale, covariance, UNIT_ERROR)
+
+
+def _upwards(covariance: Floats) -> Floats:
+    """Covariances (b, 136, 136) for y up, as the kernels have them."""
+    sign = np.tile([1.0, -1.0], COUNT)
+    floor = NOISE_FLOOR**2 * np.eye(2 * COUNT)
+    return np.ascontiguousarray(covariance * np.outer(sign, sign) + floor)
+
+
+def priors_of(
+    options: FitOptions, shapes: int, expressions: int, *, blendshapes: bool = True
+) -> tuple[Prior, Prior]:
+    """Priors of all coefficients, f_shape first, and of the expression alone.
+
+    blendshapes: expressions go from 0 to 1; otherwise they are in standard deviations.
+
+    Raises UsageError where the prior of f_exp has another shape.
+    """
+    on_expression, on_shape = options.regularisation or (PAPER_WEIGHT, PAPER_WEIGHT)
+    mean, precision = np.zeros(expressions), np.empty((0, 0))
+    if options.prior is not None:
+        mean = np.asarray(options.prior.mean, np.float64)
+        covariance = np.asarray(options.prior.covariance, np.float64)
+        if mean.shape != (expressions,) or covariance.shape != (expressions, expressions):
+            raise UsageError(
+                f"prior: mean {mean.shape}, covariance {covariance.shape}, expected "
+                f"({expressions},) and ({expressions}, {expressions})"
+            )
+        precision = np.ascontiguousarray(UNIT_ERROR**2 * np.linalg.inv(covariance))
+    bound = DEVIATIONS_BOUND if options.bounds else np.inf
+    low, high = (0.0, 1.0) if options.bounds and blendshapes else (-bound, bound)
+    local = Prior(
+        weight=np.full(expressions, float(on_expression)),
+        mean=mean,
+        lower=np.full(expressions, low),
+        upper=np.full(expressions, high),
+        precision=precision,
+        identity=0,
+    )
+    whole = Prior(
+        weight=np.concatenate([np.full(shapes, float(on_shape)), local.weight]),
+        mean=np.concatenate([np.zeros(shapes), local.mean]),
+        lower=np.concatenate([np.full(shapes, -bound), local.lower]),
+        upper=np.concatenate([np.full(shapes, bound), local.upper]),
+        precision=precision,
+        identity=shapes,
+    )
+    return whole, local

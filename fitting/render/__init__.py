@@ -1,0 +1,1 @@
+"""Pictures of the model that a detector takes for photographs."""

@@ -1,0 +1,97 @@
+"""Compiles the fit's kernels once for all processes, so that every process runs the same code.
+
+Numba compiles a kernel in the process that first calls it, and what it fuses then depends on which
+other kernels that process already had: sums differ in their last bits between the process that
+compiled and those that load its result. Therefore one process of its own compiles all of them from
+nothing, under a lock, and everyone loads what it left. Sources that changed are compiled again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import llvmlite.binding
+import numba
+
+from .. import frame_fits
+
+logger = logging.getLogger(__name__)
+
+COMPILING = "GLEE_COMPILING_KERNELS"
+SECONDS = 1800
+_FITTING = Path(__file__).parents[1]
+
+
+@cache
+def ensure_compiled() -> None:
+    """Return when the kernels are compiled; where they cannot be kept, do nothing.
+
+    Called before the first kernel of a process runs.
+    """
+    if os.environ.get(COMPILING):
+        return
+    folder = _cache_folder()
+    if folder is None:
+        return
+    marker = folder / f"glee-kernels-{_fingerprint()}"
+    if marker.exists():
+        return
+    try:
+        with _locked(folder / "glee-kernels.lock"):
+            if not marker.exists():
+                _compile(folder)
+                marker.touch()
+    except (OSError, subprocess.SubprocessError) as error:
+        logger.warning("kernels are compiled in each process (%s)", str(error).splitlines()[0])
+
+
+def _cache_folder() -> Path | None:
+    """Where Numba keeps the kernels of this package; None where it keeps none."""
+    path = getattr(getattr(frame_fits.KERNEL, "_cache", None), "cache_path", None)
+    if path is None:
+        return None
+    folder = Path(path)
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder if folder.is_dir() else None
+
+
+def _fingerprint() -> str:
+    """A digest of the kernels' sources and of what compiles them."""
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    digest.update(llvmlite.binding.get_host_cpu_name().encode())
+    for source in sorted(_FITTING.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(folder: Path) -> None:
+    logger.info("compiling the kernels of the fit, once: about a minute")
+    stems = {source.stem for source in _FITTING.rglob("*.py")}
+    for old in [*folder.glob("*.nbi"), *folder.glob("*.nbc"), *folder.glob("glee-kernels-*")]:
+        if old.name.split(".")[0] in stems or old.name.startswith("glee-kernels-"):
+            old.unlink(missing_ok=True)
+    subprocess.run(
+        [sys.executable, "-m", "glee.fitting.compile_kernels"],
+        env={**os.environ, COMPILING: "1"},
+        check=True,
+        timeout=SECONDS,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )

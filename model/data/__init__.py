@@ -1,0 +1,1 @@
+"""Frames, batches, triplets and folds, each a function of seed and step."""

@@ -1,0 +1,95 @@
+"""Random crops, mirror and light, drawn for a whole epoch from (seed, epoch) alone.
+
+As in JAA-Net, training sees random 176x176 crops of the aligned 200x200 face, mirrored half of the
+time, and testing the centre. Because every frame's draw depends on the seed, the epoch and its
+index only, nothing changes with batches, workers or a resumed run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..frame_order import frame_order
+
+ALIGNED_SIZE = 200
+NETWORK_SIZE = 176
+
+
+def stored_size(image_size: int) -> int:
+    """Side of the aligned face of which the network sees `image_size`, both in pixels."""
+    return round(image_size * ALIGNED_SIZE / NETWORK_SIZE)
+
+
+def resized_face(face: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """An aligned face at another size: (s, s, 3) uint8 -> (size, size, 3)."""
+    if face.shape[0] == size:
+        return face
+    method = cv2.INTER_AREA if size < face.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(face, (size, size), interpolation=method), np.uint8)
+
+
+def mirrored_expressions(names: tuple[str, ...]) -> npt.NDArray[np.int64] | None:
+    """For each expression the one that a mirrored face shows instead: (e,), indices.
+
+    names: of blendshapes, ...Left beside ...Right. None where no name has a side, as in a
+    statistical basis: nobody knows then what the mirrored face's coefficients are.
+    """
+    swap = {"Left": "Right", "Right": "Left"}
+    place = {name: index for index, name in enumerate(names)}
+    mirrored = np.arange(len(names))
+    for name, index in place.items():
+        side = next((side for side in swap if name.endswith(side)), "")
+        mirrored[index] = place.get(name.removesuffix(side) + swap.get(side, ""), index)
+    return mirrored if (mirrored != np.arange(len(names))).any() else None
+
+
+@dataclass(frozen=True, eq=False)
+class EpochDraw:
+    """The random choices of one epoch over n frames.
+
+    order: (n,) int64, a permutation. top, left: (n,) int64, corner of the crop, pixels. mirror:
+    (n,) bool. gain: (n, 3) float32 and offset: (n, 1) float32, on colours in [-1, 1].
+    """
+
+    order: npt.NDArray[np.int64]
+    top: npt.NDArray[np.int64]
+    left: npt.NDArray[np.int64]
+    mirror: npt.NDArray[np.bool_]
+    gain: npt.NDArray[np.float32]
+    offset: npt.NDArray[np.float32]
+
+
+def draw_epoch(
+    count: int,
+    *,
+    seed: int,
+    epoch: int,
+    margin: int,
+    mirror: bool = True,
+    light: float = 0.0,
+    block: npt.NDArray[np.int64] | None = None,
+) -> EpochDraw:
+    """Draw one epoch's choices.
+
+    count: frames. block: (count,), which are read together, for `frame_order`. margin: stored size
+    minus crop size, pixels. mirror: half of the frames. light: strength of the change of
+    brightness, contrast and colour; 0 leaves them.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = frame_order(np.arange(count) if block is None else block, random)
+    corner = random.integers(0, margin + 1, (2, count))
+    flipped = random.random(count) < 0.5
+    uniform = random.uniform(-1, 1, (count, 5))
+    gain = 1 + light * (uniform[:, :1] + uniform[:, 1:4] / 3)
+    return EpochDraw(
+        order=order,
+        top=corner[0],
+        left=corner[1],
+        mirror=flipped & mirror,
+        gain=gain.astype(np.float32),
+        offset=(0.5 * light * uniform[:, 4:]).astype(np.float32),
+    )

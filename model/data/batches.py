@@ -1,0 +1,162 @@
+"""Batches made ahead of the step that uses them: by a thread, or by processes of their own.
+
+A batch depends on the number of its step alone, so neither the number of processes nor how they
+are started (fork or spawn) changes what a step sees or in which order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from ...errors import GleeError
+
+Item = TypeVar("Item")
+
+# Batches that each process has ready.
+_AHEAD = 2
+# Bytes between the beginnings of arrays in a batch's memory, a multiple of this.
+_ALIGNED = 64
+
+
+def batches_ahead(
+    make: Callable[[int], Item],
+    first: int,
+    total: int,
+    *,
+    workers: int = 0,
+    start: str | None = None,
+) -> Iterator[Item]:
+    """The batches of the steps first .. total - 1, in this order.
+
+    make: step -> batch, a dataclass of arrays; with processes it must be picklable under "spawn".
+    workers: processes; 0 for one thread of this process. start: "fork", "spawn" or None for the
+    system's way.
+
+    Raises what `make` raises (a GleeError of a process as it is).
+    """
+    if first >= total:
+        return
+    if not workers:
+        yield from _by_thread(make, first, total)
+        return
+    loader: DataLoader[Any] = DataLoader(
+        _Steps(make),
+        batch_size=None,
+        sampler=range(first, total),  # type: ignore[arg-type]
+        collate_fn=_as_it_is,
+        num_workers=workers,
+        prefetch_factor=_AHEAD,
+        multiprocessing_context=start,
+        worker_init_fn=_one_thread,
+    )
+    for made in loader:
+        if isinstance(made, GleeError):
+            raise made
+        yield made.unpacked()
+
+
+def _by_thread(make: Callable[[int], Item], first: int, total: int) -> Iterator[Item]:
+    with ThreadPoolExecutor(1) as maker:
+        following = maker.submit(make, first)
+        for step in range(first + 1, total + 1):
+            ready = following.result()
+            if step < total:
+                following = maker.submit(make, step)
+            yield ready
+
+
+class _Steps(Dataset[Any]):
+    """What a process makes: a batch in shared memory, or the error instead."""
+
+    def __init__(self, make: Callable[[int], Any]) -> None:
+        self._make = make
+
+    def __getitem__(self, step: int) -> Any:
+        try:
+            return _packed(self._make(step))
+        except GleeError as error:
+            return error
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where an array is in a batch's memory: first byte, type and shape."""
+
+    begin: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    @property
+    def end(self) -> int:
+        """Past the last byte."""
+        return self.begin + self.dtype.itemsize * math.prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class _Packed:
+    """A batch with places for its arrays, and one block of shared memory that holds them all.
+
+    Each block is a file descriptor that is sent, received and mapped: one for each of seven arrays
+    doubles what a batch costs the process that uses it.
+    """
+
+    item: Any
+    memory: torch.Tensor
+
+    def unpacked(self) -> Any:
+        """The batch, its arrays in the shared memory, which lives as long as one of them."""
+        memory = self.memory.numpy()
+        return _changed(
+            self.item,
+            _Place,
+            lambda at: memory[at.begin : at.end].view(at.dtype).reshape(at.shape),
+        )
+
+
+def _packed(item: Any) -> _Packed:
+    arrays: list[tuple[_Place, np.ndarray[Any, Any]]] = []
+
+    def place(array: np.ndarray[Any, Any]) -> _Place:
+        begin = -(-arrays[-1][0].end // _ALIGNED) * _ALIGNED if arrays else 0
+        arrays.append((_Place(begin, array.dtype, array.shape), array))
+        return arrays[-1][0]
+
+    placed = _changed(item, np.ndarray, place)
+    size = arrays[-1][0].end if arrays else 0
+    memory = torch.empty(size, dtype=torch.uint8)
+    memory.share_memory_()  # type: ignore[no-untyped-call]
+    content = memory.numpy()
+    for at, array in arrays:
+        content[at.begin : at.end].view(at.dtype).reshape(at.shape)[...] = array
+    return _Packed(placed, memory)
+
+
+def _changed(item: Any, kind: type, change: Callable[[Any], Any]) -> Any:
+    """A dataclass with everything of one kind in it changed, also in dataclasses inside."""
+    if isinstance(item, kind):
+        return change(item)
+    if not dataclasses.is_dataclass(item) or isinstance(item, type):
+        return item
+    parts = {
+        part.name: _changed(getattr(item, part.name), kind, change)
+        for part in dataclasses.fields(item)
+    }
+    return dataclasses.replace(item, **parts)
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(1)

@@ -1,0 +1,91 @@
+"""Which subjects are tested by which fold; no subject is ever in training and test of one fold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ..dataset_facts import dataset_facts
+
+# Fold name ("1", "2", ...) -> its test subjects, sorted.
+Split = dict[str, tuple[str, ...]]
+
+
+def choose_split(
+    subjects: Iterable[str],
+    dataset: str,
+    *,
+    seed: int = 0,
+    count: int = 3,
+    file: Path | None = None,
+) -> Split:
+    """The split of these subjects: from a file, else the dataset's published one, else seeded.
+
+    file: JSON, {"1": ["SN001", ...], ...}. dataset: its module's FOLDS is used where every fold
+    has a subject here. count: folds of a seeded split.
+
+    Raises DataError where the file cannot be used or there are fewer subjects than folds.
+    """
+    present = sorted(set(subjects))
+    if file is not None:
+        return check_split(read_split(file), present, str(file))
+    published = dataset_facts(dataset).folds
+    split = {
+        str(index + 1): tuple(sorted(set(fold) & set(present)))
+        for index, fold in enumerate(published)
+    }
+    if split and all(split.values()):
+        return check_split(split, present, f"published folds of {dataset}")
+    return seeded_split(present, seed=seed, count=count)
+
+
+def seeded_split(subjects: list[str], *, seed: int, count: int = 3) -> Split:
+    """Subjects dealt to `count` folds of nearly equal size, from the seed alone.
+
+    Raises DataError where there are fewer subjects than folds.
+    """
+    if len(subjects) < count:
+        raise DataError(
+            f"{len(subjects)} subjects cannot make {count} subject-exclusive folds; add subjects"
+        )
+    shuffled = np.random.default_rng(seed).permutation(sorted(subjects))
+    return {
+        str(index + 1): tuple(sorted(str(name) for name in shuffled[index::count]))
+        for index in range(count)
+    }
+
+
+def read_split(file: Path) -> Split:
+    """Read a split file. Raises DataError where it is missing or not of the form."""
+    try:
+        content = json.loads(file.read_text())
+        return {str(name): tuple(sorted(map(str, fold))) for name, fold in content.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise DataError(
+            f'{file}: cannot be used as a split ({error}); give JSON as {{"1": ["SN001"], ...}}'
+        ) from error
+
+
+def check_split(split: Split, subjects: list[str], source: str) -> Split:
+    """Check that every subject is tested once and that each fold can be trained and tested.
+
+    Raises DataError where not.
+    """
+    tested = [subject for fold in split.values() for subject in fold]
+    doubled = sorted({subject for subject in tested if tested.count(subject) > 1})
+    missing = sorted(set(subjects) - set(tested))
+    if doubled:
+        raise DataError(f"{source}: subject {doubled[0]} is in two folds; give each subject once")
+    if missing:
+        raise DataError(f"{source}: subject {missing[0]} is in no fold; add it to one")
+    kept = {name: tuple(sorted(set(fold) & set(subjects))) for name, fold in split.items()}
+    for name, fold in kept.items():
+        if not name.isalnum():
+            raise DataError(f"{source}: fold name {name!r}; use letters and digits")
+        if not fold or len(fold) == len(subjects):
+            raise DataError(f"{source}: fold {name} leaves nothing to test or train; change it")
+    return kept

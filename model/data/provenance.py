@@ -1,0 +1,109 @@
+"""How a run's frames were made: a network refuses frames that were made another way."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from ...errors import DataError
+from ...pipeline.fit3d import Fit3dOptions
+from ...pipeline.preprocess import PreprocessOptions
+from ...pipeline.shards.shard import Shard
+
+# Options of the fit that give the same face another f_exp. Not among them: the focal length and
+# the frames that an identity is found from, which are the videos' own matter, and the model, which
+# is known by its fingerprint.
+_SHAPING_F_EXP = (
+    "identity",
+    "bounds",
+    "expression_weight",
+    "shape_weight",
+    "curves",
+    "robust",
+    "whiten",
+    "prior",
+    "smooth",
+    "temporal",
+)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """detector: name. preprocess, fit3d: the stages' options. model: name of the morphable model;
+    model_sha256: its fingerprint. Empty where it is not known.
+    """
+
+    detector: str = ""
+    preprocess: dict[str, Any] = field(default_factory=dict)
+    fit3d: dict[str, Any] = field(default_factory=dict)
+    model: str = ""
+    model_sha256: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for a checkpoint."""
+        return asdict(self)
+
+
+def shard_provenance(shard: Shard) -> Provenance:
+    """How the frames of a shard were made."""
+    wanted = {item.name for item in fields(PreprocessOptions)}
+    header, fit = shard.header, shard.fit
+    found = Provenance(
+        detector=header.detector.split(" ")[0],
+        preprocess={name: value for name, value in header.options.items() if name in wanted},
+    )
+    if fit is None:
+        return found
+    known = {item.name for item in fields(Fit3dOptions)}
+    return Provenance(
+        found.detector,
+        found.preprocess,
+        {name: value for name, value in fit.options.items() if name in known},
+        fit.model,
+        fit.model_sha256,
+    )
+
+
+def check_provenance(trained: Provenance, given: Provenance, *, coefficients: bool) -> None:
+    """Refuse frames that the network's training does not speak for.
+
+    coefficients: f_exp is looked at.
+
+    Raises DataError saying what differs.
+    """
+    if coefficients:
+        hashes = trained.model_sha256, given.model_sha256
+        other = hashes[0] != hashes[1] if all(hashes) else False
+        if trained.model != given.model or other:
+            raise DataError(
+                f"these frames were fitted with the morphable model {_model(given)}, the network "
+                f"was trained with {_model(trained)}; fit them with that model"
+            )
+    differences = [
+        f"{stage} {name} is {new!r} there, {old!r} in training"
+        for stage, name, old, new in _compared(trained, given, coefficients)
+        if old != new
+    ]
+    if differences:
+        raise DataError(
+            f"these frames were made with other options than the network's: "
+            f"{'; '.join(differences)}; make them with the same"
+        )
+
+
+def _compared(
+    trained: Provenance, given: Provenance, coefficients: bool
+) -> list[tuple[str, str, Any, Any]]:
+    rows: list[tuple[str, str, Any, Any]] = []
+    if trained.detector and given.detector:
+        rows.append(("preprocess", "detector", trained.detector, given.detector))
+    if coefficients and trained.fit3d and given.fit3d:
+        defaults = asdict(Fit3dOptions())
+        for name in _SHAPING_F_EXP:
+            old = trained.fit3d.get(name, defaults[name])
+            rows.append(("fit3d", name, old, given.fit3d.get(name, defaults[name])))
+    return rows
+
+
+def _model(made: Provenance) -> str:
+    return f"{made.model!r}" + (f" ({made.model_sha256[:12]})" if made.model_sha256 else "")

@@ -1,0 +1,125 @@
+"""Triplets of faces for the pre-training: from FEC's table, or drawn from labelled frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import DataError
+from ...pipeline.datasets.fec import MARGINS
+from ...pipeline.datasets.triplets import TRIPLET_FILE, shard_triplets
+from .au_dataset import AUFrames
+
+# Margin of triplets that no person has typed: that of most of FEC's.
+DRAWN_MARGIN = MARGINS["THREE_CLASS_TRIPLET"]
+# A subject in so many is held out where the data has no test split of its own.
+HELD_OUT = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Triplets:
+    """n triplets over frames; anchor and positive are the two that look most alike.
+
+    index: (n, 3) int64, frames: anchor, positive, negative. margin: (n,) float32, of Eq. 4.
+    """
+
+    index: npt.NDArray[np.int64]
+    margin: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def with_margin(self, margin: float) -> Self:
+        """The same with one margin for all; 0 keeps each triplet's own."""
+        return replace(self, margin=np.full_like(self.margin, margin)) if margin else self
+
+
+def find_triplets(
+    work: Path, frames: AUFrames, *, count: int, seed: int
+) -> tuple[Triplets, Triplets]:
+    """Triplets to train on and held-out ones.
+
+    From the table of triplets in the work folder (splits "train" and "test"); without one, drawn
+    from the labels: `count` of the training subjects, a quarter as many of held-out subjects.
+
+    Raises DataError where the table cannot be used or the labels do not allow triplets.
+    """
+    if (work / TRIPLET_FILE).exists():
+        return _from_table(work, frames, "train"), _from_table(work, frames, "test")
+    if len(frames.subjects) < 4 or not frames.au_names or not count:
+        raise DataError(
+            f"{work}: has no table of triplets and cannot give any from labels; it needs labels of "
+            "4 subjects or more and a number of triplets"
+        )
+    train = draw_triplets(frames, faces_to_draw_from(frames, seed), count, [seed, 0])
+    held_out = _labelled(frames, _held_out(frames, seed))
+    return train, draw_triplets(frames, held_out, max(count // 4, 1), [seed, 1])
+
+
+def faces_to_draw_from(frames: AUFrames, seed: int) -> npt.NDArray[np.int64]:
+    """Frames that triplets are drawn of, where there is no table: (n,) indices, with labels."""
+    return _labelled(frames, set(frames.subjects) - _held_out(frames, seed))
+
+
+def _labelled(frames: AUFrames, subjects: set[str]) -> npt.NDArray[np.int64]:
+    indices = frames.of_subjects(subjects)
+    return indices[(frames.labels[indices] >= 0).any(1)]
+
+
+def _held_out(frames: AUFrames, seed: int) -> set[str]:
+    drawn = np.random.default_rng(seed).permutation(list(frames.subjects))
+    return {str(name) for name in drawn[::HELD_OUT]}
+
+
+def draw_triplets(
+    frames: AUFrames, indices: npt.NDArray[np.int64], count: int, seed: list[int]
+) -> Triplets:
+    """Triplets as a person might judge them: the negative has the most other Action Units.
+
+    Three frames are drawn, and the two whose labels differ in the fewest AUs are alike; where that
+    does not single out one, or a frame was drawn twice, the draw is dropped. This stands in for
+    human votes on data that has labels instead.
+
+    Raises DataError where (nearly) all draws are dropped.
+    """
+    if len(indices) < 3:
+        raise DataError(f"{len(indices)} labelled frames; triplets need three or more")
+    random = np.random.default_rng(seed)
+    drawn = random.choice(indices, (8 * count, 3))
+    label = np.maximum(frames.labels[drawn], 0).astype(np.int64)
+    apart = np.stack([np.abs(label[:, i] - label[:, (i + 1) % 3]).sum(1) for i in range(3)], 1)
+    # apart[:, i] is between faces i and i + 1; the face that is left is the odd one
+    nearest = np.sort(apart, 1)
+    others = [drawn[:, i] != drawn[:, (i + 1) % 3] for i in range(3)]
+    clear = np.flatnonzero((nearest[:, 0] < nearest[:, 1]) & np.all(others, 0))[:count]
+    if len(clear) < max(count // 4, 1):
+        raise DataError("the frames' labels hardly differ; no triplets can be drawn from them")
+    first = apart[clear].argmin(1)
+    order = (first[:, None] + np.arange(3)) % 3
+    index = np.take_along_axis(drawn[clear], order, 1)
+    return Triplets(index, np.full(len(clear), DRAWN_MARGIN, np.float32))
+
+
+def _from_table(work: Path, frames: AUFrames, split: str) -> Triplets:
+    found = shard_triplets(work, split)
+    if not len(found.table):
+        raise DataError(f"{work}: no triplet of the split {split!r} has three valid faces")
+    place = {
+        (frames.names[shard], int(row)): index
+        for index, (shard, row) in enumerate(zip(frames.shard_index, frames.row, strict=True))
+    }
+    names = [path.relative_to(work / "shards").as_posix() for path in found.shards]
+    index = np.array(
+        [
+            [place[names[shard], int(row)] for shard, row in zip(*pair, strict=True)]
+            for pair in zip(found.shard_index, found.row, strict=True)
+        ]
+    )
+    odd = found.table.odd.astype(np.int64)[:, None]
+    order = (odd + np.array([1, 2, 0])) % 3
+    margins = np.array([MARGINS[kind] for kind in found.table.kinds], np.float32)
+    return Triplets(np.take_along_axis(index, order, 1), margins[found.table.kind])

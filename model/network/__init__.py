@@ -1,0 +1,1 @@
+"""GLEE-Net, one file a branch, named as in the paper."""

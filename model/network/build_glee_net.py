@@ -1,0 +1,141 @@
+"""Builds GLEE-Net from its configuration, and counts it.
+
+The paper gives 56.6 M parameters and 8.72 GFLOPs, but not the convention. Here a parameter is any
+entry of a weight, the frozen identity model's included and FaceNet's unused recognition head not,
+for BP4D's 12 AUs; a floating point operation is half a multiply-add of convolutions and matrix
+products (as torch's FlopCounterMode counts), for one image. By that count the two backbones take
+5.67 GFLOPs at 160x160 and leave 3.05 for 16 extractors that "only contain a few layers"; were a
+multiply-add one operation, the extractors would cost 2.1 times both backbones.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..facenet_weights import load_facenet
+from ..image_size import resize
+from ..resnet import ResNet
+from ..training.identity_adversary import IdentityAdversary
+from .au_classifier import MLPClassifier, TransformerClassifier
+from .backbones import EMBEDDING_WIDTH, InceptionResnetV1
+from .coefficient_branch import CoefficientBranch
+from .config import GLEENetConfig
+from .glee_net import GLEENet
+from .global_branch import GlobalBranch
+from .local_branch import LocalBranch
+
+
+class ResNetBranch(nn.Module):
+    """Table 5's "w. ResNet": one plain ResNet and a linear layer in place of both branches."""
+
+    def __init__(self, backbone: ResNet, *, size: int, width: int) -> None:
+        super().__init__()
+        self.size = size
+        self.backbone = backbone
+        self.reduction = nn.Linear(backbone.width, width)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(b, 3, h, w) float32, RGB, (value - 127.5) / 128 -> (b, width)."""
+        features: Tensor = self.reduction(self.backbone(resize(image, self.size)))
+        return features
+
+
+def build_glee_net(config: GLEENetConfig, *, facenet: Path | None = None) -> GLEENet:
+    """A network with fresh weights from torch's random state.
+
+    facenet: checkpoint of InceptionResnetV1 for face and identity model.
+
+    Raises WeightsError where `facenet` does not fit.
+    """
+    network = GLEENet(
+        _global_branch(config),
+        _local_branch(config) if config.expression == "global_local" else None,
+        _coefficient_branch(config) if config.coefficients else None,
+        _classifier(config),
+        fixed_expression=config.fixed_expression,
+        identity_adversary=_identity_adversary(config),
+    )
+    if facenet is not None:
+        load_facenet(network.global_branch, facenet)
+    return network
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Entries of all weights, frozen ones included."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def flop_count(network: nn.Module, config: GLEENetConfig) -> int:
+    """Floating point operations for one image: 2 x multiply-adds of convolutions and products."""
+    device = next(network.parameters()).device
+    image = torch.zeros(1, 3, config.image_size, config.image_size, device=device)
+    f_exp = torch.zeros(1, config.coefficient_count, device=device)
+    training = network.training
+    network.eval()
+    with FlopCounterMode(display=False) as counter:
+        network(image, f_exp)
+    network.train(training)
+    return int(counter.get_total_flops())
+
+
+def _global_branch(config: GLEENetConfig) -> nn.Module | None:
+    size, width = config.global_size, config.embedding_width
+    if config.expression == "none":
+        return None
+    if config.expression == "resnet":
+        return ResNetBranch(_resnet(config), size=size, width=width)
+    if config.backbone == "resnet":
+        backbone = _resnet(config)
+        return GlobalBranch(backbone, backbone_width=backbone.width, size=size, width=width)
+    inception = InceptionResnetV1(dropout=config.backbone_dropout)
+    return GlobalBranch(inception, backbone_width=EMBEDDING_WIDTH, size=size, width=width)
+
+
+def _resnet(config: GLEENetConfig) -> ResNet:
+    stem = 3 if config.backbone == "resnet" else 7
+    return ResNet(config.backbone_widths, config.backbone_blocks, stem)
+
+
+def _local_branch(config: GLEENetConfig) -> LocalBranch:
+    return LocalBranch(
+        size=config.local_size,
+        channels=config.local_channels,
+        strides=config.local_strides,
+        attention=config.local_attention,
+        hidden=config.local_hidden,
+        width=config.embedding_width,
+    )
+
+
+def _coefficient_branch(config: GLEENetConfig) -> CoefficientBranch:
+    return CoefficientBranch(config.coefficient_count, config.coefficient_noise)
+
+
+def _identity_adversary(config: GLEENetConfig) -> IdentityAdversary | None:
+    if not config.identities:
+        return None
+    return IdentityAdversary(
+        config.embedding_width, config.token_hidden, config.identities, config.identity_reversal
+    )
+
+
+def _classifier(config: GLEENetConfig) -> nn.Module:
+    au_count, inputs = len(config.au_names), config.representation_width
+    if config.classifier == "mlp":
+        hidden = config.token_hidden
+        return MLPClassifier(au_count, inputs, hidden=hidden, joint_fc=config.joint_fc)
+    return TransformerClassifier(
+        au_count,
+        inputs,
+        hidden=config.token_hidden,
+        width=config.token_width,
+        encoders=config.encoders,
+        heads=config.heads,
+        feed_forward=config.feed_forward,
+        dropout=config.dropout,
+        joint_fc=config.joint_fc,
+    )

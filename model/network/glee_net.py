@@ -1,0 +1,89 @@
+"""GLEE-Net: the branches and the classifier, composed."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from ..training.identity_adversary import AdversarialPrediction, IdentityAdversary
+from .au_classifier import AUPrediction
+from .coefficient_branch import CoefficientBranch
+from .local_branch import LocalBranch
+
+
+class GLEENet(nn.Module):
+    """E_exp = G_exp + L_exp; F_exp = [E_exp, f_exp]; the classifier predicts the AUs from F_exp.
+
+    global_branch, local_branch, coefficient_branch: None leaves the branch out. classifier: maps
+    F_exp to AUPrediction. fixed_expression: global and local branch never change (Table 5).
+    identity_adversary: sees E_exp while training, an option beyond the paper.
+    """
+
+    def __init__(
+        self,
+        global_branch: nn.Module | None,
+        local_branch: LocalBranch | None,
+        coefficient_branch: CoefficientBranch | None,
+        classifier: nn.Module,
+        *,
+        fixed_expression: bool = False,
+        identity_adversary: IdentityAdversary | None = None,
+    ) -> None:
+        super().__init__()
+        self.global_branch = global_branch
+        self.local_branch = local_branch
+        self.coefficient_branch = coefficient_branch
+        self.classifier = classifier
+        self.identity_adversary = identity_adversary
+        self.fixed_expression = fixed_expression
+        if fixed_expression:
+            for branch in self._expression_branches():
+                branch.requires_grad_(False)
+
+    def _expression_branches(self) -> list[nn.Module]:
+        return [branch for branch in (self.global_branch, self.local_branch) if branch is not None]
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; fixed branches stay in evaluation mode, statistics included."""
+        super().train(mode)
+        if self.fixed_expression:
+            for branch in self._expression_branches():
+                branch.eval()
+        return self
+
+    def embed(self, image: Tensor, identity: Tensor | None = None) -> Tensor:
+        """E_exp: (b, 3, s, s) float32, RGB, (value - 127.5) / 128 -> (b, embedding width).
+
+        identity: (b, d) V_id, where it is known already (see `GlobalBranch`).
+        """
+        parts = []
+        if self.global_branch is not None:
+            known = () if identity is None else (identity,)
+            parts.append(self.global_branch(image, *known))
+        if self.local_branch is not None:
+            parts.append(self.local_branch(image))
+        return torch.stack(parts).sum(0)
+
+    def represent(self, image: Tensor, f_exp: Tensor, identity: Tensor | None = None) -> Tensor:
+        """F_exp: the joint representation, (b, representation width)."""
+        parts = [self.embed(image, identity)] if self._expression_branches() else []
+        if self.coefficient_branch is not None:
+            parts.append(self.coefficient_branch(f_exp))
+        return torch.cat(parts, 1)
+
+    def forward(
+        self, image: Tensor, f_exp: Tensor, identity: Tensor | None = None
+    ) -> AUPrediction | AdversarialPrediction:
+        """Logits of the initial and the final prediction; beside them an adversary's in training.
+
+        image: (b, 3, s, s) float32, RGB, (value - 127.5) / 128. f_exp: (b, 51) float32, as fitted;
+        NaN where a frame was not fitted. identity: (b, d) V_id, where it is known already.
+        """
+        joint = self.represent(image, f_exp, identity)
+        prediction: AUPrediction = self.classifier(joint)
+        if self.identity_adversary is not None and self.training:
+            embedding = joint[:, : self.identity_adversary.width]
+            return AdversarialPrediction(*prediction, self.identity_adversary(embedding))
+        return prediction

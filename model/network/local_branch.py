@@ -1,0 +1,123 @@
+"""The local branch: 16 parts of the image by area, each seen by an extractor of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..image_size import resize
+
+# The paper's names: side or corner (of the image), and how much is kept from there.
+PARTS: tuple[str, ...] = (
+    *("L34", "R34", "T34", "B34"),
+    *("L12", "R12", "T12", "B12"),
+    *("TL34", "TR34", "TL12", "TR12"),
+    *("BL34", "BR34", "BL12", "BR12"),
+)
+_KEPT = {"34": 3 / 4, "12": 1 / 2}
+
+
+def crop_box(part: str, size: int) -> tuple[int, int, int, int]:
+    """Box of a part in a square image: (left, top, right, bottom) in pixels, ends excluded.
+
+    part: one of PARTS. size: side of the image, pixels.
+    """
+    sides, kept = part[:-2], round(_KEPT[part[-2:]] * size)
+    left = size - kept if "R" in sides else 0
+    top = size - kept if "B" in sides else 0
+    right = kept if "L" in sides else size
+    bottom = kept if "T" in sides else size
+    return left, top, right, bottom
+
+
+def mirrored_part(part: str) -> str:
+    """The part that shows the same region after the image was mirrored."""
+    return part.translate(str.maketrans("LR", "RL"))
+
+
+class SelfAttention(nn.Module):
+    """Every position of a feature map attends to all; added to its input with a learnt gain.
+
+    channels: of the feature map. width: of queries and keys.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.query = nn.Conv2d(channels, width, 1)
+        self.key = nn.Conv2d(channels, width, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, channels, h, w) -> the same shape."""
+        query, key, value = (
+            layer(x).flatten(2).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
+        score = query @ key.transpose(1, 2) * query.shape[-1] ** -0.5
+        attended: Tensor = (score.softmax(-1) @ value).transpose(1, 2).reshape(x.shape)
+        return x + self.gain * attended
+
+
+class LocalFeatureExtractor(nn.Module):
+    """Four 3x3 convolutions, self-attention, average pooling.
+
+    channels, strides: of the four convolutions. attention: width of queries and keys.
+    """
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int], attention: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = 3
+        for outputs, stride in zip(channels, strides, strict=True):
+            layers += [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)]
+            layers += [nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+            inputs = outputs
+        self.convolutions = nn.Sequential(*layers)
+        self.attention = SelfAttention(inputs, attention)
+
+    def forward(self, part: Tensor) -> Tensor:
+        """(b, 3, size, size) -> (b, channels[-1])."""
+        features: Tensor = self.attention(self.convolutions(part)).mean((2, 3))
+        return features
+
+
+class LocalBranch(nn.Module):
+    """16 parts -> 16 separate extractors -> concatenated -> MLP -> L_exp.
+
+    size: to which each part is resized, pixels. hidden: width inside the MLP. width: of L_exp.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        attention: int,
+        hidden: int,
+        width: int,
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.extractors = nn.ModuleDict(
+            {part: LocalFeatureExtractor(channels, strides, attention) for part in PARTS}
+        )
+        self.mlp = nn.Sequential(
+            nn.Linear(len(PARTS) * channels[-1], hidden), nn.ReLU(), nn.Linear(hidden, width)
+        )
+
+    def parts(self, image: Tensor) -> dict[str, Tensor]:
+        """The 16 parts of square images (b, 3, s, s), each (b, 3, size, size)."""
+        cut = {}
+        for part in PARTS:
+            left, top, right, bottom = crop_box(part, image.shape[-1])
+            cut[part] = resize(image[..., top:bottom, left:right], self.size)
+        return cut
+
+    def forward(self, image: Tensor) -> Tensor:
+        """L_exp: (b, 3, s, s) float32, RGB, (value - 127.5) / 128 -> (b, width)."""
+        features = [self.extractors[name](part) for name, part in self.parts(image).items()]
+        expression: Tensor = self.mlp(torch.cat(features, 1))
+        return expression

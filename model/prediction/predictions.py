@@ -1,0 +1,101 @@
+"""AU probabilities of frames: computed by a trained network, kept with the frames' keys."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ...errors import DataError
+from ...fitting.npz_arrays import open_npz
+from ...whole_files import write_whole
+from ..data.au_dataset import AUFrames, Batch, make_batch
+from ..network.glee_net import GLEENet
+
+PREDICTIONS_FILE = "predictions.npz"
+_FRAMES_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Probabilities of n frames for a AUs, beside what they are of.
+
+    au_names: (a,) str. shard: (n,) str, path below the work folder's shards. row: (n,) int64, in
+    the shard. subject: (n,) str. frame_id: (n,) int64. labels: (n, a) int8, -1 unknown.
+    probability: (n, a) float32, of the final prediction.
+    """
+
+    au_names: npt.NDArray[np.str_]
+    shard: npt.NDArray[np.str_]
+    row: npt.NDArray[np.int64]
+    subject: npt.NDArray[np.str_]
+    frame_id: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int8]
+    probability: npt.NDArray[np.float32]
+
+
+def network_input(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Image (b, 3, s, s) float32, (value - 127.5) / 128 with changed light, and f_exp (b, 51).
+
+    Colours stay together in memory as in the crops, which convolutions on CPUs like.
+    """
+    image = torch.from_numpy(batch.image).to(device).permute(0, 3, 1, 2)
+    gain = torch.from_numpy(batch.gain).to(device)[..., None, None]
+    offset = torch.from_numpy(batch.offset).to(device)[..., None, None]
+    image = (image.float() - 127.5) / 128 * gain + offset
+    return image, torch.from_numpy(batch.f_exp).to(device)
+
+
+def predict_frames(
+    network: GLEENet,
+    frames: AUFrames,
+    index: npt.NDArray[np.int64],
+    *,
+    image_size: int,
+    device: torch.device | None = None,
+) -> Predictions:
+    """Predict frames from their centre crops.
+
+    index: (n,) of the frames. image_size: that the network was built for, pixels.
+    """
+    device = device or torch.device("cpu")
+    network = network.eval()
+    parts = []
+    with torch.inference_mode():
+        for begin in range(0, len(index), _FRAMES_AT_ONCE):
+            batch = make_batch(frames, index[begin : begin + _FRAMES_AT_ONCE], image_size)
+            final = network(*network_input(batch, device)).final
+            parts.append(final.float().sigmoid().cpu().numpy())
+    return Predictions(
+        au_names=np.array(frames.au_names),
+        shard=np.array([frames.names[i] for i in frames.shard_index[index]], np.str_),
+        row=frames.row[index],
+        subject=frames.subject[index],
+        frame_id=frames.frame_id[index],
+        labels=frames.labels[index],
+        probability=np.concatenate(parts) if parts else np.empty((0, frames.labels.shape[1]), "f4"),
+    )
+
+
+def save_predictions(path: Path, predictions: Predictions) -> None:
+    """Write predictions as npz, whole. Raises OutputError where they cannot be written."""
+    buffer = io.BytesIO()
+    arrays = {item.name: getattr(predictions, item.name) for item in fields(predictions)}
+    np.savez_compressed(buffer, **arrays)
+    write_whole(path, buffer.getbuffer())
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read predictions. Raises DataError where the file is missing or damaged."""
+    try:
+        with open_npz(path) as file:
+            return Predictions(**{item.name: file.array(item.name) for item in fields(Predictions)})
+    except DataError as error:
+        if not path.exists():
+            raise DataError(f"{path}: no such predictions; finish the training first") from None
+        raise DataError(f"damaged predictions ({error}); train again") from None

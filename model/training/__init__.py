@@ -1,0 +1,1 @@
+"""The trainer: pre-training (Eq. 4) and training on Action Units (Eq. 5)."""

@@ -1,0 +1,110 @@
+"""V_id of every frame, computed once and kept in the shards: the command `embed`.
+
+The identity model never changes, so its output need not be computed in every epoch. Kept are V_id
+of the crop's centre and of its mirror image; a training with the option identity = "cached" takes
+them for any random crop of the frame, since who a person is does not change with a shift of at most
+a sixteenth of the face. Prediction and evaluation always compute V_id, of the centre crop.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ...errors import UsageError
+from ...pipeline.progress import progress_bar
+from ...pipeline.shards.shard import EmbedArrays, Shard, add_embed, list_shards, read_shard
+from ...pipeline.work_folder import state_options, work_in
+from ..data.augmentation import resized_face, stored_size
+from ..distributed import World, choose_device
+from ..identity_digest import identity_branch, identity_digest
+from ..network.config import GLEENetConfig, preset_config
+from ..network.global_branch import GlobalBranch
+from ..options import train_options
+from .state import new_network
+
+logger = logging.getLogger(__name__)
+
+STAGE = "embed"
+_FRAMES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class EmbedSummary:
+    """shards: in the folder. kept: those that held these features already. frames: embedded."""
+
+    shards: int
+    kept: int
+    frames: int
+    weights: str
+    seconds: float
+
+
+def embed(
+    work: Path,
+    *,
+    preset: str = "paper",
+    facenet: str = "",
+    init: str = "",
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: bool = False,
+) -> EmbedSummary:
+    """Keep V_id of every valid frame in the shards of a work folder; goes on where it stopped.
+
+    facenet, init: where the identity model comes from, as for the training that will use it: a
+    FaceNet file, or a run of `pretrain`. overwrite: replace the features of other weights.
+
+    Raises UsageError without weights, OptionsError where the folder has features of others,
+    WeightsError, ShardError and OutputError for files.
+    """
+    began = time.perf_counter()
+    if bool(facenet) == bool(init):
+        raise UsageError("embed: give --facenet or --init, the weights that training starts from")
+    options = train_options(preset, facenet=facenet, init=init)
+    config = preset_config(preset, ("AU0",))
+    network = new_network(config, options)
+    weights = identity_digest(network, config)
+    branch = identity_branch(network).to(choose_device(device, World())).eval()
+    kept, frames = 0, 0
+    paths = list_shards(work)
+    with work_in(work, STAGE), progress_bar(STAGE, len(paths), "shard", shown=progress) as bar:
+        state_options(work, STAGE, {"preset": preset, "weights": weights}, overwrite=overwrite)
+        for path in paths:
+            shard = read_shard(path)
+            if shard.embed is not None and shard.embed.weights == weights:
+                kept += 1
+            else:
+                add_embed(path, _embedded(shard, branch, config, weights))
+                frames += int(shard.frames.valid.sum())
+            bar.update(1)
+    return EmbedSummary(len(paths), kept, frames, weights, time.perf_counter() - began)
+
+
+def _embedded(
+    shard: Shard, branch: GlobalBranch, config: GLEENetConfig, weights: str
+) -> EmbedArrays:
+    device = branch.reduction.weight.device
+    width = branch.reduction.in_features
+    out = np.full((2, len(shard), width), np.nan, np.float16)
+    rows = np.flatnonzero(shard.frames.valid)
+    for begin in range(0, len(rows), _FRAMES_AT_ONCE):
+        some = rows[begin : begin + _FRAMES_AT_ONCE]
+        image = np.stack([_centre(shard.crop(int(row)), config.image_size) for row in some])
+        seen = (torch.from_numpy(image).to(device).permute(0, 3, 1, 2).float() - 127.5) / 128
+        for side, view in enumerate((seen, seen.flip(3))):
+            out[side, some] = branch.identity(view).cpu().numpy()
+    return EmbedArrays(out[0], out[1], weights)
+
+
+def _centre(crop: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """The part of an aligned face that a test shows: (size, size, 3)."""
+    crop = resized_face(crop, stored_size(size))
+    begin = (len(crop) - size) // 2
+    return crop[begin : begin + size, begin : begin + size]

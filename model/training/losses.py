@@ -1,0 +1,63 @@
+"""The two losses of the paper: Eq. 4 on triplets, Eq. 5 on Action Units."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..asymmetric_loss import weighted_asymmetric_loss
+from ..network.au_classifier import AUPrediction
+from .identity_adversary import AdversarialPrediction
+
+
+def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: Tensor) -> Tensor:
+    """Eq. 4 for each triplet: (b,); anchor and positive are the two that look most alike.
+
+    anchor, positive, negative: (b, width), E_exp before normalisation. margin: (b,).
+    """
+    a, p, n = (functional.normalize(x, dim=1) for x in (anchor, positive, negative))
+    alike = (a - p).square().sum(1)
+    from_anchor = (a - n).square().sum(1)
+    from_positive = (p - n).square().sum(1)
+    return torch.relu(alike - from_anchor + margin) + torch.relu(alike - from_positive + margin)
+
+
+def occurrence_ratio(labels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
+    """r of Eq. 5: how often each AU is present among its known labels of the training frames.
+
+    labels: (n, a) int8, 1 present, 0 absent, -1 unknown. Returns (a,) in (0, 1]: an AU that never
+    occurs counts as if it did once, one without known labels as 1, so that 1 / r stays finite.
+    """
+    known = (labels >= 0).sum(0)
+    present = np.maximum((labels == 1).sum(0), 1)
+    return np.where(known > 0, present / np.maximum(known, 1), 1.0)
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, ratio: Tensor) -> Tensor:
+    """Eq. 5 for each frame: (b,).
+
+    logits: (b, a). labels: (b, a), 1 present, 0 absent, -1 unknown (gives no loss and no
+    gradient). ratio: (a,), r of Eq. 5.
+    """
+    known = labels >= 0
+    target = labels.clamp(min=0).to(logits.dtype)
+    entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (torch.where(known, entropy, torch.zeros_like(entropy)) / ratio).mean(1)
+
+
+def au_loss(
+    prediction: AUPrediction | AdversarialPrediction,
+    labels: Tensor,
+    ratio: Tensor,
+    kind: str = "cross_entropy",
+) -> Tensor:
+    """Eq. 5 on the initial plus on the final predictions, for each frame: (b,).
+
+    kind: "cross_entropy", or "asymmetric" for what asymmetric_loss.py puts in its place.
+    """
+    loss = weighted_asymmetric_loss if kind == "asymmetric" else weighted_cross_entropy
+    initial = loss(prediction.initial.float(), labels, ratio)
+    return initial + loss(prediction.final.float(), labels, ratio)

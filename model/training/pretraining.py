@@ -1,0 +1,240 @@
+"""Pre-training of global and local branch on triplets of faces (Eq. 4).
+
+A run's folder holds options.toml, checkpoint.pt, log.csv and results.json with the triplet
+accuracy on held-out triplets. `train` starts from it with the option `init`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...errors import OptionsError
+from ...pipeline.datasets.triplets import TRIPLET_FILE
+from ...whole_files import write_whole
+from ..batches import take_frames
+from ..checkpoint import CHECKPOINT_FILE, load_checkpoint
+from ..data.au_dataset import MEMORY_LIMIT, AUFrames, load_frames, make_batch
+from ..data.augmentation import stored_size
+from ..data.triplets import Triplets, faces_to_draw_from, find_triplets
+from ..distributed import World, choose_device, gathered_sum, joined_world, reproducible
+from ..network.config import GLEENetConfig, preset_config
+from ..network.glee_net import GLEENet
+from ..options import TrainOptions, write_options
+from ..prediction.evaluation import RESULTS_FILE
+from ..prediction.predictions import network_input
+from ..schedule import Schedule
+from ..triplet_batches import TripletBatch, TripletBatches
+from .losses import triplet_loss
+from .state import TrainingState, new_network, new_state
+from .steps import PLAIN, Surroundings, last_loss, run_steps, seed_step
+
+logger = logging.getLogger(__name__)
+
+NAME = "pre-training"
+_FACES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class PretrainSummary:
+    """A pre-trained run. accuracy: share of held-out triplets whose anchor and positive are nearer
+    to each other than either is to the negative; `chance` is a third.
+    """
+
+    run: Path
+    triplets: int
+    held_out: int
+    steps: int
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+def pretrain(
+    work: Path,
+    out: Path,
+    options: TrainOptions,
+    *,
+    device: str = "auto",
+    around: Surroundings = PLAIN,
+) -> PretrainSummary:
+    """Pre-train the expression embedding; goes on where an earlier call stopped.
+
+    work: folder with shards, and FEC's table of triplets or labels to draw triplets from. around:
+    worker processes and logs.
+
+    Raises DataError where there are no triplets or a loss is not finite, OptionsError where `out`
+    was made with other options or the ablation has no embedding, and errors of files.
+    """
+    began = time.perf_counter()
+    config = preset_config(options.preset, ("AU0",), options.ablation, coefficients=False)
+    if config.expression not in ("global_local", "global"):
+        raise OptionsError(f"ablation {options.ablation!r} has no global branch to pre-train")
+    size = stored_size(config.image_size)
+    frames = load_frames(
+        work,
+        size=size,
+        aus=options.aus or None,
+        with_fit=False,
+        labelled=False,
+        memory_limit=0 if around.workers else MEMORY_LIMIT,
+    )
+    triplets, held_out = find_triplets(work, frames, count=options.triplets, seed=options.seed)
+    triplets = triplets.with_margin(options.margin)
+    with joined_world(device) as world, reproducible(options.deterministic):
+        where = choose_device(device, world, options.precision)
+        world.check_batch(options.batch)
+        if world.leads:
+            write_options(out, options)
+        schedule = Schedule(options, len(triplets))
+        pool = shared_faces(work, frames, options)
+        batches = TripletBatches(frames, triplets, pool, config.image_size, schedule, world)
+        network = _trained(batches, config, out, where, around)
+        accuracy = triplet_accuracy(network, frames, held_out, config.image_size, where)
+        summary = PretrainSummary(
+            run=out,
+            triplets=len(triplets) if pool is None else schedule.total * options.shared_triplets,
+            held_out=len(held_out),
+            steps=schedule.total,
+            loss=last_loss(out, options.epochs),
+            accuracy=accuracy,
+            seconds=time.perf_counter() - began,
+        )
+        if world.leads:
+            results = {"triplet_accuracy": accuracy, "held_out_triplets": len(held_out)}
+            write_whole(out / RESULTS_FILE, json.dumps(results, indent=1).encode())
+    return summary
+
+
+def triplet_accuracy(
+    network: GLEENet, frames: AUFrames, triplets: Triplets, size: int, device: torch.device
+) -> float:
+    """Share of triplets whose anchor and positive are the two nearest in the embedding."""
+    used, place = np.unique(triplets.index, return_inverse=True)
+    network = network.eval()
+    parts = []
+    with torch.inference_mode():
+        for begin in range(0, len(used), _FACES_AT_ONCE):
+            batch = make_batch(frames, used[begin : begin + _FACES_AT_ONCE], size)
+            embedding = network.embed(network_input(batch, device)[0])
+            parts.append(functional.normalize(embedding, dim=1).cpu())
+    anchor, positive, negative = torch.cat(parts)[place.reshape(-1, 3)].unbind(1)
+    alike = (anchor - positive).norm(dim=1)
+    apart = torch.minimum((anchor - negative).norm(dim=1), (positive - negative).norm(dim=1))
+    return float((alike < apart).double().mean())
+
+
+def shared_faces(
+    work: Path, frames: AUFrames, options: TrainOptions
+) -> npt.NDArray[np.int64] | None:
+    """Frames that each step draws faces of, for triplets that share them; None for a table's."""
+    if (work / TRIPLET_FILE).exists() or not options.shared_triplets:
+        return None
+    return faces_to_draw_from(frames, options.seed)
+
+
+def _trained(
+    batches: TripletBatches,
+    config: GLEENetConfig,
+    out: Path,
+    device: torch.device,
+    around: Surroundings,
+) -> GLEENet:
+    frames, schedule, world = batches.frames, batches.schedule, batches.world
+    path = out / CHECKPOINT_FILE
+    earlier = load_checkpoint(path) if path.exists() else None
+    if earlier is not None and earlier.finished:
+        logger.info("pre-trained already: %s", path)
+        return earlier.network().to(device)
+    seed_step(schedule.options.seed, NAME)
+    network = new_network(config, schedule.options)
+    network.classifier.requires_grad_(False)
+    state = new_state(
+        network,
+        config,
+        schedule.options,
+        device,
+        world,
+        entry=ExpressionEmbedding(network),
+        train_subjects=batches.subjects,
+        test_subjects=(),
+        dataset=frames.dataset,
+        fit_model="",
+        provenance=frames.provenance.as_dict(),
+    )
+    if earlier is not None:
+        state.resume(earlier)
+
+    def add_gradient(state: TrainingState, batch: TripletBatch) -> Tensor:
+        options = schedule.options
+        return add_triplet_gradient(state, batch, options.accumulate, centre=options.centre)
+
+    run_steps(
+        state,
+        schedule,
+        out,
+        NAME,
+        make_batch=batches.of_step,
+        add_gradient=add_gradient,
+        frame_names=batches.frame_names,
+        around=around,
+    )
+    return state.final
+
+
+class ExpressionEmbedding(nn.Module):
+    """A network seen as its embedding alone: images to E_exp."""
+
+    def __init__(self, network: GLEENet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(b, 3, s, s) float32, RGB, (value - 127.5) / 128 -> (b, embedding width)."""
+        return self.network.embed(image)
+
+
+def standardised_over_batch(embedding: Tensor, world: World) -> Tensor:
+    """Each coordinate at mean 0 and deviation 1 over the faces of all processes: (n, width).
+
+    Eq. 4 is flat where all faces lie on one point, and that point is near for random weights.
+    """
+    size = torch.full((1,), len(embedding), dtype=embedding.dtype, device=embedding.device)
+    sums = torch.cat([embedding.sum(0), embedding.square().sum(0), size])
+    if world.size > 1:
+        sums = gathered_sum(sums)
+    mean, square = (sums[:-1] / sums[-1]).chunk(2)
+    return (embedding - mean) * torch.rsqrt((square - mean.square()).clamp(min=0) + 1e-5)
+
+
+def add_triplet_gradient(
+    state: TrainingState, batch: TripletBatch, accumulate: int = 1, *, centre: bool = False
+) -> Tensor:
+    """Add the gradient of Eq. 4; returns the loss of each triplet (b,).
+
+    accumulate: parts that the batch is computed in. centre: see TrainOptions.
+    """
+    count, losses = len(batch.margin), []
+    for some in np.array_split(np.arange(count), accumulate):
+        used, place = np.unique(batch.place[some], return_inverse=True)
+        faces = take_frames(batch.faces, used)
+        with state.autocast():
+            embedding = state.parallel(network_input(faces, state.device)[0]).float()
+        if centre:
+            embedding = standardised_over_batch(embedding, state.world)
+        margin = torch.from_numpy(batch.margin[some]).to(state.device)
+        where = torch.from_numpy(place.reshape(-1, 3)).to(state.device)
+        anchor, positive, negative = embedding[where].unbind(1)
+        loss = triplet_loss(anchor, positive, negative, margin)
+        torch.autograd.backward(state.scaler.scale(loss.sum() / count))
+        losses.append(loss.detach())
+    return torch.cat(losses)

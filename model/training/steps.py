@@ -1,0 +1,194 @@
+"""The loop of steps that every training takes: batches, checkpoints, log, and what stops it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ...errors import DataError
+from ...whole_files import write_whole
+from ..checkpoint import CHECKPOINT_FILE
+from ..data.batches import batches_ahead
+from ..options import TrainOptions
+from ..schedule import Schedule
+from ..tensorboard_log import ScalarLog, tensorboard_log
+from .state import TrainingState
+
+# What a batch is, is the training's own matter.
+Item = TypeVar("Item")
+
+LOG_FILE = "log.csv"
+LOG_COLUMNS = ("step", "epoch", "loss", "learning_rate", "gradient_norm", "seconds")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What changes no weight. workers: processes that make batches, 0 for a thread of this one.
+    tensorboard: write its log too.
+    """
+
+    workers: int = 0
+    tensorboard: bool = False
+
+
+PLAIN = Surroundings()
+# Enough for a step of 10 ms at batch 64 (benchmarks/train.py).
+_WORKERS_FOR_A_GPU = 2
+
+
+def surroundings_for(device: str, workers: int | None, *, tensorboard: bool) -> Surroundings:
+    """workers: None for as many as the device ("auto", "cpu", "cuda") needs beside this process."""
+    if workers is None:
+        on_gpu = device != "cpu" and torch.cuda.is_available()
+        workers = _WORKERS_FOR_A_GPU if on_gpu else 0
+    return Surroundings(workers, tensorboard)
+
+
+def run_steps(
+    state: TrainingState,
+    schedule: Schedule,
+    folder: Path,
+    name: str,
+    *,
+    make_batch: Callable[[int], Item],
+    add_gradient: Callable[[TrainingState, Item], Tensor],
+    frame_names: Callable[[Item, npt.NDArray[np.bool_]], Sequence[str]],
+    around: Surroundings = PLAIN,
+) -> None:
+    """Take all steps that are left, with a checkpoint after each epoch and at the end.
+
+    name: of the training, for random choices and messages. make_batch: step -> this process's
+    share of its batch. add_gradient: backward pass; returns the loss of each item (b,).
+    frame_names: names of the frames of some items (b,), for messages.
+
+    Raises DataError where a loss or gradient is not finite, naming frames.
+    """
+    options, world = schedule.options, state.world
+    log = folder / LOG_FILE
+    rows = _read_log(log, state.step)
+    batches = batches_ahead(make_batch, state.step, schedule.total, workers=around.workers)
+    wanted = around.tensorboard and world.leads
+    with tensorboard_log(folder, state.step, wanted=wanted) as board:
+        for batch in _progress(batches, schedule, state, name):
+            began = time.perf_counter()
+            rate = schedule.learning_rate(state.step)
+            seed_step(options.seed, name, state.step, world.rank)
+            losses, norm = take_step(state, batch, add_gradient, options, rate)
+            finite = math.isfinite(norm) or state.scaler.is_enabled()
+            if not (finite and bool(torch.isfinite(losses).all())):
+                bad = ~torch.isfinite(losses).cpu().numpy()
+                names = frame_names(batch, bad if bad.any() else ~bad)
+                _stop(names, f"{name}, step {state.step}", "loss" if bad.any() else "gradient")
+            epoch = state.step // schedule.steps_per_epoch
+            seconds = time.perf_counter() - began
+            rows.append((state.step, epoch, world.mean(float(losses.mean())), rate, norm, seconds))
+            _show(board, rows[-1])
+            state.step += 1
+            if world.leads and schedule.saves_at(state.step):
+                _write_log(log, rows)
+                state.save(folder / CHECKPOINT_FILE)
+    if world.leads:
+        _write_log(log, rows)
+        state.finish(folder / CHECKPOINT_FILE)
+    world.wait()
+
+
+def _show(board: ScalarLog | None, row: tuple[float, ...]) -> None:
+    if board is not None:
+        for column, value in zip(LOG_COLUMNS[2:], row[2:], strict=True):
+            board.add_scalar(column, value, int(row[0]))
+
+
+def take_step(
+    state: TrainingState,
+    batch: Item,
+    add_gradient: Callable[[TrainingState, Item], Tensor],
+    options: TrainOptions,
+    rate: float,
+) -> tuple[Tensor, float]:
+    """One step of SGD; a gradient that is not finite changes no weight.
+
+    rate: learning rate. Returns the losses (b,) and the norm of the gradient before clipping.
+    """
+    state.network.train()
+    state.optimiser.param_groups[0]["lr"] = rate
+    state.optimiser.zero_grad(set_to_none=True)
+    losses = add_gradient(state, batch)
+    state.scaler.unscale_(state.optimiser)
+    gradients = [weight.grad for weight in state.weights if weight.grad is not None]
+    norm = float(nn.utils.get_total_norm(gradients))
+    if options.clip:
+        nn.utils.clip_grads_with_norm_(state.weights, options.clip, torch.tensor(norm))
+    if math.isfinite(norm) or state.scaler.is_enabled():
+        state.scaler.step(state.optimiser)
+        state.scaler.update()
+        state.update_average(options.ema)
+    return losses, norm
+
+
+def seed_step(seed: int, name: str, *more: int) -> None:
+    """Seed torch for a training's start, or a step and rank in it, whatever ran before."""
+    words = np.random.SeedSequence([seed, *name.encode(), *more]).generate_state(2)
+    torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+
+
+def last_loss(folder: Path, epochs: int) -> float:
+    """Mean loss of the last epoch, from the log; NaN where there is none."""
+    with (folder / LOG_FILE).open(newline="") as file:
+        losses = [
+            float(row["loss"]) for row in csv.DictReader(file) if int(row["epoch"]) == epochs - 1
+        ]
+    return float(np.mean(losses)) if losses else math.nan
+
+
+def _progress(
+    batches: Iterable[Item], schedule: Schedule, state: TrainingState, name: str
+) -> Iterable[Item]:
+    bar: Iterable[Item] = tqdm(
+        batches,
+        desc=name,
+        unit="step",
+        total=schedule.total,
+        initial=state.step,
+        disable=not (state.world.leads and sys.stderr.isatty()),
+    )
+    return bar
+
+
+def _stop(names: Sequence[str], where: str, what: str) -> None:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    raise DataError(
+        f"{where}: {what} is not finite; frames: {', '.join(names[:4])}{more}; "
+        "look at these frames, or lower the learning rate"
+    )
+
+
+def _read_log(path: Path, step: int) -> list[tuple[float, ...]]:
+    """Rows of the steps before `step`, that a killed run wrote."""
+    if not step or not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = [tuple(float(row[column]) for column in LOG_COLUMNS) for row in csv.DictReader(file)]
+    return [row for row in rows if row[0] < step]
+
+
+def _write_log(path: Path, rows: list[tuple[float, ...]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(LOG_COLUMNS)
+    for step, epoch, *values in rows:
+        writer.writerow([int(step), int(epoch), *(f"{value:.6g}" for value in values)])
+    write_whole(path, text.getvalue().encode())

@@ -1,0 +1,143 @@
+"""The irises that a detector sees beside the 68 landmarks, and where the eyes look by them."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...fitting.camera import rotation_matrix, to_camera
+from ...fitting.fit import Fit
+from ...fitting.morphable_model.morphable_model import MorphableModel
+from ..landmarks.detector import Box, Detector
+
+Landmarks = npt.NDArray[np.float32]
+# A look that is further from straight ahead in the head is no look, but an iris marked wrongly.
+_FURTHEST = float(np.cos(np.radians(60.0)))
+# Distance of the iris from the eyeball's centre, in radii of the ball.
+_IRIS_DEPTH = 0.9
+# f_exp of eyeBlink from which an eye is too closed for its iris to be seen.
+_CLOSED = 0.7
+# Faces whose irises are kept until somebody asks for them.
+_REMEMBERED = 16
+# From glee's camera coordinates (y up, z to the viewer) to those of OpenCV (y down, z away).
+TO_OPENCV = np.array([1.0, -1.0, -1.0])
+
+
+class IrisDetector:
+    """A detector that remembers the irises of the faces it looked at last.
+
+    For the `mesh` backend, refined or not; with any other the irises are NaN.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._dense: Any = getattr(getattr(detector, "backend", detector), "landmarks_dense", None)
+        self._refined: Any = getattr(detector, "refined", None)
+        self.name, self.version = detector.name, detector.version
+        # As many as a new face is looked at (either way up, twice each), and its neighbours'.
+        self._seen: deque[tuple[Landmarks, Landmarks]] = deque(maxlen=_REMEMBERED)
+
+    def detect(
+        self, image: npt.NDArray[np.uint8], *, thorough: bool = False
+    ) -> list[tuple[Box, float]]:
+        """As the detector itself."""
+        return self._detector.detect(image, thorough=thorough)
+
+    def landmarks(self, image: npt.NDArray[np.uint8], box: Box) -> tuple[Landmarks, float]:
+        """As the detector itself."""
+        if self._dense is None:
+            return self._detector.landmarks(image, box)
+        from ..landmarks.mesh.points import LEFT_IRIS, RIGHT_IRIS
+        from ..mesh_backend.landmarks68 import landmarks_from_mesh
+
+        points, confidence = self._dense(image, box)
+        landmarks = np.ascontiguousarray(landmarks_from_mesh(points)[:, :2])
+        if self._refined is not None:
+            landmarks = self._refined(image, landmarks)
+        irises = points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
+        self._seen.append((landmarks, irises))
+        return landmarks, confidence
+
+    def box_of(self, landmarks: Landmarks) -> Box:
+        """As the detector itself."""
+        return self._detector.box_of(landmarks)
+
+    def irises_of(self, landmarks: Landmarks) -> Landmarks:
+        """Centres of right and left iris (2, 2) beside these landmarks; NaN if not known."""
+        for seen, irises in reversed(self._seen):
+            if np.array_equal(seen, landmarks):
+                return irises
+        return np.full((2, 2), np.nan, np.float32)
+
+
+def gaze_directions(fit: Fit, index: int, irises: Landmarks) -> npt.NDArray[np.float64]:
+    """Where the right and the left eye look, (2, 3) unit vectors in OpenCV's camera coordinates.
+
+    The eyeballs are those of the fitted head; the look goes from an eyeball's centre to where the
+    line of sight through the iris's centre meets the sphere on which that centre moves. NaN where
+    the iris is unknown or the eye is closed.
+
+    irises: (2, 2), source pixels.
+    """
+    looks = np.full((2, 3), np.nan)
+    if not (fit.converged[index] and np.isfinite(irises).any()):
+        return looks
+    balls = _eye_vertices(fit.model)
+    if not len(balls[0]):
+        return looks
+    mesh = fit.mesh(index).astype(np.float64)
+    centres = np.stack([mesh[ball].mean(0) for ball in balls])
+    radius = _IRIS_DEPTH * float(np.linalg.norm(mesh[balls[0]] - centres[0], axis=1).mean())
+    pose = fit.pose[index]
+    head = rotation_matrix(pose[:3])
+    seen = to_camera(centres, pose)
+    width, height = fit.camera.width, fit.camera.height
+    for eye in range(2):
+        x = (irises[eye, 0] - (width - 1) / 2.0) / fit.focal[index]
+        y = -(irises[eye, 1] - (height - 1) / 2.0) / fit.focal[index]
+        look = _to_sphere(np.array([x, y, -1.0]), seen[eye], radius)
+        if look @ head[:, 2] > _FURTHEST and not _closed(fit, index, eye):
+            looks[eye] = look * TO_OPENCV
+    return looks
+
+
+def looks_in_head(fit: Fit, index: int, looks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Yaw (to the image's right) and pitch (upwards) of both eyes within the head, (2, 2) radians.
+
+    looks: (2, 3), as `gaze_directions` gives them.
+    """
+    head = rotation_matrix(fit.pose[index, :3]) * TO_OPENCV * TO_OPENCV[:, None]
+    x, y, z = (looks @ head).T
+    return np.stack([np.arctan2(x, -z), np.arctan2(-y, -z)], axis=1)
+
+
+def _to_sphere(
+    ray: npt.NDArray[np.float64], centre: npt.NDArray[np.float64], radius: float
+) -> npt.NDArray[np.float64]:
+    """Unit vector from a sphere's centre to where a ray from the camera meets it or is nearest."""
+    ray = ray / np.linalg.norm(ray)
+    along = float(ray @ centre)
+    miss = float(centre @ centre) - along**2
+    depth = along - np.sqrt(max(radius**2 - miss, 0.0))
+    look = depth * ray - centre
+    return np.asarray(look / np.linalg.norm(look))
+
+
+def _closed(fit: Fit, index: int, eye: int) -> bool:
+    name = ("eyeBlinkRight", "eyeBlinkLeft")[eye]
+    names = fit.model.expression_names
+    return name in names and float(fit.f_exp[index, names.index(name)]) > _CLOSED
+
+
+@lru_cache(maxsize=2)
+def _eye_vertices(model: MorphableModel) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Vertices of the right and the left eyeball; empty where a model has none."""
+    if "eyes" not in model.part_names:
+        return np.empty(0, np.int32), np.empty(0, np.int32)
+    vertices = np.unique(model.part_triangles("eyes"))
+    right = model.mean[vertices, 0] < 0
+    return vertices[right], vertices[~right]

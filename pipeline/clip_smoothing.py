@@ -1,0 +1,152 @@
+"""Smoothed landmarks of a clip for the fit: the same whatever chunks its frames lie in.
+
+A clip is smoothed in blocks of frames counted from its first one, each with the frames around it,
+from whichever shards they lie in. How much, follows from second differences of the whole clip,
+which are counted shard by shard. The shards keep the landmarks as they were detected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..fitting.landmark_smoothing import smooth_run
+from ..fitting.morphable_model.landmark_scheme import inter_ocular_distance
+from ..fitting.track_noise import REACH, DifferenceCounts, TrackNoise
+from .shards.shard import Shard, read_shard
+
+Landmarks = npt.NDArray[np.float64]
+
+# Frames of a block, and of its surroundings on both sides. The smoother's memory of a frame at
+# this distance is below 1e-6 (`track_noise.STIFFEST`).
+BLOCK, CONTEXT = 64, 64
+# A face that moves or grows by more from one frame to the next is not the same shot: its middle,
+# in inter-ocular distances, and its size, as a factor.
+CUT, GROWTH = 0.5, 1.3
+
+
+class Stretch(NamedTuple):
+    """Frames of a clip. landmarks: (n, 68, 2) float64, NaN where not valid; frame_id: (n,)."""
+
+    landmarks: Landmarks
+    frame_id: npt.NDArray[np.int64]
+
+
+def stretch_of(shard: Shard) -> Stretch:
+    """A shard's frames."""
+    landmarks = shard.frames.landmarks.astype(np.float64)
+    landmarks[~shard.frames.valid] = np.nan
+    return Stretch(landmarks, shard.frames.frame_id)
+
+
+def runs(of: Stretch) -> Iterator[slice]:
+    """Runs of valid frames that follow each other, without a cut between them."""
+    finite = np.isfinite(of.landmarks).reshape(len(of.landmarks), -1)
+    there = np.asarray(finite.all(axis=1), np.bool_)
+    middle, size = of.landmarks.mean(1), inter_ocular_distance(of.landmarks)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        moved = np.linalg.norm(np.diff(middle, axis=0), axis=1) / size[:-1]
+        growth = np.abs(np.log(size[1:] / size[:-1]))
+    follows = (np.diff(of.frame_id) == 1) & (moved <= CUT) & (growth <= np.log(GROWTH))
+    start = None
+    for frame in range(len(there) + 1):
+        goes_on = frame < len(there) and bool(there[frame])
+        if start is not None and not (goes_on and follows[frame - 1]):
+            yield slice(start, frame)
+            start = None
+        if goes_on and start is None:
+            start = frame
+
+
+def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:
+    """The noise of a clip from its shards in their order; None where it cannot be smoothed."""
+    counts = DifferenceCounts()
+    before: Stretch | None = None
+    for new in shards:
+        whole, first = new, 0
+        if before is not None:
+            first = len(before.landmarks)
+            whole = Stretch(*(np.concatenate(pair) for pair in zip(before, new, strict=True)))
+        for run in runs(whole):
+            if run.stop > first:
+                counts.add(whole.landmarks[run], max(first - run.start, 0))
+        before = Stretch(whole.landmarks[-REACH:], whole.frame_id[-REACH:])
+    return counts.noise()
+
+
+def smoothed(of: Stretch, noise: TrackNoise) -> Landmarks:
+    """Landmarks of a stretch smoothed run by run, NaN where they were."""
+    out = of.landmarks.copy()
+    for run in runs(of):
+        out[run] = smooth_run(of.landmarks[run], noise)
+    return out
+
+
+def smoothed_chunk(path: Path, shard: Shard, noise: TrackNoise | None) -> Landmarks:
+    """The smoothed landmarks of a shard's frames, (n, 68, 2) float64, NaN where not valid.
+
+    path: the shard's, beside those of its clip. Raises ShardError where one of them is damaged.
+    """
+    own = stretch_of(shard)
+    if noise is None:
+        return own.landmarks
+    start, stop = shard.header.start, shard.header.stop
+    out = np.full_like(own.landmarks, np.nan)
+    for block in range(start // BLOCK, -(-stop // BLOCK)):
+        low, high = max(block * BLOCK - CONTEXT, 0), (block + 1) * BLOCK + CONTEXT
+        found = _between(path, own, (start, stop), low, high)
+        done = smoothed(found, noise)
+        first, last = max(block * BLOCK, start), min((block + 1) * BLOCK, stop)
+        out[first - start : last - start] = done[first - low : last - low]
+    return out
+
+
+def _between(path: Path, own: Stretch, place: tuple[int, int], low: int, high: int) -> Stretch:
+    """Frames low to high of a clip, as far as it goes, one of whose shards is at hand."""
+    parts = [own]
+    first, last = place
+    before = after = int(path.stem)
+    while first > low and before > 0:
+        before -= 1
+        first, _, part = _beside(path, before)
+        parts.insert(0, part)
+    while last < high and _path_beside(path, after + 1).exists():
+        after += 1
+        _, last, part = _beside(path, after)
+        parts.append(part)
+    joined = Stretch(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    chosen = slice(low - first, high - first)
+    return Stretch(joined.landmarks[chosen], joined.frame_id[chosen])
+
+
+def _path_beside(path: Path, number: int) -> Path:
+    return path.with_name(f"{number:06d}{path.suffix}")
+
+
+def _beside(path: Path, number: int) -> tuple[int, int, Stretch]:
+    beside = _path_beside(path, number)
+    changed = beside.stat()
+    return _read(beside, changed.st_ino, changed.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, inode: int, changed: int) -> tuple[int, int, Stretch]:
+    """First and last frame of a shard, and its landmarks; kept while the file stays the same."""
+    shard = read_shard(path, verify=False)
+    return shard.header.start, shard.header.stop, stretch_of(shard)
+
+
+def noise_by_clip(paths: Iterable[Path]) -> Mapping[str, TrackNoise | None]:
+    """The noise of each clip of a subject, from all its shards in order."""
+    by_clip: dict[str, list[Path]] = {}
+    for path in paths:
+        by_clip.setdefault(path.parent.name, []).append(path)
+    return {
+        clip: clip_noise(stretch_of(read_shard(path, verify=False)) for path in sorted(own))
+        for clip, own in by_clip.items()
+    }

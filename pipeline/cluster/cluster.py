@@ -1,0 +1,84 @@
+"""Where tasks run: in this process, or on a Dask cluster; results in any order, few in flight."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from ...errors import UsageError
+from .options import QUEUES, ClusterOptions
+from .tasks import Outcome, attempt, limit_threads
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Cluster(Protocol):
+    """A place where tasks run."""
+
+    def run(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[Outcome[Task, Result]]:
+        """The outcomes, in the order in which they come; tasks are taken when there is room."""
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def open_cluster(
+    spec: str | None = None, workers: int | None = None, options: ClusterOptions | None = None
+) -> Iterator[Cluster]:
+    """A cluster for the time of a stage.
+
+    spec: "local"; "slurm", "pbs", "lsf" or "sge", whose jobs hold the workers; or the address of a
+    Dask scheduler that runs already, tcp://host:port; None for the one that `options` state.
+    workers: processes, each with one core; None for what `options` state, or one a core of this
+    machine, or, in a queue, for as many jobs as stated. Local with one worker, the tasks run in
+    this process.
+
+    Raises UsageError where the spec is unknown, the number of workers is not positive or a package
+    is missing; ClusterError where the cluster cannot be had, and later where it is lost.
+    """
+    options = options or ClusterOptions()
+    spec = spec or options.kind
+    workers = options.workers if workers is None else workers
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers: give at least 1")
+    if spec == "local":
+        count = workers or available_cores()
+        if count == 1:
+            limit_threads(1)
+            yield _InProcess()
+            return
+        from .dask_cluster import local_cluster
+
+        with local_cluster(count) as cluster:
+            yield cluster
+    elif spec in QUEUES:
+        from .queue_cluster import queue_cluster
+
+        with queue_cluster(spec, workers, options) as cluster:
+            yield cluster
+    elif spec.startswith(("tcp://", "tls://")):
+        from .dask_cluster import scheduler_cluster
+
+        if workers is not None:
+            raise UsageError(f"--workers does not go with {spec}, which has its own; leave it out")
+        with scheduler_cluster(spec, options) as cluster:
+            yield cluster
+    else:
+        known = ", ".join(("local", *QUEUES, "tcp://host:port"))
+        raise UsageError(f"cluster {spec!r} is unknown; known are: {known}")
+
+
+class _InProcess:
+    def run(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[Outcome[Task, Result]]:
+        for task in tasks:
+            yield Outcome(task, *attempt(function, task))

@@ -1,0 +1,146 @@
+"""Options of a cluster, from the table `[cluster]` of a TOML file; checked one by one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ...errors import UsageError
+
+OPTIONS_FILE = "glee.toml"
+# A table of `glee.toml` that the user writes; see cluster_options.
+CLUSTER_TABLE = "cluster"
+
+QUEUES = ("slurm", "pbs", "lsf", "sge")
+LOG_FOLDER = "cluster-logs"
+# Minutes without any worker before a run gives up: a queue may be long, a scheduler's workers not.
+_QUEUE_PATIENCE = 24 * 60.0
+_SCHEDULER_PATIENCE = 10.0
+_WALLTIME = re.compile(r"(\d+-)?\d+:\d\d(:\d\d)?")
+_MEMORY = re.compile(r"\d+(\.\d+)? ?([KMGT]i?)?B")
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Where and how jobs run; nothing here changes a result.
+
+    kind: where the tasks run, where --cluster does not say; workers: processes, where --workers
+    does not. queue: partition of the queue system; account: (or project) that pays. walltime,
+    cores, memory: of one job, which holds one worker process a core. jobs: how many; or
+    minimum_jobs and maximum_jobs, between which the tasks at hand decide. interface: of the network
+    that driver and workers share, such as ib0. directives: further lines of the job script's head.
+    prologue: shell lines before the workers start. python: of the workers; None for this one.
+    scratch: folder on the node for what workers spill. log_folder: of the jobs' logs; None for
+    the work folder's `cluster-logs`. dashboard: log the address of Dask's page.
+    port: of the driver's scheduler; 0 for any. wait_minutes: without any worker before giving up;
+    None for a day in a queue, 10 minutes else. connect_seconds: for a scheduler to answer.
+    """
+
+    kind: str = "local"
+    workers: int | None = None
+    queue: str | None = None
+    account: str | None = None
+    walltime: str = "04:00:00"
+    cores: int = 4
+    memory: str = "8GB"
+    jobs: int = 1
+    minimum_jobs: int | None = None
+    maximum_jobs: int | None = None
+    interface: str | None = None
+    directives: tuple[str, ...] = ()
+    prologue: tuple[str, ...] = ()
+    python: str | None = None
+    scratch: str | None = None
+    log_folder: str | None = None
+    dashboard: bool = False
+    port: int = 0
+    wait_minutes: float | None = None
+    connect_seconds: float = 30.0
+
+    def patience_minutes(self, *, queue: bool) -> float:
+        """Minutes without any worker before a run gives up."""
+        if self.wait_minutes is not None:
+            return self.wait_minutes
+        return _QUEUE_PATIENCE if queue else _SCHEDULER_PATIENCE
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the number of jobs follows the tasks."""
+        return self.maximum_jobs is not None
+
+    def check(self, where: str) -> None:
+        """Raises UsageError where a value makes no sense; where: the file, for the message."""
+        for name, least, most in (
+            ("workers", 1, 100_000),
+            ("cores", 1, 4096),
+            ("jobs", 1, 100_000),
+            ("minimum_jobs", 0, 100_000),
+            ("maximum_jobs", 1, 100_000),
+            ("port", 0, 65535),
+            ("wait_minutes", 0.01, 1e6),
+            ("connect_seconds", 0.1, 3600),
+        ):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise UsageError(f"{where}: {name} is {value}; give {least} to {most}")
+        if not _WALLTIME.fullmatch(self.walltime):
+            raise UsageError(f"{where}: walltime is {self.walltime!r}; give it as 04:00:00")
+        if not _MEMORY.fullmatch(self.memory):
+            raise UsageError(f"{where}: memory is {self.memory!r}; give it as 16GB")
+        if self.minimum_jobs is not None and self.maximum_jobs is None:
+            raise UsageError(f"{where}: minimum_jobs needs maximum_jobs; give both")
+        if self.adaptive and (self.minimum_jobs or 0) > (self.maximum_jobs or 0):
+            raise UsageError(f"{where}: minimum_jobs is above maximum_jobs; swap them")
+        lines = [*self.directives, *self.prologue, *(self.queue, self.account, self.python)]
+        if any("\n" in line for line in lines if line is not None):
+            raise UsageError(f"{where}: a value has a line break; give one line a string")
+
+
+def read_cluster_options(work: Path | None = None, config: Path | None = None) -> ClusterOptions:
+    """The table `[cluster]` of `config`, or else of the work folder's `glee.toml`; or defaults.
+
+    Raises UsageError where a file cannot be read, or a key or value is not known.
+    """
+    path = config if config is not None else None if work is None else Path(work) / OPTIONS_FILE
+    if path is None or (config is None and not path.exists()):
+        return ClusterOptions()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{path}: cannot be read as TOML ({reason}); mend it") from None
+    if config is not None and CLUSTER_TABLE not in content:
+        raise UsageError(f"{path}: has no table [{CLUSTER_TABLE}]; put the options under it")
+    table = content.get(CLUSTER_TABLE, {})
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: {CLUSTER_TABLE} is no table; write [{CLUSTER_TABLE}]")
+    options = ClusterOptions(**{key: _typed(key, value, path) for key, value in table.items()})
+    options.check(str(path))
+    return options
+
+
+def stage_cluster_options(work: Path, config: Path | None) -> ClusterOptions:
+    """`read_cluster_options` with the jobs' logs in the work folder where no other is given."""
+    options = read_cluster_options(work, config)
+    if options.log_folder is not None:
+        return options
+    return replace(options, log_folder=str(Path(work).resolve() / LOG_FOLDER))
+
+
+def _typed(key: str, value: Any, path: Path) -> Any:
+    kinds = {field.name: str(field.type) for field in fields(ClusterOptions)}
+    if key not in kinds:
+        raise UsageError(f"{path}: {key} is no cluster option; known are: {', '.join(kinds)}")
+    kind = kinds[key].removesuffix(" | None")
+    if kind.startswith("tuple"):
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        kind = "list of strings"
+    elif kind == "float" and type(value) in (int, float):
+        return float(value)
+    elif type(value).__name__ == kind:
+        return value
+    raise UsageError(f"{path}: {key} is {value!r}; give a {kind}")

@@ -1,0 +1,100 @@
+"""Action Units as blendshapes: which muscles' movement each coefficient stands for, in one table.
+
+Sources: the Action Units' names and appearance changes from the FACS manual (Ekman, Friesen and
+Hager 2002); the blendshapes' meaning from Apple's ARKit documentation (ARFaceAnchor
+.BlendShapeLocation). The weights are those of this project: at intensity 5 the main blendshape of
+an AU is fully on, and what moves with it follows the FACS manual's description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import UsageError
+
+MAXIMUM_INTENSITY = 5
+
+
+def _both(**weights: float) -> dict[str, float]:
+    return {f"{name}{side}": w for name, w in weights.items() for side in ("Left", "Right")}
+
+
+NAMES: Mapping[int, str] = MappingProxyType(
+    {
+        1: "Inner Brow Raiser",
+        2: "Outer Brow Raiser",
+        4: "Brow Lowerer",
+        5: "Upper Lid Raiser",
+        6: "Cheek Raiser",
+        7: "Lid Tightener",
+        9: "Nose Wrinkler",
+        10: "Upper Lip Raiser",
+        12: "Lip Corner Puller",
+        14: "Dimpler",
+        15: "Lip Corner Depressor",
+        17: "Chin Raiser",
+        20: "Lip Stretcher",
+        23: "Lip Tightener",
+        24: "Lip Pressor",
+        25: "Lips Part",
+        26: "Jaw Drop",
+    }
+)
+
+# AU number -> blendshape -> coefficient at intensity 5. The AUs of DISFA and of BP4D.
+BLENDSHAPES: Mapping[int, Mapping[str, float]] = MappingProxyType(
+    {
+        1: {"browInnerUp": 1.0},
+        2: _both(browOuterUp=1.0),
+        4: _both(browDown=1.0),
+        5: _both(eyeWide=1.0),
+        6: _both(cheekSquint=1.0, eyeSquint=0.5),
+        7: _both(eyeSquint=1.0),
+        9: _both(noseSneer=1.0, mouthUpperUp=0.15),
+        10: _both(mouthUpperUp=1.0),
+        12: _both(mouthSmile=1.0),
+        14: _both(mouthDimple=1.0),
+        15: _both(mouthFrown=1.0),
+        17: {"mouthShrugLower": 1.0, "mouthShrugUpper": 0.4},
+        20: _both(mouthStretch=1.0),
+        23: {"mouthRollLower": 0.6, "mouthRollUpper": 0.6, "mouthPucker": 0.2},
+        24: _both(mouthPress=1.0),
+        25: {**_both(mouthLowerDown=0.8, mouthUpperUp=0.3), "jawOpen": 0.12},
+        # The jaw drops by relaxation; jawOpen 1 would be AU 27, Mouth Stretch.
+        26: {"jawOpen": 0.65},
+    }
+)
+
+
+def coefficient(intensity: ArrayLike) -> NDArray[np.float64]:
+    """Activation 0 to 1 of an intensity 0 to 5; between them linear."""
+    return np.asarray(np.clip(np.asarray(intensity, np.float64) / MAXIMUM_INTENSITY, 0.0, 1.0))
+
+
+def intensity(activation: ArrayLike) -> NDArray[np.int8]:
+    """Intensity 0 to 5 (A-E are 1-5) of an activation 0 to 1: the nearest."""
+    level = np.rint(np.asarray(activation, np.float64) * MAXIMUM_INTENSITY)
+    return np.asarray(np.clip(level, 0, MAXIMUM_INTENSITY).astype(np.int8))
+
+
+def weights(aus: tuple[int, ...], names: tuple[str, ...]) -> NDArray[np.float64]:
+    """The table as a matrix: (len(aus), len(names)) float64, coefficient at activation 1.
+
+    aus: AU numbers. names: the blendshapes' names in the order of f_exp.
+    Raises UsageError for an AU that the table lacks or a blendshape that the model lacks.
+    """
+    matrix = np.zeros((len(aus), len(names)))
+    column = {name: index for index, name in enumerate(names)}
+    for row, au in enumerate(aus):
+        if au not in BLENDSHAPES:
+            known = ", ".join(map(str, BLENDSHAPES))
+            raise UsageError(f"AU {au} has no blendshapes here; known are {known}")
+        for name, weight in BLENDSHAPES[au].items():
+            if name not in column:
+                raise UsageError(f"AU {au} needs the blendshape {name}, which the model lacks")
+            matrix[row, column[name]] = weight
+    return matrix

@@ -1,0 +1,1 @@
+"""Pixels: frames read in order and in place, faces cut, aligned, encoded."""

@@ -1,0 +1,147 @@
+"""Landmark backends by name: glee's own, those of others, `auto`; and what a user may tell one."""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UsageError, WeightsError
+from ...fitting.calibration.calibration import Detect
+from ...fitting.calibration.dense import DenseDetect
+from .dense_landmarks import DenseDetector
+from .detector import REFINED, Detector
+
+# Backends are entry points of this group, glee's own and those of others; none is imported before
+# it is asked for.
+ENTRY_POINT_GROUP = "glee.landmark_backends"
+BUILTIN: tuple[metadata.EntryPoint, ...] = tuple(
+    metadata.EntryPoint(name, f"glee.pipeline.landmarks.{value}", ENTRY_POINT_GROUP)
+    for name, value in (
+        ("dlib", "dlib_backend:DlibDetector"),
+        ("mesh", "mesh.backend:MeshDetector"),
+        ("fan", "fan.backend:FanDetector"),
+    )
+)
+# The choice of `auto`, best first: by the table in docs/landmarks.md.
+AUTO = "auto"
+PREFERENCE = ("mesh+refiner", "mesh", "dlib")
+
+
+class BackendSettings(NamedTuple):
+    """What a user may tell a backend; None: its own default.
+
+    weights: folder of its weights files. device: "cpu" or "cuda". flip: average with the mirror.
+    """
+
+    weights: str | None = None
+    device: str | None = None
+    flip: bool | None = None
+
+
+DEFAULT_SETTINGS = BackendSettings()
+
+
+def _backends() -> dict[str, metadata.EntryPoint]:
+    """All backends by name; one of others does not replace a built-in one."""
+    others = metadata.entry_points(group=ENTRY_POINT_GROUP)
+    return {entry.name: entry for entry in (*others, *BUILTIN)}
+
+
+def detector_names() -> tuple[str, ...]:
+    """Names of all backends, built in or installed by others."""
+    return tuple(sorted(_backends()))
+
+
+@lru_cache(maxsize=2)
+def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> Detector:
+    """The backend of that name; made once a process and kept.
+
+    name: as in `detector_names`; a part after a colon is the backend's `variant`, as in
+    `fan:blazeface`; with REFINED at its end, its landmarks are refined.
+    Raises UsageError where the name is unknown or the backend does not take a setting,
+    WeightsError where its model files are missing.
+    """
+    if name.endswith(REFINED):
+        from ..refiner.detector import RefinedDetector  # it imports torch
+
+        return RefinedDetector(load_detector(name.removesuffix(REFINED), settings))
+    backend, _, variant = name.partition(":")
+    entry = _backends().get(backend)
+    if entry is None:
+        known = dict.fromkeys((AUTO, *PREFERENCE, *detector_names()))
+        raise UsageError(f"detector {name!r} is unknown; known are: {', '.join(known)}")
+    given: dict[str, Any] = {"variant": variant or None, **settings._asdict()}
+    given = {key: value for key, value in given.items() if value is not None}
+    try:
+        make = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise WeightsError(
+            f"detector {backend}: {entry.value} cannot be imported ({_line(error)}); "
+            "install its package again"
+        ) from error
+    for key in given:
+        if key not in inspect.signature(make).parameters:
+            raise UsageError(f"detector {backend} takes no {key}; leave it out")
+    detector: Detector = make(**given)
+    return detector
+
+
+def chosen_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> str:
+    """The backend's name; for `auto` the best one whose libraries and weights are installed.
+
+    Raises as `load_detector` does; for `auto` what the last backend tried lacks.
+    """
+    if name != AUTO:
+        return name
+    for backend in PREFERENCE[:-1]:
+        try:
+            load_detector(backend, settings)
+        except (WeightsError, ImportError):
+            continue
+        return backend
+    return PREFERENCE[-1]
+
+
+def refined_name(name: str, refine: bool | None) -> str:
+    """The backend's name with or without the refiner; None leaves it as it is."""
+    bare = name.removesuffix(REFINED)
+    return name if refine is None else bare + REFINED * refine
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def largest_face(detector: Detector) -> Detect:
+    """A backend as the pipeline runs it: the largest face of an image, (68, 2) pixels, or None."""
+
+    def detect(image: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+        boxes = [box for box, _ in detector.detect(image, thorough=True)]
+        if not boxes:
+            return None
+        largest = max(boxes, key=lambda box: box.area)
+        points, _ = detector.landmarks(image, largest)
+        # As tracking does: the box of the last landmarks, from the second frame on.
+        points, _ = detector.landmarks(image, detector.box_of(points))
+        return np.asarray(points, np.float64)
+
+    return detect
+
+
+def largest_dense_face(detector: Detector) -> DenseDetect:
+    """The same with the dense points of a backend. Raises UsageError where it has none."""
+    dense = DenseDetector(detector)
+    find = largest_face(dense)
+
+    def detect(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        landmarks = find(image)
+        if landmarks is None:
+            return None
+        return landmarks, dense.latest().astype(np.float64)
+
+    return detect

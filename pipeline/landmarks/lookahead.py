@@ -1,0 +1,83 @@
+"""A backend that takes several frames at once, for a tracker that takes one after the other.
+
+The box of a frame comes from the landmarks of the one before it. So that a group of frames can go
+through the network together, all of them are first given the first one's box; then those whose box
+turns out to be another are done again, together. As the boxes of a face that hardly moves are
+equal, two rounds do for most groups. What the tracker gets are landmarks of the very boxes that it
+asks for: the same as frame by frame, but for the rounding of sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .detector import BatchDetector, Box, Detector
+
+# Rounds after which a group is left to the tracker's own questions.
+_ROUNDS = 4
+
+Image = npt.NDArray[np.uint8]
+Landmarks = npt.NDArray[np.float32]
+
+
+def looking_ahead(detector: Detector) -> Detector:
+    """The backend, behind a `Lookahead` where it is faster with several frames at once."""
+    return Lookahead(detector) if frames_together(detector) > 1 else detector  # type: ignore[arg-type]
+
+
+def frames_together(detector: Detector) -> int:
+    """How many frames a backend likes to have at once."""
+    return max(int(getattr(detector, "batch", 1)), 1)
+
+
+class Lookahead:
+    """A backend for one run of frames; `show` it each group of frames before they are tracked."""
+
+    def __init__(self, detector: BatchDetector) -> None:
+        self._detector = detector
+        self.name, self.version = detector.name, detector.version
+        self._images: list[Image] = []
+        self._known: dict[tuple[int, Box], tuple[Landmarks, float]] = {}
+
+    def show(self, images: Sequence[Image]) -> None:
+        """The frames (h, w, 3) uint8 that will be asked for next, in order."""
+        self._images = list(images)
+        self._known = {}
+
+    def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
+        """As the backend does."""
+        return self._detector.detect(image, thorough=thorough)
+
+    def box_of(self, landmarks: Landmarks) -> Box:
+        """As the backend does."""
+        return self._detector.box_of(landmarks)
+
+    def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
+        """As the backend does; those of the frames after it are found at the same time."""
+        place = next((at for at, other in enumerate(self._images) if other is image), None)
+        if place is None:
+            return self._detector.landmarks(image, box)
+        if (place, box) not in self._known:
+            self._find_from(place, box)
+        return self._known[place, box]
+
+    def _find_from(self, place: int, box: Box) -> None:
+        """Landmarks of frame `place` in a box, and of those after it in the boxes that follow."""
+        boxes = dict.fromkeys(range(place, len(self._images)), box)
+        for _ in range(_ROUNDS):
+            asked = [at for at, one in boxes.items() if (at, one) not in self._known]
+            if not asked:
+                return
+            landmarks, confidences = self._detector.landmarks_of_batch(
+                [self._images[at] for at in asked], [boxes[at] for at in asked]
+            )
+            for at, points, confidence in zip(asked, landmarks, confidences, strict=True):
+                self._known[at, boxes[at]] = (points, float(confidence))
+            for at in range(place + 1, len(self._images)):
+                before = self._known.get((at - 1, boxes[at - 1]))
+                if before is None:
+                    break
+                boxes[at] = self._detector.box_of(before[0])

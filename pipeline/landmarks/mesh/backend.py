@@ -1,0 +1,188 @@
+"""The `mesh` detector as the pipeline uses it: one network for faces, one for their points."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ...face_view import Image
+from ...mesh_backend.face_detector import IMAGE_SIDE, FaceDetector
+from ...mesh_backend.landmarks68 import landmarks_from_mesh
+from ...mesh_backend.regions import crop_of, crop_transform, letterbox, to_source
+from ...torch_threads import one_thread
+from ...turned_box import TurnedBox
+from ..detector import Box, overlap
+from .detection import SAME_FACE, box_of_face, faces_from
+from .networks import CROP_SIDE, FaceMesh
+from .points import COUNT
+from .weights import WEIGHTS_PATH, load_into, read_weights
+
+# A thorough search looks at squares of this part of the shorter side too, overlapping by half.
+_TILE = 0.5
+# So many small squares bring false alarms; this is the least score of a face there.
+_TILE_SCORE = 0.75
+
+# The box from landmarks: side over their root mean square radius, and the centre's offset along
+# the face's axes, in sides.
+_SIDE_OVER_RADIUS = 3.2
+_CENTRE_OFFSET = (0.0, -0.047)
+
+# The network is seldom in doubt: of real faces, blurred, dark or cut by the image's border too, the
+# odds are above e^13; of faces that it takes upside down for upright ones mostly below e^10; of
+# what is no face below e^4. Odds of e^11 become a confidence of a half.
+_EVEN_ODDS = math.exp(11.0)
+
+# Runs after which a traced network is as fast as it gets.
+_WARM_UP = 3
+
+Landmarks = npt.NDArray[np.float32]
+
+
+class MeshDetector:
+    """Faces and landmarks by MediaPipe's networks; their weights are read when it is made.
+
+    device: where the networks run, "cpu" or "cuda". On a CPU they use one core.
+    """
+
+    name = "mesh"
+    version = "mediapipe-0.10.21"
+    dense_points = COUNT
+
+    def __init__(self, device: str = "cpu") -> None:
+        """Raises WeightsError where the weights file is missing or does not fit."""
+        parameters = read_weights(WEIGHTS_PATH)
+        self._device = torch.device(device)
+        self._faces, self._mesh = FaceDetector(), FaceMesh()
+        for network, prefix in ((self._faces, "detector"), (self._mesh, "mesh")):
+            load_into(network, parameters, prefix)
+            network.eval().requires_grad_(False).to(self._device)
+            # Channels innermost, as in the crops: else kernels are reordered at each call.
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._alone = {
+            self._faces: _straight(self._faces, IMAGE_SIDE, self._device),
+            self._mesh: _straight(self._mesh, CROP_SIDE, self._device),
+        }
+
+    def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
+        """Faces with scores, best first; of a fifth of the image's longer side, or smaller."""
+        found = self._detect_in([(0, 0, image)])
+        if found or not thorough:
+            return found
+        found = self._detect_in(list(_tiles(image)))
+        return _distinct([face for face in found if face[1] >= _TILE_SCORE])
+
+    def _detect_in(self, parts: list[tuple[int, int, Image]]) -> list[tuple[Box, float]]:
+        """Faces of parts of an image: (left, top, part) each."""
+        squares, transforms = zip(*(letterbox(part) for _, _, part in parts), strict=True)
+        numbers, scores = self._run(self._faces, np.stack(squares), 2 / 255, -1.0)
+        found = []
+        for (left, top, _), transform, *output in zip(
+            parts, transforms, numbers, scores, strict=True
+        ):
+            for face, score in zip(*faces_from(*output), strict=True):
+                source = (face - transform[:, 2]) / np.diag(transform[:, :2]) + [left, top]
+                found.append((box_of_face(source), float(score)))
+        return sorted(found, key=lambda face: -face[1])
+
+    def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
+        """Landmarks (68, 2) float32, source pixels, and the confidence that it is a face."""
+        points, confidence = self.landmarks_dense(image, box)
+        return self.landmarks_of(points), confidence
+
+    def landmarks_of(self, points: npt.NDArray[np.float32]) -> Landmarks:
+        """The 68 landmarks (68, 2) of all points (478, 3)."""
+        return np.ascontiguousarray(landmarks_from_mesh(points)[:, :2])
+
+    def landmarks_dense(self, image: Image, box: Box) -> tuple[npt.NDArray[np.float32], float]:
+        """All points (478, 3) float32: source pixels, depth in the same unit (smaller is nearer);
+        and the confidence that the box shows a face, in [0, 1].
+        """
+        points, confidence = self.landmarks_of_many([image], [box])
+        return points[0], float(confidence[0])
+
+    def landmarks_of_many(
+        self, images: Sequence[Image], boxes: Sequence[Box]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """As `landmarks_dense` for n images at once: (n, 478, 3) and (n,)."""
+        transforms = [crop_transform(box) for box in boxes]
+        crops = [crop_of(*pair) for pair in zip(images, transforms, strict=True)]
+        points, presence = self._run(self._mesh, np.stack(crops), 1 / 255, 0.0)
+        source = [to_source(*pair) for pair in zip(points, transforms, strict=True)]
+        confidence = presence / (presence + _EVEN_ODDS * (1.0 - presence))
+        return np.stack(source), confidence.astype(np.float32)
+
+    def box_of(self, landmarks: Landmarks) -> TurnedBox:
+        """The box that `detect` would give to the face with these landmarks."""
+        right, left = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
+        angle = math.atan2(left[1] - right[1], left[0] - right[0])
+        centre = landmarks.mean(0, dtype=np.float64)
+        side = _SIDE_OVER_RADIUS * math.sqrt(float(((landmarks - centre) ** 2).sum(1).mean()))
+        cos, sin = math.cos(angle), math.sin(angle)
+        across, down = side * np.array(_CENTRE_OFFSET)
+        x, y = centre + [cos * across - sin * down, sin * across + cos * down]
+        return TurnedBox(x - side / 2, y - side / 2, x + side / 2, y + side / 2, angle)
+
+    def _run(
+        self, network: torch.nn.Module, images: Image, scale: float, shift: float
+    ) -> list[npt.NDArray[np.float32]]:
+        """A network's outputs for images (n, side, side, 3), of `scale` x value + `shift`."""
+        with torch.inference_mode(), one_thread():
+            # (n, 3, side, side) with the channels innermost in memory, as the pixels are.
+            batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
+            run = self._alone[network] if len(batch) == 1 else network
+            outputs = run(batch.float().mul_(scale).add_(shift))
+            return [output.cpu().numpy() for output in outputs]
+
+
+def _tiles(image: Image) -> Iterator[tuple[int, int, Image]]:
+    height, width = image.shape[:2]
+    side = max(math.ceil(_TILE * min(height, width)), 1)
+    for top in _starts(height, side):
+        for left in _starts(width, side):
+            yield left, top, image[top : top + side, left : left + side]
+
+
+def _distinct(found: list[tuple[Box, float]]) -> list[tuple[Box, float]]:
+    """Faces without those that overlap a better one: neighbouring squares see the same."""
+    kept: list[tuple[Box, float]] = []
+    for box, score in found:
+        if all(overlap(box, other) < SAME_FACE for other, _ in kept):
+            kept.append((box, score))
+    return kept
+
+
+def _starts(length: int, side: int) -> list[int]:
+    count = math.ceil(2 * (length - side) / side) + 1
+    return [round(start) for start in np.linspace(0, length - side, count)]
+
+
+def _straight(
+    network: torch.nn.Module, side: int, device: torch.device
+) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
+    """A network for one image as a straight list of operations: a quarter of the time is Python's.
+
+    The operations and their results are the same.
+    """
+    example = torch.zeros(1, 3, side, side, device=device)
+    with warnings.catch_warnings(), torch.no_grad(), one_thread():
+        # PyTorch deprecates tracing in favour of compilers, which users do not have; and warns of
+        # sizes that the trace takes as fixed, as they are here.
+        warnings.simplefilter("ignore")
+        example = example.contiguous(memory_format=torch.channels_last)
+        traced: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
+        traced = torch.jit.freeze(_trace(network, example))
+        for _ in range(_WARM_UP):
+            traced(example)
+    return traced
+
+
+def _trace(network: torch.nn.Module, example: torch.Tensor) -> torch.jit.ScriptModule:
+    trace: Any = torch.jit.trace
+    traced: torch.jit.ScriptModule = trace(network, example, check_trace=False)
+    return traced

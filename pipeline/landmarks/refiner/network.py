@@ -1,0 +1,150 @@
+"""The refiner's network: from a crop and first landmarks to 68 points and their covariances.
+
+A small residual network with a feature pyramid gives one heat map a landmark at a quarter of the
+crop's resolution. To its logits a parabola around the first landmark is added, as steep as was
+learned for that landmark: where the picture says nothing, the first landmark stays. The point is
+the map's mean, and an offset from the features that the map looks at; from these comes the
+covariance too, by its Cholesky factor.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ....fitting.morphable_model.landmark_scheme import COUNT
+from .crops import SIDE
+
+STRIDE = 4  # pixels of the crop a cell of the heat maps
+WIDTHS = (16, 24, 48, 96)
+FEATURES = 48
+# Bounds of the standard deviations, pixels of the crop, and of the Cholesky factor's corner.
+LEAST_DEVIATION, LARGEST_DEVIATION, LARGEST_CORNER = 0.1, 20.0, 20.0
+# Offsets are held to so many pixels by tanh.
+LARGEST_OFFSET = 6.0
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a straight way."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _convolution(channels, channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(n, c, h, w) -> the same shape."""
+        change: Tensor = self.norm(self.second(self.first(features)))
+        return functional.relu(features + change)
+
+
+class Refiner(nn.Module):
+    """All of it; at most 3 M parameters."""
+
+    cells: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        one, two, three, four = WIDTHS
+        self.stem = nn.Sequential(
+            _convolution(3, one, size=5, stride=2),
+            _convolution(one, two, stride=2),
+            ResidualBlock(two),
+        )
+        self.middle = nn.Sequential(_convolution(two, three, stride=2), ResidualBlock(three))
+        self.deep = nn.Sequential(
+            _convolution(three, four, stride=2), ResidualBlock(four), ResidualBlock(four)
+        )
+        self.from_deep = nn.Conv2d(four, FEATURES, 1)
+        self.from_middle = nn.Conv2d(three, FEATURES, 1)
+        self.from_stem = nn.Conv2d(two, FEATURES, 1)
+        self.mix = nn.Sequential(
+            nn.Conv2d(FEATURES, FEATURES, 3, padding=1, groups=FEATURES, bias=False),
+            nn.BatchNorm2d(FEATURES),
+            nn.ReLU(),
+            nn.Conv2d(FEATURES, FEATURES, 1, bias=False),
+            nn.BatchNorm2d(FEATURES),
+            nn.ReLU(),
+        )
+        self.heat = nn.Conv2d(FEATURES, COUNT, 1)
+        # Logarithm of the parabola's steepness, cells^-2.
+        self.steepness = nn.Parameter(torch.full((COUNT,), -4.0))
+        self.head = nn.Parameter(torch.zeros(COUNT, FEATURES, 5))
+        self.head_bias = nn.Parameter(torch.zeros(COUNT, 5))
+        centres = (torch.arange(SIDE // STRIDE) + 0.5) * STRIDE - 0.5
+        rows, columns = torch.meshgrid(centres, centres, indexing="ij")
+        cells = torch.stack([columns.ravel(), rows.ravel()], 1)
+        self.register_buffer("cells", cells, persistent=False)
+
+    def forward(self, crops: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """Points and covariances.
+
+        crops: (n, 3, SIDE, SIDE) float32 of `levelled`. first: (n, 68, 2) float32, the crops'
+        pixels. Returns points (n, 68, 2), the crops' pixels, and lower Cholesky factors of
+        their covariances (n, 68, 2, 2), pixels.
+        """
+        features = self._features(crops)
+        with torch.autocast(crops.device.type, enabled=False):
+            return self._points(features.float(), first)
+
+    def _features(self, crops: Tensor) -> Tensor:
+        """(n, FEATURES, SIDE / STRIDE, SIDE / STRIDE): what is seen, and what is around it."""
+        fine: Tensor = self.stem(crops)
+        middle: Tensor = self.middle(fine)
+        deep: Tensor = self.deep(middle)
+        seen = self.from_middle(middle) + _doubled(self.from_deep(deep))
+        mixed: Tensor = self.mix(functional.relu(self.from_stem(fine) + _doubled(seen)))
+        return mixed
+
+    def _points(self, features: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        # Cells before landmarks and channels, as the convolutions leave them in memory.
+        heat = self.heat(features).permute(0, 2, 3, 1).flatten(1, 2)
+        cells = self.cells
+        # |cell - first|^2 without |first|^2, which the softmax does not see.
+        parabola = (cells * cells).sum(-1)[:, None] - 2.0 * cells @ first.transpose(1, 2)
+        look = (heat - self.steepness.exp() / (STRIDE * STRIDE) * parabola).softmax(1)
+        look = look.transpose(1, 2)
+        seen = look @ features.permute(0, 2, 3, 1).flatten(1, 2)
+        numbers = (seen[..., None] * self.head).sum(2) + self.head_bias
+        offset = LARGEST_OFFSET * torch.tanh(numbers[..., :2] / LARGEST_OFFSET)
+        return look @ cells + offset, _factor(numbers[..., 2:])
+
+
+def levelled(crops: npt.NDArray[np.uint8]) -> Tensor:
+    """Crops (n, SIDE, SIDE, 3) uint8 RGB as the network takes them: (n, 3, SIDE, SIDE) float32.
+
+    Each less its mean, over its deviation: exposure and contrast do not matter.
+    """
+    pixels = crops.astype(np.float32)
+    for crop, picture in zip(crops, pixels, strict=True):
+        mean, deviation = cv2.meanStdDev(crop.reshape(SIDE, -1))
+        scale = np.float32(1.0 / (float(deviation[0, 0]) + 4.0))
+        picture *= scale
+        picture -= np.float32(mean[0, 0]) * scale
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def _factor(numbers: Tensor) -> Tensor:
+    """Lower Cholesky factors (..., 2, 2) of three free numbers (..., 3)."""
+    deviation = numbers[..., :2].exp().clamp(LEAST_DEVIATION, LARGEST_DEVIATION)
+    corner = numbers[..., 2].clamp(-LARGEST_CORNER, LARGEST_CORNER)
+    first, second = deviation[..., 0], deviation[..., 1]
+    upper = torch.stack([first, torch.zeros_like(first)], -1)
+    return torch.stack([upper, torch.stack([corner, second], -1)], -2)
+
+
+def _doubled(features: Tensor) -> Tensor:
+    return functional.interpolate(features, scale_factor=2.0, mode="nearest")
+
+
+def _convolution(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )

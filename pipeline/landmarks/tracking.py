@@ -1,0 +1,185 @@
+"""Detect, then track: the face of a run of frames, with each frame's confidence and reason.
+
+The detector looks at the whole image until it finds a face. From then on the landmarks of one frame
+give the box of the next, and the detector only looks at the face's surroundings: on every N-th
+frame, and at once where the landmarks jump, are implausible or unsure. A face it misses again and
+again is lost, and the whole image is searched. Where it looks otherwise all at once, another face
+has come in front of it: the track is lost too, and for a while only the same face is followed.
+Everything begins anew with each run of frames, so that a chunk's result depends on its own frames
+alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..close_look import look_around, the_surest_turn
+from ..plausibility import Plausibility, assess
+from ..turned_box import angle_of, landmark_angle
+from .detector import Box, Detector, overlap
+from .face_identity import FaceMemory, look_of
+
+# Detections below this score do not start a track.
+MINIMUM_SCORE = 0.1
+# Factor on the trust in a track for each time the detector misses it.
+MISS = 0.75
+# Agreement below which the detector is asked at once.
+UNSURE = 0.6
+# Jumps between two frames: of the middle, over the inter-ocular distance; and in size, as a factor.
+JUMP = 0.5
+GROWTH = 1.3
+# Faces that are looked at when one is to be found.
+CANDIDATES = 4
+# A detection that overlaps the tracked box by this much confirms it.
+SAME_FACE = 0.4
+
+Image = npt.NDArray[np.uint8]
+Landmarks = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedFrame:
+    """A frame's face. landmarks: (68, 2) float32, source pixels, NaN where none were found.
+
+    confidence: in [0, 1]. reason: one of `shard_content.REASONS`, "ok" where valid.
+    """
+
+    landmarks: Landmarks
+    confidence: float
+    reason: str
+
+
+@dataclass
+class _Track:
+    landmarks: Landmarks
+    shape: Plausibility
+    box: Box
+    trust: float
+
+
+class FaceTracker:
+    """Follows one face through a run of frames: the largest at first, then the same one.
+
+    detect_every: the detector checks the track on every so many-th frame.
+    minimum_confidence: below, a frame is not valid.
+    """
+
+    def __init__(
+        self, detector: Detector, *, detect_every: int = 10, minimum_confidence: float = 0.4
+    ) -> None:
+        self._detector = detector
+        self._every = detect_every
+        self._minimum = minimum_confidence
+        self._track: _Track | None = None
+        self._last_box: Box | None = None
+        self._memory = FaceMemory()
+        self._number = 0
+        self._gap = False
+
+    def follow(self, image: Image | None) -> TrackedFrame:
+        """The face of the run's next frame: (h, w, 3) uint8 RGB, None where unreadable."""
+        scheduled = self._number % self._every == 0
+        self._number += 1
+        if image is None:
+            self._gap = True
+            return missing_frame("unreadable")
+        tracked = self._step(image, scheduled=scheduled)
+        self._memory.pass_on(image)
+        self._gap = False
+        return tracked
+
+    def _step(self, image: Image, *, scheduled: bool) -> TrackedFrame:
+        if self._track is None:
+            return self._start(image, thorough=scheduled, otherwise="no_face")
+        track = self._track
+        landmarks, agreement = self._detector.landmarks(image, track.box)
+        shape = assess(landmarks)
+        odd = self._gap or agreement < UNSURE or _jumped(track, landmarks, shape)
+        if scheduled or odd:
+            seen = look_around(self._detector, image, track.box)
+            if seen is None:
+                track.trust *= MISS
+            else:
+                track.trust = 1.0
+                if overlap(seen[0], self._detector.box_of(landmarks)) < SAME_FACE:
+                    landmarks, agreement = self._from_box(image, seen[0])
+                    shape = assess(landmarks)
+        sure = agreement * track.trust >= self._minimum and shape.plausible
+        if sure and not self._memory.is_other(image, look := look_of(image, landmarks)):
+            self._memory.keep(look, agreement * track.trust, anew=False)
+            return self._keep(landmarks, shape, agreement, track.trust)
+        self._track = None
+        return self._start(image, thorough=scheduled, otherwise="lost_track")
+
+    def _start(self, image: Image, *, thorough: bool, otherwise: str) -> TrackedFrame:
+        """Find a face in the whole image; `otherwise` is the reason where there is none."""
+        faces = self._detector.detect(image, thorough=thorough)
+        faces = [face for face in faces if face[1] >= MINIMUM_SCORE]
+        if not faces:
+            return missing_frame(otherwise)
+        faces.sort(key=lambda face: self._preference(face[0]), reverse=True)
+        others: list[TrackedFrame] = []
+        for face in faces[:CANDIDATES]:
+            seen = self._new_face(image, *face)
+            ok = seen.reason == "ok"
+            if not ok or not self._memory.is_other(image, look_of(image, seen.landmarks)):
+                return self._begin(image, seen)
+            others.append(seen)
+        if self._memory.refuse():
+            return missing_frame("lost_track")
+        return self._begin(image, others[0])
+
+    def _new_face(self, image: Image, box: Box, score: float) -> TrackedFrame:
+        """A detected face, with the reason against it if there is one."""
+        box = the_surest_turn(self._detector, image, box, score)
+        landmarks, agreement = self._from_box(image, box)
+        if not np.isfinite(landmarks).all():
+            return missing_frame("nan")
+        # Of a backend that does not know of turned boxes, these are of chin and hair.
+        wrong_way_up = math.cos(landmark_angle(landmarks) - angle_of(box)) < 0.0
+        if wrong_way_up or not assess(landmarks).plausible:
+            return TrackedFrame(landmarks, agreement, "implausible")
+        if agreement < self._minimum:
+            return TrackedFrame(landmarks, agreement, "low_confidence")
+        return TrackedFrame(landmarks, agreement, "ok")
+
+    def _begin(self, image: Image, seen: TrackedFrame) -> TrackedFrame:
+        """Follow a new face where nothing is against it."""
+        if seen.reason != "ok":
+            return seen
+        self._memory.keep(look_of(image, seen.landmarks), seen.confidence, anew=True)
+        return self._keep(seen.landmarks, assess(seen.landmarks), seen.confidence, 1.0)
+
+    def _preference(self, box: Box) -> tuple[bool, float, float, float]:
+        """Where the last face was first, then the largest; the position only breaks ties."""
+        near = self._last_box is not None and overlap(box, self._last_box) > 0.1
+        return near, box.area, -box.left, -box.top
+
+    def _from_box(self, image: Image, box: Box) -> tuple[Landmarks, float]:
+        """Landmarks of a detected face; twice, so that their box is the one of tracked frames."""
+        landmarks, _ = self._detector.landmarks(image, box)
+        return self._detector.landmarks(image, self._detector.box_of(landmarks))
+
+    def _keep(
+        self, landmarks: Landmarks, shape: Plausibility, agreement: float, trust: float
+    ) -> TrackedFrame:
+        self._last_box = self._detector.box_of(landmarks)
+        self._track = _Track(landmarks, shape, self._last_box, trust)
+        return TrackedFrame(landmarks, min(max(agreement * trust, 0.0), 1.0), "ok")
+
+
+def _jumped(track: _Track, landmarks: Landmarks, shape: Plausibility) -> bool:
+    if not shape.plausible:
+        return True
+    moved = float(np.linalg.norm(landmarks.mean(0) - track.landmarks.mean(0)))
+    growth = shape.size / track.shape.size
+    return moved > JUMP * track.shape.size or not 1 / GROWTH < growth < GROWTH
+
+
+def missing_frame(reason: str) -> TrackedFrame:
+    """A frame without landmarks."""
+    return TrackedFrame(np.full((68, 2), np.nan, np.float32), 0.0, reason)

@@ -1,0 +1,1 @@
+"""One chunk's HDF5 file: whole or absent, checked when it is read."""

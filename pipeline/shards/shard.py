@@ -1,0 +1,343 @@
+"""The shard: one chunk of a clip as an HDF5 file that is whole or absent, and checked when read.
+
+Layout: `frames/{frame_id, valid, reason, confidence, landmarks, transform}`, with dense points
+`frames/landmarks_dense`,
+`crops/{data, offset}` (encoded images in one byte pool), `labels/{AU1, ...}` (int8, -1 unknown)
+and, after `fit3d`, `fit/{f_exp, f_exp_std, f_shape, pose, energy, rmse, iterations, converged}`,
+after `embed`, `embed/{identity, identity_mirrored}`.
+The header stands in the root's attributes together with the format's name and version and a
+SHA-256 of the content. The same content gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import ShardError
+from ...whole_files import write_whole
+from ..crop_encoding import ENCODINGS, decode_crop
+from .content import (
+    REASONS,
+    EmbedArrays,
+    FitArrays,
+    FrameArrays,
+    ShardHeader,
+    embed_datasets,
+    fit_datasets,
+    frame_datasets,
+)
+from .hdf5 import (
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    STRINGS,
+    copy_content,
+    digest,
+    is_sealed,
+    new_file,
+    open_shard,
+    seal,
+)
+
+__all__ = [
+    "FORMAT_NAME",
+    "FORMAT_VERSION",
+    "REASONS",
+    "EmbedArrays",
+    "FitArrays",
+    "FrameArrays",
+    "Shard",
+    "ShardHeader",
+    "add_embed",
+    "add_fit",
+    "content_digest",
+    "list_shards",
+    "read_shard",
+    "shard_path",
+    "write_shard",
+]
+
+SHARD_FOLDER = "shards"
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """One chunk read back: arrays in memory, crops decoded when asked for.
+
+    labels: (n, a) int8, columns as `header.au_names`, -1 unknown. crop_begin: where the encoded
+    crops begin in the file, bytes.
+    """
+
+    path: Path
+    header: ShardHeader
+    frames: FrameArrays
+    labels: npt.NDArray[np.int8]
+    fit: FitArrays | None
+    embed: EmbedArrays | None
+    encoding: str
+    crop_size: int
+    crop_offset: npt.NDArray[np.int64]
+    crop_begin: int
+
+    def __len__(self) -> int:
+        return len(self.frames.frame_id)
+
+    @cached_property
+    def _pool(self) -> npt.NDArray[np.uint8]:
+        with open_shard(self.path) as file:
+            return np.asarray(file["crops/data"][()], dtype=np.uint8)
+
+    def crop(self, index: int) -> npt.NDArray[np.uint8]:
+        """Aligned crop of one frame: (size, size, 3) uint8, RGB; plain grey where not valid.
+
+        Raises ShardError where the image cannot be decoded.
+        """
+        begin, end = self.crop_offset[index], self.crop_offset[index + 1]
+        image = decode_crop(self._pool[begin:end], self.encoding, self.crop_size)
+        if image is None:
+            raise ShardError(f"{self.path}: crop {index} cannot be decoded; make the shard again")
+        return image
+
+    def crops(self) -> npt.NDArray[np.uint8]:
+        """All aligned crops: (n, size, size, 3) uint8, RGB."""
+        out = np.empty((len(self), self.crop_size, self.crop_size, 3), np.uint8)
+        for index in range(len(self)):
+            out[index] = self.crop(index)
+        return out
+
+
+def shard_path(work: Path, subject: str, clip: str, chunk_index: int) -> Path:
+    """Where the shard of one chunk lies in a work folder."""
+    return Path(work) / SHARD_FOLDER / subject / clip / f"{chunk_index:06d}.h5"
+
+
+def list_shards(work: Path) -> list[Path]:
+    """All shards of a work folder, sorted by subject, clip and chunk.
+
+    Raises ShardError where there are none.
+    """
+    found = sorted((Path(work) / SHARD_FOLDER).glob("*/*/*.h5"))
+    if not found:
+        raise ShardError(f"{work}: holds no shards; run `glee preprocess` with this folder first")
+    return found
+
+
+def write_shard(
+    path: Path,
+    header: ShardHeader,
+    frames: FrameArrays,
+    crops: list[bytes],
+    labels: npt.NDArray[np.int8],
+    *,
+    encoding: str = "jpeg",
+    crop_size: int = 200,
+) -> None:
+    """Write one chunk as a whole file.
+
+    crops: one encoded image a frame, as `crop_encoding.encode_crop` makes them.
+    labels: (n, a) int8, columns as `header.au_names`, -1 unknown; a may be 0.
+
+    Raises ValueError where lengths, shapes or the encoding do not fit together, OutputError where
+    the file cannot be written.
+    """
+    count = header.stop - header.start
+    if len(crops) != count or labels.shape != (count, len(header.au_names)):
+        raise ValueError(f"{len(crops)} crops, labels {labels.shape} for a chunk of {count} frames")
+    if encoding not in ENCODINGS:
+        raise ValueError(f"crop encoding {encoding!r} is not one of {ENCODINGS}")
+    with new_file() as file:
+        _write_header(file, header)
+        dense = frames.landmarks_dense
+        layout = frame_datasets(None if dense is None else np.shape(dense)[1])
+        _write_arrays(file.create_group("frames"), frames, layout, count)
+        file["frames/reason"].attrs.create("names", list(REASONS), dtype=STRINGS)
+        _write_crops(file.create_group("crops"), crops, encoding, crop_size)
+        group = file.create_group("labels")
+        group.attrs.create("au_names", list(header.au_names), dtype=STRINGS)
+        group.attrs["kind"] = header.label_kind
+        for column, name in enumerate(header.au_names):
+            group.create_dataset(name, data=np.ascontiguousarray(labels[:, column], np.int8))
+        write_whole(path, seal(file))
+
+
+def read_shard(path: Path, *, verify: bool = True) -> Shard:
+    """Read one shard; the crops stay on disk until asked for.
+
+    verify: compare the content with its checksum (reads the whole file once).
+
+    Raises ShardError where the file is missing, cut, of another kind or version, or altered.
+    """
+    path = Path(path)
+    with open_shard(path) as file:
+        if verify:
+            _check_seal(file, path)
+        header = _read_header(file)
+        frames = FrameArrays(**{name: data[()] for name, data in file["frames"].items()})
+        labels = np.empty((len(frames.valid), len(header.au_names)), np.int8)
+        for column, name in enumerate(header.au_names):
+            labels[:, column] = file["labels"][name][()]
+        return Shard(
+            path=path,
+            header=header,
+            frames=frames,
+            labels=labels,
+            fit=_read_fit(file["fit"]) if "fit" in file else None,
+            embed=_read_embed(file["embed"]) if "embed" in file else None,
+            encoding=str(file["crops"].attrs["encoding"]),
+            crop_size=int(file["crops"].attrs["size"]),
+            crop_offset=file["crops/offset"][()],
+            crop_begin=int(file["crops/data"].id.get_offset() or 0),
+        )
+
+
+def add_fit(path: Path, fit: FitArrays) -> None:
+    """Give a shard the results of the 3D fit: a new file with the old datasets replaces it.
+
+    Raises ShardError where the shard cannot be read, ValueError where the lengths differ,
+    OutputError where the new file cannot be written.
+    """
+    with open_shard(path) as file:
+        _check_seal(file, path)
+        count = len(file["frames/valid"])
+    layout = fit_datasets(len(fit.expression_names), fit.f_shape.shape[-1])
+    _check_arrays("fit", fit, layout, count)
+    with open_shard(path) as old, new_file() as new:
+        copy_content(old, new, leave_out="fit")
+        group = new.create_group("fit")
+        _write_arrays(group, fit, layout, count)
+        group.attrs["options"] = json.dumps(fit.options, sort_keys=True)
+        group.attrs["model"] = fit.model
+        group.attrs["model_sha256"] = fit.model_sha256
+        group.attrs.create("expression_names", list(fit.expression_names), dtype=STRINGS)
+        group.attrs["shape_modes"] = fit.f_shape.shape[-1]
+        group.attrs["image_size"] = np.asarray(fit.image_size, np.int64)
+        group.attrs["focal"] = float(fit.focal)
+        image = seal(new)
+    write_whole(path, image)
+
+
+def add_embed(path: Path, embed: EmbedArrays) -> None:
+    """Give a shard the identity model's output: a new file with the old datasets replaces it.
+
+    Raises as `add_fit`.
+    """
+    with open_shard(path) as file:
+        _check_seal(file, path)
+        count = len(file["frames/valid"])
+    width = embed.identity.shape[-1]
+    _check_arrays("embed", embed, embed_datasets(width), count)
+    with open_shard(path) as old, new_file() as new:
+        copy_content(old, new, leave_out="embed")
+        group = new.create_group("embed")
+        _write_arrays(group, embed, embed_datasets(width), count)
+        group.attrs["width"] = width
+        group.attrs["weights"] = embed.weights
+        image = seal(new)
+    write_whole(path, image)
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256, in hexadecimal, over all datasets and attributes of a shard.
+
+    Raises ShardError where the file cannot be read.
+    """
+    with open_shard(path) as file:
+        return digest(file)
+
+
+def _check_seal(file: h5py.File, path: Path) -> None:
+    if not is_sealed(file):
+        raise ShardError(
+            f"{path}: content does not match its checksum; remove it and run the stage again"
+        )
+
+
+def _write_header(file: h5py.File, header: ShardHeader) -> None:
+    file.attrs["format"] = FORMAT_NAME
+    file.attrs["format_version"] = FORMAT_VERSION
+    for item in fields(header):
+        value = getattr(header, item.name)
+        if item.name == "options":
+            value = json.dumps(value, sort_keys=True)
+        if item.name == "frame_size":
+            value = np.asarray(value, np.int64)
+        if item.name not in ("au_names", "label_kind"):
+            file.attrs[item.name] = value
+
+
+def _read_header(file: h5py.File) -> ShardHeader:
+    root, labels = file.attrs, file["labels"].attrs
+    width, height = root["frame_size"]
+    return ShardHeader(
+        dataset=str(root["dataset"]),
+        subject=str(root["subject"]),
+        clip=str(root["clip"]),
+        start=int(root["start"]),
+        stop=int(root["stop"]),
+        source=str(root["source"]),
+        source_size=int(root["source_size"]),
+        source_hash=str(root["source_hash"]),
+        fps=float(root["fps"]),
+        frame_size=(int(width), int(height)),
+        detector=str(root["detector"]),
+        options=json.loads(root["options"]),
+        glee_version=str(root["glee_version"]),
+        au_names=tuple(str(name) for name in labels["au_names"]),
+        label_kind=str(labels["kind"]),
+    )
+
+
+def _read_fit(group: h5py.Group) -> FitArrays:
+    width, height = group.attrs["image_size"]
+    return FitArrays(
+        **{name: data[()] for name, data in group.items()},
+        options=json.loads(group.attrs["options"]),
+        model=str(group.attrs["model"]),
+        model_sha256=str(group.attrs.get("model_sha256", "")),
+        expression_names=tuple(str(name) for name in group.attrs["expression_names"]),
+        image_size=(int(width), int(height)),
+        focal=float(group.attrs["focal"]),
+    )
+
+
+def _read_embed(group: h5py.Group) -> EmbedArrays:
+    arrays = {name: data[()] for name, data in group.items()}
+    return EmbedArrays(**arrays, weights=str(group.attrs["weights"]))
+
+
+def _write_arrays(
+    group: h5py.Group,
+    arrays: FrameArrays | FitArrays | EmbedArrays,
+    layout: dict[str, tuple[type, tuple[int, ...]]],
+    count: int,
+) -> None:
+    _check_arrays(group.name, arrays, layout, count)
+    for name, (dtype, _) in layout.items():
+        group.create_dataset(name, data=np.ascontiguousarray(getattr(arrays, name), dtype))
+
+
+def _check_arrays(
+    group: str,
+    arrays: FrameArrays | FitArrays | EmbedArrays,
+    layout: dict[str, tuple[type, tuple[int, ...]]],
+    count: int,
+) -> None:
+    for name, (_, shape) in layout.items():
+        found = np.shape(getattr(arrays, name))
+        if found != (count, *shape):
+            raise ValueError(f"{group}/{name}: shape {found}, not {(count, *shape)}")
+
+
+def _write_crops(group: h5py.Group, crops: list[bytes], encoding: str, size: int) -> None:
+    offset = np.zeros(len(crops) + 1, np.int64)
+    np.cumsum([len(crop) for crop in crops], out=offset[1:])
+    group.create_dataset("data", data=np.frombuffer(b"".join(crops), np.uint8))
+    group.create_dataset("offset", data=offset)
+    group.attrs["encoding"] = encoding
+    group.attrs["size"] = size

@@ -1,0 +1,1 @@
+"""Rendered people with known truth, in a real dataset's layout."""

@@ -1,0 +1,143 @@
+"""A synthetic dataset in any layout that a reader knows: DISFA, DISFA+, BP4D, BP4D+ or FEC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from ...errors import UsageError
+from ...fitting.render_levers import AS_EVER, Levers
+from ..cluster.interruptible_pool import map_in_processes
+from ..datasets import bp4d, bp4d_plus
+from ..datasets.disfa import FRAMES_PER_SECOND
+from .clips import VIDEO, check_clip, subject_names, synthesise
+from .layouts import clips_of, write_clip
+from .triplets import write_fec
+
+LAYOUTS = ("bp4d", "bp4d-plus", "disfa", "disfa-plus", "fec")
+# Of Motion JPEG as it is written here, at 640x480; smaller pictures take up to 0.3.
+_BYTES_A_PIXEL = 0.2
+
+
+def synthesise_dataset(
+    root: Path,
+    *,
+    layout: str = "disfa",
+    subjects: int | Sequence[str] = 9,
+    frames: int = 120,
+    size: tuple[int, int] = (640, 480),
+    seed: int = 0,
+    fps: float = FRAMES_PER_SECOND,
+    workers: int = 1,
+    levers: Levers = AS_EVER,
+) -> list[Path]:
+    """Write a dataset in a layout, and beside it the truth.
+
+    layout: one of LAYOUTS. subjects: how many, from the layout's folds in turn, or their names.
+    frames: labelled ones of each clip; for FEC photographs of each person. Others as `synthesise`.
+
+    Returns the videos, image folders or tables. Raises UsageError for bad arguments, OutputError
+    where nothing can be written.
+    """
+    clips = dataset_clips(layout, subjects)
+    root = Path(root)
+    if layout == "disfa":
+        return synthesise(
+            root,
+            subjects=subjects,
+            frames=frames,
+            size=size,
+            seed=seed,
+            fps=fps,
+            workers=workers,
+            levers=levers,
+        )
+    check_clip(frames, size, seed, fps, workers)
+    if layout == "fec":
+        people = tuple(person for person, _ in clips)
+        return write_fec(root, people, photographs=frames, size=size, seed=seed, levers=levers)
+    job = partial(
+        _write,
+        root,
+        layout,
+        frames=frames,
+        size=(size[0], size[1]),
+        seed=seed,
+        fps=fps,
+        levers=levers,
+    )
+    if workers == 1:
+        return [job(clip) for clip in clips]
+    return map_in_processes(job, clips, workers)
+
+
+def dataset_clips(layout: str, subjects: int | Sequence[str]) -> list[tuple[str, str]]:
+    """Subject and clip of what a dataset consists of; for FEC its people, each with "".
+
+    Raises UsageError for an unknown layout or names that it does not have.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(f"layout {layout!r} is unknown; known are: {', '.join(LAYOUTS)}")
+    if layout == "fec":
+        return [(person, "") for person in _people(subjects)]
+    folds = {"bp4d": bp4d.FOLDS, "bp4d-plus": bp4d_plus.FOLDS}.get(layout)
+    names = subject_names(subjects) if folds is None else subject_names(subjects, folds)
+    if layout == "disfa":
+        return [(name, VIDEO.format(subject=name)) for name in names]
+    return clips_of(layout, names)
+
+
+def synthesis_dry_run(
+    root: Path,
+    *,
+    layout: str = "disfa",
+    subjects: int | Sequence[str] = 9,
+    frames: int = 120,
+    size: tuple[int, int] = (640, 480),
+    seed: int = 0,
+    fps: float = FRAMES_PER_SECOND,
+    workers: int = 1,
+) -> list[str]:
+    """Lines that say what `synthesise_dataset` with these arguments would do; nothing is written.
+
+    Raises UsageError for bad arguments.
+    """
+    check_clip(frames, size, seed, fps, workers)
+    clips = dataset_clips(layout, subjects)
+    people = len({subject for subject, _ in clips})
+    count = frames * len(clips)
+    megabytes = count * size[0] * size[1] * _BYTES_A_PIXEL / 1e6
+    return [
+        f"{layout}: {people} subjects, {len(clips)} clips, {count} labelled frames of "
+        f"{size[0]}x{size[1]}, seed {seed}; about {megabytes:.1f} MB in {root}",
+        f"on this machine: {1 if layout == 'fec' else min(workers, len(clips))} workers",
+    ]
+
+
+def _write(
+    root: Path,
+    layout: str,
+    clip: tuple[str, str],
+    *,
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+    fps: float,
+    levers: Levers,
+) -> Path:
+    return write_clip(
+        root, layout, *clip, frames=frames, size=size, seed=seed, fps=fps, levers=levers
+    )
+
+
+def _people(subjects: int | Sequence[str]) -> tuple[str, ...]:
+    """Names of FEC's people, of whom two at least are needed: one for each split."""
+    names = (
+        tuple(f"person{number:04d}" for number in range(subjects))
+        if isinstance(subjects, int)
+        else tuple(subjects)
+    )
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise UsageError(f"{len(names)} people: give two or more, none twice")
+    return names

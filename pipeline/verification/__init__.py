@@ -1,0 +1,9 @@
+"""`glee verify`: is a dataset's folder, or a work folder's shards, what it should be?"""
+
+from __future__ import annotations
+
+from .dataset import verify_dataset
+from .report import AUCount, Problem, Report, SubjectCount
+from .shards import verify_shards
+
+__all__ = ["AUCount", "Problem", "Report", "SubjectCount", "verify_dataset", "verify_shards"]

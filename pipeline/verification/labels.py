@@ -1,0 +1,164 @@
+"""Whether labels belong to the faces they stand beside: AUs against the blendshapes they move.
+
+Each labelled AU is compared with the fitted coefficients of its own blendshapes and of every other
+AU's. Columns in the wrong order agree better with another AU's; labels that lag the images by some
+frames agree best when they are moved by as many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..datasets.action_units import BLENDSHAPES, weights
+
+# An AU's coefficients are seen well enough to judge by where some labels agree this much with them.
+# They belong to other labels where those agree this much more than the AU's own: AUs that come
+# together, or that the landmarks confuse, differ by less.
+LEAST_AGREEMENT = 0.5
+LEAST_GAIN = 0.25
+# Agreement of an AU whose course is used to measure the lag.
+LEAST_FOR_LAG = 0.3
+# Frames that an AU must show, and not show, to be compared.
+LEAST_FRAMES = 10
+LARGEST_LAG = 10
+# From this lag on, frames, labels are not where they should be.
+LAG = 0.5
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledClip:
+    """Frames of one clip, in order. frame_id: (n,) int64. labels: (n, a) int8, -1 unknown.
+
+    f_exp: (n, 51) float32, NaN where not fitted.
+    """
+
+    frame_id: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int8]
+    f_exp: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """How labels and coefficients go together. aus: those compared.
+
+    r: (a, a) correlation of the labels of AU i with the coefficients of AU j, frames of all clips,
+    each clip about its mean. moved: AU -> the AU whose coefficients its labels follow instead. lag:
+    frames by which labels come after the images; None where too little moves.
+    """
+
+    aus: tuple[int, ...]
+    r: Floats
+    moved: dict[int, int]
+    lag: float | None
+
+
+def label_agreement(
+    clips: Sequence[LabelledClip], aus: tuple[int, ...], names: tuple[str, ...]
+) -> Agreement:
+    """Compare labels with coefficients.
+
+    aus: AU numbers of the labels' columns. names: blendshapes in the order of f_exp.
+    """
+    columns = [column for column, au in enumerate(aus) if au in BLENDSHAPES]
+    known = tuple(aus[column] for column in columns)
+    table = weights(known, names)
+    table /= np.linalg.norm(table, axis=1, keepdims=True)
+    scores = [clip.f_exp.astype(np.float64) @ table.T for clip in clips]
+    labels = [
+        np.where(clip.labels[:, columns] < 0, np.nan, clip.labels[:, columns]) for clip in clips
+    ]
+    seen = _shown_enough(labels)
+    shown = tuple(au for au, enough in zip(known, seen, strict=True) if enough)
+    scores = [score[:, seen] for score in scores]
+    labels = [label[:, seen] for label in labels]
+    r = _correlation(labels, scores)
+    own = np.diag(r) >= LEAST_FOR_LAG
+    return Agreement(
+        aus=shown,
+        r=r,
+        moved=_moved(shown, r),
+        lag=_lag(clips, [label[:, own] for label in labels], [score[:, own] for score in scores]),
+    )
+
+
+def _shown_enough(labels: list[Floats]) -> npt.NDArray[np.bool_]:
+    everything = np.concatenate(labels)
+    present = (everything > 0).sum(0) >= LEAST_FRAMES
+    absent = (everything == 0).sum(0) >= LEAST_FRAMES
+    return np.asarray(present & absent)
+
+
+def _correlation(labels: list[Floats], scores: list[Floats]) -> Floats:
+    """Pearson r of every label column with every score column, about the means of each clip."""
+    count = labels[0].shape[1]
+    cross, square_l, square_s = (np.zeros((count, count)) for _ in range(3))
+    for label, score in zip(labels, scores, strict=True):
+        fitted = np.isfinite(score).all(1)
+        for column in range(count):
+            rows = fitted & np.isfinite(label[:, column])
+            if rows.sum() < 2:
+                continue
+            one = label[rows, column] - label[rows, column].mean()
+            all_scores = score[rows] - score[rows].mean(0)
+            cross[column] += one @ all_scores
+            square_l[column] += one @ one
+            square_s[column] += (all_scores**2).sum(0)
+    return np.asarray(cross / np.sqrt(np.maximum(square_l * square_s, 1e-12)))
+
+
+def _moved(aus: tuple[int, ...], r: Floats) -> dict[int, int]:
+    """AUs whose labels are those that another AU's coefficients follow."""
+    moved = {}
+    for j, au in enumerate(aus):
+        i = int(r[:, j].argmax())
+        if r[i, j] >= LEAST_AGREEMENT and r[i, j] - r[j, j] >= LEAST_GAIN:
+            moved[aus[i]] = au
+    return dict(sorted(moved.items()))
+
+
+def _lag(clips: Sequence[LabelledClip], labels: list[Floats], scores: list[Floats]) -> float | None:
+    """The lag at which labels agree best, to a part of a frame, over all runs of all clips."""
+    reach = LARGEST_LAG + 1
+    total = np.zeros(2 * reach + 1)
+    for clip, label, score in zip(clips, labels, scores, strict=True):
+        breaks = np.flatnonzero(np.diff(clip.frame_id) != 1) + 1
+        for run in np.split(np.arange(len(clip.frame_id)), breaks):
+            if len(run) > 4 * reach:
+                total += _by_lag(_filled(label[run]), _filled(score[run]), reach)
+    best = int(total.argmax())
+    if not total.any() or not 0 < best < 2 * reach:
+        return None
+    before, here, after = total[best - 1 : best + 2]
+    bend = before - 2 * here + after
+    part = 0.5 * (before - after) / bend if bend < 0 else 0.0
+    return float(best - reach + part)
+
+
+def _by_lag(label: Floats, score: Floats, reach: int) -> Floats:
+    """Sum of products of label and score about their means, labels taken `lag` frames later."""
+    middle = score[reach:-reach] - score[reach:-reach].mean(0)
+    scale = np.sqrt((middle**2).sum(0)) + 1e-12
+    out = np.empty(2 * reach + 1)
+    for index in range(2 * reach + 1):
+        part = label[index : index + len(middle)]
+        part = part - part.mean(0)
+        size = np.sqrt((part**2).sum(0)) + 1e-12
+        out[index] = ((part * middle).sum(0) / (size * scale)).sum()
+    return out
+
+
+def _filled(values: Floats) -> Floats:
+    """Columns with their gaps filled linearly; a column without a value is 0."""
+    out = np.zeros_like(values)
+    place = np.arange(len(values))
+    for column in range(values.shape[1]):
+        known = np.isfinite(values[:, column])
+        if known.any():
+            out[:, column] = np.interp(place, place[known], values[known, column])
+    return out

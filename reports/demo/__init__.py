@@ -1,0 +1,1 @@
+"""`glee demo`: the whole path on rendered people, held against the truth."""

@@ -1,0 +1,192 @@
+"""The demo: every stage on built-in data, measured against the truth; read it top to bottom."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ... import __version__
+from ...errors import OutputError, UsageError
+from ...model.data.folds import Split, choose_split
+from ...model.options import TrainOptions, train_options
+from ...model.prediction.evaluation import evaluate
+from ...pipeline.cluster.cluster import available_cores
+from ...pipeline.datasets import disfa
+from ...pipeline.fit3d import Fit3dOptions, fit3d
+from ...pipeline.preprocess import PreprocessOptions, preprocess
+from ...pipeline.synthesis.clips import TRUTH, subject_names, synthesise
+from ...pipeline.work_folder import read_options, state_options
+from ...whole_files import write_whole
+from ..demo_results import demo_results
+from ..fold_training import FoldTask, TrueFExp, train_folds
+from ..report import write_report
+from ..stage_clock import StageClock
+from ..true_landmark_fit import fit_true_landmarks
+from .comparison import load_comparison
+from .face_rows import face_rows
+from .report import demo_report
+from .stage_losses import NetworkScores, stage_losses
+
+STAGE = "demo"
+DATA, WORK, RUN, RUN_ON_TRUTH = "data", "work", "run", "run_true_f_exp"
+FOLDERS = (DATA, WORK, RUN, RUN_ON_TRUTH)
+REPORT_FILE, RESULTS_FILE, SECONDS_FILE = "report.html", "results.json", "seconds.json"
+# Chosen for less than six minutes on two cores.
+FRAMES, EPOCHS = 120, 10
+# What docs/landmarks.md measured as best: the detector's noise and a prior of f_exp beside Eq. 3.
+DETECTOR, FITTING = "auto", Fit3dOptions(whiten=True, prior=True, smooth=True)
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """Every option that shapes the demo; stated in the folder's glee.toml.
+
+    subjects: names. frames: of each. size: (width, height), pixels. epochs: of training.
+    """
+
+    seed: int
+    subjects: tuple[str, ...]
+    frames: int
+    size: tuple[int, int]
+    epochs: int
+
+    def training(self) -> TrainOptions:
+        """The compact network's recipe."""
+        return train_options("compact", epochs=self.epochs, seed=self.seed)
+
+
+def demo(
+    out: Path,
+    *,
+    seed: int = 0,
+    subjects: int | Sequence[str] = 9,
+    frames: int = FRAMES,
+    size: tuple[int, int] = (640, 480),
+    epochs: int = EPOCHS,
+    workers: int | None = 2,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Render faces, find, align and fit them, learn from them, and measure all of it.
+
+    out: folder for data, shards, runs, report.html and results.json. subjects: how many, or names;
+    each fold of DISFA needs one. frames: of each subject. workers: processes, None for one a core.
+    overwrite: begin anew where a demo was made with other options. A demo that was interrupted
+    goes on where it stopped; the figures depend on the options alone, but for `seconds`.
+    Returns what stands in results.json.
+
+    Raises UsageError for subjects or frames that make no sense, OptionsError where `out` holds a
+    demo of other options, OutputError where `out` is no demo's or cannot be written.
+    """
+    out = Path(out)
+    options = DemoOptions(seed, subject_names(subjects), frames, size, epochs)
+    _check_folds(options.subjects)
+    _claim(out, options, overwrite)
+    clock = StageClock(out / SECONDS_FILE)
+    data, work, run = out / DATA, out / WORK, out / RUN
+    with clock.stage("synth"):
+        _synthesise(data, options, workers)
+    with clock.stage("preprocess"):
+        preprocess(
+            disfa.NAME,
+            data,
+            work,
+            options=PreprocessOptions(detector=DETECTOR),
+            workers=workers,
+            progress=progress,
+        )
+    with clock.stage("fit3d"):
+        fit3d(work, options=FITTING, workers=workers, progress=progress)
+    split = choose_split(options.subjects, disfa.NAME, seed=seed)
+    with clock.stage("train"):
+        tasks = [FoldTask(work, run, fold, options.training()) for fold in split]
+        on_truth = replace(tasks[0], run=out / RUN_ON_TRUTH, f_exp_source=TrueFExp(data))
+        train_folds([*tasks, on_truth], workers=workers, progress=progress)
+    return _measure(out, split, clock, workers, progress)
+
+
+def _measure(
+    out: Path, split: Split, clock: StageClock, workers: int | None, progress: bool
+) -> dict[str, Any]:
+    """Hold all that was made against the truth; write the report and the results."""
+    data, run = out / DATA, out / RUN
+    with clock.stage("evaluate"):
+        evaluation = evaluate(run).results
+        with_truth = evaluate(out / RUN_ON_TRUTH).results
+    with clock.stage("losses"):
+        comparison = load_comparison(data, out / WORK)
+        exact = fit_true_landmarks(comparison, workers=workers, progress=progress)
+        scores = _scores(evaluation, with_truth, next(iter(split)))
+        losses = stage_losses(comparison, exact, scores)
+    with clock.stage("report"):
+        rows = face_rows(comparison, data, run, tuple(fold[0] for fold in split.values()))
+    results = demo_results(comparison, evaluation, losses, clock.seconds())
+    write_report(out / REPORT_FILE, demo_report(comparison, exact, evaluation, results, rows))
+    write_whole(out / RESULTS_FILE, json.dumps(results, indent=1).encode())
+    return results
+
+
+def _check_folds(subjects: tuple[str, ...]) -> None:
+    empty = [str(i + 1) for i, fold in enumerate(disfa.FOLDS) if not set(fold) & set(subjects)]
+    if empty:
+        raise UsageError(
+            f"{len(subjects)} subjects leave fold {empty[0]} of DISFA empty; give 3 or more"
+        )
+
+
+def _claim(out: Path, options: DemoOptions, overwrite: bool) -> None:
+    """State the options in the folder, or check them; clear it of an older demo if asked to."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {out}: {error.strerror}; choose a folder that can be written"
+        ) from error
+    held = [name for name in FOLDERS if (out / name).exists()]
+    if held and STAGE not in read_options(out):
+        raise OutputError(f"{out}: holds {held[0]}/ that no demo wrote; choose another folder")
+    if overwrite:
+        try:
+            for name in held:
+                shutil.rmtree(out / name)
+            for name in (SECONDS_FILE, REPORT_FILE, RESULTS_FILE):
+                (out / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{out}: cannot be cleared ({error.strerror}); choose another folder"
+            ) from error
+    stated = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(options).items()
+    }
+    state_options(out, STAGE, {**stated, "glee": __version__}, overwrite=overwrite)
+
+
+def _synthesise(data: Path, options: DemoOptions, workers: int | None) -> None:
+    """Render the subjects that are not there yet; a subject's truth is written last."""
+    missing = [
+        name for name in options.subjects if not (data / TRUTH.format(subject=name)).exists()
+    ]
+    if missing:
+        synthesise(
+            data,
+            subjects=missing,
+            frames=options.frames,
+            size=options.size,
+            seed=options.seed,
+            workers=workers or available_cores(),
+        )
+
+
+def _scores(evaluation: dict[str, Any], with_truth: dict[str, Any], fold: str) -> NetworkScores:
+    return NetworkScores(
+        trained=evaluation["f1"]["mean"],
+        always_positive=evaluation["always_positive_f1"]["mean"],
+        fold=fold,
+        fold_fitted=evaluation["folds"][fold]["f1"]["mean"],
+        fold_true=with_truth["folds"][fold]["f1"]["mean"],
+    )

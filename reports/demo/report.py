@@ -1,0 +1,232 @@
+"""What the demo's report says: its sections, from the pictures to the time they took."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import charts
+from ..charts import Series
+from ..coefficient_sections import correlation_section, course_section
+from ..report import Chart, KeyFigure, PictureRow, Report, Section, Table
+from ..true_landmark_fit import TrueLandmarkFit
+from .comparison import Comparison
+
+NBSP = "\u00a0"
+_SIMULATED = "The faces are rendered, so the truth is known exactly; figures on photographs differ."
+
+
+def demo_report(
+    comparison: Comparison,
+    exact: TrueLandmarkFit,
+    evaluation: Mapping[str, Any],
+    results: Mapping[str, Any],
+    rows: tuple[Sequence[PictureRow], Sequence[PictureRow]],
+) -> Report:
+    """The report of a demo.
+
+    exact: fits from true landmarks. evaluation: `Evaluation.results`. results: of `demo_results`.
+    rows: pictures of expressive and of the worst frames.
+    """
+    sections = [
+        _faces(rows),
+        _landmarks(results),
+        correlation_section(comparison, exact),
+        course_section(comparison, exact),
+        _action_units(evaluation, results),
+        _losses(results),
+        _frames(comparison),
+        _time(results),
+    ]
+    subjects = len(comparison.subjects)
+    return Report(
+        title="glee demo: from video to Action Units",
+        lead=f"{len(comparison)} frames of {subjects} rendered people went through detection, "
+        "alignment, 3D fitting and training, and everything was held against the truth they were "
+        f"rendered from. {_SIMULATED}",
+        figures=_key_figures(results, evaluation),
+        sections=sections,
+        foot=f"Made by glee {results['versions']['glee']} with `glee demo`; nothing in this file "
+        "is loaded from elsewhere.",
+    )
+
+
+def _percent(value: float | None, decimals: int = 1) -> str:
+    return "not defined" if value is None else f"{100 * value:.{decimals}f}{NBSP}%"
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _key_figures(results: Mapping[str, Any], evaluation: Mapping[str, Any]) -> list[KeyFigure]:
+    f1, nme = results["f1"], results["landmark_nme"]
+    low, high = (_number(value) for value in evaluation["f1_interval"])
+    r = results["f_exp_r"]["median"]
+    return [
+        KeyFigure("Valid frames", _percent(results["valid_fraction"]), f"of {results['frames']}"),
+        KeyFigure(
+            "Landmark error",
+            _percent(nme["inner51"], 2),
+            f"of the inter-ocular distance, inner 51 points; {_percent(nme['all68'], 2)} on all 68",
+        ),
+        KeyFigure(
+            "Expression recovered",
+            "not defined" if r is None else f"r = {r:.2f}",
+            "median over blendshapes that move",
+        ),
+        KeyFigure(
+            "Mean F1 on unseen people",
+            _percent(f1["mean"]),
+            f"always positive {_percent(f1['always_positive']['mean'])}; 95 % interval "
+            f"{100 * low:.0f} to {100 * high:.0f}{NBSP}%",
+        ),
+        KeyFigure("Time", f"{results['seconds']['total'] / 60:.1f} min", "all stages together"),
+    ]
+
+
+def _faces(rows: tuple[Sequence[PictureRow], Sequence[PictureRow]]) -> Section:
+    expressive, worst = rows
+    count = len(expressive)
+    return Section(
+        "faces",
+        "Faces, landmarks and meshes",
+        f"The first {count} rows show the frame with most Action Units of one person from each "
+        f"fold; the last {len(worst)} are the frames with the largest landmark errors of all.",
+        [*expressive, *worst],
+    )
+
+
+def _landmarks(results: Mapping[str, Any]) -> Section:
+    regions = results["losses"]["landmark_nme_by_region"]
+    chart = charts.bar_chart(
+        [name.replace("_", " ").capitalize() for name in regions],
+        [100 * _number(value) for value in regions.values()],
+        title="Landmark error by region, in percent of the inter-ocular distance",
+        unit=f"{NBSP}%",
+        decimals=2,
+    )
+    return Section(
+        "landmarks",
+        "Landmark error by region",
+        "How far detected points lie from the same points of the true mesh: the part of an error "
+        "that no later stage can repair. The goal for the inner 51 points is 3 %.",
+        [Chart([chart], "Mean distance over valid frames, over the outer eye-corner distance.")],
+    )
+
+
+def _action_units(evaluation: Mapping[str, Any], results: Mapping[str, Any]) -> Section:
+    aus = list(evaluation["aus"])
+    names = [*aus, "mean"]
+    f1, always = evaluation["f1"], evaluation["always_positive_f1"]
+    probe = results["losses"]["probe_f1"]["f_exp_of_detected_landmarks"]
+    series = [
+        Series("always positive", [100 * _number(always[n]) for n in names], "#555555", "ring"),
+        Series("linear probe on f_exp", _hundred(probe, names), charts.ORANGE, "diamond"),
+        Series("GLEE-Net", [100 * _number(f1[n]) for n in names], charts.BLUE, "disc"),
+    ]
+    chart = charts.dot_chart(
+        names, series, title="F1 of each Action Unit", upper=100.0, unit=f"{NBSP}%"
+    )
+    over = evaluation["f1_mean_over_folds"]
+    rows = [
+        [
+            name,
+            _percent(f1[name]),
+            _percent(over[name]),
+            _percent(always[name]),
+            _percent(evaluation["auc"][name]),
+            _share(evaluation, name),
+        ]
+        for name in names
+    ]
+    header = ("Action Unit", "F1", "F1, mean over folds", "always positive", "AUC", "present")
+    caption = "F1 on frames of people whom the network never saw, pooled over three folds."
+    return Section(
+        "action-units",
+        "Action Units on unseen people",
+        "F1 weighs misses and false alarms alike; a detector that sees every Action Unit in every "
+        "frame gets the figure beside it, so only what lies above that was learned. The compact "
+        "network is given each person's f_exp less its median over the person's own frames, "
+        "without labels, of unseen people too.",
+        [
+            Chart([chart], "F1 by Action Unit.", charts.legend(series)),
+            Table(caption, header, rows, numbers=range(1, 6), strong=[len(rows) - 1]),
+        ],
+    )
+
+
+def _hundred(values: Mapping[str, Any], names: Sequence[str]) -> list[float]:
+    return [100 * _number(values[name]) for name in names]
+
+
+def _share(evaluation: Mapping[str, Any], name: str) -> str:
+    known = evaluation["known"].get(name)
+    return _percent(evaluation["present"][name] / known) if known else ""
+
+
+def _losses(results: Mapping[str, Any]) -> Section:
+    rows = []
+    for row in results["losses"]["table"]:
+        value = "not defined" if row["value"] is None else f"{row['value']:.2f}"
+        unit = f"{NBSP}{row['unit']}" if row["unit"] != "r" else ""
+        rows.append([row["stage"], row["given"], row["measure"], value + unit])
+    return Section(
+        "losses",
+        "Where accuracy is lost",
+        "Each stage was run on the truth of the one before and on what it really gets: the "
+        "difference is what the earlier stage costs, the rest is its own.",
+        [
+            Table(
+                "Every stage on true and on real input. IOD is the inter-ocular distance. The "
+                "linear probe is logistic regression on f_exp alone, tested on unseen people.",
+                ("Stage", "Given", "Measure", "Value"),
+                rows,
+                numbers=[3],
+            )
+        ],
+    )
+
+
+def _frames(comparison: Comparison) -> Section:
+    reasons = [name for name, _ in Counter(comparison.outcome.tolist()).most_common()]
+    reasons = ["ok", *(name for name in reasons if name != "ok")]
+    rows = []
+    for name in (*comparison.subjects, "all"):
+        mine = (
+            comparison.outcome if name == "all" else comparison.outcome[comparison.subject == name]
+        )
+        rows.append([name, str(len(mine)), *(str(int((mine == r).sum())) for r in reasons)])
+    labels = ["fitted" if name == "ok" else name.replace("_", " ") for name in reasons]
+    return Section(
+        "frames",
+        "Frames by outcome",
+        "No frame is dropped: one that fails stays in its place, marked invalid, with the reason.",
+        [
+            Table(
+                "Frames of each person by outcome.",
+                ("Person", "frames", *labels),
+                rows,
+                numbers=range(1, 2 + len(labels)),
+                strong=[len(rows) - 1],
+            )
+        ],
+    )
+
+
+def _time(results: Mapping[str, Any]) -> Section:
+    seconds = {name: value for name, value in results["seconds"].items() if name != "total"}
+    chart = charts.bar_chart(
+        list(seconds), list(seconds.values()), title="Seconds of each stage", unit=f"{NBSP}s"
+    )
+    total = results["seconds"]["total"]
+    return Section(
+        "time",
+        "Time and versions",
+        f"{total:.0f} seconds in all on this machine, start of the worker processes included.",
+        [
+            Chart([chart], "Wall-clock seconds of each stage."),
+            Table("Versions.", ("Part", "Version"), list(map(list, results["versions"].items()))),
+        ],
+    )

@@ -1,0 +1,1 @@
+"""What a notebook needs: `glee.open` and `glee.plot`."""

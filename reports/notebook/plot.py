@@ -1,0 +1,225 @@
+"""Plots for notebooks: each takes matplotlib axes, or makes some, and gives them back.
+
+>>> import glee
+>>> work = glee.open("work/disfa")
+>>> glee.plot.landmarks(work.landmarks[0])
+>>> glee.plot.coefficients(work.frames.query("clip == 'LeftVideoSN001_comp'"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import pyplot
+from matplotlib.collections import PolyCollection
+from numpy.typing import ArrayLike
+
+from ...errors import UsageError
+from ...fitting.assets.blendshapes import ARKIT_NAMES
+from ...fitting.camera import Camera, to_camera
+from ...fitting.morphable_model.landmark_scheme import CURVES
+from ...fitting.morphable_model.model_file import load_model
+from ...fitting.morphable_model.morphable_model import MorphableModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+# Okabe and Ito (2008): told apart with every kind of colour vision.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
+_SKIN = np.array([96, 188, 162]) / 255.0
+_LIGHT = np.array([0.35, 0.45, 0.82])  # towards the lamp, nearly a unit vector
+
+
+def landmarks(
+    points: ArrayLike, *, image: ArrayLike | None = None, ax: Axes | None = None, **style: Any
+) -> Axes:
+    """Draw 68 landmarks with the curves that join them.
+
+    points: (68, 2), pixels, y down. image: (h, w, 3) uint8 RGB beneath them. style: of the points,
+    such as ``color="red"``. Raises UsageError for another shape.
+
+    >>> ax = landmarks(work.landmarks[0], image=frame)
+    """
+    places = np.asarray(points, np.float64)
+    if places.shape != (68, 2):
+        raise UsageError(f"landmarks: shape {places.shape}, expected (68, 2)")
+    ax = _axes(ax)
+    _show(ax, image)
+    style = {"color": _COLOURS[5], "markersize": 3.0, "linewidth": 1.0, **style}
+    for curve in CURVES.values():
+        ax.plot(*places[list(curve)].T, marker="o", **style)
+    return _as_image(ax)
+
+
+def mesh(
+    f_exp: ArrayLike,
+    f_shape: ArrayLike | None = None,
+    pose: ArrayLike | None = None,
+    *,
+    image: ArrayLike | None = None,
+    image_size: tuple[int, int] | None = None,
+    focal: float | None = None,
+    model: MorphableModel | None = None,
+    ax: Axes | None = None,
+    alpha: float = 1.0,
+) -> Axes:
+    """Draw the morphable model's mesh, shaded, where the fit puts it.
+
+    f_exp: (51,) and f_shape: (60,), by default the mean face. pose: (6,) rotation vector and
+    translation, decimetres; by default from the front. image: (h, w, 3) uint8 RGB beneath it, whose
+    size the camera has; or image_size: (width, height), pixels. focal: pixels.
+
+    >>> row = work.frames.iloc[0]
+    >>> ax = mesh(row[list(names)], work.f_shape[0], row[["rot_x", ...]], image_size=(1024, 768))
+    """
+    model = model or load_model()
+    shape = np.zeros(len(model.identity)) if f_shape is None else np.asarray(f_shape, np.float64)
+    vertices = model.shape(shape, np.asarray(f_exp, np.float64))
+    if pose is None:
+        pose = np.array([0.0, 0.0, 0.0, *(-vertices.mean(0)[:2]), -15.0])
+    size = (480, 480) if image_size is None else image_size
+    if image is not None:
+        size = np.asarray(image).shape[1], np.asarray(image).shape[0]
+    camera = Camera.for_image(*size, focal)
+    seen = to_camera(vertices, np.asarray(pose, np.float64))
+    ax = _axes(ax)
+    _show(ax, image)
+    screen = camera.project(vertices, np.asarray(pose, np.float64))
+    ax.add_collection(_shaded(seen, screen, model.triangles, alpha))
+    ax.set_xlim(0, size[0])
+    ax.set_ylim(size[1], 0)
+    if image is None:
+        ax.set_xlim(screen[:, 0].min() - 8, screen[:, 0].max() + 8)
+        ax.set_ylim(screen[:, 1].max() + 8, screen[:, 1].min() - 8)
+    return _as_image(ax)
+
+
+def coefficients(
+    table: pd.DataFrame | ArrayLike,
+    *,
+    names: Sequence[str] | None = None,
+    most: int = 6,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the blendshapes that move most over time, one line each.
+
+    table: rows in time with a column a blendshape, as `glee.open(...).frames` or the table of
+    `glee analyze`; or an array (n, 51). names: which to draw, in order; by default the `most` with
+    the largest deviation. Raises UsageError where there is none.
+
+    >>> ax = coefficients(pandas.read_parquet("out/talk.parquet"), names=["jawOpen"])
+    """
+    values, known, time, label = _in_time(table)
+    wanted = list(names) if names is not None else _moving(values, known, most)
+    missing = [name for name in wanted if name not in known]
+    if missing or not wanted:
+        raise UsageError(f"coefficients: no column {', '.join(missing) or 'of a blendshape'}")
+    ax = _axes(ax)
+    for place, name in enumerate(wanted):
+        colour = _COLOURS[place % len(_COLOURS)]
+        ax.plot(time, values[:, known.index(name)], color=colour, linewidth=1.3, label=name)
+    ax.set_xlabel(label)
+    ax.set_ylabel("coefficient")
+    ax.set_ylim(-0.02, 1.02)
+    ax.legend(loc="upper right", fontsize="small", framealpha=0.8)
+    return ax
+
+
+def f1(results: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
+    """Draw the F1 of each AU as bars, beside it what always saying "present" gives.
+
+    results: as `glee evaluate RUN --json` prints them and RUN/results.json holds them. Raises
+    UsageError where they hold no F1.
+
+    >>> ax = f1(json.loads(Path("work/disfa/runs/paper/results.json").read_text()))
+    """
+    if "f1" not in results or "aus" not in results:
+        raise UsageError("f1: give the results of `glee evaluate`, which have `aus` and `f1`")
+    names = [*results["aus"], "mean"]
+    chance = results.get("always_positive_f1", {})
+    ax = _axes(ax)
+    places = np.arange(len(names))
+    heights = [_percent(results["f1"].get(name)) for name in names]
+    bars = ax.bar(places, heights, 0.62, color=[_COLOURS[0]] * len(results["aus"]) + [_COLOURS[6]])
+    ax.bar_label(bars, fmt="%.0f", fontsize="small", padding=2)
+    marks = [_percent(chance.get(name)) for name in names]
+    ax.hlines(marks, places - 0.4, places + 0.4, color=_COLOURS[1], label="always present")
+    if np.isfinite(marks).any():
+        ax.legend(loc="lower right", fontsize="small")
+    ax.set_xticks(places, names)
+    ax.set_ylim(0, 109)
+    ax.set_ylabel("F1, %")
+    return ax
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return pyplot.subplots()[1] if ax is None else ax
+
+
+def _show(ax: Axes, image: ArrayLike | None) -> None:
+    if image is not None:
+        ax.imshow(np.asarray(image))
+
+
+def _as_image(ax: Axes) -> Axes:
+    """Equal scales, y down, no ticks."""
+    ax.set_aspect("equal")
+    if not ax.yaxis_inverted():
+        ax.invert_yaxis()
+    ax.set_xticks([])
+    ax.set_yticks([])
+    return ax
+
+
+def _shaded(
+    seen: npt.NDArray[np.float64],
+    screen: npt.NDArray[np.float64],
+    triangles: npt.NDArray[np.int32],
+    alpha: float,
+) -> PolyCollection:
+    """The triangles that face the camera, the far ones first."""
+    corners = seen[triangles]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    facing = np.einsum("nk,nk->n", normal, -corners[:, 0]) > 0
+    order = np.flatnonzero(facing)[np.argsort(corners[facing].mean(1)[:, 2], kind="stable")]
+    normal = normal[order] / (np.linalg.norm(normal[order], axis=1, keepdims=True) + 1e-12)
+    shade = 0.3 + 0.75 * np.clip(normal @ _LIGHT, 0.0, 1.0)
+    colour = np.clip(shade[:, None] * _SKIN, 0.0, 1.0)
+    return PolyCollection(
+        list(screen[triangles[order]]),
+        facecolors=colour,
+        edgecolors=colour,
+        linewidths=0.3,
+        alpha=alpha,
+    )
+
+
+def _in_time(
+    table: Any,
+) -> tuple[npt.NDArray[np.float64], list[str], npt.NDArray[np.float64], str]:
+    """Values (n, k), their names, times (n,) and what these are."""
+    if not hasattr(table, "columns"):
+        values = np.atleast_2d(np.asarray(table, np.float64))
+        names = list(ARKIT_NAMES[: values.shape[1]])
+        return values, names, np.arange(len(values), dtype=np.float64), "frame"
+    known = [str(name) for name in table.columns if name in ARKIT_NAMES]
+    column = next((name for name in ("timestamp", "frame") if name in table.columns), None)
+    time = np.arange(len(table)) if column is None else table[column].to_numpy()
+    label = "seconds" if column == "timestamp" else "frame"
+    return table[known].to_numpy(np.float64), known, np.asarray(time, np.float64), label
+
+
+def _moving(values: npt.NDArray[np.float64], known: list[str], most: int) -> list[str]:
+    seen = np.isfinite(values).all(1)
+    if not known or not seen.any():
+        return []
+    spread = values[seen].std(0)
+    return [known[i] for i in np.argsort(-spread, kind="stable")[:most]]
+
+
+def _percent(value: float | None) -> float:
+    return float("nan") if value is None else 100.0 * value

@@ -1,0 +1,156 @@
+"""Residuals and their Jacobian against finite differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from glee.fitting import frame_arrays
+from glee.fitting.camera import Camera, rotation_matrix
+from glee.fitting.energy_gradient import chord_gradient, full_gradient
+from glee.fitting.initial_pose import Poses, normalise
+from glee.fitting.options import FitOptions, priors_of
+from glee.fitting.solver import residuals as residuals
+from glee.fitting.solver.levenberg_marquardt import turned_by
+from glee.fitting.solver.normal_equations import Stop, new_fitter
+from glee.fitting.solver.problem import point_model
+
+# Of two ranges of yaw; the frame is of the second.
+NOISE = 0.0001 * np.stack([np.eye(136), np.eye(136) + 0.3 * np.ones((136, 136))])
+LOSSES = {
+    "plain": frame_arrays.plain_loss(),
+    "huber": frame_arrays.Loss(frame_arrays.HUBER, 0.01, np.empty((0, 0, 0)), 1.0),
+    "geman-mcclure": frame_arrays.Loss(frame_arrays.GEMAN_MCCLURE, 0.05, np.empty((0, 0, 0)), 1.0),
+    "whitened": frame_arrays.Loss(frame_arrays.PLAIN, 1.0, NOISE, 0.01),
+}
+
+
+@pytest.fixture(scope="module")
+def situation(model, make_subject):
+    """A frame, and unknowns some way off its truth."""
+    subject = make_subject(5, frames=1, noise=0.02)
+    points = point_model(model, dtype=np.float64)
+    camera = Camera.for_image(640, 480)
+    weights = np.random.default_rng(1).uniform(0.3, 1.0, (1, 68))
+    weights[0, [3, 40]] = 0.0
+    normalised = normalise(subject.landmarks, weights, camera, points.mean)
+    poses = Poses(rotation_matrix(subject.pose[:, :3]), subject.pose[:, 3:]).turned(
+        -normalised.roll
+    )
+    frame = frame_arrays.Frame(
+        normalised.target[0], np.sqrt(normalised.weight[0]), camera.focal / normalised.unit[0], 1
+    )
+    x = np.concatenate([0.8 * subject.f_shape, 0.5 * subject.f_exp[0] + 0.1])
+    return points, frame, x, poses.rotation[0], poses.translation[0]
+
+
+def evaluate(points, frame, scheme, loss, x, rotation, translation, work):
+    residuals.begin_frame(points, frame, scheme, x, rotation, translation, work)
+    return residuals.evaluate(points, frame, scheme, loss, x, rotation, translation, work)
+
+
+def moved(x, rotation, translation, step):
+    turn = np.empty((3, 3))
+    turned_by(np.ascontiguousarray(step[-6:-3]), rotation, turn)
+    return x + step[:-6], turn, translation + step[-3:]
+
+
+@pytest.mark.parametrize("curves", [True, False])
+@pytest.mark.parametrize("kind", ["plain", "whitened"])
+def test_jacobian_against_finite_differences(situation, kind, curves):
+    points, frame, x, rotation, translation = situation
+    scheme, loss = frame_arrays.new_scheme(curves=curves), LOSSES[kind]
+    work = frame_arrays.new_work(points, scheme, loss)
+    evaluate(points, frame, scheme, loss, x, rotation, translation, work)
+    residuals.linearise(points, frame, loss, rotation, work)
+    analytic = work.jacobian[: scheme.rows, : len(x) + 6].copy()
+    numeric = np.empty_like(analytic)
+    for k in range(len(x) + 6):
+        step = np.zeros(len(x) + 6)
+        values = []
+        for h in (1e-6, -1e-6):
+            step[k] = h
+            at = moved(x, rotation, translation, step)
+            evaluate(points, frame, scheme, loss, *at, work)
+            values.append(work.value.copy())
+        numeric[:, k] = (values[0] - values[1]) / 2e-6
+    if kind == "whitened" and curves:
+        # The whitening follows the curve's normals, which the Jacobian holds fixed; compared is
+        # what moves no point across a node.
+        close = np.isclose(analytic, numeric, atol=2e-2).mean()
+        assert close > 0.97
+    else:
+        np.testing.assert_allclose(analytic, numeric, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure"])
+def test_gradient_of_the_energy_against_finite_differences(situation, kind):
+    points, frame, x, rotation, translation = situation
+    scheme, loss = frame_arrays.new_scheme(), LOSSES[kind]
+    work = frame_arrays.new_work(points, scheme, loss)
+    evaluate(points, frame, scheme, loss, x, rotation, translation, work)
+    residuals.linearise(points, frame, loss, rotation, work)
+    gradient = 2 * work.jacobian[: scheme.rows, : len(x) + 6].T @ work.value
+    random = np.random.default_rng(2)
+    for _ in range(10):
+        direction = random.normal(size=len(x) + 6)
+        step = 1e-7
+        energy = [
+            evaluate(
+                points, frame, scheme, loss, *moved(x, rotation, translation, s * direction), work
+            )
+            for s in (step, -step)
+        ]
+        slope = (energy[0] - energy[1]) / (2 * step)
+        assert slope == pytest.approx(gradient @ direction, rel=1e-4, abs=1e-6)
+
+
+def test_missing_landmarks_take_no_part(situation):
+    points, frame, x, rotation, translation = situation
+    scheme = frame_arrays.new_scheme(curves=False)
+    work = frame_arrays.new_work(points, scheme, frame_arrays.plain_loss())
+    target = frame.target.copy()
+    before = evaluate(
+        points, frame, scheme, frame_arrays.plain_loss(), x, rotation, translation, work
+    )
+    target[[3, 40]] = 1e6
+    after = evaluate(
+        points,
+        frame._replace(target=target),
+        scheme,
+        frame_arrays.plain_loss(),
+        x,
+        rotation,
+        translation,
+        work,
+    )
+    assert before == after
+
+
+def test_a_face_behind_the_camera_has_infinite_energy(situation):
+    points, frame, x, rotation, _ = situation
+    scheme = frame_arrays.new_scheme()
+    work = frame_arrays.new_work(points, scheme, frame_arrays.plain_loss())
+    behind = np.array([0.0, 0.0, 5.0])
+    assert np.isinf(
+        evaluate(points, frame, scheme, frame_arrays.plain_loss(), x, rotation, behind, work)
+    )
+
+
+def test_scheme_counts_its_rows():
+    assert frame_arrays.new_scheme().rows == 2 * 22 + 46
+    assert frame_arrays.new_scheme(curves=False).rows == 136
+
+
+@pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure", "whitened"])
+def test_gradient_without_the_jacobian(situation, kind):
+    points, frame, x, rotation, translation = situation
+    prior, _ = priors_of(FitOptions(), 60, 51)
+    scheme, loss = frame_arrays.new_scheme(), LOSSES[kind]
+    fitter = new_fitter(points, scheme, loss, prior, Stop(10, 1e-4))
+    evaluate(points, frame, scheme, loss, x, rotation, translation, fitter.work)
+    chord_gradient(fitter, frame, x, rotation)
+    without = fitter.solver.gradient.copy()
+    residuals.linearise(points, frame, loss, rotation, fitter.work)
+    full_gradient(fitter, x)
+    np.testing.assert_allclose(without, fitter.solver.gradient, atol=1e-12)

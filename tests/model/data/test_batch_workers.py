@@ -1,0 +1,69 @@
+"""Batches made ahead: the same from a thread, from processes, and however these are started."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from glee.errors import ShardError
+from glee.model.batches import TrainingBatches
+from glee.model.data.au_dataset import load_frames
+from glee.model.data.batches import batches_ahead
+from glee.model.distributed import World
+from glee.model.options import train_options
+from glee.model.schedule import Schedule
+from glee.pipeline.shards.shard import list_shards
+
+from ..conftest import SUBJECTS, write_subject
+
+
+def batches_of(work):
+    frames = load_frames(work, size=100, memory_limit=0)
+    options = train_options("compact", batch=20, seed=4)
+    schedule = Schedule(options, len(frames))
+    return TrainingBatches(frames, np.arange(len(frames)), 88, options, schedule, World())
+
+
+def contents(made):
+    return [[getattr(batch, item.name) for item in fields(batch)] for batch in made]
+
+
+def same(one, other):
+    pairs = zip(one, other, strict=True)
+    return all(np.array_equal(a, b) for x, y in pairs for a, b in zip(x, y, strict=True))
+
+
+@pytest.fixture(scope="module")
+def by_thread(work):
+    return contents(batches_ahead(batches_of(work).of_step, 2, 9))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_processes_make_the_batches_of_a_thread(work, by_thread, workers):
+    made = contents(batches_ahead(batches_of(work).of_step, 2, 9, workers=workers, start="fork"))
+    assert len(made) == 7
+    assert same(made, by_thread)
+
+
+@pytest.mark.slow
+def test_spawned_processes_make_the_same(work, by_thread):
+    made = batches_ahead(batches_of(work).of_step, 2, 9, workers=1, start="spawn")
+    assert same(contents(made), by_thread)
+
+
+def test_a_resumed_run_sees_the_rest(work, by_thread):
+    assert same(contents(batches_ahead(batches_of(work).of_step, 6, 9)), by_thread[4:])
+    assert not list(batches_ahead(batches_of(work).of_step, 9, 9))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_trouble_with_a_file_arrives_as_it_is(tmp_path, workers):
+    for subject in SUBJECTS[:2]:
+        write_subject(tmp_path, subject)
+    batches = batches_of(tmp_path)
+    for path in list_shards(tmp_path):
+        path.write_bytes(path.read_bytes()[: -600 * 1024])
+    with pytest.raises(ShardError, match="cut while it was in use"):
+        list(batches_ahead(batches.of_step, 0, 2, workers=workers))

@@ -1,0 +1,45 @@
+"""A refused training run leaves nothing behind; one that has trained keeps all."""
+
+from __future__ import annotations
+
+import pytest
+
+from glee.errors import DataError, GleeError
+from glee.model.options import train_options
+from glee.model.refused_runs import withdrawn_where_refused
+from glee.model.training.training import train
+
+STATED = ("options.toml", "data.json")
+
+
+def test_a_checkpoint_that_is_missing(work, tmp_path):
+    options = train_options("compact", epochs=1, batch=30, init=str(tmp_path / "none.pt"))
+    with pytest.raises(GleeError, match=r"none\.pt"):
+        train(work, tmp_path / "run", options, fold="1")
+    assert not (tmp_path / "run").exists()
+
+
+def write_and_fail(run, files):
+    with withdrawn_where_refused(run, STATED, leads=True):
+        for name in files:
+            (run / name).parent.mkdir(parents=True, exist_ok=True)
+            (run / name).touch()
+        raise DataError("no")
+
+
+def refused(run, *files):
+    with pytest.raises(DataError, match="no"):
+        write_and_fail(run, files)
+
+
+def test_a_run_that_has_trained_stays(tmp_path):
+    refused(tmp_path / "run", *STATED, "fold1/log.csv")
+    assert len(list((tmp_path / "run").rglob("*.*"))) == 3
+
+
+def test_what_was_there_stays(tmp_path):
+    (tmp_path / "options.toml").touch()
+    refused(tmp_path, "data.json")
+    assert (tmp_path / "options.toml").exists()
+    refused(tmp_path / "new", *STATED)
+    assert not (tmp_path / "new").exists()

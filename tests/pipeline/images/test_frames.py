@@ -1,0 +1,192 @@
+"""Frames: each in its place after a seek, in damaged files too; any image becomes RGB of 8 bits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from glee.errors import DataError
+from glee.pipeline.clips import Clip
+from glee.pipeline.datasets import open_dataset
+from glee.pipeline.images.frames import index_frames, read_frames
+
+CODECS = [("MJPG", "a.avi"), ("XVID", "a.avi"), ("mp4v", "a.mp4"), ("FFV1", "a.mkv")]
+
+
+def clip_of(path):
+    (clip,) = open_dataset("folder", path)
+    return clip
+
+
+@pytest.fixture
+def numbers(numbered):
+    """Numbers of the frames of a chunk, None where unreadable."""
+
+    def read(clip, index, start, stop):
+        return [
+            None if image is None else numbered.read(image)
+            for image in read_frames(clip, index, start, stop)
+        ]
+
+    return read
+
+
+@pytest.mark.parametrize(("codec", "name"), CODECS)
+def test_every_chunk_has_its_own_frames(make_video, codec, name, numbers):
+    clip = clip_of(make_video(name, codec, count=100))
+    index = index_frames(clip)
+    assert (index.count, index.size, index.fps) == (100, (160, 120), 20.0)
+    assert numbers(clip, index, 0, 100) == list(range(100))
+    for start, stop in ((1, 3), (37, 60), (64, 96), (99, 100)):
+        assert numbers(clip, index, start, stop) == list(range(start, stop))
+
+
+@pytest.mark.parametrize("name", ["WolfgangLanger_Pexels.mp4", "single_face.mp4"])
+def test_seeking_gives_what_sequential_decoding_gives(real_folder, name):
+    clip = clip_of(real_folder / name)
+    index = index_frames(clip)
+    capture = cv2.VideoCapture(str(real_folder / name))
+    wanted = {0, 1, 31, 64, 71} if index.count < 100 else {0, 13, 100, 251, 471}
+    for number in range(index.count):
+        _, image = capture.read()
+        if number in wanted:
+            (seen,) = read_frames(clip, index, number, number + 1)
+            np.testing.assert_array_equal(seen, image[..., ::-1])
+
+
+def test_frames_that_the_decoder_leaves_out_stay_as_unreadable(real_folder):
+    clip = clip_of(real_folder / "no_face.mp4")
+    index = index_frames(clip)
+    images = list(read_frames(clip, index, 0, index.count))
+    assert index.count == len(images) == 98
+    assert [i for i, image in enumerate(images) if image is None] == [95, 96, 97]
+
+
+def test_truncated_video_keeps_the_places_of_what_is_gone(make_video, numbers):
+    path = make_video("a.avi", "MJPG", count=100)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    clip = clip_of(path)
+    index = index_frames(clip)
+    found = numbers(clip, index, 0, index.count)
+    assert index.count == 100
+    readable = [n for n in found if n is not None]
+    # The frame that is cut in two may decode to something else.
+    assert 30 < len(readable) < 70
+    assert readable[:-1] == list(range(len(readable) - 1))
+    assert numbers(clip, index, 90, 100) == [None] * 10
+
+
+def test_damage_inside_a_frame_moves_no_other_frame(make_video, numbers):
+    path = make_video("a.mp4", "mp4v", count=60)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 200] = bytes(200)
+    path.write_bytes(bytes(data))
+    clip = clip_of(path)
+    index = index_frames(clip)
+    found = numbers(clip, index, 0, index.count)
+    assert len(found) == 60
+    assert found[:20] == list(range(20))
+    # Whole again from the next key frame on (every 12 frames).
+    assert found[48:] == list(range(48, 60))
+
+
+def test_avi_with_packets_lost_in_the_middle_is_refused(make_video):
+    path = make_video("a.avi", "MJPG", count=60)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3000] = bytes(3000)
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match=r"a\.avi: damaged, \d+ of 60 frames are lost"):
+        index_frames(clip_of(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video" * 100])
+def test_no_video_at_all(tmp_path, content):
+    (tmp_path / "a.avi").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.avi.*get the file again"):
+        index_frames(clip_of(tmp_path / "a.avi"))
+
+
+def test_mp4_without_its_index(make_video):
+    path = make_video("a.mp4", "mp4v", count=50)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DataError, match=r"a\.mp4: cannot be opened"):
+        index_frames(clip_of(path))
+
+
+def test_video_without_frames(make_video):
+    with pytest.raises(DataError, match=r"a\.avi.*frame"):
+        index_frames(clip_of(make_video("a.avi", count=0)))
+
+
+def test_file_that_is_gone(tmp_path):
+    clip = Clip("folder", "s", "c", tmp_path, tmp_path / "gone.avi")
+    with pytest.raises(DataError, match=r"gone\.avi"):
+        index_frames(clip)
+
+
+def test_grey_and_deep_images_and_alpha_become_rgb(tmp_path, numbered):
+    colour = numbered.draw(5)
+    colour[:10] = (10, 200, 90)
+    grey = colour[..., 1]
+    cv2.imwrite(str(tmp_path / "1.png"), colour)
+    cv2.imwrite(str(tmp_path / "2.png"), grey)
+    cv2.imwrite(str(tmp_path / "3.png"), colour.astype(np.uint16) * 257)
+    cv2.imwrite(str(tmp_path / "4.png"), np.dstack([colour, np.full_like(grey, 30)]))
+    cv2.imwrite(str(tmp_path / "5.tiff"), grey.astype(np.uint16) * 257)
+    clip = clip_of(tmp_path)
+    images = list(read_frames(clip, index_frames(clip), 0, 5))
+    assert all(image.dtype == np.uint8 and image.shape == (120, 160, 3) for image in images)
+    for number in (0, 2, 3):
+        np.testing.assert_array_equal(images[number], colour[..., ::-1])
+    for number in (1, 4):
+        np.testing.assert_array_equal(images[number], np.repeat(grey[..., None], 3, axis=2))
+
+
+def test_unreadable_image_keeps_its_place(tmp_path, numbers, numbered):
+    for number in (1, 3):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), numbered.draw(number))
+    (tmp_path / "2.png").write_bytes(b"no image")
+    (tmp_path / "4.png").write_bytes((tmp_path / "3.png").read_bytes()[:60])
+    clip = clip_of(tmp_path)
+    index = index_frames(clip)
+    assert numbers(clip, index, 0, 4) == [1, None, 3, None]
+    assert (index.count, index.size) == (4, (160, 120))
+
+
+def test_images_that_are_all_broken(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"1\.png: none of the clip's 1 images"):
+        index_frames(clip_of(tmp_path))
+
+
+def test_identity_of_a_source_follows_its_content(make_video):
+    one, other = (
+        index_frames(clip_of(make_video(f"{i}.avi", count=c))) for i, c in ((1, 20), (2, 21))
+    )
+    again = index_frames(clip_of(make_video("3.avi", count=20)))
+    assert one.source_hash == again.source_hash != other.source_hash
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep names as text")
+def test_a_name_that_is_no_utf8_is_one_line_and_no_crash(tmp_path):
+    """OpenCV dies of it, so another process looks."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.avi")
+    path.write_bytes(b"RIFF")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom glee.errors import DataError\n"
+        "from glee.pipeline.clips import Clip\nfrom glee.pipeline.frames import index_frames\n"
+        "path = Path(sys.argv[1])\n"
+        "try:\n    index_frames(Clip('folder', 's', 'c', path.parent, path))\n"
+        "except DataError as error:\n    print(str(error).encode('ascii').decode())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "udce9.avi: this name is not UTF-8; rename" in done.stdout

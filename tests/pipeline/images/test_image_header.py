@@ -1,0 +1,85 @@
+"""Images are decoded only where their header claims a size that a camera has."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+
+from glee.errors import DataError
+from glee.pipeline.clips import Clip
+from glee.pipeline.images.frames import index_frames, read_image
+from glee.pipeline.images.image_header import MAXIMUM_PIXELS, claimed_size
+
+SIDE = 60_000
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tiff", ".webp"])
+def test_the_claimed_size_is_the_images(tmp_path, suffix):
+    path = tmp_path / f"i{suffix}"
+    cv2.imwrite(str(path), np.full((37, 52, 3), 90, np.uint8))
+    data = path.read_bytes()
+    assert claimed_size(data) == (52, 37)
+    assert read_image(path).shape == (37, 52, 3)
+    for end in range(0, 40, 3):
+        assert claimed_size(data[:end]) in (None, (52, 37))
+
+
+def test_lossless_and_extended_webp():
+    bits = struct.pack("<I", (52 - 1) | (37 - 1) << 14)
+    head = b"RIFF" + bytes(4) + b"WEBP"
+    assert claimed_size(head + b"VP8L" + bytes(4) + b"\x2f" + bits) == (52, 37)
+    extended = head + b"VP8X" + bytes(8) + (51).to_bytes(3, "little") + (36).to_bytes(3, "little")
+    assert claimed_size(extended) == (52, 37)
+
+
+def huge_png(image):
+    return image[:16] + struct.pack(">II", SIDE, SIDE) + image[24:]
+
+
+def huge_jpeg(image):
+    at = image.index(b"\xff\xc0")
+    return image[: at + 5] + struct.pack(">HH", SIDE, SIDE) + image[at + 9 :]
+
+
+def huge_bmp(image):
+    return image[:18] + struct.pack("<ii", SIDE, -SIDE) + image[26:]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "enlarge"), [(".png", huge_png), (".jpg", huge_jpeg), (".bmp", huge_bmp)]
+)
+def test_an_image_that_claims_to_be_huge_is_not_decoded(tmp_path, suffix, enlarge):
+    path = tmp_path / f"i{suffix}"
+    cv2.imwrite(str(path), np.full((37, 52, 3), 90, np.uint8))
+    path.write_bytes(enlarge(path.read_bytes()))
+    width, height = claimed_size(path.read_bytes())
+    assert width * height > MAXIMUM_PIXELS
+    tracemalloc.start()
+    assert read_image(path) is None
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_a_file_that_tells_no_size_is_unreadable(tmp_path):
+    path = tmp_path / "i.jpg"
+    path.write_bytes(b"P6 60000 60000 255\n")
+    assert read_image(path) is None
+    path.write_bytes(b"")
+    assert read_image(path) is None
+
+
+def test_a_video_that_claims_huge_frames(tmp_path):
+    path = tmp_path / "v.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (48, 48))
+    writer.write(np.zeros((48, 48, 3), np.uint8))
+    writer.release()
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<ii", content, content.find(b"strf") + 12, 15_000, 15_000)
+    path.write_bytes(content)
+    clip = Clip(dataset="folder", subject="s", name="v", root=tmp_path, source=path)
+    with pytest.raises(DataError, match=r"v\.avi: .*"):
+        index_frames(clip)

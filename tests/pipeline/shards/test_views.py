@@ -1,0 +1,126 @@
+"""The table says what a shard holds; the contact sheet shows landmarks and mesh where they are."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from glee.errors import OutputError, ShardError
+from glee.fitting.camera import Camera
+from glee.fitting.morphable_model.model_file import load_model
+from glee.pipeline.crop_encoding import encode_crop
+from glee.pipeline.images.crops import align, alignment_transform
+from glee.pipeline.inspection import describe_shard
+from glee.pipeline.shards.shard import FitArrays, FrameArrays, ShardHeader, add_fit, write_shard
+from glee.pipeline.shards.views import contact_sheet
+
+HEADER = ShardHeader(
+    dataset="disfa",
+    subject="SN001",
+    clip="LeftVideoSN001_comp",
+    start=0,
+    stop=3,
+    source="Videos_LeftCamera/LeftVideoSN001_comp.avi",
+    source_size=1234,
+    source_hash="ab",
+    fps=20.0,
+    frame_size=(640, 480),
+    detector="dlib 20",
+    options={"crop_size": 200},
+    glee_version="0.1.0",
+    au_names=("AU1", "AU12"),
+    label_kind="intensity",
+)
+
+
+@pytest.fixture
+def shard(tmp_path):
+    """Three black frames, the mean head's landmarks in two of them, the third without a face."""
+    model = load_model()
+    pose = np.array([0, 0.2, 0.1, 0.2, 0, -15])
+    points = model.landmarks["anatomical"].on(model.mean)
+    landmarks = Camera.for_image(640, 480).project(points, pose).astype(np.float32)
+    transform = alignment_transform(landmarks)
+    crop = encode_crop(align(np.zeros((480, 640, 3), np.uint8), transform, 200), "png")
+    frames = FrameArrays(
+        frame_id=np.array([1, 2, 3]),
+        valid=np.array([True, True, False]),
+        reason=np.array([0, 0, 1], np.uint8),
+        confidence=np.array([0.9, 0.8, 0.0], np.float32),
+        landmarks=np.stack([landmarks, landmarks, np.full_like(landmarks, np.nan)]),
+        transform=np.stack([transform, transform, np.full((2, 3), np.nan)]),
+    )
+    labels = np.array([[0, 5], [2, 5], [-1, 5]], np.int8)
+    path = tmp_path / "000000.h5"
+    write_shard(path, HEADER, frames, [crop] * 3, labels, encoding="png")
+    fit = FitArrays(
+        f_exp=np.zeros((3, 51), np.float32),
+        f_exp_std=np.zeros((3, 51), np.float32),
+        f_shape=np.zeros((3, 60), np.float32),
+        pose=np.stack([pose, pose, np.full(6, np.nan)]),
+        energy=np.zeros(3, np.float32),
+        rmse=np.array([0.5, 0.7, np.nan], np.float32),
+        iterations=np.array([4, 5, 0], np.int32),
+        converged=np.array([True, True, False]),
+        options={"identity": "subject"},
+        model="makehuman",
+        image_size=(640, 480),
+        focal=960.0,
+    )
+    return path, fit
+
+
+def test_table(shard):
+    path, fit = shard
+    text = describe_shard(path)
+    for part in ("SN001", "1234 bytes, 640x480, 20 frames/s", "2 valid", "no_face", "1: 3"):
+        assert part in text
+    assert "0: 1, 2: 1, unknown: 1" in text
+    assert "5: 3" in text
+    assert text.splitlines()[-1].split() == ["fit", "none"]
+    add_fit(path, fit)
+    text = describe_shard(path)
+    assert "2 frames converged, model makehuman, focal 960 pixels" in text
+    assert "identity subject" in text
+    with pytest.raises(ShardError, match="no such shard"):
+        describe_shard(path.with_name("absent.h5"))
+
+
+def green(picture):
+    """Where the picture (BGR) is the colour of landmarks."""
+    return (picture[..., 1] > 150) & (picture[..., 2] < 100)
+
+
+def test_sheet_shows_landmarks_on_valid_frames_only(shard, tmp_path):
+    path, _ = shard
+    contact_sheet(path, tmp_path / "sheet.png")
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert sheet.shape == (322, 900, 3)
+    counts = [green(sheet[:, 300 * cell : 300 * cell + 300]).sum() for cell in range(3)]
+    assert min(counts[:2]) > 500
+    assert counts[2] == 0
+
+
+def test_mesh_lies_where_the_landmarks_are(shard, tmp_path):
+    path, fit = shard
+    add_fit(path, fit)
+    contact_sheet(path, tmp_path / "sheet.png")
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert sheet.shape == (322, 1800, 3)
+    points, mesh = sheet[:300, :300], sheet[:300, 300:600]
+    covered = mesh.max(2) > 5
+    assert covered[green(points)].mean() > 0.97
+    moved = dataclasses.replace(fit, pose=fit.pose + [0, 0, 0, 3, 0, 0])
+    add_fit(path, moved)
+    contact_sheet(path, tmp_path / "sheet.png")
+    mesh = cv2.imread(str(tmp_path / "sheet.png"))[:300, 300:600]
+    assert (mesh.max(2) > 5)[green(points)].mean() < 0.5
+
+
+def test_sheet_that_cannot_be_written(shard, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"sheet\.png"):
+        contact_sheet(shard[0], tmp_path / "file" / "sheet.png")

@@ -1,0 +1,73 @@
+"""Smoothing of a clip's landmarks: the same whatever its chunks are, and used by fit3d."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from glee.pipeline.clip_smoothing import (
+    Stretch,
+    clip_noise,
+    noise_by_clip,
+    runs,
+    smoothed,
+    smoothed_chunk,
+    stretch_of,
+)
+from glee.pipeline.fit3d import Fit3dOptions, fit3d
+from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.shards.shard import list_shards, read_shard
+from glee.pipeline.synthesis.clips import synthesise
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """One clip of 90 frames in chunks of 20."""
+    folder = tmp_path_factory.mktemp("smoothing")
+    synthesise(folder / "data", subjects=1, frames=90, size=(320, 240), seed=77)
+    options = PreprocessOptions(detector="dlib", chunk_frames=20)
+    out = folder / "work"
+    preprocess("disfa", folder / "data", out, options=options, workers=1, progress=False)
+    return out
+
+
+@pytest.mark.slow
+def test_chunks_make_no_difference(work):
+    paths = list_shards(work)
+    assert len(paths) == 5
+    (noise,) = noise_by_clip(paths).values()
+    shards = [read_shard(path) for path in paths]
+    whole = Stretch(*map(np.concatenate, zip(*map(stretch_of, shards), strict=True)))
+    at_once = smoothed(whole, noise)
+    parts = [smoothed_chunk(path, shard, noise) for path, shard in zip(paths, shards, strict=True)]
+    np.testing.assert_allclose(np.concatenate(parts), at_once, atol=0.01)
+    assert clip_noise([whole]).error == pytest.approx(noise.error)
+    shakes = [np.median(np.abs(np.diff(x, 2, axis=0))) for x in (at_once, whole.landmarks)]
+    assert shakes[0] < 0.8 * shakes[1]
+
+
+@pytest.mark.slow
+def test_fit3d_smooths_only_what_it_is_told_to(work, tmp_path):
+    found = {}
+    for smooth in (False, True, None):
+        copy = tmp_path / str(smooth)
+        shutil.copytree(work, copy)
+        fit3d(copy, options=Fit3dOptions(smooth=smooth), workers=1, progress=False)
+        shards = [read_shard(path) for path in list_shards(copy)]
+        found[smooth] = np.concatenate([shard.fit.f_exp for shard in shards])
+        assert shards[0].fit.options["smooth"] is (smooth is not False)
+    assert not np.array_equal(found[False], found[True])
+    np.testing.assert_array_equal(found[True], found[None])
+
+
+def test_runs_end_where_frames_are_missing_or_the_shot_changes():
+    landmarks = np.random.default_rng(1).normal(0, 1, (1, 68, 2)) * 5 + 100
+    landmarks = np.repeat(landmarks, 12, axis=0)
+    landmarks[3] = np.nan
+    landmarks[8:] += 500.0
+    frame_id = np.arange(12)
+    frame_id[6:] += 1
+    found = [(run.start, run.stop) for run in runs(Stretch(landmarks, frame_id))]
+    assert found == [(0, 3), (4, 6), (6, 8), (8, 12)]

@@ -1,0 +1,65 @@
+"""Calibrates the model's landmarks to a detector of glee and keeps the result in the model's asset.
+
+python tools/calibrate_detector.py dlib
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+from build_morphable_model import CALIBRATIONS, kept_calibrations, write_asset
+from numpy.typing import NDArray
+
+from glee.fitting.calibration.calibration import calibration, samples
+from glee.fitting.calibration.dense import calibrated_dense, dense_samples
+from glee.fitting.dense_points import ASSET as DENSE_ASSET
+from glee.fitting.dense_points import write_dense_points
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.morphable_model.morphable_model import ASSET
+from glee.pipeline.calibration import RENDERS, SEED
+from glee.pipeline.landmarks.backends import (
+    detector_names,
+    largest_dense_face,
+    largest_face,
+    load_detector,
+)
+
+
+def main() -> None:
+    """Command line: calibrate to a backend."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("detector", choices=detector_names())
+    parser.add_argument("--dense", action="store_true", help="its dense points, not its 68")
+    parser.add_argument("--noise-only", action="store_true", help="its 68 points stay in place")
+    parser.add_argument("--renders", type=int, default=RENDERS)
+    parser.add_argument("--seed", type=int, default=SEED)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO)
+    model = load_model()
+    detector = load_detector(arguments.detector)
+    if arguments.dense:
+        faces = dense_samples(
+            model, largest_dense_face(detector), arguments.renders, arguments.seed
+        )
+        write_dense_points(DENSE_ASSET, calibrated_dense(model, *faces))
+        return
+    found = samples(model, largest_face(detector), arguments.renders, arguments.seed)
+    points = model.landmarks[detector.name] if arguments.noise_only else None
+    write_calibration(detector.name, calibration(model, detector.name, found, points))
+
+
+if __name__ == "__main__":
+    main()
+
+
+def write_calibration(name: str, arrays: dict[str, NDArray[np.generic]]) -> None:
+    """Keep a detector's calibration beside this file, for rebuilds, and put it into the asset."""
+    write_asset(Path(__file__).with_name(CALIBRATIONS.replace("*", name)), arrays)
+    with np.load(ASSET, allow_pickle=False) as archive:
+        every = {key: archive[key] for key in archive.files}
+    calibrations = kept_calibrations()
+    base = {key: array for key, array in every.items() if key not in calibrations}
+    write_asset(ASSET, base | calibrations)
