@@ -1,24 +1,52 @@
-"""The `glee` command: each subcommand parses its arguments and calls one function of the library.
+"""The `glee` command: each subcommand parses and calls one function of the library.
+
+The `glee` command: each subcommand parses its arguments and calls one function of the library.
 
 Nothing heavy is imported before a command runs, so that `glee --help` answers at once.
+
+A click group whose commands are imported when they are asked for.
+
+Log lines as JSON, one object a line, for programs that collect them.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from . import __version__
-from .commands.json_log import JsonLines
-from .commands.lazy_group import LazyGroup
 from .commands.options import FILE
 from .commands.settings import settled_options
 from .errors import GleeError, UsageError
+
+
+class LazyGroup(click.Group):
+    """A group of named commands; `train-landmarks` is `train_landmarks` of the module so named."""
+
+    def __init__(self, *arguments: Any, names: Sequence[str], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.names = names
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order given."""
+        return list(self.names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, or None."""
+        if cmd_name not in self.names:
+            return None
+        word = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f".{word}", __package__), word)
+        return command
+
 
 # In the order in which they are used; commands/ has a module of the same name for each.
 COMMANDS = (
@@ -148,3 +176,20 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+class JsonLines(logging.Formatter):
+    """Objects with time, level, logger and message; an error with its traceback too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        seconds = time.gmtime(record.created)
+        content = {
+            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', seconds)}.{int(record.msecs):03}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            content["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(content, ensure_ascii=False)

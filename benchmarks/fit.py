@@ -25,10 +25,10 @@ from synthetic_landmarks import SIZE, random_subject, with_noise
 from glee.fitting.camera import Camera
 from glee.fitting.fit import FitOptions, fit
 from glee.fitting.fitters import Fitters
-from glee.fitting.frame_arrays import Frame
-from glee.fitting.frame_fits import FrameStates, Observations, fit_frames
 from glee.fitting.initial_pose import NormalisedLandmarks, normalise, weak_perspective
 from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.solver.levenberg_marquardt import FrameStates, Observations, fit_frames
+from glee.fitting.solver.problem import Frame
 
 NOISE = 0.005
 SUBJECT_FRAMES = 4845  # of a DISFA video

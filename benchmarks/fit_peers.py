@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 from scipy.optimize import least_squares
 
-from glee.fitting.frame_arrays import Frame, new_work
 from glee.fitting.morphable_model.morphable_model import MorphableModel
 from glee.fitting.solver.levenberg_marquardt import turned_by
 from glee.fitting.solver.normal_equations import Fitter
+from glee.fitting.solver.problem import Frame, new_work
 from glee.fitting.solver.residuals import begin_frame, evaluate, linearise
 
 EOS_INSTALL = "pip install eos-py==1.5.0"

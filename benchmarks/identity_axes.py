@@ -14,11 +14,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from build_morphable_model import cut_head
+from build_morphable_model import ETHNICITIES, Wheel, align_similarity, cut_head, macro_weights
 from numpy.typing import NDArray
 
-from glee.fitting.assets.identity_prior import ETHNICITIES, align_similarity, macro_weights
-from glee.fitting.assets.makehuman import Wheel
 from glee.fitting.morphable_model.model_file import load_model
 
 AXES = Path(__file__).resolve().parent / "identity_axes.json"

@@ -12,12 +12,11 @@ from landmark_measures import errors
 from numpy.typing import NDArray
 
 from glee.fitting.dense_points import load_dense_points
-from glee.fitting.expression_prior import expression_prior
 from glee.fitting.fit import FitOptions, fit
-from glee.fitting.landmark_smoothing import smooth_run
+from glee.fitting.landmark_smoothing import DifferenceCounts, smooth_run
 from glee.fitting.morphable_model.model_file import load_model as load_embedded
 from glee.fitting.morphable_model.morphable_model import MorphableModel
-from glee.fitting.track_noise import DifferenceCounts
+from glee.fitting.options import expression_prior
 from glee.pipeline.datasets.action_units import BLENDSHAPES
 from glee.pipeline.datasets.disfa import AUS_USED
 from glee.pipeline.landmarks.refiner.noise import with_refined

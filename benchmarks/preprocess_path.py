@@ -75,8 +75,7 @@ def whole(video: Path, backend: str, work: Path) -> dict[str, float]:
 def stages(video: Path, backend: str, shard: Path) -> dict[str, float]:
     """Processor seconds of decoding, detecting and so on; the shard's arrays are written again."""
     from glee.pipeline.clips import Clip
-    from glee.pipeline.crop_encoding import encode_crop
-    from glee.pipeline.images.crops import align, alignment_transform
+    from glee.pipeline.images.crops import align, alignment_transform, encode_crop
     from glee.pipeline.images.frames import index_frames, read_frames
     from glee.pipeline.landmarks.backends import load_detector
     from glee.pipeline.landmarks.tracking import FaceTracker

@@ -77,7 +77,7 @@ def through_the_detector(folder: Path, seed: int) -> dict[str, Any]:
 
 def plausible_expressions(seed: int) -> ExpressionPrior:
     """Mean and covariance of f_exp over synthetic motion of other seeds than any test's."""
-    from glee.fitting.assets.blendshapes import ARKIT_NAMES
+    from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
     from glee.pipeline.datasets.disfa import AUS
     from glee.pipeline.synthesis.motion import random_motion
 

@@ -20,7 +20,7 @@ from landmarks import material
 from machine import write_results
 from write_docs import table
 
-from glee.fitting.render_levers import ADDITIONS, PARTS, Levers
+from glee.fitting.render.appearance import ADDITIONS, PARTS, Levers
 from glee.pipeline.synthesis.clips import read_truth, synthesise
 
 BACKENDS = ("dlib", "mesh", "mesh+refiner")

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from storage_peers import PEERS, SIZE
 
 from glee.pipeline.clips import Clip
-from glee.pipeline.crop_encoding import encode_crop
-from glee.pipeline.images.crops import align, alignment_transform, transform_points
+from glee.pipeline.images.crops import align, alignment_transform, encode_crop, transform_points
 from glee.pipeline.images.frames import index_frames, read_frames
 from glee.pipeline.landmarks.backends import load_detector
 from glee.pipeline.landmarks.tracking import FaceTracker

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glee.pipeline.crop_encoding import decode_crop
+from glee.pipeline.images.crops import decode_crop
 
 SIZE = 200
 Crop = NDArray[np.uint8]

@@ -13,14 +13,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from glee.model.batches import TrainingBatches
 from glee.model.data.au_dataset import load_frames
-from glee.model.data.batches import batches_ahead
+from glee.model.data.augmentation import frame_order
+from glee.model.data.batches import TrainingBatches, batches_ahead
 from glee.model.distributed import World
-from glee.model.frame_order import frame_order
-from glee.model.options import train_options
-from glee.model.schedule import Schedule
-from glee.pipeline.crop_encoding import encode_crop
+from glee.model.options import Schedule, train_options
+from glee.pipeline.images.crops import encode_crop
 from glee.pipeline.shards import shard
 from glee.pipeline.shards.crop_blocks import BLOCK_FRAMES
 

@@ -25,9 +25,9 @@ from glee.fitting.morphable_model.landmark_scheme import nme
 from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.render.renderer import random_appearance, render
 from glee.pipeline.landmarks.backends import load_detector
+from glee.pipeline.landmarks.detector import landmark_angle
 from glee.pipeline.landmarks.tracking import FaceTracker
 from glee.pipeline.synthesis.clips import synthetic_clip
-from glee.pipeline.turned_box import landmark_angle
 
 BACKENDS = ("dlib", "mesh")
 ROLLS = (0, 30, 45, 60, 90, 120, 135, 150, 180, -90, -45)

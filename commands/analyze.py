@@ -12,7 +12,7 @@ from .options import ANY_PATH, FOLDER, MODEL_FILE, echo_lines, json_option, weig
 
 if TYPE_CHECKING:
     from ..pipeline.analysis.analyze import ClipAnalysis
-    from ..pipeline.analysis.options import AnalyzeOptions
+    from ..pipeline.analysis.inputs import AnalyzeOptions
 
 
 @click.command()
@@ -61,7 +61,7 @@ def analyze(
     """
     from ..pipeline.analysis.analyze import as_json as as_plain
     from ..pipeline.analysis.analyze import plan
-    from ..pipeline.analysis.options import AnalyzeOptions
+    from ..pipeline.analysis.inputs import AnalyzeOptions
 
     chosen = AnalyzeOptions(**options)
     if dry_run:

@@ -28,7 +28,7 @@ def demo(
 ) -> None:
     """The whole path on built-in data, into OUT/report.html and OUT/results.json."""
     if dry_run:
-        from ..reports.demo_dry_run import demo_dry_run
+        from ..reports.demo.demo import demo_dry_run
 
         echo_lines(demo_dry_run(out, seed=seed, overwrite=overwrite))
         return

@@ -18,6 +18,6 @@ from .options import MODEL_FILE, SHARD_FILE, output_option
 )
 def export(shard: Path, output: Path, frame: int | None, model_path: Path | None) -> None:
     """Fitted meshes of a SHARD: OBJ of one frame, animated glTF or NPZ of all."""
-    from ..pipeline.mesh_export import export_shard
+    from ..pipeline.shards.views import export_shard
 
     export_shard(shard, output, frame=frame, model_path=model_path)

@@ -16,7 +16,7 @@ from .options import FILE, SHARD_FILE, json_option
 @json_option
 def inspect(shard: Path, png: Path | None, as_json: bool) -> None:
     """What is in a SHARD."""
-    from ..pipeline.inspection import describe_shard, shard_facts
+    from ..pipeline.shards.views import describe_shard, shard_facts
 
     text = json.dumps(shard_facts(shard), indent=1) if as_json else describe_shard(shard)
     click.echo(text)

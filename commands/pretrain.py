@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from .options import FOLDER, echo_lines, preset_option
-from .training_options import training_options
+from .options import FOLDER, echo_lines, preset_option, training_options
 
 
 @click.command()
@@ -43,7 +42,7 @@ def pretrain(
     from ..model.training.steps import surroundings_for
 
     if dry_run:
-        from ..model.pretraining_dry_run import pretraining_dry_run
+        from ..model.training.pretraining import pretraining_dry_run
 
         echo_lines(pretraining_dry_run(work, out, pretrain_options(preset, **changes)))
         return

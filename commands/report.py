@@ -1,4 +1,7 @@
-"""`glee report`: a work folder or a run as one HTML file."""
+"""`glee report`: a work folder or a run as one HTML file.
+
+Which report a folder gets: that of a work folder or that of a run.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,12 @@ from pathlib import Path
 
 import click
 
+from ..errors import DataError
+from ..model.prediction.predictions import PREDICTIONS_FILE
+from ..pipeline.shards.shard import SHARD_FOLDER
+from ..reports.report import Report
+from ..reports.run_report import run_report
+from ..reports.work_report import work_report
 from .options import FOLDER, output_option
 
 
@@ -14,9 +23,26 @@ from .options import FOLDER, output_option
 @output_option("The file to write. [default: FOLDER/report.html]", required=False)
 def report(folder: Path, output: Path | None) -> None:
     """One HTML file on the shards of WORK, or on a trained RUN; it needs nothing else."""
-    from ..reports.folder_report import folder_report
     from ..reports.report import write_report
 
     target = output or folder / "report.html"
     write_report(target, folder_report(folder))
     click.echo(target)
+
+
+def folder_report(folder: Path) -> Report:
+    """Raises DataError where the folder is neither, ShardError for a shard that cannot be read."""
+    if (folder / SHARD_FOLDER).is_dir():
+        return work_report(folder)
+    if any(folder.glob(f"fold*/{PREDICTIONS_FILE}")):
+        return run_report(folder)
+    if any(folder.glob("*.parquet")) or any(folder.glob("*.csv")):
+        raise DataError(
+            f"{folder}: holds tables, as `glee analyze` writes them, and these have no report; for "
+            "one on a video in folder V: `glee preprocess --dataset folder --root V --out W`, "
+            "`glee fit3d W`, `glee report W`"
+        )
+    raise DataError(
+        f"{folder}: neither a work folder with shards nor a run with a trained fold; "
+        "give what `glee preprocess --out` or `glee train` made"
+    )

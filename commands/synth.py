@@ -52,7 +52,7 @@ def synth(
     dry_run: bool,
 ) -> None:
     """Render a dataset with known truth into OUT, in a real dataset's own layout."""
-    from ..fitting.render_levers import levers_of
+    from ..fitting.render.appearance import levers_of
     from ..pipeline.cluster.cluster import available_cores
     from ..pipeline.synthesis.dataset import synthesis_dry_run, synthesise_dataset
 

@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from ..errors import in_shell
-from .options import FOLDER, echo_lines, preset_option
-from .training_options import PresetValued, training_options
+from .options import FOLDER, PresetValued, echo_lines, preset_option, training_options
 
 
 @click.command()
@@ -85,7 +84,7 @@ def train(
 
     run = out or work / "runs" / preset
     if dry_run:
-        from ..model.training_plan import training_plan
+        from ..model.training.training import training_plan
 
         echo_lines(training_plan(work, run, train_options(preset, **changes), fold))
         return

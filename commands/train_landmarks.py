@@ -43,7 +43,7 @@ def train_landmarks(
     """
     from ..pipeline.landmarks.refiner.training import TrainOptions
     from ..pipeline.landmarks.refiner.training import train_landmarks as run
-    from ..pipeline.progress import progress_bar
+    from ..pipeline.summary import progress_bar
 
     options = TrainOptions(backends, renders=renders, steps=steps, seed=seed)
     with progress_bar("train", steps, "step", shown=settings["progress"]) as bar:

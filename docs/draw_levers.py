@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from glee.fitting.camera import Camera
 from glee.fitting.morphable_model.model_file import load_model
-from glee.fitting.render.appearance import random_appearance
-from glee.fitting.render_levers import ADDITIONS, PARTS, Levers
-from glee.pipeline.synthetic_pictures import compressed, draw_pictures
+from glee.fitting.render.appearance import ADDITIONS, PARTS, Levers, random_appearance
+from glee.pipeline.synthesis.clips import compressed, draw_pictures
 
 HERE = Path(__file__).resolve().parent
 SIDE, COLUMNS, HEAD, SEED = 150, 4, 22, 90

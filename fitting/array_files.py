@@ -1,10 +1,30 @@
-"""Named numeric arrays in files of others, their sizes checked before they are read.
+"""Named arrays of .npz, .h5 and (by scipy.io) .mat, sizes checked first.
+
+Named numeric arrays in files of others, their sizes checked before they are read.
 
 `npz_arrays`, `mat_arrays` and `hdf5_arrays` open the kinds of file. Nothing is unpickled.
+
+Arrays of an .npz, read without pickle.
+
+Datasets of an HDF5 file by path; no link or storage that leaves the file is followed.
+
+Keeps the HDF5 library from files that it never comes back from.
+
+HDF5 2.0 walks through a global heap, where texts of variable length lie, by the sizes that its
+objects state; at an object that states none it stays for ever, and nothing can interrupt it. Found
+by `make fuzz`. So heaps are walked here before the library sees the file.
 """
 
 from __future__ import annotations
 
+import math
+import mmap
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -82,3 +102,197 @@ def text(file: ArrayFile, name: str) -> list[str]:
 def one_line(error: Exception) -> str:
     """An error of another library in one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+# What zipfile, zlib and NumPy raise for damaged archives; RuntimeError: encrypted.
+DAMAGED = (
+    *(OSError, ValueError, EOFError, KeyError, SyntaxError, MemoryError, OverflowError),
+    *(zipfile.BadZipFile, NotImplementedError, zlib.error, RuntimeError, struct.error),
+    tokenize.TokenError,
+)
+
+
+class NpzFile:
+    """Arrays of an .npz, read without pickle."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self._archive = archive
+        self._members = {
+            name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")
+        }
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """See ArrayFile."""
+        if name not in self._members:
+            return None
+        return self._header(name)[0]
+
+    def _header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        with self._archive.open(f"{name}.npy") as member:
+            if np.lib.format.read_magic(member) == (1, 0):
+                shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+            else:
+                shape, _, dtype = np.lib.format.read_array_header_2_0(member)
+        return shape, dtype
+
+    def array(self, name: str) -> NDArray[Any]:
+        """See ArrayFile."""
+        _check_size(self._archive.getinfo(f"{name}.npy"), *self._header(name))
+        with self._archive.open(f"{name}.npy") as member:
+            return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
+
+    def names(self) -> list[str]:
+        """The names of all arrays, sorted."""
+        return sorted(self._members)
+
+
+@contextmanager
+def open_npz(path: Path) -> Iterator[NpzFile]:
+    """An .npz to read; raises DataError where it is none or holds pickled objects."""
+    _refuse_pickle(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield NpzFile(path, archive)
+    except DAMAGED as error:
+        reason = one_line(error)
+        if "allow_pickle" in reason or "Object arrays" in reason:
+            reason = "it holds pickled objects, which are never loaded; save plain arrays instead"
+        raise DataError(f"{path}: cannot be read as an .npz file ({reason})") from None
+
+
+def _check_size(member: zipfile.ZipInfo, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise ValueError where an array claims more bytes than its member can hold."""
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed > member.file_size or member.file_size > MOST_PACKED * (member.compress_size + 1):
+        raise ValueError(f"{member.filename} of {member.compress_size} bytes claims {claimed}")
+
+
+def _refuse_pickle(path: Path) -> None:
+    """Raise DataError for a file whose name says that it is a pickle."""
+    if path.suffix.lower() in {".pkl", ".pickle"}:
+        raise DataError(
+            f"{path}: is a pickle, which can run any code and is never loaded; "
+            "give the .npz of the model"
+        )
+
+
+class Hdf5File:
+    """Datasets of an HDF5 file by path; only such as lie in the file itself."""
+
+    def __init__(self, path: Path, file: Any) -> None:
+        self.path = path
+        self._file = file
+
+    def _node(self, name: str) -> Any | None:
+        import h5py
+
+        node = self._file
+        for part in name.split("/"):
+            link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
+            if link is None:
+                return None
+            if not isinstance(link, h5py.HardLink):
+                raise DataError(
+                    f"{self.path}: '{name}' is a link to another place or file, which is never "
+                    "followed; copy the data into the file"
+                )
+            node = node[part]
+        return node
+
+    def _dataset(self, name: str) -> Any | None:
+        import h5py
+
+        node = self._node(name)
+        if not isinstance(node, h5py.Dataset):
+            return None
+        if node.external or node.is_virtual:
+            raise DataError(
+                f"{self.path}: '{name}' keeps its data in other files, which are never opened; "
+                "copy the data into the file"
+            )
+        if node.nbytes > MOST_PACKED * (node.id.get_storage_size() + 1):
+            raise DataError(
+                f"{self.path}: '{name}' claims {node.nbytes:,} bytes, of which the file holds "
+                f"{node.id.get_storage_size():,}; get it again"
+            )
+        return node
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """See ArrayFile."""
+        dataset = self._dataset(name)
+        return None if dataset is None or dataset.shape is None else tuple(dataset.shape)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """See ArrayFile."""
+        dataset = self._dataset(name)
+        if dataset is None:
+            raise KeyError(name)
+        content = dataset.asstr()[()] if dataset.dtype.kind == "O" else dataset[()]
+        array = np.asarray(content)
+        return array.astype(np.str_) if array.dtype.kind == "O" else array
+
+    def members(self, group: str) -> list[str]:
+        """The names directly below a group, sorted; empty where there is no such group."""
+        import h5py
+
+        node = self._node(group)
+        return sorted(node) if isinstance(node, h5py.Group) else []
+
+    def attribute(self, name: str) -> Any:
+        """A root attribute, None where it is missing."""
+        return self._file.attrs.get(name)
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Hdf5File]:
+    """An HDF5 file to read; raises DataError where it is none or damaged."""
+    import h5py
+
+    try:
+        check_heaps(path)
+        with h5py.File(path, "r") as file:
+            yield Hdf5File(path, file)
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise DataError(f"{path}: cannot be read as an HDF5 file ({one_line(error)})") from None
+
+
+# A heap's signature, version 1 and three bytes of zero; then its size.
+_HEAP = b"GCOL\x01\0\0\0"
+_HEAD = 16
+# Number, references, nothing, and size of an object; number 0 is the space that is left.
+_OBJECT = struct.Struct("<HHIQ")
+
+
+def check_heaps(path: Path) -> None:
+    """Raise ValueError where a global heap of an HDF5 file holds an object without a size.
+
+    Raises OSError where the file cannot be read. A file of another kind passes.
+    """
+    with Path(path).open("rb") as file:
+        if not Path(path).stat().st_size:
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            check_heaps_in(content)
+
+
+def check_heaps_in(content: mmap.mmap | bytes) -> None:
+    """The same for the bytes of a file."""
+    at = content.find(_HEAP)
+    while at >= 0:
+        _check_heap(content, at)
+        at = content.find(_HEAP, at + 1)
+
+
+def _check_heap(content: mmap.mmap | bytes, start: int) -> None:
+    if start + _HEAD > len(content):
+        return
+    (size,) = struct.unpack_from("<Q", content, start + 8)
+    end = min(start + size, len(content))
+    place = start + _HEAD
+    while place + _OBJECT.size <= end:
+        number, _, _, claimed = _OBJECT.unpack_from(content, place)
+        step = claimed if number == 0 else _OBJECT.size + -(-claimed // 8) * 8
+        if step < _OBJECT.size:
+            raise ValueError(f"a heap's object at byte {place} has no size")
+        place += step

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from .camera import Camera
-from .face_frame import SIGNALS
 from .fit import fit
-from .landmark_smoothing import smooth_run
+from .landmark_smoothing import SIGNALS, TrackNoise, smooth_run
 from .morphable_model.model_file import load_model
-from .track_noise import TrackNoise
 
 SIZE = (640, 480)
 

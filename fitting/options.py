@@ -1,18 +1,25 @@
-"""How Eq. 3 is set up and solved: options, and what the kernels make of them."""
+"""FitOptions, and the loss and priors that follow from it.
+
+How Eq. 3 is set up and solved: options, and what the kernels make of them.
+
+The prior of f_exp that comes with glee: plausible expressions as a Gaussian, by name.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .frame_arrays import GEMAN_MCCLURE, HUBER, PLAIN, Loss
 from .morphable_model.landmark_noise import LandmarkNoise, yaw_ranges
 from .morphable_model.landmark_scheme import COUNT
 from .solver.normal_equations import Prior
+from .solver.problem import GEMAN_MCCLURE, HUBER, PLAIN, Loss
 
 Floats = NDArray[np.float64]
 
@@ -146,3 +153,27 @@ def priors_of(
         identity=shapes,
     )
     return whole, local
+
+
+PRIOR_ASSET = Path(__file__).with_name("assets") / "expression_prior.npz"
+
+
+@lru_cache(maxsize=4)
+def expression_prior(names: tuple[str, ...]) -> ExpressionPrior:
+    """The prior for a model whose expressions have these names, in their order.
+
+    Mean (e,) and covariance (e, e) of `pipeline/estimate_expression_prior.py`; the names' order is
+    the model's. Raises UsageError where the model has an expression that the prior lacks.
+    """
+    with np.load(PRIOR_ASSET, allow_pickle=False) as archive:
+        known = [str(name) for name in archive["names"]]
+        mean = archive["mean"].astype(np.float64)
+        covariance = archive["covariance"].astype(np.float64)
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"prior: it knows the ARKit blendshapes, and the model's expression {name!r} is "
+                "none of them; fit without the prior"
+            )
+    rows = [known.index(name) for name in names]
+    return ExpressionPrior(mean[rows], covariance[np.ix_(rows, rows)])

@@ -1,17 +1,28 @@
-"""Several processes training one network, under torchrun or Slurm; one process without either."""
+"""Several processes under torchrun or Slurm.
+
+Several processes training one network, under torchrun or Slurm; one process without either.
+
+What torchrun or Slurm's srun says, in environment variables, about the processes of a run.
+
+Batch normalisation over the batches of all processes, on any device.
+
+torch's own SyncBatchNorm needs GPUs; this one also runs under gloo, so that two processes can be
+compared with one on any machine.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UsageError
-from .launch_environment import read_launch
 
 
 @dataclass(frozen=True)
@@ -137,3 +148,114 @@ class _Sum(torch.autograd.Function):
         total = gradients[0].clone()
         distributed.all_reduce(total)
         return total
+
+
+# Ports from which a job's is taken, so that two jobs on one machine do not meet.
+_FIRST_PORT, _PORTS = 20_000, 20_000
+
+
+@dataclass(frozen=True)
+class Launch:
+    """rank: of this process, from 0. size: processes in all. local_rank: on its machine, from 0.
+
+    address, port: where they meet; "" where nobody says.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    address: str = ""
+    port: str = ""
+
+
+def read_launch(variables: Mapping[str, str]) -> Launch:
+    """How this process was started; a single one where neither launcher speaks.
+
+    torchrun sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT. srun sets SLURM_PROCID,
+    SLURM_STEP_NUM_TASKS (before that, SLURM_NTASKS), SLURM_LOCALID, SLURM_STEP_NODELIST and
+    SLURM_JOB_ID; the first node and a port by the job's number are where its processes meet,
+    unless MASTER_ADDR and MASTER_PORT say otherwise. A job's script itself, which has no step, is
+    a single process whatever the job's number of tasks.
+
+    Raises UsageError where a variable is not a number or contradicts another.
+    """
+    address, port = variables.get("MASTER_ADDR", ""), variables.get("MASTER_PORT", "")
+    if "RANK" in variables and "WORLD_SIZE" in variables:
+        return _checked(variables, ("RANK", "WORLD_SIZE", "LOCAL_RANK"), address, port)
+    tasks = "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in variables else "SLURM_NTASKS"
+    in_script = "SLURM_JOB_ID" in variables and "SLURM_STEP_ID" not in variables
+    if "SLURM_PROCID" not in variables or tasks not in variables or in_script:
+        return Launch()
+    nodes = variables.get("SLURM_STEP_NODELIST", variables.get("SLURM_JOB_NODELIST", ""))
+    address = address or first_node(nodes)
+    if not port and variables.get("SLURM_JOB_ID", "").isdigit():
+        port = str(_FIRST_PORT + int(variables["SLURM_JOB_ID"]) % _PORTS)
+    return _checked(variables, ("SLURM_PROCID", tasks, "SLURM_LOCALID"), address, port)
+
+
+def first_node(nodes: str) -> str:
+    """The first name of Slurm's list: "gpu[03-05,9],login" -> "gpu03"."""
+    found = re.match(r"([^,\[]*)(?:\[(\w+)[^\]]*\])?([^,\[]*)", nodes)
+    return "" if found is None else "".join(part or "" for part in found.groups())
+
+
+def _checked(
+    variables: Mapping[str, str], names: tuple[str, str, str], address: str, port: str
+) -> Launch:
+    try:
+        rank, size, local = (int(variables.get(name, "0")) for name in names)
+    except ValueError:
+        said = ", ".join(f"{name}={variables.get(name, '')}" for name in names)
+        raise UsageError(f"{said}: not numbers; unset them or use torchrun or srun") from None
+    if not 0 <= rank < size or local < 0:
+        raise UsageError(
+            f"{names[0]} is {rank} of {names[1]} {size}; unset both or use torchrun or srun"
+        )
+    return Launch(rank, size, local, address, port)
+
+
+class SynchronisedBatchNorm(_BatchNorm):
+    """Normalises with mean and variance of all processes' samples; alone, like nn.BatchNorm."""
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        return
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, channels, ...) -> the same shape."""
+        if not self.training:
+            return super().forward(x)
+        x = x.float()
+        axes = [axis for axis in range(x.dim()) if axis != 1]
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        size = torch.full((1,), x.numel() / x.shape[1], dtype=x.dtype, device=x.device)
+        sums = gathered_sum(torch.cat([x.sum(axes), x.square().sum(axes), size]))
+        channels, count = x.shape[1], sums[-1]
+        mean = sums[:channels] / count
+        variance = (sums[channels:-1] / count - mean.square()).clamp(min=0)
+        self._remember(mean.detach(), variance.detach() * count.detach() / (count.detach() - 1))
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return x * scale.view(shape) + (self.bias - mean * scale).view(shape)
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        momentum = 0.1 if self.momentum is None else self.momentum
+        if self.running_mean is not None and self.running_var is not None:
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance, momentum)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+
+
+def synchronise_norms(network: nn.Module) -> None:
+    """Let every trained BatchNorm of a network use all processes' samples, in place."""
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                setattr(module, name, _synchronised(child))
+
+
+def _synchronised(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> SynchronisedBatchNorm:
+    new = SynchronisedBatchNorm(norm.num_features, norm.eps, norm.momentum)
+    for name, parameter in norm.named_parameters():
+        setattr(new, name, parameter)
+    new.load_state_dict(norm.state_dict())
+    return new.train(norm.training)

@@ -6,10 +6,13 @@ still means above 0.5, and whatever reads predictions need not know.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
-from .metrics import Labels
+import numpy as np
+
+if TYPE_CHECKING:
+    from .prediction.evaluation import Labels
+import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 PLAIN = 0.5

@@ -17,8 +17,7 @@ import numpy.typing as npt
 from .. import __version__
 from ..errors import ShardError
 from .clips import Clip
-from .crop_encoding import encode_crop
-from .images.crops import BORDER_GREY, align, alignment_transform
+from .images.crops import BORDER_GREY, align, alignment_transform, encode_crop
 from .images.frames import FrameIndex, read_frames
 from .landmarks.backends import BackendSettings, load_detector
 from .landmarks.dense_landmarks import DenseDetector

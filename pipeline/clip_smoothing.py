@@ -1,23 +1,28 @@
-"""Smoothed landmarks of a clip for the fit: the same whatever chunks its frames lie in.
+"""What fit3d fits: a clip's landmarks smoothed, the same whatever its chunks.
+
+Smoothed landmarks of a clip for the fit: the same whatever chunks its frames lie in.
 
 A clip is smoothed in blocks of frames counted from its first one, each with the frames around it,
 from whichever shards they lie in. How much, follows from second differences of the whole clip,
 which are counted shard by shard. The shards keep the landmarks as they were detected.
+
+What `fit3d` fits of a shard's frames: landmarks, and dense points where they are asked for.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..fitting.landmark_smoothing import smooth_run
+from ..errors import UsageError
+from ..fitting.landmark_smoothing import REACH, DifferenceCounts, TrackNoise, smooth_run
 from ..fitting.morphable_model.landmark_scheme import inter_ocular_distance
-from ..fitting.track_noise import REACH, DifferenceCounts, TrackNoise
 from .shards.shard import Shard, read_shard
 
 Landmarks = npt.NDArray[np.float64]
@@ -150,3 +155,39 @@ def noise_by_clip(paths: Iterable[Path]) -> Mapping[str, TrackNoise | None]:
         clip: clip_noise(stretch_of(read_shard(path, verify=False)) for path in sorted(own))
         for clip, own in by_clip.items()
     }
+
+
+# How dense points are used: with the landmarks, or in their place.
+DENSE_BESIDE, DENSE_ONLY = "beside", "only"
+
+
+def fitted_points(
+    path: Path, shard: Shard, track: TrackNoise | None, options: Mapping[str, Any]
+) -> Landmarks:
+    """What is fitted of a shard's frames: landmarks (n, 68, 2), and dense points behind them.
+
+    Dense points are not smoothed. Raises UsageError where the shard has none.
+    """
+    landmarks = smoothed_chunk(path, shard, track)
+    if not options.get("dense"):
+        return landmarks
+    if shard.frames.landmarks_dense is None:
+        raise UsageError(f"{path}: holds no dense points; run `glee preprocess` with --dense")
+    dense = shard.frames.landmarks_dense.astype(np.float64)
+    dense[~shard.frames.valid] = np.nan
+    return np.concatenate([landmarks, dense], axis=1)
+
+
+def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Options of a fit that was made before there were dense points."""
+    return None if options is None else {"dense": None, **options}
+
+
+def points_digest(shard: Shard, *, dense: bool = False) -> str:
+    """SHA-256, in hexadecimal, of what a shard's fit depends on."""
+    digest = hashlib.sha256(repr((shard.header.frame_size, shard.header.detector)).encode())
+    digest.update(np.ascontiguousarray(shard.frames.valid).tobytes())
+    digest.update(np.ascontiguousarray(shard.frames.landmarks).tobytes())
+    if dense and shard.frames.landmarks_dense is not None:
+        digest.update(np.ascontiguousarray(shard.frames.landmarks_dense).tobytes())
+    return digest.hexdigest()

@@ -15,8 +15,8 @@ from .datasets import find_content, shaping_options
 from .images.frames import index_frames
 from .landmarks.backends import BackendSettings, chosen_detector, refined_name
 from .preprocess import STAGE, PreprocessOptions
-from .progress import progress_bar
 from .shards.shard import list_shards, read_shard, shard_path
+from .summary import progress_bar
 from .work_folder import read_options
 
 # Bytes of a crop pixel by encoding, with all else that a frame takes in a shard; see docs/hpc.md.

@@ -11,11 +11,10 @@ from pathlib import Path
 from ..errors import GleeError, ShardError, UsageError
 from ..fitting.morphable_model.description import ARKIT_BASIS, expression_basis
 from ..fitting.morphable_model.model_file import load_model
+from .clip_smoothing import DENSE_BESIDE, DENSE_ONLY
 from .cluster.cluster import Cluster, open_cluster
 from .cluster.options import stage_cluster_options
 from .datasets import DATASETS, dataset_module
-from .fitted_points import DENSE_BESIDE, DENSE_ONLY
-from .progress import progress_bar
 from .shards.shard import ShardHeader, list_shards, read_shard
 from .subject_fit import (
     ShardTask,
@@ -25,7 +24,7 @@ from .subject_fit import (
     fit_shard,
     fit_subject,
 )
-from .summary import Summary, Tally
+from .summary import Summary, Tally, progress_bar
 from .work_folder import state_options, work_in
 
 logger = logging.getLogger(__name__)

@@ -16,17 +16,14 @@ from .chunk import ChunkTask, make_shard
 from .clips import Clip, DatasetContent
 from .cluster.cluster import Cluster, open_cluster
 from .cluster.options import stage_cluster_options
-from .crop_encoding import ENCODINGS, QUALITY
 from .datasets import find_content, shaping_options
+from .images.crops import ENCODINGS, QUALITY
 from .images.frames import FrameIndex, index_frames
 from .landmarks.backends import BackendSettings, chosen_detector, load_detector, refined_name
 from .landmarks.dense_landmarks import DenseDetector
-from .plan import write_plan
-from .progress import progress_bar
 from .shards.shard import SHARD_FOLDER, shard_path
-from .summary import Summary, Tally
-from .synthetic_mark import carry_mark
-from .work_folder import state_options, work_in
+from .summary import Summary, Tally, progress_bar
+from .work_folder import carry_mark, state_options, work_in, write_plan
 
 logger = logging.getLogger(__name__)
 

@@ -16,18 +16,15 @@ import numpy.typing as npt
 from ..errors import UsageError
 from ..fitting.camera import Camera
 from ..fitting.dense_points import load_dense_points
-from ..fitting.expression_prior import expression_prior
 from ..fitting.fit import Fit, FitOptions, fit
-from ..fitting.frame_sample import spread_sample
-from ..fitting.model_digest import model_digest
+from ..fitting.landmark_smoothing import TrackNoise
 from ..fitting.morphable_model.landmark_noise import LandmarkNoise
 from ..fitting.morphable_model.landmark_scheme import COUNT
-from ..fitting.morphable_model.model_file import load_model
+from ..fitting.morphable_model.model_file import load_model, model_digest
 from ..fitting.morphable_model.morphable_model import MorphableModel
-from ..fitting.options import PAPER_WEIGHT
-from ..fitting.track_noise import TrackNoise
-from .clip_smoothing import noise_by_clip
-from .fitted_points import DENSE_ONLY, fitted_points, points_digest, with_defaults
+from ..fitting.options import PAPER_WEIGHT, expression_prior
+from ..fitting.subject import spread_sample
+from .clip_smoothing import DENSE_ONLY, fitted_points, noise_by_clip, points_digest, with_defaults
 from .landmarks.detector import REFINED
 from .shards.shard import REASONS, FitArrays, Shard, add_fit, read_shard
 

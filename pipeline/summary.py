@@ -1,11 +1,20 @@
-"""What a stage did: frames by outcome, clip by clip; and its failures, raised at the end."""
+"""What a stage did, and its progress bar.
+
+What a stage did: frames by outcome, clip by clip; and its failures, raised at the end.
+
+A progress bar on stderr with rate and remaining time; none where stderr is no terminal.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
+
+from tqdm import tqdm
 
 from ..errors import GleeError
 
@@ -133,3 +142,18 @@ class Tally:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+class Progress(Protocol):
+    """Something that counts what is done."""
+
+    def update(self, n: float = 1) -> object:
+        """n more are done."""
+
+
+@contextmanager
+def progress_bar(label: str, total: int, unit: str, *, shown: bool = True) -> Iterator[Progress]:
+    """A bar for `total` units; `shown` False switches it off on a terminal too."""
+    disable = None if shown else True
+    with tqdm(total=total, desc=label, unit=unit, disable=disable, smoothing=0.1) as bar:
+        yield bar

@@ -1,4 +1,13 @@
-"""A work folder: its shards, its `glee.toml` that states each stage's options once, its lock."""
+"""A work folder: plan.json, glee.toml, lock, status, the mark of rendered people.
+
+A work folder: its shards, its `glee.toml` that states each stage's options once, its lock.
+
+The plan of a work folder: which shards `preprocess` will have made when it is done.
+
+The mark of rendered people: a work folder made from `glee synth` data says so for good.
+
+Figures on rendered faces must never pass for figures on a dataset whose layout they imitate.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +16,26 @@ import os
 import socket
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from ..errors import OptionsError, OutputError, ShardError
+from ..whole_files import remove_temporaries, write_whole
+from .clips import Clip
 from .cluster.options import CLUSTER_TABLE, OPTIONS_FILE
+from .images.frames import FrameIndex
+from .shards.shard import SHARD_FOLDER
 
 try:
     import fcntl
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-from ..errors import OptionsError, OutputError
-from ..whole_files import remove_temporaries, write_whole
-from .shards.shard import SHARD_FOLDER
 
 LOCK_FILE = ".glee.lock"
 _FORMAT = 1
@@ -196,3 +208,79 @@ def _taken(work: Path, holder: dict[str, str] | None, remedy: str = "") -> Outpu
         f"{work}: another run is at work in this folder ({who}); wait for it or choose another "
         f"folder{remedy}"
     )
+
+
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True)
+class PlannedClip:
+    """A clip with its frames and the shards that they fill."""
+
+    subject: str
+    clip: str
+    frames: int
+    shards: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All clips of a dataset whose frames could be located."""
+
+    dataset: str
+    clips: tuple[PlannedClip, ...]
+
+
+def write_plan(
+    work: Path, dataset: str, chunk_frames: int, indices: Iterable[tuple[Clip, FrameIndex]]
+) -> None:
+    """Write `plan.json` whole. Raises OutputError."""
+    clips = [
+        asdict(PlannedClip(clip.subject, clip.name, index.count, -(-index.count // chunk_frames)))
+        for clip, index in indices
+    ]
+    content = {"format": _FORMAT, "dataset": dataset, "clips": clips}
+    write_whole(Path(work) / PLAN_FILE, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def read_plan(work: Path) -> Plan | None:
+    """The plan; None where none has been written.
+
+    Raises ShardError where it cannot be read or is of another format.
+    """
+    path = Path(work) / PLAN_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != _FORMAT:
+            raise ValueError(f"format {content['format']}, this glee reads {_FORMAT}")
+        clips = tuple(
+            PlannedClip(str(c["subject"]), str(c["clip"]), int(c["frames"]), int(c["shards"]))
+            for c in content["clips"]
+        )
+        return Plan(str(content["dataset"]), clips)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ShardError(
+            f"{path}: cannot be read ({reason}); remove it, `glee preprocess` writes it again"
+        ) from None
+
+
+MARK_FILE = "SYNTHETIC"
+_TRUTH_FOLDER = "truth"
+_TEXT = b"These shards show rendered people, written by `glee synth`, not the dataset's.\n"
+
+
+def carry_mark(root: Path, work: Path) -> None:
+    """Mark a work folder where its dataset has the truth beside it that only `glee synth` writes.
+
+    Raises OutputError where the mark cannot be written.
+    """
+    if any((Path(root) / _TRUTH_FOLDER).glob("*.h5")) and not is_synthetic(work):
+        write_whole(Path(work) / MARK_FILE, _TEXT)
+
+
+def is_synthetic(work: Path) -> bool:
+    """Whether a work folder carries the mark."""
+    return (Path(work) / MARK_FILE).exists()

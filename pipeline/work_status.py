@@ -15,9 +15,8 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 from ..errors import DataError, in_shell
-from .plan import Plan, read_plan
 from .shards.shard import SHARD_FOLDER
-from .work_folder import LOCK_FILE, read_holder
+from .work_folder import LOCK_FILE, Plan, read_holder, read_plan
 
 
 def work_status(work: Path) -> list[str]:

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from .. import __version__
 from ..errors import DataError
-from ..model.metrics import confusion, f1_interval
-from ..model.prediction.evaluation import THRESHOLD, measure
+from ..model.prediction.evaluation import THRESHOLD, confusion, f1_interval, measure
 from ..model.prediction.predictions import PREDICTIONS_FILE, Predictions, load_predictions
 from . import charts
 from .charts import Series

@@ -12,8 +12,8 @@ import numpy as np
 from build_morphable_model import write_asset
 from numpy.typing import NDArray
 
-from glee.fitting.assets.blendshapes import ARKIT_NAMES
-from glee.fitting.expression_prior import PRIOR_ASSET
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
+from glee.fitting.options import PRIOR_ASSET
 from glee.pipeline.datasets import bp4d, disfa
 from glee.pipeline.synthesis.motion import random_motion
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glee.fitting.assets.blendshapes import ARKIT_NAMES
-from glee.fitting.assets.surface_points import FrontView, Points, first_hits
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from glee.fitting.morphable_model.morphable_model import SurfacePoints
+from glee.fitting.morphable_model.surface import FrontView, Points, first_hits
 
 # Brow of the person's left side on the front view: from the nose outwards, lower edge to upper.
 BROW = np.array([[0.085, 0.108], [0.185, 0.143], [0.285, 0.156], [0.375, 0.136], [0.455, 0.086]])

@@ -1,17 +1,26 @@
-"""A model or its fits written in the format that a file's ending names."""
+"""Written in the format that the ending names: OBJ, .npz.
+
+A model or its fits written in the format that a file's ending names.
+
+Writes models and meshes as .npz files; a model's has the keys of the importer `generic_npz`.
+
+Writes a mesh as Wavefront OBJ.
+"""
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
+from ...whole_files import write_whole
 from ..morphable_model.morphable_model import MorphableModel
 from .gltf import write_gltf
-from .npz import write_mesh_npz, write_model_npz
-from .obj import write_obj
 
 ENDINGS = (".obj", ".glb", ".npz")
 
@@ -76,3 +85,101 @@ def _ending(path: Path) -> str:
     if ending not in ENDINGS:
         raise UsageError(f"{path}: ending {ending!r}; give one of {', '.join(ENDINGS)}")
     return ending
+
+
+def write_model_npz(path: Path, model: MorphableModel, landmark_set: str = "anatomical") -> None:
+    """Write a model with one of its landmark sets. Raises UsageError for an unknown set."""
+    if landmark_set not in model.landmarks:
+        raise UsageError(
+            f"landmark set '{landmark_set}': the model has {', '.join(sorted(model.landmarks))}"
+        )
+    landmarks = model.landmarks[landmark_set]
+    arrays: dict[str, NDArray[Any]] = {
+        "name": np.array(model.name),
+        "unit": np.array("dm"),
+        "mean": model.mean,
+        "identity": model.identity,
+        "expression": model.expression,
+        "expression_names": np.array(model.expression_names),
+        "triangles": model.triangles,
+        "mirror": model.mirror,
+        "parts": model.parts,
+        "part_names": np.array(model.part_names),
+        "landmark_vertices": landmarks.vertices,
+        "landmark_weights": landmarks.weights,
+    }
+    if model.uv is not None:
+        arrays["uv"] = model.uv
+    write_whole(Path(path), npz_bytes(arrays))
+
+
+def write_mesh_npz(
+    path: Path, meshes: NDArray[np.floating], triangles: NDArray[np.integer]
+) -> None:
+    """Write one mesh (n, 3) or a sequence (frames, n, 3), decimetres, as `mesh`, `triangles`.
+
+    Raises UsageError where the shapes do not fit; frames that were not fitted may be NaN.
+    """
+    first = meshes[0] if meshes.ndim == 3 and len(meshes) else meshes
+    check_mesh(np.nan_to_num(first), triangles)
+    arrays: dict[str, NDArray[Any]] = {
+        "mesh": np.asarray(meshes, np.float32),
+        "triangles": np.asarray(triangles, np.int32),
+        "unit": np.array("dm"),
+    }
+    write_whole(Path(path), npz_bytes(arrays))
+
+
+def npz_bytes(arrays: dict[str, NDArray[Any]]) -> bytes:
+    """An ``.npz`` whose bytes depend on the arrays alone: no time stamps."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, member.getvalue())
+    return buffer.getvalue()
+
+
+def write_obj(
+    path: Path,
+    mesh: NDArray[np.floating],
+    triangles: NDArray[np.integer],
+    uv: NDArray[np.floating] | None = None,
+) -> None:
+    """Write a mesh, its unit unchanged (decimetres in glee).
+
+    mesh: (n, 3). triangles: (m, 3) from 0. uv: (n, 2) texture coordinates or None.
+    Raises UsageError where the shapes do not fit or a value is not finite, OutputError where the
+    file cannot be written.
+    """
+    check_mesh(mesh, triangles, uv)
+    lines = ["# glee; decimetres, x to the person's left, y up, z to the front"]
+    lines += [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in np.asarray(mesh, np.float64).tolist()]
+    corners = (np.asarray(triangles, np.int64) + 1).tolist()
+    if uv is None:
+        lines += [f"f {a} {b} {c}" for a, b, c in corners]
+    else:
+        lines += [f"vt {u:.6f} {v:.6f}" for u, v in np.asarray(uv, np.float64).tolist()]
+        lines += [f"f {a}/{a} {b}/{b} {c}/{c}" for a, b, c in corners]
+    write_whole(Path(path), ("\n".join(lines) + "\n").encode("ascii"))
+
+
+def check_mesh(
+    mesh: NDArray[np.floating],
+    triangles: NDArray[np.integer],
+    uv: NDArray[np.floating] | None = None,
+) -> None:
+    """Raise UsageError where a mesh cannot be written."""
+    if mesh.ndim != 2 or mesh.shape[1] != 3 or triangles.ndim != 2 or triangles.shape[1] != 3:
+        raise UsageError(
+            f"mesh {mesh.shape} and triangles {triangles.shape} must be (n, 3), (m, 3)"
+        )
+    if not np.isfinite(mesh).all():
+        raise UsageError("the mesh holds NaN or infinite values; export a frame that was fitted")
+    if triangles.size and (triangles.min() < 0 or triangles.max() >= len(mesh)):
+        raise UsageError(f"triangles name vertices outside 0 to {len(mesh) - 1}")
+    if uv is not None and uv.shape != (len(mesh), 2):
+        raise UsageError(f"uv {uv.shape} must be ({len(mesh)}, 2)")

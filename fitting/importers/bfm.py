@@ -1,4 +1,9 @@
-"""Reads the Basel Face Models 2017 and 2019 (Gerig et al.): HDF5 with an expression basis."""
+"""Basel 2009, 2017, 2019.
+
+Reads the Basel Face Models 2017 and 2019 (Gerig et al.): HDF5 with an expression basis.
+
+Reads the Basel Face Model 2009 (Paysan et al.): ``01_MorphableModel.mat``, identity only.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..array_files import numbers, required_shape
-from ..hdf5_arrays import Hdf5File, open_hdf5
+from ..array_files import Hdf5File, numbers, open_hdf5, required_shape
+from ..mat_arrays import open_mat
 from .raw_model import RawModel, as_deviations, as_mean, as_modes, as_triangles, no_expressions
 
 
@@ -52,3 +57,27 @@ def _statistics(
     deviations = as_deviations(file.path, variances)
     basis = numbers(file, f"{group}/pcaBasis", what="unit eigenvectors, (3n, k)")
     return mean, as_modes(file.path, basis, deviations, len(mean), modes)
+
+
+def read_bfm2009(path: Path, identity_modes: int) -> RawModel:
+    """The mean and the first modes of the model; its unit is the micrometre.
+
+    `shapeEV` holds standard deviations, as the model's own `coef2object.m` uses it.
+    Raises DataError where an array is missing or does not fit.
+    """
+    with open_mat(path) as file:
+        required_shape(file, "shapePC", what="unit eigenvectors, (3n, 199)")
+        mean = as_mean(path, numbers(file, "shapeMU", what="mean shape, (3n, 1)"))
+        deviations = numbers(file, "shapeEV", what="standard deviations").reshape(-1)
+        components = numbers(file, "shapePC", what="unit eigenvectors, (3n, 199)")
+        tl = numbers(file, "tl", what="triangles, from 1")
+    return RawModel(
+        source=path,
+        name="bfm2009",
+        mean=mean,
+        identity=as_modes(path, components, deviations, len(mean), identity_modes),
+        expression=no_expressions(len(mean)),
+        expression_names=(),
+        triangles=as_triangles(path, tl, len(mean), first=1),
+        unit="um",
+    )

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from ..array_files import numbers, required_shape
-from ..npz_arrays import open_npz
+from ..array_files import numbers, open_npz, required_shape
 from .raw_model import RawModel, as_mean, as_triangles
 
 # The first 300 shape directions are identity, the rest expression (FLAME 2020 and 2023).

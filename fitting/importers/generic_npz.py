@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..array_files import numbers, required_shape, text
+from ..array_files import NpzFile, numbers, open_npz, required_shape, text
 from ..morphable_model.morphable_model import SurfacePoints
-from ..npz_arrays import NpzFile, open_npz
-from .landmark_files import surface_points
 from .raw_model import RawModel, as_mean, as_triangles, no_expressions, vertex_points
+from .user_files import surface_points
 
 
 def read_generic_npz(path: Path, identity_modes: int) -> RawModel:

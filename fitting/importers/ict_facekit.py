@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..assets.blendshapes import ARKIT_NAMES
-from .landmark_files import read_landmarks
+from ..morphable_model.landmark_scheme import ARKIT_NAMES
 from .meshes import read_obj, read_obj_vertices
 from .raw_model import RawModel
-from .user_files import shapes_named, summed
+from .user_files import read_landmarks, shapes_named, summed
 
 NEUTRAL = "generic_neutral_mesh.obj"
 VERTICES = 26719

@@ -10,20 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError
-from ..assets.blendshapes import ARKIT_NAMES
+from ..morphable_model.landmark_scheme import ARKIT_NAMES
 from ..morphable_model.morphable_model import MorphableModel, SurfacePoints
-from .bfm import read_bfm2017
-from .bfm2009 import read_bfm2009
-from .conventions import decimetres, to_conventions, wound_outwards
+from .bfm import read_bfm2009, read_bfm2017
 from .flame import read_flame
 from .generic_npz import read_generic_npz
 from .ict_facekit import read_ict_facekit
-from .landmark_files import FORMS, read_landmarks
 from .lsfm import read_lsfm
-from .raw_model import RawModel
+from .raw_model import RawModel, decimetres, to_conventions, wound_outwards
 from .registration import carry_blendshapes, carry_landmarks, register_embedded
 from .surface_features import curves, jaw_lines, lip_triangles, mirror_vertices
-from .user_files import read_blendshapes
+from .user_files import FORMS, read_blendshapes, read_landmarks
 
 FORMATS: dict[str, Callable[[Path, int], RawModel]] = {
     "lsfm": read_lsfm,

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial import cKDTree
 
-from ..assets.surface_points import first_hits
 from ..morphable_model.morphable_model import SurfacePoints
-from ..morphable_model.surface import NearestSurface
+from ..morphable_model.surface import NearestSurface, first_hits
 
 Points = NDArray[np.float64]
 CURVE_SAMPLES = 17

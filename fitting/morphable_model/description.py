@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..assets.blendshapes import ARKIT_NAMES
-from .landmark_scheme import OUTER_EYE_CORNERS
+from .landmark_scheme import ARKIT_NAMES, OUTER_EYE_CORNERS
 from .morphable_model import MorphableModel
 
 ARKIT_BASIS = "ARKit 51"

@@ -1,6 +1,10 @@
-"""The iBUG / Multi-PIE scheme of 68 landmarks: regions, end points, curves, mirror pairs.
+"""The 68 landmarks and the 51 ARKit names.
+
+The iBUG / Multi-PIE scheme of 68 landmarks: regions, end points, curves, mirror pairs.
 
 Indices from 0; "right" and "left" are the person's. Source: Multi-PIE as used by iBUG 300-W.
+
+The 51 expression blendshapes: ARKit's names without ``tongueOut``, in alphabetical order.
 """
 
 from __future__ import annotations
@@ -113,3 +117,21 @@ def curve_table() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         for landmark in members[1:-1]:
             curve_of[landmark] = row
     return curve_of, nodes
+
+
+def _both(*stems: str) -> tuple[str, ...]:
+    return tuple(f"{stem}{side}" for stem in stems for side in ("Left", "Right"))
+
+
+ARKIT_NAMES: tuple[str, ...] = tuple(
+    sorted(
+        _both("browDown", "browOuterUp", "cheekSquint")
+        + _both("eyeBlink", "eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp")
+        + _both("eyeSquint", "eyeWide")
+        + _both("mouthDimple", "mouthFrown", "mouthLowerDown", "mouthPress", "mouthSmile")
+        + _both("mouthStretch", "mouthUpperUp", "noseSneer")
+        + ("browInnerUp", "cheekPuff", "jawForward", "jawLeft", "jawOpen", "jawRight")
+        + ("mouthClose", "mouthFunnel", "mouthLeft", "mouthPucker", "mouthRight")
+        + ("mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper")
+    )
+)

@@ -1,10 +1,14 @@
-"""Morphable models as HDF5 files, `model.h5`: versioned, whole, with a checksum over the content.
+"""model.h5: read, write, digest; load_model.
+
+Morphable models as HDF5 files, `model.h5`: versioned, whole, with a checksum over the content.
 
 Datasets: `mean`, `identity`, `expression`, `expression_names`, `triangles`, `mirror`, `parts`,
 `part_names`, `uv` (if any), `jaw_candidates/{vertices, weights}`, and groups `masks`, `landmarks`,
 `curves`, of which the last two hold `vertices` and `weights` a name, and `noise` with `bias`,
 `covariance` and, where it is known by yaw, `yaw_limits`, `yaw_bias`, `yaw_covariance` a name.
 Shapes as in MorphableModel and LandmarkNoise.
+
+A morphable model's fingerprint: f_exp of one model means nothing to another.
 """
 
 from __future__ import annotations
@@ -22,11 +26,16 @@ from numpy.typing import NDArray
 
 from ...errors import DataError
 from ...whole_files import write_whole
-from ..array_files import numbers, required_shape, text
-from ..hdf5_arrays import Hdf5File, open_hdf5
-from ..model_check import check_model
+from ..array_files import Hdf5File, numbers, open_hdf5, required_shape, text
 from .landmark_noise import BY_YAW, arrays_by_detector, noise_arrays, noise_of_arrays
-from .morphable_model import ASSET, HDF5_SUFFIXES, MorphableModel, SurfacePoints, _assemble
+from .morphable_model import (
+    ASSET,
+    HDF5_SUFFIXES,
+    MorphableModel,
+    SurfacePoints,
+    _assemble,
+    check_model,
+)
 
 FORMAT = "glee-morphable-model"
 # Version 2 may hold noise by yaw.
@@ -192,3 +201,16 @@ def load_model(path: Path | None = None) -> MorphableModel:
             f"{source}: cannot be read as a glee morphable model ({error}); "
             "reinstall glee or give the path of another model"
         ) from None
+
+
+@lru_cache(maxsize=4)
+def model_digest(model: MorphableModel) -> str:
+    """SHA-256, in hexadecimal, over what a fit depends on: mean, bases, names, landmarks."""
+    total = hashlib.sha256("\n".join(model.expression_names).encode())
+    for array in (model.mean, model.identity, model.expression, model.triangles):
+        total.update(np.ascontiguousarray(array).tobytes())
+    for name, points in sorted({**model.landmarks, **model.curves}.items()):
+        total.update(name.encode())
+        total.update(np.ascontiguousarray(points.vertices).tobytes())
+        total.update(np.ascontiguousarray(points.weights).tobytes())
+    return total.hexdigest()

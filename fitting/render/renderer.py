@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from ..camera import Camera, to_camera
 from ..morphable_model.morphable_model import MorphableModel
-from ..surface_paint import FACE_AXIS, parallel_axes, surface_paint
 from . import shading
 from .appearance import Appearance, Light, random_appearance
 from .background import add_face_cloth, add_shoulders, backdrop
 from .lashes import draw_lashes, lid_gap
 from .rasteriser import Raster, rasterise, screen_points, vertex_normals
-from .skin import hair_amount, skin_texture
+from .skin import FACE_AXIS, hair_amount, parallel_axes, skin_texture, surface_paint
 
 __all__ = ["Appearance", "random_appearance", "render"]
 

@@ -11,12 +11,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ..bounded_quadratic import BoundedQuadratic, minimise, new_bounded_quadratic
-from ..energy_gradient import full_gradient
-from ..frame_arrays import Frame
-from ..frame_fits import FrameStates, Observations, fit_frames
-from .normal_equations import Fitter, Prior, hold, reduce_system
-from .problem import with_identity
+from .levenberg_marquardt import FrameStates, Observations, fit_frames
+from .linear_algebra import BoundedQuadratic, minimise, new_bounded_quadratic
+from .normal_equations import Fitter, Prior, full_gradient, hold, reduce_system
+from .problem import Frame, with_identity
 from .residuals import begin_frame, evaluate, linearise
 
 Floats = NDArray[np.float64]

@@ -22,7 +22,7 @@ from pathlib import Path
 import llvmlite.binding
 import numba
 
-from .. import frame_fits
+from . import levenberg_marquardt
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def ensure_compiled() -> None:
 
 def _cache_folder() -> Path | None:
     """Where Numba keeps the kernels of this package; None where it keeps none."""
-    path = getattr(getattr(frame_fits.KERNEL, "_cache", None), "cache_path", None)
+    path = getattr(getattr(levenberg_marquardt.KERNEL, "_cache", None), "cache_path", None)
     if path is None:
         return None
     folder = Path(path)

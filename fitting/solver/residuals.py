@@ -1,20 +1,34 @@
-"""Residuals of one frame and their Jacobian: the data term of Eq. 3, in Numba.
+"""Residuals of one frame and their Jacobian: contour, projection, curves, robust loss, whitening.
+
+Residuals of one frame and their Jacobian: the data term of Eq. 3, in Numba.
 
 An end point has two residuals (x, y), a sliding point one, its signed distance from the detected
 curve. Unknowns are K coefficients, a rotation update multiplied from the left, and the translation.
+
+Where the model's landmarks lie in space for given unknowns (Numba).
+
+Point-to-curve distance: from a projected landmark to the detected 2D contour (D of Eq. 3).
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ..curves import cut_curve, nearest_on
-from ..frame_arrays import GEMAN_MCCLURE, HUBER, POSE, Frame, Loss, Scheme, Work
-from ..landmark_placement import choose_contour, place
+from ..morphable_model.landmark_scheme import SEGMENT
 from .linear_algebra import SUMS, cholesky, solve_lower
-from .problem import PointModel
+from .problem import (
+    GEMAN_MCCLURE,
+    HUBER,
+    POSE,
+    Frame,
+    Loss,
+    PointModel,
+    Scheme,
+    Work,
+    contour_candidate,
+)
 
 
 @njit(cache=True, boundscheck=False)
@@ -201,3 +215,170 @@ def _whiten_rows(work: Work, width: int, unit: np.floating) -> None:
                 row[k] -= share * other[k]
         for k in range(width):
             row[k] *= inverse * unit
+
+
+@njit(cache=True, boundscheck=False)
+def choose_contour(
+    points: PointModel,
+    x: NDArray[np.floating],
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    work: Work,
+) -> bool:
+    """Move the jaw landmarks to the visible contour; True where one moved."""
+    moved = False
+    if points.line_mean.shape[1] == 0:
+        return moved
+    for line in range(len(work.candidate)):
+        best = contour_candidate(points, line, x, rotation, translation)
+        moved |= best != work.candidate[line]
+        work.candidate[line] = best
+    return moved
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _place_points(
+    mean: NDArray[np.float64],
+    modes: NDArray[np.floating],
+    x: NDArray[np.floating],
+    first: int,
+    out: NDArray[np.float64],
+) -> None:
+    """out[i] = mean[i] + modes[i] x for landmarks from `first` on."""
+    for i in range(first, len(mean)):
+        a = b = c = modes.dtype.type(0.0)
+        for k in range(len(x)):
+            a += modes[i, 0, k] * x[k]
+            b += modes[i, 1, k] * x[k]
+            c += modes[i, 2, k] * x[k]
+        out[i, 0], out[i, 1], out[i, 2] = mean[i, 0] + a, mean[i, 1] + b, mean[i, 2] + c
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _place_jaw(
+    mean: NDArray[np.float64],
+    modes: NDArray[np.floating],
+    candidate: NDArray[np.int32],
+    x: NDArray[np.floating],
+    out: NDArray[np.float64],
+) -> None:
+    """The same for jaw landmarks, at their candidates on the jaw lines."""
+    for i in range(len(candidate)):
+        at = candidate[i]
+        a = b = c = modes.dtype.type(0.0)
+        for k in range(len(x)):
+            a += modes[i, at, 0, k] * x[k]
+            b += modes[i, at, 1, k] * x[k]
+            c += modes[i, at, 2, k] * x[k]
+        out[i, 0], out[i, 1] = mean[i, at, 0] + a, mean[i, at, 1] + b
+        out[i, 2] = mean[i, at, 2] + c
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _move(
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    turned: NDArray[np.float64],
+    seen: NDArray[np.float64],
+) -> None:
+    """turned = R turned, in place, and seen = turned + t."""
+    for i in range(len(turned)):
+        x, y, z = turned[i, 0], turned[i, 1], turned[i, 2]
+        for a in range(3):
+            turned[i, a] = rotation[a, 0] * x + rotation[a, 1] * y + rotation[a, 2] * z
+            seen[i, a] = turned[i, a] + translation[a]
+
+
+@njit(cache=True, boundscheck=False)
+def place(
+    points: PointModel,
+    x: NDArray[np.floating],
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    work: Work,
+) -> None:
+    """Fill work.turned and work.seen."""
+    lines = len(work.candidate) if points.line_mean.shape[1] else 0
+    if lines:
+        _place_jaw(points.line_mean, points.line_modes, work.candidate, x, work.turned)
+    _place_points(points.mean, points.modes, x, lines, work.turned)
+    _move(rotation, translation, work.turned, work.seen)
+
+
+@njit(cache=True, boundscheck=False)
+def cut_curve(
+    target: NDArray[np.float64],
+    nodes: NDArray[np.int32],
+    curve: int,
+    segments: NDArray[np.float64],
+) -> int:
+    """Fill segments[curve] with the polyline target[nodes[curve]]; its number of segments.
+
+    A segment is its start (2), its vector (2), 1 / its squared length, and its left normal (2).
+    Nodes that are NaN are left out, and segments without length.
+    """
+    count, last = 0, -1
+    for k in range(nodes.shape[1]):
+        node = nodes[curve, k]
+        if node < 0:
+            break
+        if not np.isfinite(target[node, 0] + target[node, 1]):
+            continue
+        if last >= 0:
+            ex = target[node, 0] - target[last, 0]
+            ey = target[node, 1] - target[last, 1]
+            square = ex * ex + ey * ey
+            if square > 1e-24:
+                length = np.sqrt(square)
+                segments[curve, count, 0] = target[last, 0]
+                segments[curve, count, 1] = target[last, 1]
+                segments[curve, count, 2], segments[curve, count, 3] = ex, ey
+                segments[curve, count, 4] = 1.0 / square
+                segments[curve, count, 5] = -ey / length
+                segments[curve, count, 6] = ex / length
+                count += 1
+        last = node
+    return count
+
+
+@njit(cache=True, boundscheck=False)
+def nearest_on(
+    x: float, y: float, segments: NDArray[np.float64], curve: int, count: int
+) -> tuple[float, float, float]:
+    """Signed distance of (x, y) from a curve of `count` segments, and its gradient.
+
+    Positive on the left of the polyline's direction. Beside a node the distance is that to the
+    node and the gradient points away from it, so that half the square of the distance has the
+    gradient ``distance * (gx, gy)`` everywhere. Without a segment all three are 0.
+    """
+    best, nearest, at = np.inf, -1, 0.0
+    for k in range(count):
+        px, py = x - segments[curve, k, 0], y - segments[curve, k, 1]
+        ex, ey = segments[curve, k, 2], segments[curve, k, 3]
+        along = min(max((px * ex + py * ey) * segments[curve, k, 4], 0.0), 1.0)
+        dx, dy = px - along * ex, py - along * ey
+        square = dx * dx + dy * dy
+        if square < best:
+            best, nearest, at = square, k, along
+    if nearest < 0:
+        return 0.0, 0.0, 0.0
+    px, py = x - segments[curve, nearest, 0], y - segments[curve, nearest, 1]
+    nx, ny = segments[curve, nearest, 5], segments[curve, nearest, 6]
+    side = px * nx + py * ny
+    apart = np.sqrt(best)
+    if 0.0 < at < 1.0 or apart < 1e-12:
+        return side, nx, ny
+    sign = 1.0 if side >= 0.0 else -1.0
+    dx = px - at * segments[curve, nearest, 2]
+    dy = py - at * segments[curve, nearest, 3]
+    return sign * apart, sign * dx / apart, sign * dy / apart
+
+
+def signed_distances(points: ArrayLike, polyline: ArrayLike) -> NDArray[np.float64]:
+    """Signed distances of points (n, 2) from a polyline (m, 2) and their gradients, (n, 3)."""
+    target = np.asarray(polyline, np.float64)
+    nodes = np.append(np.arange(len(target)), -1).astype(np.int32)[None]
+    segments = np.zeros((1, len(target) + 1, SEGMENT))
+    count = cut_curve(target, nodes, 0, segments)
+    every = np.asarray(points, np.float64).reshape(-1, 2)
+    return np.array([nearest_on(x, y, segments, 0, count) for x, y in every])

@@ -10,11 +10,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ..energy_gradient import full_gradient
-from ..frame_arrays import Frame
-from ..frame_fits import FrameStates, Observations
+from .levenberg_marquardt import FrameStates, Observations
 from .linear_algebra import cholesky, solve_lower
-from .normal_equations import Fitter, reduce_system
+from .normal_equations import Fitter, full_gradient, reduce_system
+from .problem import Frame
 from .residuals import begin_frame, evaluate, linearise
 
 Floats = NDArray[np.float64]

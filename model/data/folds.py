@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from ..dataset_facts import dataset_facts
+from .au_dataset import dataset_facts
 
 # Fold name ("1", "2", ...) -> its test subjects, sorted.
 Split = dict[str, tuple[str, ...]]

@@ -1,4 +1,6 @@
-"""Builds GLEE-Net from its configuration, and counts it.
+"""Built and counted; FaceNet's weights.
+
+Builds GLEE-Net from its configuration, and counts it.
 
 The paper gives 56.6 M parameters and 8.72 GFLOPs, but not the convention. Here a parameter is any
 entry of a weight, the frozen identity model's included and FaceNet's unused recognition head not,
@@ -6,6 +8,8 @@ for BP4D's 12 AUs; a floating point operation is half a multiply-add of convolut
 products (as torch's FlopCounterMode counts), for one image. By that count the two backbones take
 5.67 GFLOPs at 160x160 and leave 3.05 for 16 extractors that "only contain a few layers"; were a
 multiply-add one operation, the extractors would cost 2.1 times both backbones.
+
+FaceNet's published weights into the global branch: strictly, or with a clear error.
 """
 
 from __future__ import annotations
@@ -16,16 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..facenet_weights import load_facenet
-from ..image_size import resize
-from ..resnet import ResNet
+from ...errors import WeightsError
 from ..training.identity_adversary import IdentityAdversary
 from .au_classifier import MLPClassifier, TransformerClassifier
-from .backbones import EMBEDDING_WIDTH, InceptionResnetV1
+from .backbones import EMBEDDING_WIDTH, InceptionResnetV1, ResNet
 from .coefficient_branch import CoefficientBranch
 from .config import GLEENetConfig
 from .glee_net import GLEENet
-from .global_branch import GlobalBranch
+from .global_branch import GlobalBranch, resize
 from .local_branch import LocalBranch
 
 
@@ -139,3 +141,58 @@ def _classifier(config: GLEENetConfig) -> nn.Module:
         dropout=config.dropout,
         joint_fc=config.joint_fc,
     )
+
+
+PUBLISHED_NAME = "20180402-114759-vggface2.pt"
+_HEAD = "logits."
+_COUNTER = "num_batches_tracked"
+
+
+def load_facenet(branch: nn.Module | None, path: Path) -> None:
+    """Give face and identity model the weights of a facenet-pytorch checkpoint.
+
+    The recognition head (`logits.*`) is not used. Everything else must be there, with its shape.
+
+    Raises WeightsError where the file is missing, is not a state dict of InceptionResnetV1, or the
+    network has no InceptionResnetV1 to take it.
+    """
+    if not isinstance(branch, GlobalBranch) or not isinstance(branch.face_model, InceptionResnetV1):
+        raise WeightsError(
+            f"{path}: FaceNet weights fit the paper preset's global branch only; "
+            "choose that preset or leave the weights out"
+        )
+    state = {key: value for key, value in read_weights(path).items() if not key.startswith(_HEAD)}
+    _check(branch.face_model.state_dict(), state, path)
+    for model in (branch.face_model, branch.identity_model):
+        model.load_state_dict(state, strict=False)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """All tensors of a state dict; raises WeightsError where the file is none."""
+    remedy = f"give a state dict as facenet-pytorch publishes it ({PUBLISHED_NAME})"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: no such weights file; {remedy}") from error
+    except Exception as error:  # damaged bytes make torch and its unpickler raise anything
+        raise WeightsError(f"{path}: cannot be read as weights; {remedy}") from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"{path}: holds no plain state dict; {remedy}")
+    return state
+
+
+def _check(wanted: dict[str, Tensor], state: dict[str, Tensor], path: Path) -> None:
+    """Compare names and shapes; the counters of batch normalisation are of no effect."""
+    needed = {key for key in wanted if not key.endswith(_COUNTER)}
+    given = {key for key in state if not key.endswith(_COUNTER)}
+    shaped = sorted(key for key in needed & given if wanted[key].shape != state[key].shape)
+    for trouble, keys in (
+        ("lacks", sorted(needed - given)),
+        ("has the unknown", sorted(given - needed)),
+        ("has another shape for", shaped),
+    ):
+        if keys:
+            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            raise WeightsError(
+                f"{path}: {trouble} {keys[0]}{more}; InceptionResnetV1 needs {PUBLISHED_NAME}"
+            )

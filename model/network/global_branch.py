@@ -1,4 +1,9 @@
-"""The global branch: the whole face's expression as the deviation from its identity (Eq. 1)."""
+"""V_exp = V_face - V_id.
+
+The global branch: the whole face's expression as the deviation from its identity (Eq. 1).
+
+Images brought to the size that a branch works at.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-
-from ..image_size import resize
+from torch.nn import functional
 
 
 class GlobalBranch(nn.Module):
@@ -55,3 +59,12 @@ class GlobalBranch(nn.Module):
         """G_exp: (b, 3, h, w) float32, RGB, (value - 127.5) / 128 -> (b, width)."""
         expression: Tensor = self.reduction(self.deviation(image, identity))
         return expression
+
+
+def resize(image: Tensor, size: int) -> Tensor:
+    """Bilinear, low-passed where it shrinks: (b, c, h, w) float -> (b, c, size, size)."""
+    if image.shape[-2:] == (size, size):
+        return image
+    return functional.interpolate(
+        image, (size, size), mode="bilinear", align_corners=False, antialias=True
+    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..image_size import resize
+from .global_branch import resize
 
 # The paper's names: side or corner (of the image), and how much is kept from there.
 PARTS: tuple[str, ...] = (

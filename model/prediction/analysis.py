@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ...fitting.model_digest import model_digest
+from ...fitting.morphable_model.model_file import model_digest
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...pipeline.analysis.analyze import ClipAnalysis, analyze
 from ...pipeline.analysis.face_fit import ANALYSIS_FIT, Identity
-from ...pipeline.analysis.options import AnalyzeOptions
+from ...pipeline.analysis.inputs import AnalyzeOptions
 from ...pipeline.fit3d import Fit3dOptions
 from ..checkpoint import Checkpoint
 from ..data.au_dataset import AUFrames
@@ -24,7 +24,7 @@ from ..data.person_specific import PRIOR_FRAMES
 from ..data.provenance import Provenance, check_provenance
 from ..decision import Decision
 from ..network.glee_net import GLEENet
-from ..predict import load_run, run_provenance
+from .predict import load_run, run_provenance
 from .predictions import predict_frames
 
 logger = logging.getLogger(__name__)

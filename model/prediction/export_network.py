@@ -23,7 +23,7 @@ from ...whole_files import write_whole
 from ..checkpoint import Checkpoint
 from ..network.config import GLEENetConfig
 from ..network.glee_net import GLEENet
-from ..predict import load_run
+from .predict import load_run
 
 SUFFIX = ".pt2"
 DESCRIPTION = "glee.json"

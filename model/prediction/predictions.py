@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...errors import DataError
-from ...fitting.npz_arrays import open_npz
+from ...fitting.array_files import open_npz
 from ...whole_files import write_whole
 from ..data.au_dataset import AUFrames, Batch, make_batch
 from ..network.glee_net import GLEENet

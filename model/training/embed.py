@@ -1,13 +1,18 @@
-"""V_id of every frame, computed once and kept in the shards: the command `embed`.
+"""`glee embed`: V_id kept in shards, and of which weights.
+
+V_id of every frame, computed once and kept in the shards: the command `embed`.
 
 The identity model never changes, so its output need not be computed in every epoch. Kept are V_id
 of the crop's centre and of its mirror image; a training with the option identity = "cached" takes
 them for any random crop of the frame, since who a person is does not change with a shift of at most
 a sixteenth of the face. Prediction and evaluation always compute V_id, of the centre crop.
+
+The fingerprint of a network's frozen identity model, by which its kept output is recognised.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from dataclasses import dataclass
@@ -17,14 +22,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ...errors import UsageError
-from ...pipeline.progress import progress_bar
+from ...errors import OptionsError, UsageError
 from ...pipeline.shards.shard import EmbedArrays, Shard, add_embed, list_shards, read_shard
+from ...pipeline.summary import progress_bar
 from ...pipeline.work_folder import state_options, work_in
 from ..data.augmentation import resized_face, stored_size
 from ..distributed import World, choose_device
-from ..identity_digest import identity_branch, identity_digest
 from ..network.config import GLEENetConfig, preset_config
+from ..network.glee_net import GLEENet
 from ..network.global_branch import GlobalBranch
 from ..options import train_options
 from .state import new_network
@@ -108,3 +113,28 @@ def _centre(crop: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
     crop = resized_face(crop, stored_size(size))
     begin = (len(crop) - size) // 2
     return crop[begin : begin + size, begin : begin + size]
+
+
+# Counters of batch normalisation, which change nothing that is computed.
+_NO_EFFECT = "num_batches_tracked"
+
+
+def identity_branch(network: GLEENet) -> GlobalBranch:
+    """The branch with the identity model. Raises OptionsError where the network has none."""
+    if not isinstance(network.global_branch, GlobalBranch):
+        raise OptionsError(
+            "this ablation has no identity model, so nothing of it can be kept; train with "
+            "--identity live"
+        )
+    return network.global_branch
+
+
+def identity_digest(network: GLEENet, config: GLEENetConfig) -> str:
+    """SHA-256, in hexadecimal, over the identity model's weights and the sizes of its input."""
+    total = hashlib.sha256(f"{config.image_size} {config.global_size}".encode())
+    weights = identity_branch(network).identity_model.state_dict()
+    for name, value in sorted(weights.items()):
+        if not name.endswith(_NO_EFFECT):
+            total.update(f"\n{name} {tuple(value.shape)}\n".encode())
+            total.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()

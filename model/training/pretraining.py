@@ -1,14 +1,20 @@
-"""Pre-training of global and local branch on triplets of faces (Eq. 4).
+"""pretrain(): Eq. 4.
+
+Pre-training of global and local branch on triplets of faces (Eq. 4).
 
 A run's folder holds options.toml, checkpoint.pt, log.csv and results.json with the triplet
 accuracy on held-out triplets. `train` starts from it with the option `init`.
+
+What `pretrain` would do: faces, triplets, steps; no crop is read and nothing is written.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import time
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,22 +24,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...errors import OptionsError
-from ...pipeline.datasets.triplets import TRIPLET_FILE
+from ...errors import DataError, OptionsError
+from ...pipeline.datasets.triplets import TRIPLET_FILE, read_triplets
+from ...pipeline.shards.shard import list_shards, read_shard
 from ...whole_files import write_whole
-from ..batches import take_frames
 from ..checkpoint import CHECKPOINT_FILE, load_checkpoint
 from ..data.au_dataset import MEMORY_LIMIT, AUFrames, load_frames, make_batch
 from ..data.augmentation import stored_size
-from ..data.triplets import Triplets, faces_to_draw_from, find_triplets
+from ..data.batches import take_frames
+from ..data.triplets import (
+    TripletBatch,
+    TripletBatches,
+    Triplets,
+    faces_to_draw_from,
+    find_triplets,
+)
 from ..distributed import World, choose_device, gathered_sum, joined_world, reproducible
 from ..network.config import GLEENetConfig, preset_config
 from ..network.glee_net import GLEENet
-from ..options import TrainOptions, write_options
+from ..options import Schedule, TrainOptions, write_options
 from ..prediction.evaluation import RESULTS_FILE
 from ..prediction.predictions import network_input
-from ..schedule import Schedule
-from ..triplet_batches import TripletBatch, TripletBatches
 from .losses import triplet_loss
 from .state import TrainingState, new_network, new_state
 from .steps import PLAIN, Surroundings, last_loss, run_steps, seed_step
@@ -238,3 +249,46 @@ def add_triplet_gradient(
         torch.autograd.backward(state.scaler.scale(loss.sum() / count))
         losses.append(loss.detach())
     return torch.cat(losses)
+
+
+def pretraining_dry_run(work: Path, out: Path, options: TrainOptions) -> list[str]:
+    """Lines that say what `pretraining.pretrain` with these arguments would do.
+
+    Raises ShardError, DataError for a folder that cannot be used.
+    """
+    work = Path(work)
+    valid: dict[str, set[int]] = defaultdict(set)
+    frames: Counter[str] = Counter()
+    labelled, dataset = False, ""
+    for path in list_shards(work):
+        shard = read_shard(path, verify=False)
+        dataset = dataset or shard.header.dataset
+        labelled = labelled or bool(shard.header.au_names)
+        frames[shard.header.subject] += int(shard.frames.valid.sum())
+        valid[shard.header.subject].update(shard.frames.frame_id[shard.frames.valid].tolist())
+    if (work / TRIPLET_FILE).exists():
+        tables = read_triplets(work / TRIPLET_FILE)
+        count = {
+            split: int(np.isin(table.faces, list(valid[split])).all(1).sum())
+            for split, table in tables.items()
+        }
+        train = count.get("train", 0)
+        source = f"{train} triplets to train on, {count.get('test', 0)} held out"
+    elif labelled and len(frames) >= 4 and options.triplets:
+        train = options.triplets
+        number = (
+            f"{options.shared_triplets} a step" if options.shared_triplets else f"at most {train}"
+        )
+        source = f"triplets drawn from the labels of {len(frames)} subjects, {number}"
+    else:
+        raise DataError(
+            f"{work}: has no table of triplets and cannot give any from labels; it needs labels of "
+            "4 subjects or more and a number of triplets"
+        )
+    steps = options.epochs * math.floor(train / max(1, min(options.batch, train)))
+    there = (Path(out) / CHECKPOINT_FILE).exists()
+    return [
+        f"{dataset}: {frames.total()} valid faces, {source}",
+        f"preset {options.preset}, {options.epochs} epochs, batches of {options.batch}, "
+        f"{steps} steps -> {out}" + ("; goes on from its checkpoint" if there else ""),
+    ]

@@ -15,12 +15,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
 from ..checkpoint import Checkpoint, load_expression, save_checkpoint
-from ..distributed import World
+from ..distributed import World, synchronise_norms
 from ..network.build_glee_net import build_glee_net
 from ..network.config import GLEENetConfig
 from ..network.glee_net import GLEENet
 from ..options import TrainOptions
-from ..synchronised_norm import synchronise_norms
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

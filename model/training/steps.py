@@ -1,4 +1,9 @@
-"""The loop of steps that every training takes: batches, checkpoints, log, and what stops it."""
+"""The loop of steps: schedule, log.
+
+The loop of steps that every training takes: batches, checkpoints, log, and what stops it.
+
+A training's losses for TensorBoard, where that is installed.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,11 @@ import io
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +24,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ...errors import DataError
+from ...errors import DataError, UsageError
 from ...whole_files import write_whole
 from ..checkpoint import CHECKPOINT_FILE
 from ..data.batches import batches_ahead
-from ..options import TrainOptions
-from ..schedule import Schedule
-from ..tensorboard_log import ScalarLog, tensorboard_log
+from ..options import Schedule, TrainOptions
 from .state import TrainingState
 
 # What a batch is, is the training's own matter.
@@ -192,3 +196,38 @@ def _write_log(path: Path, rows: list[tuple[float, ...]]) -> None:
     for step, epoch, *values in rows:
         writer.writerow([int(step), int(epoch), *(f"{value:.6g}" for value in values)])
     write_whole(path, text.getvalue().encode())
+
+
+TENSORBOARD_FOLDER = "tensorboard"
+
+
+class ScalarLog(Protocol):
+    """What the loop of steps needs of TensorBoard's writer."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> object:
+        """Note one number of one step."""
+
+
+@contextmanager
+def tensorboard_log(folder: Path, step: int, *, wanted: bool) -> Iterator[ScalarLog | None]:
+    """A writer into `folder`/tensorboard; None where none is wanted.
+
+    step: to go on from; what a killed run wrote of later steps is hidden.
+
+    Raises UsageError where TensorBoard is not installed.
+    """
+    if not wanted:
+        yield None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError(
+            "TensorBoard is not installed: pip install glee[tensorboard], or leave --tensorboard "
+            "out (log.csv holds the same figures)"
+        ) from error
+    writer = SummaryWriter(str(folder / TENSORBOARD_FOLDER), purge_step=step)  # type: ignore[no-untyped-call]
+    try:
+        yield writer
+    finally:
+        writer.close()  # type: ignore[no-untyped-call]

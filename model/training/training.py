@@ -1,10 +1,16 @@
-"""Training on Action Units: folds, steps, checkpoints; read it from top to bottom.
+"""train(): folds, Eq. 5; what it would do; what is withdrawn.
+
+Training on Action Units: folds, steps, checkpoints; read it from top to bottom.
 
 A run's folder holds options.toml, split.json, data.json (a hash) and for each fold a folder with
 checkpoint.pt, log.csv and predictions.npz (of the fold's test subjects). A killed run goes on from
 its last checkpoint and, on a CPU, ends with the same bits as an undisturbed one: every random
 choice of a step (frames, crops, dropout) follows from the seed, the fold, the step and the
 process's rank. Under torchrun or Slurm, several processes share each batch.
+
+What a training would do: folds with their subjects and frames, the state of the run's folder.
+
+A training run that is refused before its first step leaves no folder that looks like a run.
 """
 
 from __future__ import annotations
@@ -12,6 +18,9 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,29 +29,28 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...errors import DataError, OptionsError, UsageError
+from ...errors import DataError, GleeError, OptionsError, UsageError
+from ...pipeline.shards.shard import list_shards, read_shard
 from ...whole_files import write_whole
-from ..batches import TrainingBatches, split_batch
 from ..checkpoint import CHECKPOINT_FILE, load_checkpoint
 from ..data.au_dataset import MEMORY_LIMIT, AUFrames, Batch, FExpSource, load_frames
 from ..data.augmentation import stored_size
+from ..data.batches import TrainingBatches, split_batch
 from ..data.folds import Split, choose_split
 from ..data.person_specific import common_reference, relative_to_person
 from ..decision import fold_decision
 from ..distributed import World, choose_device, joined_world, reproducible
-from ..identity_digest import identity_digest
 from ..network.config import GLEENetConfig, preset_config
 from ..network.glee_net import GLEENet
-from ..options import OPTIONS_FILE, TrainOptions, write_options
+from ..options import OPTIONS_FILE, Schedule, TrainOptions, write_options
 from ..prediction.predictions import (
     PREDICTIONS_FILE,
     network_input,
     predict_frames,
     save_predictions,
 )
-from ..refused_runs import withdrawn_where_refused
-from ..schedule import Schedule
 from ..validation_subjects import hold_back
+from .embed import identity_digest
 from .identity_adversary import AdversarialPrediction, identity_loss
 from .losses import au_loss, occurrence_ratio
 from .state import TrainingState, new_network, new_state
@@ -334,3 +342,66 @@ def _f_exp_to_be_seen(
     if options.mirror and frames.mirrored is not None:
         return np.concatenate([f_exp, f_exp[:, frames.mirrored]])
     return f_exp
+
+
+def training_plan(work: Path, out: Path, options: TrainOptions, fold: str = "all") -> list[str]:
+    """A line a fold that `train` would train; nothing is written and no crop is read.
+
+    work, out, options, fold: as `training.train` takes them. Frames are the valid ones.
+
+    Raises ShardError, DataError for shards or a split that cannot be used, UsageError for an
+    unknown fold.
+    """
+    frames: Counter[str] = Counter()
+    dataset = ""
+    for path in list_shards(Path(work)):
+        shard = read_shard(path, verify=False)
+        dataset = dataset or shard.header.dataset
+        frames[shard.header.subject] += int(shard.frames.valid.sum())
+    split = choose_split(
+        frames,
+        dataset,
+        seed=options.seed,
+        count=options.folds,
+        file=Path(options.split) if options.split else None,
+    )
+    if fold not in ("all", EVERY_SUBJECT, *split):
+        raise UsageError(f"unknown fold {fold!r}; choose one of {', '.join(split)} or all")
+    lines = [
+        f"{dataset}: {len(frames)} subjects, {frames.total()} valid frames; preset "
+        f"{options.preset}, {options.epochs} epochs, batches of {options.batch} -> {out}"
+    ]
+    for name in split if fold == "all" else [fold]:
+        tested = split.get(name, ())
+        held = sum(frames[subject] for subject in tested)
+        there = (Path(out) / f"fold{name}" / CHECKPOINT_FILE).exists()
+        lines.append(
+            f"fold {name}: train {len(frames) - len(tested)} subjects, {frames.total() - held} "
+            f"frames; test {len(tested)} subjects, {held} frames"
+            + ("; goes on from its checkpoint" if there else "")
+        )
+    return lines
+
+
+@contextmanager
+def withdrawn_where_refused(run: Path, stated: tuple[str, ...], *, leads: bool) -> Iterator[None]:
+    """Remove what a run states of itself where it ends in a GleeError and trained nothing.
+
+    run: its folder. stated: names of the files that are written before training; those that were
+    there already stay. leads: whether this process writes the files.
+    """
+    was_there = run.exists()
+    new = [run / name for name in stated if not (run / name).exists()]
+    try:
+        yield
+    except GleeError:
+        files = [path for path in run.rglob("*") if path.is_file()]
+        if leads and new and set(files) <= set(new):
+            for path in files:
+                path.unlink()
+            folders = [path for path in run.rglob("*") if path.is_dir()]
+            for folder in sorted(folders, reverse=True):
+                folder.rmdir()
+            if not was_there and run.exists():
+                run.rmdir()
+        raise

@@ -20,16 +20,11 @@ from typing import Any, Protocol
 from ...errors import DataError
 from ..images.frames import FrameIndex, index_frames
 from ..landmarks.backends import AUTO, BackendSettings, chosen_detector, load_detector
-from ..progress import progress_bar
-from .face_fit import ANALYSIS_FIT, FaceFitter, Identity
-from .face_frames import FaceFrame, FaceRows
-from .face_stream import StreamOptions, face_stream, frame_rate, sample_stream
+from ..summary import progress_bar
+from .face_fit import ANALYSIS_FIT, AUScorer, FaceFitter, Identity, RowStream
+from .face_stream import FaceFrame, FaceRows, StreamOptions, face_stream, frame_rate, sample_stream
 from .gaze import IrisDetector
-from .inputs import PlannedClip, planned_files
-from .options import AnalyzeOptions
-from .row_stream import RowStream
-from .scores import AUScorer
-from .sources import Source, find_sources
+from .inputs import AnalyzeOptions, PlannedClip, Source, find_sources, planned_files
 
 logger = logging.getLogger(__name__)
 

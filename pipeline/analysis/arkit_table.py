@@ -19,12 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UsageError
-from ...fitting.assets.blendshapes import ARKIT_NAMES
-from .face_frames import FaceRows
-from .gaze import looks_in_head
-from .head_angles import yaw_pitch_roll
-from .streamed_file import streamed_file
-from .text_table import TextTable
+from ...fitting.morphable_model.landmark_scheme import ARKIT_NAMES
+from .face_stream import FaceRows
+from .gaze import looks_in_head, yaw_pitch_roll
+from .glee_table import TextTable, streamed_file
 
 # Turn of an eye, radians, that is a full look.
 _FULL_LOOK = math.radians(30.0)

@@ -1,4 +1,9 @@
-"""The irises that a detector sees beside the 68 landmarks, and where the eyes look by them."""
+"""Irises, gaze, head angles.
+
+The irises that a detector sees beside the 68 landmarks, and where the eyes look by them.
+
+A fitted pose in the conventions that other tools' files use.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import ArrayLike
 
 from ...fitting.camera import rotation_matrix, to_camera
 from ...fitting.fit import Fit
 from ...fitting.morphable_model.morphable_model import MorphableModel
+from ...fitting.solver.problem import landmark_places
 from ..landmarks.detector import Box, Detector
 
 Landmarks = npt.NDArray[np.float32]
@@ -51,8 +58,7 @@ class IrisDetector:
         """As the detector itself."""
         if self._dense is None:
             return self._detector.landmarks(image, box)
-        from ..landmarks.mesh.points import LEFT_IRIS, RIGHT_IRIS
-        from ..mesh_backend.landmarks68 import landmarks_from_mesh
+        from ..landmarks.mesh.points import LEFT_IRIS, RIGHT_IRIS, landmarks_from_mesh
 
         points, confidence = self._dense(image, box)
         landmarks = np.ascontiguousarray(landmarks_from_mesh(points)[:, :2])
@@ -141,3 +147,48 @@ def _eye_vertices(model: MorphableModel) -> tuple[npt.NDArray[np.int32], npt.NDA
     vertices = np.unique(model.part_triangles("eyes"))
     right = model.mean[vertices, 0] < 0
     return vertices[right], vertices[~right]
+
+
+Floats = npt.NDArray[np.float64]
+MILLIMETRES = 100.0  # in a decimetre
+
+
+def euler_xyz(rotation: Floats) -> Floats:
+    """Angles (3,), radians, of a rotation R = Rx Ry Rz; the middle one within a right angle."""
+    y = np.arcsin(np.clip(rotation[0, 2], -1.0, 1.0))
+    x = np.arctan2(-rotation[1, 2], rotation[2, 2])
+    z = np.arctan2(-rotation[0, 1], rotation[0, 0])
+    return np.array([x, y, z])
+
+
+def opencv_rotation(pose: ArrayLike) -> Floats:
+    """The head's rotation (3, 3) in OpenCV's camera coordinates: x right, y down, z away.
+
+    pose: (6,), as `fitting.camera` has it. A face that looks into the camera has the identity.
+    """
+    rotation = rotation_matrix(np.asarray(pose, np.float64)[:3])
+    return np.asarray(rotation * TO_OPENCV * TO_OPENCV[:, None])
+
+
+def landmarks_in_space(fit: Fit, index: int) -> Floats:
+    """The fitted 68 landmarks of a row, (68, 3) millimetres, OpenCV's camera coordinates."""
+    pose = fit.pose[index]
+    places = landmark_places(fit.model, fit.mesh(index), pose, fit.landmark_set)
+    return np.asarray(to_camera(places, pose) * TO_OPENCV * MILLIMETRES)
+
+
+def head_place(fit: Fit, index: int) -> Floats:
+    """The middle of the head's 68 landmarks at rest, (3,) millimetres, OpenCV's axes."""
+    points = fit.model.landmarks[fit.landmark_set]
+    rest = points.on(fit.model.shape(fit.f_shape[index], np.zeros_like(fit.f_exp[index])))
+    return np.asarray(to_camera(rest.mean(0)[None], fit.pose[index])[0] * TO_OPENCV * MILLIMETRES)
+
+
+def yaw_pitch_roll(pose: ArrayLike) -> Floats:
+    """Yaw, pitch and roll, (3,) degrees, of poses (6,); R = Rx(-pitch) Ry(yaw) Rz(roll), y up.
+
+    Yaw is positive where the face turns to the image's right (the person's left), pitch where it
+    looks up, roll where its top tilts to the image's left.
+    """
+    x, y, z = euler_xyz(rotation_matrix(np.asarray(pose, np.float64)[:3]))
+    return np.asarray(np.degrees([y, -x, z]), np.float64)

@@ -1,20 +1,28 @@
-"""glee's own table of an analysis: one row a face and frame, the same in CSV and Parquet."""
+"""CSV and Parquet.
+
+glee's own table of an analysis: one row a face and frame, the same in CSV and Parquet.
+
+A CSV file that grows row by row and is flushed with every block.
+
+A file that grows while it is written and takes its final name only when it is whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+import os
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...fitting.morphable_model.landmark_scheme import COUNT
-from .face_frames import FaceRows
-from .head_angles import yaw_pitch_roll
-from .streamed_file import streamed_file
-from .text_table import TextTable
+from ...whole_files import TEMPORARY_SUFFIX, replaced_when_whole
+from .face_stream import FaceRows
+from .gaze import yaw_pitch_roll
 
 # Rows of one group of a Parquet file: written when they are complete.
 GROUP_ROWS = 1024
@@ -124,3 +132,70 @@ class GleeTable:
             ]
             self._parquet.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
             self._waiting = []
+
+
+class TextTable:
+    """Rows of a CSV file in a fixed format.
+
+    columns: name and printf format of each. missing: what stands for NaN. path: written to from the
+    start; whoever makes the table renames it.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[tuple[str, str]], missing: str = "") -> None:
+        self._formats = tuple(form for _, form in columns)
+        self._missing = missing
+        self._file: TextIO = path.open("w", encoding="utf-8", newline="")
+        self._file.write(",".join(name for name, _ in columns) + "\n")
+        self._file.flush()
+
+    def write(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Add rows and hand them to the system. Raises OSError where there is no room."""
+        for row in rows:
+            # NaN alone is not equal to itself.
+            cells = (
+                form % value if value == value else self._missing  # noqa: PLR0124
+                for form, value in zip(self._formats, row, strict=True)
+            )
+            self._file.write(",".join(cells) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+@contextmanager
+def streamed_file(path: Path) -> Iterator[Path]:
+    """The temporary path to write to; it is synchronised and renamed to `path` at the end.
+
+    Where the block raises, the temporary file is removed and `path` stays as it was.
+
+    Raises OutputError where the folder or file cannot be written (permissions, full disk).
+    """
+    # The suffix last but one stays the file's own: video writers choose the container by it.
+    writer = f"{socket.gethostname()}.{os.getpid()}"
+    temporary = path.with_name(f".{path.stem}.{writer}{TEMPORARY_SUFFIX}{path.suffix}")
+    with replaced_when_whole(path, temporary):
+        _remove_what_dead_runs_left(path)
+        yield temporary
+
+
+def _remove_what_dead_runs_left(path: Path) -> None:
+    """Temporary files of this one, of processes of this machine that are no more."""
+    head, tail = f".{path.stem}.{socket.gethostname()}.", f"{TEMPORARY_SUFFIX}{path.suffix}"
+    for other in path.parent.iterdir():
+        if other.name.startswith(head) and other.name.endswith(tail):
+            process = other.name[len(head) : -len(tail)]
+            if process.isdecimal() and not _runs(int(process)):
+                with suppress(OSError):
+                    other.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 
 from ...fitting.morphable_model.landmark_scheme import COUNT
-from .face_frames import FaceRows
-from .head_angles import euler_xyz, head_place, landmarks_in_space, opencv_rotation
-from .streamed_file import streamed_file
-from .text_table import TextTable
+from .face_stream import FaceRows
+from .gaze import euler_xyz, head_place, landmarks_in_space, opencv_rotation
+from .glee_table import TextTable, streamed_file
 
 EYE_LANDMARKS = 56
 SHAPE_MODES = 34

@@ -1,8 +1,17 @@
-"""The overlay of an analysis as MP4: landmarks and mesh on frames, curves of f_exp beside them."""
+"""The overlay video.
+
+The overlay of an analysis as MP4: landmarks and mesh on frames, curves of f_exp beside them.
+
+What an overlay draws over a frame: landmarks, the fitted mesh as wire, the face's number.
+
+The panel beside an overlay: curves of the coefficients that are strongest just now.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import ExitStack
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import OutputError
-from .coefficient_curves import CoefficientCurves
-from .face_frames import FaceRows, Image
-from .face_stream import PICTURE_SIDE
-from .overlay_drawing import draw_face, text
-from .streamed_file import streamed_file
+from ...fitting.camera import to_camera
+from ...fitting.fit import Fit
+from ...fitting.morphable_model.landmark_scheme import CURVES
+from ...fitting.morphable_model.morphable_model import MorphableModel
+from .face_stream import PICTURE_SIDE, FaceRows, Image
+from .glee_table import streamed_file
 
 # Height below which frames are enlarged, so that the writing can be read; pixels.
 _LEAST_HEIGHT = 540
@@ -145,3 +155,170 @@ def _extent(landmarks: npt.NDArray[np.float32]) -> float:
     if not np.isfinite(landmarks).all():
         return -1.0
     return float(np.ptp(landmarks, axis=0).prod())
+
+
+# Okabe and Ito (2008): told apart with every kind of colour vision. RGB.
+LANDMARKS = (86, 180, 233)
+MESH = (225, 240, 235)
+INVALID = (213, 94, 0)
+_MESH_SHARE = 0.3
+_SHIFT = 4  # sub-pixel bits of OpenCV's drawing
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def draw_face(image: Image, rows: FaceRows, index: int, scale: float, *, labelled: bool) -> None:
+    """Draw one row's mesh and landmarks over a picture of its frame.
+
+    image: (h, w, 3) uint8 RGB, changed. scale: picture pixels in a source pixel. labelled: write
+    the face's number too.
+    """
+    face = rows.faces[index]
+    landmarks = face.tracked.landmarks
+    if not np.isfinite(landmarks).all():
+        return
+    valid = rows.valid(index)
+    if valid:
+        _draw_mesh(image, rows.fit, index, scale)
+    colour = LANDMARKS if valid else INVALID
+    points = _fixed(landmarks, scale)
+    size = max(float(np.ptp(landmarks[:, 0])) * scale, 1.0)
+    width = 2 if size > 260 else 1
+    for curve in CURVES.values():
+        cv2.polylines(image, [points[list(curve)]], False, colour, width, cv2.LINE_AA, _SHIFT)
+    radius = max(round(size / 110.0), 1)
+    for x, y in points.tolist():
+        cv2.circle(image, (x, y), (radius + 1) << _SHIFT, (20, 20, 20), -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(image, (x, y), radius << _SHIFT, colour, -1, cv2.LINE_AA, _SHIFT)
+    if labelled:
+        corner = landmarks.min(0) * scale
+        place = (int(corner[0]), max(int(corner[1]) - 14, 16))
+        text(image, f"face {face.face_id}", place, 0.6, colour)
+
+
+def text(
+    image: Image, words: str, place: tuple[int, int], size: float, colour: tuple[int, int, int]
+) -> None:
+    """Write words on a dark ground; place: of their lower left corner, pixels."""
+    (wide, tall), below = cv2.getTextSize(words, _FONT, size, 1)
+    x, y = place
+    cv2.rectangle(image, (x - 5, y - tall - 5), (x + wide + 5, y + below + 2), (24, 26, 30), -1)
+    cv2.putText(image, words, place, _FONT, size, colour, 1, cv2.LINE_AA)
+
+
+def _draw_mesh(image: Image, fit: Fit, index: int, scale: float) -> None:
+    """The skin's triangles that face the camera, as thin translucent lines."""
+    model = fit.model
+    seen = to_camera(fit.mesh(index), fit.pose[index])
+    triangles = _skin(model)
+    first, second, third = (seen[triangles[:, corner]] for corner in range(3))
+    normal = np.cross(second - first, third - first)
+    towards = np.einsum("nk,nk->n", normal, -first) > 0
+    screen = _fixed(fit.project_mesh(index), scale)
+    inside = (screen[triangles[towards]] >> _SHIFT).reshape(-1, 6)
+    height, width = image.shape[:2]
+    low, high = inside.min(1) > -width, inside.max(1) < 2 * max(width, height)
+    lines = screen[triangles[towards][low & high]]
+    layer = image.copy()
+    cv2.polylines(layer, list(lines), True, MESH, 1, cv2.LINE_AA, _SHIFT)
+    cv2.addWeighted(layer, _MESH_SHARE, image, 1.0 - _MESH_SHARE, 0.0, dst=image)
+
+
+@lru_cache(maxsize=2)
+def _skin(model: MorphableModel) -> npt.NDArray[np.int32]:
+    """Triangles of the face's surface; of all parts where a model does not name them."""
+    names = [name for name in ("skin", "lips") if name in model.part_names]
+    triangles = model.part_triangles(*names) if names else model.triangles
+    # The back of the head says nothing and hides what is behind it.
+    front = model.mean[triangles].mean(1)[:, 2] > np.median(model.mean[:, 2]) - 0.3
+    return np.asarray(triangles[front], np.int32)
+
+
+def _fixed(points: npt.NDArray[np.floating], scale: float) -> npt.NDArray[np.int32]:
+    """Source pixels (n, 2) as OpenCV's fixed-point numbers of the picture."""
+    moved = (np.nan_to_num(points) + 0.5) * scale - 0.5
+    return np.asarray(np.clip(np.round(moved * (1 << _SHIFT)), -(2**24), 2**24), np.int32)
+
+
+# Curves that are shown, and seconds that they reach back.
+SHOWN, SECONDS = 7, 4.0
+# A coefficient's strength fades to a half in so many seconds; another takes its place when it is
+# stronger by this factor, so that the list does not flicker.
+_HALF_LIFE, _STRONGER = 2.0, 1.4
+# Okabe and Ito (2008), light enough for a dark ground. RGB.
+_COLOURS = (
+    *((86, 180, 233), (230, 159, 0), (0, 178, 135), (240, 228, 66)),
+    *((204, 121, 167), (120, 150, 235), (235, 110, 40)),
+)
+_GROUND, _LINE, _INK = (24, 26, 30), (62, 66, 74), (226, 228, 232)
+
+
+class CoefficientCurves:
+    """Follows one face's f_exp and draws it. names: of the coefficients. rate: frames a second."""
+
+    def __init__(self, names: tuple[str, ...], rate: float) -> None:
+        self._names = names
+        self._past: deque[npt.NDArray[np.float32]] = deque(maxlen=max(round(SECONDS * rate), 2))
+        self._fade = 0.5 ** (1.0 / (_HALF_LIFE * rate))
+        self._strength = np.zeros(len(names))
+        self._shown: list[int] = list(range(min(SHOWN, len(names))))
+
+    def take(self, f_exp: npt.NDArray[np.float32]) -> None:
+        """The next frame's coefficients (e,); NaN leaves a gap."""
+        self._past.append(f_exp)
+        self._strength *= self._fade
+        if np.isfinite(f_exp).all():
+            self._strength = np.maximum(self._strength, np.abs(f_exp))
+        for challenger in np.argsort(-self._strength, kind="stable")[: len(self._shown)]:
+            weakest = min(self._shown, key=lambda i: self._strength[i])
+            if challenger in self._shown:
+                continue
+            if self._strength[challenger] > _STRONGER * self._strength[weakest]:
+                self._shown[self._shown.index(weakest)] = int(challenger)
+
+    def draw(self, width: int, height: int, title: str) -> Image:
+        """The panel (height, width, 3) uint8 RGB."""
+        panel = np.full((height, width, 3), _GROUND, np.uint8)
+        head = round(0.07 * height)
+        size = height / 900.0
+        _write(panel, title, (14, round(0.7 * head)), 0.9 * size, _INK)
+        each = (height - head - 8) / len(self._shown)
+        for place, index in enumerate(self._shown):
+            top = head + place * each
+            self._draw_curve(panel, index, top, each, _COLOURS[place % len(_COLOURS)], size)
+        return panel
+
+    def _draw_curve(
+        self,
+        panel: Image,
+        index: int,
+        top: float,
+        tall: float,
+        colour: tuple[int, int, int],
+        size: float,
+    ) -> None:
+        left, right = 14, panel.shape[1] - 14
+        values = np.array([f_exp[index] for f_exp in self._past], np.float64)
+        value = values[-1] if len(values) else np.nan
+        baseline, ceiling = round(top + 0.9 * tall), round(top + 0.34 * tall)
+        _write(panel, self._names[index], (left, round(top + 0.26 * tall)), 0.8 * size, colour)
+        shown = "-" if np.isnan(value) else f"{value:.2f}"
+        wide = cv2.getTextSize(shown, _FONT, 0.8 * size, 1)[0][0]
+        _write(panel, shown, (right - wide, round(top + 0.26 * tall)), 0.8 * size, _INK)
+        for y in (baseline, ceiling):
+            cv2.line(panel, (left, y), (right, y), _LINE, 1, cv2.LINE_AA)
+        # The newest value is at the right border.
+        steps = (self._past.maxlen or 2) - 1
+        x = right - (len(values) - 1 - np.arange(len(values))) * (right - left) / steps
+        height = baseline - np.clip(values, 0.0, 1.0) * (baseline - ceiling)
+        known = np.isfinite(values)
+        for run in np.split(np.arange(len(values)), np.flatnonzero(np.diff(known)) + 1):
+            if len(run) and known[run[0]]:
+                points = np.column_stack([x[run], height[run]]) * 16
+                curve = [np.round(points).astype(np.int32)]
+                cv2.polylines(panel, curve, False, colour, 2, cv2.LINE_AA, 4)
+
+
+def _write(
+    panel: Image, words: str, place: tuple[int, int], size: float, colour: tuple[int, int, int]
+) -> None:
+    cv2.putText(panel, words, place, _FONT, size, colour, 1, cv2.LINE_AA)

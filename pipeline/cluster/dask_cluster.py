@@ -1,4 +1,13 @@
-"""Tasks on Dask workers: few in flight, lost workers' tasks again, and no waiting for ever."""
+"""Tasks on Dask workers: parcels in flight, lost workers replaced (LocalCluster + forkserver).
+
+Tasks on Dask workers: few in flight, lost workers' tasks again, and no waiting for ever.
+
+Parcels: several short tasks that travel to a worker as one, so that a scheduler keeps up.
+
+Dask's own logs, which are silenced: what a user must know, glee says in one line.
+
+The system's limit of open files, raised to what is needed or refused in words.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +15,19 @@ import logging
 import pickle
 import time
 from asyncio import run_coroutine_threadsafe
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from queue import Empty, SimpleQueue
 from threading import Timer
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ... import __version__
 from ...errors import ClusterError, GleeError
-from ..dask_logs import silence_dask
-from ..open_files import allow_open_files
-from ..task_parcels import Item, Parcels, parcel_limits
-from ..task_transport import packed, worker_entry
 from .local_workers import THREAD_VARIABLES, LocalWorkers
 from .options import ClusterOptions
-from .tasks import Outcome
+from .tasks import Outcome, packed, worker_entry
 
 logger = logging.getLogger(__name__)
 
@@ -295,3 +301,117 @@ def _arrivals(arrived: SimpleQueue[Any]) -> list[Any]:
         while True:
             futures.append(arrived.get_nowait())
     return futures
+
+
+MOST_TASKS = 256
+# Parcels a second that leave a Dask scheduler most of its core; see benchmarks/scheduler.py.
+_PARCELS_A_SECOND = 64
+_SHORTEST = 0.5
+# Bytes of all parcels that are under way, however many workers there are.
+_BYTES_UNDER_WAY = 256 << 20
+# Weight of the latest parcel in the mean.
+_LATEST = 0.3
+
+
+class Item(NamedTuple, Generic[Task]):
+    """A task, and what travels. alone: while nothing else is under way."""
+
+    task: Task
+    packed: bytes
+    alone: bool = False
+
+
+class Limits(NamedTuple):
+    """How large a parcel may be. seconds: that it should last. size: bytes."""
+
+    seconds: float
+    size: float
+
+
+def parcel_limits(parcels: int, workers: int) -> Limits:
+    """For so many parcels under way to so many workers."""
+    seconds = max(_SHORTEST, workers / _PARCELS_A_SECOND)
+    return Limits(seconds, _BYTES_UNDER_WAY / max(1, parcels))
+
+
+class Parcels(Generic[Task]):
+    """Takes tasks as they are wanted, in parcels that last about as long, by those measured.
+
+    The first ones hold one task each. A task that lasts longer travels alone.
+    """
+
+    def __init__(self, tasks: Iterable[Task], pack: Callable[[Task], bytes]) -> None:
+        self._fresh: Iterator[Task] = iter(tasks)
+        self._pack = pack
+        self._returned: deque[list[Item[Task]]] = deque()
+        self._alone: deque[Item[Task]] = deque()
+        self._mean: float | None = None
+
+    def take(self, limits: Limits, *, idle: bool) -> list[Item[Task]]:
+        """The next tasks; [] where none are left, or none that may go now.
+
+        idle: nothing is under way.
+        """
+        if self._returned:
+            return self._returned.popleft()
+        wanted = 1 if self._mean is None else int(limits.seconds / max(self._mean, 1e-9))
+        parcel: list[Item[Task]] = []
+        size = 0
+        for task in self._fresh:
+            parcel.append(Item(task, self._pack(task)))
+            size += len(parcel[-1].packed)
+            if len(parcel) >= min(wanted, MOST_TASKS) or size >= limits.size:
+                break
+        if not parcel and idle and self._alone:
+            parcel = [self._alone.popleft()]
+        return parcel
+
+    def put_back(self, items: list[Item[Task]], *, apart: bool = False) -> None:
+        """Tasks that came back undone; they go next. apart: one a parcel."""
+        self._returned.extend([[item] for item in items] if apart else [items] if items else [])
+
+    def put_last(self, item: Item[Task]) -> None:
+        """A task that goes when all others are done, and alone."""
+        self._alone.append(item._replace(alone=True))
+
+    def measured(self, tasks: int, seconds: float) -> None:
+        """A worker took that long for that many tasks."""
+        if tasks:
+            mean = seconds / tasks
+            old = mean if self._mean is None else self._mean
+            self._mean = (1 - _LATEST) * old + _LATEST * mean
+
+
+# Dask gives some of them levels of their own, so that their parent's does not do.
+_LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
+
+
+def silence_dask() -> None:
+    """After `distributed` has been imported, which sets the levels."""
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
+
+def allow_open_files(needed: int) -> None:
+    """Raise this process's limit of open files to what a local cluster needs.
+
+    Raises ClusterError where the system does not allow as many.
+    """
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OSError):
+        raise ClusterError(
+            f"at most {hard} open files are allowed, these workers need {needed}; "
+            f"give fewer workers, or allow more with `ulimit -n {needed}`"
+        ) from None

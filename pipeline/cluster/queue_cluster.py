@@ -17,8 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from ...errors import ClusterError, UsageError
-from ..dask_logs import silence_dask
-from .dask_cluster import SETTINGS, DaskCluster
+from .dask_cluster import SETTINGS, DaskCluster, silence_dask
 from .local_workers import THREAD_VARIABLES
 from .options import QUEUES, ClusterOptions
 

@@ -1,4 +1,11 @@
-"""The edge of a task, in this process or on a worker: whatever it raises is recorded."""
+"""Outcome, attempt, packing, threads: what a worker runs.
+
+The edge of a task, in this process or on a worker: whatever it raises is recorded.
+
+How a task travels to a worker: as bytes, to a function that needs nothing but Python there.
+
+How many threads torch takes inside a worker.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +13,15 @@ import logging
 import pickle
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import cv2
+import torch
 
 from ... import __version__
 from ...errors import ClusterError, GleeError
@@ -91,3 +101,43 @@ def limit_threads(cores: int) -> None:
         numba.set_num_threads(min(cores, numba.config.NUMBA_NUM_THREADS))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(cores)
+
+
+def packed(pair: tuple[Any, Any]) -> bytes:
+    """Function and task as bytes; by Dask's slower way where Python's own does not do."""
+    with suppress(Exception):
+        plain = pickle.dumps(pair)
+        if b"__main__" not in plain:
+            return plain
+    return bytes(import_module("distributed.protocol.pickle").dumps(pair))
+
+
+def worker_entry() -> Callable[[Sequence[bytes], str, float], bytes]:
+    """What a worker runs, as a function that travels whole, so that its glee may be missing."""
+
+    def enter(packed: Sequence[bytes], version: str, seconds: float) -> bytes:
+        try:
+            from glee.pipeline.cluster.tasks import attempt_packed
+        except Exception as error:
+            import pickle
+            import sys
+
+            text = (
+                f"a worker cannot import glee ({type(error).__name__}: {error}); "
+                f"its Python is {sys.executable}: install glee there or give another `python`"
+            )
+            return pickle.dumps(([(None, RuntimeError(text))] * len(packed), 0.0))
+        return attempt_packed(packed, version, seconds)
+
+    return enter
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch: sums do not depend on the machine, and a worker keeps to its core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -22,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..dask_logs import silence_dask
+from .dask_cluster import silence_dask
 
 # Seconds for a worker to find its scheduler, which is in the process that started this one.
 _SCHEDULER_WITHIN = 60

@@ -1,18 +1,182 @@
-"""BP4D-Spontaneous (Zhang et al. 2014): subjects, tasks, AUs, folds, and the reader of its clips.
+"""BP4D, and the layout that BP4D+ shares.
+
+BP4D-Spontaneous (Zhang et al. 2014): subjects, tasks, AUs, folds, and the reader of its clips.
 
 `F001/T1/2440.jpg` (three or four digits, with or without leading zeros),
 `AUCoding/AU_OCC/F001_T1.csv`, `AUCoding/AU_INT/AU06/F001_T1_AU06.csv`. Only coded frames are used.
+
+How BP4D and BP4D+ lie on disk: `F001/T1/2440.jpg` and `AU_OCC/F001_T1.csv`; only coded frames.
+
+The images lie in subject folders of the root or of one folder in it; the labels in `AUCoding/` or
+the root.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..clips import DatasetContent
-from ..published_ratios import relative_ratios
-from . import bp4d_layout
+import numpy as np
+
+from ...errors import DataError, UsageError
+from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
+from .folder import images_of_frames, numbered_images
+from .label_files import (
+    UNKNOWN,
+    FrameCodes,
+    read_intensity,
+    read_occurrence,
+    relative_ratios,
+    side_by_side,
+)
+
+OCCURRENCE_FOLDER = "AU_OCC"
+INTENSITY_FOLDER = "AU_INT"
+CODING_FOLDER = "AUCoding"
+LABEL_KINDS = ("occurrence", "intensity")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A dataset's facts. aus, intensity_aus: those coded by occurrence, and by intensity too."""
+
+    name: str
+    subjects: tuple[str, ...]
+    tasks: tuple[str, ...]
+    aus: tuple[int, ...]
+    intensity_aus: tuple[int, ...]
+
+
+def occurrence_path(coding: Path, subject: str, task: str) -> Path:
+    """Where a clip's occurrence codes lie below the coding folder."""
+    return coding / OCCURRENCE_FOLDER / f"{subject}_{task}.csv"
+
+
+def intensity_path(coding: Path, subject: str, task: str, au: int) -> Path:
+    """Where a clip's intensities of one AU lie below the coding folder."""
+    name = f"AU{au:02d}"
+    return coding / INTENSITY_FOLDER / name / f"{subject}_{task}_{name}.csv"
+
+
+def find_layout(
+    layout: Layout,
+    root: Path,
+    *,
+    frame_offset: int = 0,
+    labels: str = "occurrence",
+    images: Path | None = None,
+) -> DatasetContent:
+    """The coded clips that are there, labels and images; a part of the dataset will do.
+
+    frame_offset: number of an image less that of its row in the label files. labels: the kind of
+    codes to read. images: the folder of the subjects' image folders, where it is not found.
+
+    Raises UsageError for bad options, DataError where there is no coded clip with images.
+    """
+    if labels not in LABEL_KINDS:
+        raise UsageError(f"labels is {labels!r}; give one of {', '.join(LABEL_KINDS)}")
+    coding = _coding_folder(root)
+    folder = _image_folder(layout, root) if images is None else (root / images).resolve()
+    clips, missing, surplus = [], [], []
+    for subject in layout.subjects:
+        for task in layout.tasks:
+            coded = occurrence_path(coding, subject, task)
+            pictures = folder / subject / task
+            there = coded.is_file(), pictures.is_dir()
+            if there == (True, True):
+                read = partial(
+                    _read_clip, layout, root, coding, pictures, subject, task, labels, frame_offset
+                )
+                clips.append(FoundClip(subject, task, read))
+            elif there[0]:
+                missing.append(f"{pictures}: no images of the coded clip {subject}/{task}")
+            elif there[1]:
+                surplus.append(f"{pictures}: images without labels ({coded.name}); not used")
+    if not clips:
+        raise DataError(
+            f"{root}: no clip with labels and images; give the folder that holds "
+            f"{CODING_FOLDER}/{OCCURRENCE_FOLDER}/ and the subjects' image folders"
+        )
+    surplus += _strange_labels(layout, coding)
+    return DatasetContent(tuple(clips), tuple(missing), tuple(surplus))
+
+
+def _read_clip(
+    layout: Layout,
+    root: Path,
+    coding: Path,
+    folder: Path,
+    subject: str,
+    task: str,
+    labels: str,
+    frame_offset: int,
+) -> Clip:
+    aus = layout.aus if labels == "occurrence" else layout.intensity_aus
+    if labels == "occurrence":
+        path = occurrence_path(coding, subject, task)
+        codes = _coded(read_occurrence(path, aus))
+    else:
+        path = intensity_path(coding, subject, task, aus[0])
+        files = [intensity_path(coding, subject, task, au) for au in aus]
+        columns = [read_intensity(file, au) for file, au in zip(files, aus, strict=True)]
+        codes = _coded(side_by_side(columns))
+    if not len(codes.frames):
+        raise DataError(f"{path}: no frame is coded; get the file again or remove it")
+    images = numbered_images(folder)
+    return Clip(
+        dataset=layout.name,
+        subject=subject,
+        name=task,
+        root=root if folder.is_relative_to(root) else folder.parents[1],
+        source=folder,
+        images=images_of_frames(codes.frames, images, frame_offset, path, folder),
+        frame_ids=tuple(int(frame) + frame_offset for frame in codes.frames),
+        labels=ClipLabels(tuple(f"AU{au}" for au in aus), labels, codes.values, path),
+    )
+
+
+def _coded(codes: FrameCodes) -> FrameCodes:
+    """The frames of which at least one AU was coded."""
+    known = (codes.values != UNKNOWN).any(1)
+    return FrameCodes(codes.frames[known], np.ascontiguousarray(codes.values[known]))
+
+
+def _coding_folder(root: Path) -> Path:
+    for folder in (root / CODING_FOLDER, root):
+        if (folder / OCCURRENCE_FOLDER).is_dir():
+            return folder
+    raise DataError(
+        f"{root}: no {CODING_FOLDER}/{OCCURRENCE_FOLDER}/; give the folder that holds the labels "
+        "and the images"
+    )
+
+
+def _image_folder(layout: Layout, root: Path) -> Path:
+    """The root, or the one folder in it that holds folders named as subjects."""
+    inside = [path for path in sorted(root.iterdir()) if path.is_dir()]
+    found = [
+        folder
+        for folder in (root, *inside)
+        if any((folder / subject).is_dir() for subject in layout.subjects)
+    ]
+    if len(found) > 1:
+        names = ", ".join(str(folder) for folder in found)
+        raise DataError(f"{names}: all hold folders of subjects; say which by the option images")
+    return found[0] if found else root
+
+
+def _strange_labels(layout: Layout, coding: Path) -> list[str]:
+    known = {f"{subject}_{task}" for subject in layout.subjects for task in layout.tasks}
+    folder = coding / OCCURRENCE_FOLDER
+    return [
+        f"{path}: not named as a clip of {layout.name}; not used"
+        for path in sorted(folder.glob("*.csv"))
+        if path.stem not in known
+    ]
+
 
 NAME = "bp4d"
 
@@ -70,9 +234,9 @@ RELATIVE_RATIOS: Mapping[int, float] | None = relative_ratios(AUS, _CLASS_WEIGHT
 
 OPTIONS: Mapping[str, Any] = {"frame_offset": 0, "labels": "occurrence", "images": None}
 
-LAYOUT = bp4d_layout.Layout(NAME, SUBJECTS, TASKS, AUS, INTENSITY_AUS)
+LAYOUT = Layout(NAME, SUBJECTS, TASKS, AUS, INTENSITY_AUS)
 
 
 def find_content(root: Path, **options: Any) -> DatasetContent:
-    """The coded clips that are there; options as `bp4d_layout.find_content`."""
-    return bp4d_layout.find_content(LAYOUT, root, **options)
+    """The coded clips that are there; options as `bp4d_layout.find_layout`."""
+    return find_layout(LAYOUT, root, **options)

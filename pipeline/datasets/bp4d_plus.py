@@ -1,19 +1,44 @@
-"""BP4D+ (Zhang et al. 2016): subjects, coded tasks, AUs, a seeded split, the reader of its clips.
+"""BP4D+ and its seeded folds.
+
+BP4D+ (Zhang et al. 2016): subjects, coded tasks, AUs, a seeded split, the reader of its clips.
 
 Laid out as BP4D: `F001/T1/0001.jpg`, `AUCoding/AU_OCC/F001_T1.csv`. Only coded frames are used.
+
+Subject-exclusive folds from a seed, for datasets without a split that papers agree on.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..clips import DatasetContent
-from . import bp4d, bp4d_layout
-from .seeded_folds import seeded_folds
+from . import bp4d
+
+
+def seeded_folds(
+    subjects: Sequence[str], *, seed: int, count: int = 3
+) -> tuple[tuple[str, ...], ...]:
+    """Subjects dealt to `count` folds of nearly equal size, women and men alike; each fold sorted.
+
+    subjects: names that begin with a letter for the sex, such as F001. The order is that of a
+    SHA-256 of seed and name, which no version of a library changes.
+    """
+    letters = sorted({name[0] for name in subjects})
+    dealt = [
+        name
+        for letter in letters
+        for name in sorted(
+            (name for name in subjects if name[0] == letter),
+            key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest(),
+        )
+    ]
+    return tuple(tuple(sorted(dealt[number::count])) for number in range(count))
+
 
 NAME = "bp4d-plus"
 
@@ -44,14 +69,14 @@ RELATIVE_RATIOS: Mapping[int, float] | None = None
 
 OPTIONS: Mapping[str, Any] = bp4d.OPTIONS
 
-LAYOUT = bp4d_layout.Layout(NAME, SUBJECTS, TASKS, AUS, INTENSITY_AUS)
+LAYOUT = bp4d.Layout(NAME, SUBJECTS, TASKS, AUS, INTENSITY_AUS)
 
 
 def find_content(root: Path, **options: Any) -> DatasetContent:
     """The coded clips that are there, and the split as a file for the work folder.
 
-    Options as `bp4d_layout.find_content`.
+    Options as `bp4d.find_layout`.
     """
-    content = bp4d_layout.find_content(LAYOUT, root, **options)
+    content = bp4d.find_layout(LAYOUT, root, **options)
     split = {str(number): fold for number, fold in enumerate(FOLDS, start=1)}
     return replace(content, files={FOLDS_FILE: (json.dumps(split, indent=1) + "\n").encode()})

@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
-from ..published_ratios import relative_ratios
-from .text_lines import label_lines
+from .label_files import label_lines, relative_ratios
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,8 @@ import numpy as np
 from ...errors import DataError
 from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
 from . import disfa
-from .label_files import FrameCodes, side_by_side
-from .numbered_images import images_of_frames, numbered_images
-from .text_lines import label_lines, whole_number
+from .folder import images_of_frames, numbered_images
+from .label_files import FrameCodes, label_lines, side_by_side, whole_number
 
 NAME = "disfa-plus"
 

@@ -1,7 +1,21 @@
-"""The CSV files in which BP4D and BP4D+ code Action Units: occurrence by clip, intensity by AU."""
+"""Lines and FACS tables of label files; ratios as published.
+
+The CSV files in which BP4D and BP4D+ code Action Units: occurrence by clip, intensity by AU.
+
+Lines and numbers of text files that others wrote: sizes checked before anything is read.
+
+How often AUs are present as published: only in proportion to each other, and how to compare.
+
+Papers print F1, seldom counts. What is public are class weights, in inverse proportion to the
+ratios of a fold's training subjects and with a mean of 1; so the ratios are known but for one
+factor, which is taken from the labels at hand. That is enough to see columns that stand in
+another's place.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +23,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError
-from .text_lines import label_lines, whole_number
 
 # The code of what was not coded; it stays unknown, it is not absence.
 NOT_CODED = 9
@@ -123,3 +136,77 @@ def _code(path: Path, number: int, text: str, *, most: int) -> int:
             "(not coded); get the file again"
         )
     return code
+
+
+# A label file has one short line a frame; a larger file is something else.
+MAXIMUM_LABEL_BYTES = 64 << 20
+# No line of a table is longer; what is, is returned in pieces.
+MAXIMUM_LINE = 1 << 16
+_WHOLE = re.compile(r"\s*\d{1,9}\s*", re.ASCII)
+
+
+def label_lines(path: Path, *, missing: str) -> list[str]:
+    """The lines of a small ASCII file, blank ones at its end left out.
+
+    missing: what to say, after the path, where there is no such file.
+
+    Raises DataError where it is missing, too large, not ASCII or cannot be read.
+    """
+    try:
+        if path.stat().st_size > MAXIMUM_LABEL_BYTES:
+            raise DataError(f"{path}: too large for a label file; get the file again")
+        if not path.is_file():
+            raise DataError(f"{path}: is no file; get the label file again")
+        text = path.read_text(encoding="ascii").removeprefix("\ufeff").rstrip()
+        return text.splitlines()
+    except FileNotFoundError:
+        raise DataError(f"{path}: label file is missing; {missing}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: label file cannot be read ({error}); get it again") from None
+
+
+def table_lines(path: Path) -> Iterator[str]:
+    """The lines of a large text file, one at a time, whatever its bytes.
+
+    A line of more than MAXIMUM_LINE bytes comes in pieces, so that memory stays bounded.
+
+    Raises DataError where the file is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            while line := file.readline(MAXIMUM_LINE):
+                yield line.decode("utf-8", errors="replace").rstrip("\r\n")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); get the file again") from None
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text of at most nine digits is, else None."""
+    return int(text) if _WHOLE.fullmatch(text) else None
+
+
+# With fewer AUs the factor would hang on each of them.
+_LEAST_AUS = 4
+
+
+def relative_ratios(aus: Sequence[int], weights: Sequence[Sequence[float]]) -> dict[int, float]:
+    """Ratios in proportion to each other, with a mean of 1.
+
+    weights: a row a fold, a column an AU. Each subject trains two of three folds, so that their
+    geometric mean stands for all subjects.
+    """
+    ratios = 1.0 / np.exp(np.log(np.asarray(weights, np.float64)).mean(0))
+    return dict(zip(aus, (ratios / ratios.mean()).tolist(), strict=True))
+
+
+def scaled_to(relative: Mapping[int, float], present: Mapping[int, float]) -> dict[int, float]:
+    """Published ratios on the scale of those at hand; {} where too few AUs are in both.
+
+    present: AU -> share of the known frames that show it. The factor is the median over AUs, which
+    a swapped pair of columns does not move.
+    """
+    factors = [present[au] / ratio for au, ratio in relative.items() if present.get(au)]
+    if len(factors) < _LEAST_AUS:
+        return {}
+    factor = float(np.median(factors))
+    return {au: min(factor * ratio, 1.0) for au, ratio in relative.items()}

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError
-from ...fitting.hdf5_heap import check_heaps
+from ...fitting.array_files import check_heaps
 from ..shards.hdf5 import STRINGS, new_file
 from ..shards.shard import list_shards, read_shard
 

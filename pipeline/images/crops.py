@@ -1,12 +1,21 @@
-"""JAA-Net's alignment: a similarity that takes a face to a square crop, from five points."""
+"""JAA-Net's alignment; views at another scale; crops as bytes.
+
+JAA-Net's alignment: a similarity that takes a face to a square crop, from five points.
+
+A turned square of an image at another scale: averaged where it has fewer pixels, not sampled.
+
+Crops as bytes and back: JPEG (default), PNG (lossless) or raw pixels.
+"""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from numpy.typing import ArrayLike, NDArray
 
 from ...fitting.morphable_model.landmark_scheme import REGIONS
+from .image_header import claimed_size
 
 CROP_SIZE = 200
 # Side of the square over the larger extent of the five points. Source: JAA-Net (Shao et al. 2018).
@@ -67,3 +76,101 @@ def align(image: NDArray[np.uint8], transform: NDArray[np.float64], size: int) -
 def transform_points(points: ArrayLike, transform: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points (..., 2) under a transform (2, 3)."""
     return np.asarray(np.asarray(points, np.float64) @ transform[:, :2].T + transform[:, 2])
+
+
+Image = npt.NDArray[np.uint8]
+Transform = npt.NDArray[np.float64]
+
+# Pixels around what the square shows that its border's interpolation may look at.
+_MARGIN = 2
+
+
+def face_view(
+    image: Image, transform: Transform, side: int, shrink: int, border: int | None
+) -> Image:
+    """The square (side, side, 3) uint8 of an image (h, w, 3) uint8.
+
+    transform: (2, 3) similarity from source pixels to the square's; pixels' centres have whole
+    coordinates. shrink: blocks of so many source pixels squared are averaged first. border: grey
+    level beyond the image, or None for its border to go on.
+    """
+    if shrink > 1:
+        image, transform = _shrunk(image, transform, side, shrink)
+    if border is None:
+        how, grey = cv2.BORDER_REPLICATE, 0
+    else:
+        how, grey = cv2.BORDER_CONSTANT, border
+    view = cv2.warpAffine(
+        image,
+        transform,
+        (side, side),
+        flags=cv2.INTER_LINEAR,
+        borderMode=how,
+        borderValue=(grey,) * 3,
+    )
+    return np.asarray(view, np.uint8)
+
+
+def _shrunk(image: Image, transform: Transform, side: int, shrink: int) -> tuple[Image, Transform]:
+    """Averages of the image's blocks where the square lies, and the transform from them."""
+    height, width = image.shape[:2]
+    corners = np.array([[0, 0], [side, 0], [0, side], [side, side]]) - 0.5
+    seen = (corners - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T / shrink
+    low = np.floor(seen.min(0)).astype(int) - _MARGIN
+    high = np.ceil(seen.max(0)).astype(int) + _MARGIN
+    # Blocks are counted from the image's corner, so that a face that moves sees the same ones.
+    left, top = np.clip(low, 0, [(width - 1) // shrink, (height - 1) // shrink]).tolist()
+    right = int(np.clip(high[0], left + 1, -(-width // shrink)))
+    bottom = int(np.clip(high[1], top + 1, -(-height // shrink)))
+    part = image[shrink * top : shrink * bottom, shrink * left : shrink * right]
+    more = shrink * (bottom - top) - part.shape[0], shrink * (right - left) - part.shape[1]
+    if any(more):
+        part = np.pad(part, ((0, more[0]), (0, more[1]), (0, 0)), mode="edge")
+    small = cv2.resize(part, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    # Pixel x of the image is (x - (shrink - 1) / 2) / shrink - left of the averages.
+    offset = shrink * np.array([left, top]) + (shrink - 1) / 2
+    moved = transform[:, 2] + transform[:, :2] @ offset
+    return np.asarray(small, np.uint8), np.column_stack([shrink * transform[:, :2], moved])
+
+
+ENCODINGS = ("jpeg", "png", "raw")
+# Of JPEG: the least that moves no landmark by 0.3 pixels of the crop on average; see the table in
+# docs/benchmarks.md. Chroma at half size (4:2:0) costs the landmarks less than quality does.
+QUALITY = 93
+
+
+def encode_crop(
+    image: npt.NDArray[np.uint8], encoding: str = "jpeg", quality: int = QUALITY
+) -> bytes:
+    """Bytes of a crop; the same image and options give the same bytes.
+
+    image: (size, size, 3) uint8, RGB. encoding: one of ENCODINGS. quality: of JPEG, 1 to 100.
+    """
+    if encoding == "raw":
+        return np.ascontiguousarray(image).tobytes()
+    parameters = [cv2.IMWRITE_JPEG_QUALITY, quality] if encoding == "jpeg" else []
+    suffix = {"jpeg": ".jpg", "png": ".png"}[encoding]
+    done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)
+    if not done:
+        raise ValueError(f"image of shape {image.shape} cannot be encoded as {encoding}")
+    return data.tobytes()
+
+
+def decode_crop(
+    data: npt.NDArray[np.uint8], encoding: str, size: int
+) -> npt.NDArray[np.uint8] | None:
+    """The crop that `encode_crop` made: (size, size, 3) uint8, RGB; None where it is damaged."""
+    if encoding == "raw":
+        if data.size != size * size * 3:
+            return None
+        return np.array(data, np.uint8).reshape(size, size, 3)
+    # An image of a few bytes may claim any size; only one of the right size is decoded.
+    if claimed_size(data.tobytes()) != (size, size):
+        return None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        return None
+    if image is None or image.shape != (size, size, 3):
+        return None
+    return np.asarray(image, dtype=np.uint8)

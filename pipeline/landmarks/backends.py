@@ -67,7 +67,7 @@ def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> De
     WeightsError where its model files are missing.
     """
     if name.endswith(REFINED):
-        from ..refiner.detector import RefinedDetector  # it imports torch
+        from .refiner.refine import RefinedDetector  # it imports torch
 
         return RefinedDetector(load_detector(name.removesuffix(REFINED), settings))
     backend, _, variant = name.partition(":")

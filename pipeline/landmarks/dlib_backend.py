@@ -12,10 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import WeightsError
-from ..landmark_trees import evaluate
-from ..turned_box import angle_of, box_of_turned, landmark_angle, nearest_turn, rotation
-from .detector import Box
-from .dlib_trees import read_landmark_trees
+from .detector import Box, angle_of, box_of_turned, landmark_angle, nearest_turn, rotation
+from .dlib_trees import evaluate, read_landmark_trees
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]

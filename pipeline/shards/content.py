@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...fitting.assets.blendshapes import ARKIT_NAMES
+from ...fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 
 # Why a frame is or is not valid; `FrameArrays.reason` holds indices into this tuple. Written into
 # every shard, so new reasons are only ever appended.

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ShardError
-from ..crop_encoding import decode_crop
+from ..images.crops import decode_crop
 from .shard import Shard
 
 # Frames of a block, and blocks that are kept: about 200 MB of JPEG crops.

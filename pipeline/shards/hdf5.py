@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 
 from ...errors import ShardError
-from ...fitting.hdf5_heap import check_heaps
-from ..crop_encoding import ENCODINGS
+from ...fitting.array_files import check_heaps
+from ..images.crops import ENCODINGS
 from .content import DENSE, embed_datasets, fit_datasets, frame_datasets
 
 FORMAT_NAME = "glee-shard"

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from ...errors import ShardError
 from ...whole_files import write_whole
-from ..crop_encoding import ENCODINGS, decode_crop
+from ..images.crops import ENCODINGS, decode_crop
 from .content import (
     REASONS,
     EmbedArrays,

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ...errors import UsageError
-from ...fitting.render_levers import AS_EVER, Levers
+from ...fitting.render.appearance import AS_EVER, Levers
 from ..cluster.interruptible_pool import map_in_processes
 from ..datasets import bp4d, bp4d_plus
 from ..datasets.disfa import FRAMES_PER_SECOND

@@ -16,13 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...fitting.render_levers import AS_EVER, Levers
+from ...fitting.render.appearance import AS_EVER, Levers
 from ...whole_files import write_whole
 from ..datasets import bp4d, bp4d_plus, disfa_plus
-from ..datasets.bp4d_layout import CODING_FOLDER, intensity_path, occurrence_path
+from ..datasets.bp4d import CODING_FOLDER, intensity_path, occurrence_path
 from ..datasets.label_files import NOT_CODED
-from ..synthetic_pictures import quality
-from .clips import Truth, encode_truth, synthetic_clip
+from .clips import Truth, encode_truth, quality, synthetic_clip
 from .motion import OCCURRENCE
 
 JPEG_QUALITY = 95

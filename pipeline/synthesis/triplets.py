@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ...fitting.render_levers import AS_EVER, Levers
+from ...fitting.render.appearance import AS_EVER, Levers
 from ...whole_files import write_whole
 from ..datasets import disfa
-from ..datasets.fec import IMAGE_FOLDER, SPLITS, TABLE
-from ..datasets.fec_rows import TRIPLET_TYPES
+from ..datasets.fec import IMAGE_FOLDER, SPLITS, TABLE, TRIPLET_TYPES
 from ..shards.hdf5 import STRINGS, new_file
 from .clips import synthetic_clip
 from .layouts import encode_jpeg

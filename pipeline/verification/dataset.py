@@ -14,8 +14,8 @@ from ...errors import GleeError, UsageError
 from ..clips import Clip, DatasetContent
 from ..datasets import dataset_module, find_content
 from ..images.frames import index_frames
-from ..label_counts import LabelCounts
-from ..progress import progress_bar
+from ..summary import progress_bar
+from .labels import LabelCounts
 from .report import Problem, Report, SubjectCount
 
 # First bytes of the image files that are read: BMP, JPEG, PNG, TIFF, RIFF (WebP).

@@ -18,11 +18,10 @@ from ..cluster.options import OPTIONS_FILE
 from ..datasets import DATASETS, dataset_module, find_content
 from ..datasets.triplets import TRIPLET_FILE, read_triplets, shard_triplets
 from ..images.frames import FrameIndex, index_frames
-from ..label_counts import LabelCounts
-from ..progress import progress_bar
 from ..shards.shard import REASONS, SHARD_FOLDER, Shard, ShardHeader, list_shards, read_shard
+from ..summary import progress_bar
 from ..work_folder import read_options
-from .labels import LAG, LabelledClip, label_agreement
+from .labels import LAG, LabelCounts, LabelledClip, label_agreement
 from .report import Problem, Report, SubjectCount
 
 Place = tuple[str, str]

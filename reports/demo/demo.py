@@ -1,34 +1,50 @@
-"""The demo: every stage on built-in data, measured against the truth; read it top to bottom."""
+"""The demo, top to bottom.
+
+The demo: every stage on built-in data, measured against the truth; read it top to bottom.
+
+What `demo` would do: how much of each stage is there already; nothing is written.
+
+How long each stage of the demo took, kept beside what it made.
+
+Training of the demo's folds side by side, one core each, and one fold on the true f_exp.
+"""
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ... import __version__
-from ...errors import OutputError, UsageError
+from ...errors import GleeError, OutputError, UsageError
+from ...model.checkpoint import CHECKPOINT_FILE
 from ...model.data.folds import Split, choose_split
 from ...model.options import TrainOptions, train_options
 from ...model.prediction.evaluation import evaluate
-from ...pipeline.cluster.cluster import available_cores
+from ...model.training.training import train
+from ...pipeline.cluster.cluster import available_cores, open_cluster
 from ...pipeline.datasets import disfa
 from ...pipeline.fit3d import Fit3dOptions, fit3d
 from ...pipeline.preprocess import PreprocessOptions, preprocess
-from ...pipeline.synthesis.clips import TRUTH, subject_names, synthesise
+from ...pipeline.shards.shard import list_shards, read_shard
+from ...pipeline.summary import progress_bar
+from ...pipeline.synthesis.clips import TRUTH, read_truth, subject_names, synthesise
 from ...pipeline.work_folder import read_options, state_options
 from ...whole_files import write_whole
-from ..demo_results import demo_results
-from ..fold_training import FoldTask, TrueFExp, train_folds
 from ..report import write_report
-from ..stage_clock import StageClock
-from ..true_landmark_fit import fit_true_landmarks
-from .comparison import load_comparison
+from .comparison import fit_true_landmarks, load_comparison
 from .face_rows import face_rows
-from .report import demo_report
+from .report import demo_report, demo_results
 from .stage_losses import NetworkScores, stage_losses
 
 STAGE = "demo"
@@ -190,3 +206,126 @@ def _scores(evaluation: dict[str, Any], with_truth: dict[str, Any], fold: str) -
         fold_fitted=evaluation["folds"][fold]["f1"]["mean"],
         fold_true=with_truth["folds"][fold]["f1"]["mean"],
     )
+
+
+SUBJECTS, SIZE = 9, (640, 480)
+
+
+def demo_dry_run(out: Path, *, seed: int = 0, overwrite: bool = False) -> list[str]:
+    """Lines that say what `demo.demo` with these arguments would do. Raises OptionsError."""
+    out = Path(out)
+    options = DemoOptions(seed, subject_names(SUBJECTS), FRAMES, SIZE, EPOCHS)
+    before = read_options(out).get(STAGE)
+    stated = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
+    stated["glee"] = __version__
+    differing = [] if before is None else [k for k, v in stated.items() if before.get(k) != v]
+    fresh = overwrite or before is None
+    data, work, run = out / DATA, out / WORK, out / RUN
+    videos = sum((data / TRUTH.format(subject=name)).exists() for name in options.subjects)
+    shards = len(list_shards(work)) if (work / "shards").is_dir() else 0
+    folds = len(list(run.glob(f"fold*/{CHECKPOINT_FILE}")))
+    there = "0" if fresh else "{}"
+    lines = [
+        f"demo, seed {seed}: {len(options.subjects)} subjects, "
+        f"{len(options.subjects) * FRAMES} frames of {SIZE[0]}x{SIZE[1]}",
+        f"synth: {len(options.subjects)} videos, {there.format(videos)} there already",
+        f"preprocess, fit3d: {len(options.subjects)} shards, {there.format(shards)} there already",
+        f"train: {len(disfa.FOLDS)} folds of {EPOCHS} epochs, {there.format(folds)} begun already",
+        f"report: {out / 'report.html'}, {out / RESULTS_FILE}",
+    ]
+    if differing and not overwrite:
+        lines.append(
+            f"would stop: demo ran here with other {', '.join(differing)}; see --overwrite"
+        )
+    return lines
+
+
+logger = logging.getLogger(__name__)
+
+
+class StageClock:
+    """Wall-clock seconds by stage; a stage that had finished in an earlier call keeps its own.
+
+    path: JSON file of the seconds. A demo that goes on only checks the stages that are done, which
+    says nothing of how long they take.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seconds: dict[str, float] = _read(path)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure what runs inside, if it ends well."""
+        logger.info("%s ...", name)
+        begin = time.monotonic()
+        yield
+        if name not in self._seconds:
+            self._seconds[name] = round(time.monotonic() - begin, 2)
+            write_whole(self._path, json.dumps(self._seconds, indent=1).encode())
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by stage, in their order, and `total`."""
+        return {**self._seconds, "total": round(sum(self._seconds.values()), 2)}
+
+
+def _read(path: Path) -> dict[str, float]:
+    try:
+        content = json.loads(path.read_text())
+        return {str(name): float(value) for name, value in content.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+@dataclass(frozen=True)
+class TrueFExp:
+    """Gives a shard's true coefficients in the place of the fitted ones. data: the dataset."""
+
+    data: Path
+
+    def __call__(self, path: Path) -> npt.NDArray[np.float32]:
+        """The true f_exp (n, 51) of a shard's frames."""
+        header = read_shard(path, verify=False).header
+        truth = read_truth(self.data / TRUTH.format(subject=header.subject))
+        return truth.f_exp[header.start : header.stop]
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """One fold to train into a run's folder. f_exp_source: None for the shards' own."""
+
+    work: Path
+    run: Path
+    fold: str
+    options: TrainOptions
+    f_exp_source: TrueFExp | None = None
+
+
+def train_folds(tasks: Iterable[FoldTask], *, workers: int | None, progress: bool) -> None:
+    """Train every task's fold; the result does not depend on workers. Raises what training does."""
+    tasks = list(tasks)
+    with (
+        open_cluster("local", workers) as place,
+        progress_bar("train", len(tasks), "fold", shown=progress) as bar,
+    ):
+        for outcome in place.run(train_one, tasks):
+            bar.update(1)
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.result is None:
+                raise GleeError(f"{outcome.task.run}, fold {outcome.task.fold}: no result")
+
+
+def train_one(task: FoldTask) -> float:
+    """Train one fold, as far as it is not; returns the seconds spent."""
+    # The bars of folds that run side by side would overwrite each other; one over all is shown.
+    with redirect_stderr(io.StringIO()):
+        summary = train(
+            task.work,
+            task.run,
+            task.options,
+            fold=task.fold,
+            f_exp_source=task.f_exp_source,
+            device="cpu",
+        )
+    return sum(fold.seconds for fold in summary.folds)

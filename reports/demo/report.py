@@ -1,17 +1,28 @@
-"""What the demo's report says: its sections, from the pictures to the time they took."""
+"""The demo's report and results.json.
+
+What the demo's report says: its sections, from the pictures to the time they took.
+
+Sections of a report on expression coefficients: how well they follow the truth.
+
+The demo's figures as plain data, as they stand in results.json.
+"""
 
 from __future__ import annotations
 
+import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
+import numpy as np
+
+from ... import __version__
 from .. import charts
 from ..charts import Series
-from ..coefficient_sections import correlation_section, course_section
 from ..report import Chart, KeyFigure, PictureRow, Report, Section, Table
-from ..true_landmark_fit import TrueLandmarkFit
-from .comparison import Comparison
+from .comparison import Comparison, TrueLandmarkFit, correlations, landmark_errors, moved
+from .stage_losses import fitted_f_exp, plain
 
 NBSP = "\u00a0"
 _SIMULATED = "The faces are rendered, so the truth is known exactly; figures on photographs differ."
@@ -230,3 +241,161 @@ def _time(results: Mapping[str, Any]) -> Section:
             Table("Versions.", ("Part", "Version"), list(map(list, results["versions"].items()))),
         ],
     )
+
+
+# Blendshapes whose course is drawn: brows, lids, nose, mouth corners up and down, jaw.
+COURSES = (
+    "browInnerUp",
+    "browDownLeft",
+    "eyeBlinkLeft",
+    "noseSneerLeft",
+    "mouthSmileLeft",
+    "mouthFrownLeft",
+    "mouthLowerDownLeft",
+    "jawOpen",
+)
+
+
+def correlation_section(comparison: Comparison, exact: TrueLandmarkFit) -> Section:
+    """How each coefficient correlates with the truth, fitted to true and to detected landmarks."""
+    wanted = np.flatnonzero(moved(comparison.true_f_exp))
+    seen = correlations(fitted_f_exp(comparison), comparison.true_f_exp)
+    best = correlations(exact.f_exp, comparison.true_f_exp)
+    order = wanted[np.argsort(-np.nan_to_num(seen[wanted]), kind="stable")]
+    series = [
+        Series("from true landmarks", best[order].tolist(), charts.ORANGE, "diamond"),
+        Series("from detected landmarks", seen[order].tolist(), charts.BLUE, "disc"),
+    ]
+    chart = charts.dot_chart(
+        [comparison.expression_names[i] for i in order],
+        series,
+        title="Correlation of fitted and true coefficient for each blendshape",
+    )
+    return Section(
+        "coefficients",
+        "Expression coefficients: fitted against true",
+        "1 means that a blendshape's coefficient follows the truth exactly, 0 that it tells "
+        "nothing; the line between the marks is what the landmark detector costs. Gaze (eyeLook) "
+        "shows in 68 landmarks only through the lids.",
+        [
+            Chart(
+                [chart],
+                f"Pearson's r over all fitted frames of the {len(order)} blendshapes that move.",
+                charts.legend(series),
+            )
+        ],
+    )
+
+
+def course_section(comparison: Comparison, exact: TrueLandmarkFit) -> Section:
+    """Courses of COURSES over time for the first subject, true and fitted."""
+    name = comparison.subjects[0]
+    row = comparison.subject == name
+    fps = comparison.parts[0].shard.header.fps or 1.0
+    time = (np.arange(int(row.sum())) / fps).tolist()
+    fitted = fitted_f_exp(comparison)
+    drawn = []
+    for blendshape in COURSES:
+        if blendshape not in comparison.expression_names:
+            continue
+        column = comparison.expression_names.index(blendshape)
+        courses = (
+            comparison.true_f_exp[row, column],
+            exact.f_exp[row, column],
+            fitted[row, column],
+        )
+        series = _course_series(*(c.tolist() for c in courses))
+        drawn.append(
+            charts.line_chart(
+                time,
+                series,
+                title=f"{blendshape} of {name} over time, true and fitted",
+                heading=blendshape,
+                x_label="seconds",
+            )
+        )
+    return Section(
+        "courses",
+        "Coefficients over time",
+        "Where the blue line leaves the black one, the fit from detected landmarks is wrong; where "
+        "the orange one does not leave it, the detector is the cause.",
+        [
+            Chart(
+                drawn,
+                f"Coefficients of {name}; a gap is a frame without a fit.",
+                charts.legend(_course_series([], [], []), lines=True),
+            )
+        ],
+    )
+
+
+def _course_series(
+    true: Sequence[float], exact: Sequence[float], fitted: Sequence[float]
+) -> list[Series]:
+    return [
+        Series("true", true, charts.BLACK),
+        Series("fitted to true landmarks", exact, charts.ORANGE, dash="5 3"),
+        Series("fitted to detected landmarks", fitted, charts.BLUE),
+    ]
+
+
+_LIBRARIES = {
+    "numpy": "numpy",
+    "numba": "numba",
+    "torch": "torch",
+    "opencv": "cv2",
+    "dlib": "dlib",
+    "dask": "dask",
+    "h5py": "h5py",
+}
+
+
+def demo_results(
+    comparison: Comparison,
+    evaluation: Mapping[str, Any],
+    losses: Mapping[str, Any],
+    seconds: Mapping[str, float],
+) -> dict[str, Any]:
+    """All figures of a demo.
+
+    evaluation: `Evaluation.results`. losses: of `stage_losses`. seconds: by stage, with `total`.
+    Fractions and F1 lie in [0, 1]; landmark errors are over the inter-ocular distance. None stands
+    where the data defines no value: f_exp_r of a blendshape that the truth leaves at rest.
+    """
+    errors = landmark_errors(comparison.landmarks[comparison.valid], _true_landmarks(comparison))
+    return {
+        "frames": len(comparison),
+        "valid_fraction": float(comparison.valid.mean()),
+        "landmark_nme": {name: plain(errors[name]) for name in ("inner51", "all68")},
+        "f_exp_r": _f_exp_r(comparison),
+        "f1": {
+            **evaluation["f1"],
+            "mean_over_folds": evaluation["f1_mean_over_folds"]["mean"],
+            "always_positive": dict(evaluation["always_positive_f1"]),
+        },
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "versions": versions(),
+        "losses": dict(losses),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of glee, Python and the libraries that compute."""
+    found = {"glee": __version__, "python": platform.python_version()}
+    return found | {
+        name: str(import_module(module).__version__) for name, module in _LIBRARIES.items()
+    }
+
+
+def _true_landmarks(comparison: Comparison) -> Any:
+    return comparison.true_landmarks[comparison.valid]
+
+
+def _f_exp_r(comparison: Comparison) -> dict[str, float | None]:
+    wanted = moved(comparison.true_f_exp)
+    r = np.where(wanted, correlations(fitted_f_exp(comparison), comparison.true_f_exp), np.nan)
+    by_name = {
+        name: plain(value) for name, value in zip(comparison.expression_names, r, strict=True)
+    }
+    known = r[np.isfinite(r)]
+    return {**by_name, "median": float(np.median(known)) if known.size else None}

@@ -1,19 +1,30 @@
-"""Our figures beside the paper's: as text, Markdown, CSV and plain data.
+"""Ours beside the paper's.
+
+Our figures beside the paper's: as text, Markdown, CSV and plain data.
 
 Figures on rendered people never share a heading with figures on a dataset: they stand in a block
 of their own that says what they are.
+
+The paper's Tables 1-5: every compared method, per AU, kept as data with their source.
+
+A plot of a comparison: average F1 of the paper and of this run, in panels of their own.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
+from textwrap import wrap
 from typing import Any
 
-from .published import PublishedTable
-from .rows import FULL
+from matplotlib.figure import Figure
+
+from .palette import COLOURS, GREY, new_figure
+from .trainings import FULL
 
 SYNTHETIC_WARNING = (
     "SYNTHETIC DATA: the people of this run are rendered by `glee synth`. Its figures say that "
@@ -227,3 +238,113 @@ def _difference(ours: float | None, theirs: float) -> str:
 def _interval(measured: Measured) -> str:
     low, high = measured.interval
     return "-" if low is None or high is None else f"{low:.1f}-{high:.1f}"
+
+
+TABLES = (1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class PublishedMethod:
+    """A row. f1: percent, one for each AU. mean: as printed. reference: of a compared method.
+
+    recomputed: mean of the printed row where it is not the printed one within rounding, else None.
+    """
+
+    name: str
+    f1: tuple[float, ...]
+    mean: float
+    reference: str
+    recomputed: float | None
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A table of the paper. dataset: on which it is measured. protocol: how, in words."""
+
+    number: int
+    dataset: str
+    protocol: str
+    source: str
+    aus: tuple[int, ...]
+    methods: tuple[PublishedMethod, ...]
+
+    @property
+    def au_names(self) -> tuple[str, ...]:
+        """("AU1", ...), one for each column."""
+        return tuple(f"AU{number}" for number in self.aus)
+
+    def method(self, name: str) -> PublishedMethod | None:
+        """The row of this name; None where the table has none."""
+        return next((method for method in self.methods if method.name == name), None)
+
+
+def published_table(number: int) -> PublishedTable:
+    """A table by its number in the paper."""
+    file = resources.files(__package__) / "published" / f"table{number}.toml"
+    content = tomllib.loads(file.read_text(encoding="utf-8"))
+    return PublishedTable(
+        number=content["table"],
+        dataset=content["dataset"],
+        protocol=content["protocol"],
+        source=content["source"],
+        aus=tuple(content["aus"]),
+        methods=tuple(
+            PublishedMethod(
+                name=row["name"],
+                f1=tuple(row["f1"]),
+                mean=row["mean"],
+                reference=row.get("reference", ""),
+                recomputed=row.get("recomputed"),
+            )
+            for row in content["methods"]
+        ),
+    )
+
+
+_ROW_HEIGHT, _PANEL_WIDTH = 0.27, 5.2  # inches
+_TITLE_WIDTH = 54  # characters
+
+
+def comparison_plot(comparison: Comparison) -> Figure:
+    """Left the published averages, where there are any; right those of this run with intervals."""
+    published, measured = comparison.published, comparison.measured
+    panels = 2 if published is not None else 1
+    rows = max(len(measured), len(published.methods) if published is not None else 0)
+    figure = new_figure(_PANEL_WIDTH * panels, 1.7 + _ROW_HEIGHT * rows)
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    if published is not None:
+        names = [method.name for method in published.methods]
+        _dots(axes[0], names, [method.mean for method in published.methods], None)
+        axes[0].set_title(f"Published (Table {published.number})\n{published.protocol}")
+    names = [one.name for one in measured]
+    _dots(axes[-1], names, [one.mean for one in measured], [one.interval for one in measured])
+    heading = f"{comparison.measured_heading}{' (--quick)' if comparison.quick else ''}"
+    axes[-1].set_title("\n".join(wrap(heading, _TITLE_WIDTH)))
+    return figure
+
+
+def _dots(
+    axes: Any,
+    names: Sequence[str],
+    values: Sequence[float | None],
+    intervals: Sequence[tuple[float | None, float | None]] | None,
+) -> None:
+    """Horizontal dots, GLEE-Net as a filled diamond; the value written beside."""
+    for row, (name, value) in enumerate(zip(names, values, strict=True)):
+        colour, mark = (COLOURS[1], "D") if name == FULL else (COLOURS[0], "o")
+        if value is None:
+            axes.text(0, row, " not defined", va="center", color=GREY)
+            continue
+        if intervals is not None and None not in intervals[row]:
+            axes.plot(intervals[row], [row, row], color=colour, linewidth=1.6)
+        axes.plot([value], [row], mark, color=colour, markersize=6)
+        axes.annotate(
+            f"{value:.1f}", (value, row), (0, 6), textcoords="offset points", ha="center", size=7
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.3, -0.8)
+    axes.grid(axis="x", color="#dddddd")
+    axes.set_axisbelow(True)
+    axes.set_xlabel("F1, mean over AUs (%)")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)

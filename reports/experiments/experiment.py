@@ -13,14 +13,33 @@ from matplotlib.figure import Figure
 
 from ... import __version__
 from ...whole_files import write_whole
-from .comparison import Comparison, csv_of, data_of, markdown_of, measured_row, text_of
+from .comparison import (
+    Comparison,
+    comparison_plot,
+    csv_of,
+    data_of,
+    markdown_of,
+    measured_row,
+    published_table,
+    text_of,
+)
 from .figures import representation_figure
 from .palette import write_figure
-from .published import published_table
-from .rows import RESNET_BASELINE, Experiment, Row, experiment_called
-from .table_plot import comparison_plot
-from .trainings import Recipe, pretrained, svm_baselines, trained, trained_across
-from .works import Work, find_works, needed_work, pretraining_work
+from .trainings import (
+    RESNET_BASELINE,
+    Experiment,
+    Recipe,
+    Row,
+    Work,
+    experiment_called,
+    find_works,
+    needed_work,
+    pretrained,
+    pretraining_work,
+    svm_baselines,
+    trained,
+    trained_across,
+)
 
 logger = logging.getLogger(__name__)
 

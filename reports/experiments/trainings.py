@@ -1,14 +1,21 @@
-"""The trainings of an experiment: each is run, or goes on where an earlier call stopped."""
+"""Which rows are trained on which work folders.
+
+The trainings of an experiment: each is run, or goes on where an earlier call stopped.
+
+The rows that an experiment measures: which network of Table 5, or which baseline.
+
+The work folders of an experiment, told apart by the dataset that their shards name.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import DataError
+from ...errors import DataError, UsageError
 from ...model.data.au_dataset import load_frames
 from ...model.data.augmentation import stored_size
 from ...model.data.folds import choose_split
@@ -24,8 +31,9 @@ from ...model.training.linear_svm import (
 )
 from ...model.training.pretraining import pretrain
 from ...model.training.training import EVERY_SUBJECT, train
-from .rows import Row
-from .works import Work
+from ...pipeline.datasets import fec
+from ...pipeline.shards.shard import list_shards, read_shard
+from ...pipeline.work_folder import is_synthetic
 
 logger = logging.getLogger(__name__)
 
@@ -153,3 +161,137 @@ def first_fold(out: Path, work: Work, row: Row) -> Path:
     if not folds:
         raise DataError(f"{out}: {row.name} is not trained; run the experiment again")
     return folds[0]
+
+
+FULL = "GLEE-Net"
+# Which pre-training a row starts from: an ablation that has one, "" for none.
+FULL_START, GLOBAL_START, NO_START = "full", "no-lb", ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row to measure. name: as the paper prints it. ablation: key of config.ABLATIONS. start:
+    ablation of the pre-training it starts from, "" for none. folder: its runs'.
+    """
+
+    name: str
+    ablation: str
+    start: str
+    folder: str
+
+
+GLEE_NET = Row(FULL, "full", FULL_START, "full")
+# Table 5, in the paper's order. An ImageNet start of "w. ResNet" is not what the paper says.
+ABLATION_ROWS = (
+    Row("w/o pretrain", "full", NO_START, "no-pretrain"),
+    Row("w. fixed GB & LB", "fixed-gb-lb", FULL_START, "fixed-gb-lb"),
+    Row("w. ResNet", "resnet", NO_START, "resnet"),
+    Row("w/o GB & LB", "no-gb-lb", NO_START, "no-gb-lb"),
+    Row("w/o 3DGB", "no-3dgb", FULL_START, "no-3dgb"),
+    Row("w/o LB", "no-lb", GLOBAL_START, "no-lb"),
+    Row("w/o TC", "no-tc", FULL_START, "no-tc"),
+    Row("w/o joint FC", "no-joint-fc", FULL_START, "no-joint-fc"),
+    GLEE_NET,
+)
+# A ResNet on the image and an MLP, nothing of the paper's; beside it two SVMs, see baselines.py.
+RESNET_BASELINE = Row("ResNet baseline", "resnet-alone", NO_START, "resnet-alone")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table or figure. dataset: trained on. tested: on all of which dataset, "" for the folds of
+    `dataset` itself. rows: networks. baselines: whether SVMs and a ResNet stand beside them.
+    published: number of the paper's table, 0 where it prints no figures.
+    """
+
+    name: str
+    dataset: str
+    rows: tuple[Row, ...] = (GLEE_NET,)
+    tested: str = ""
+    baselines: bool = True
+    published: int = 0
+
+
+EXPERIMENTS = {
+    one.name: one
+    for one in (
+        Experiment("table1", "bp4d", published=1),
+        Experiment("table2", "disfa", published=2),
+        Experiment("table3", "bp4d-plus", published=3),
+        Experiment("table4", "bp4d", tested="bp4d-plus", baselines=False, published=4),
+        Experiment("table5", "bp4d", ABLATION_ROWS, baselines=False, published=5),
+        Experiment("figure4", "bp4d", baselines=False),
+        Experiment("figure5", "bp4d", baselines=False),
+    )
+}
+
+
+def experiment_called(name: str) -> Experiment:
+    """An experiment by its name. Raises UsageError where there is none."""
+    if name not in EXPERIMENTS:
+        raise UsageError(f"unknown experiment {name!r}; choose one of {', '.join(EXPERIMENTS)}")
+    return EXPERIMENTS[name]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A work folder. synthetic: its people are rendered. detector: of its landmarks."""
+
+    folder: Path
+    dataset: str
+    synthetic: bool
+    subjects: tuple[str, ...]
+    shards: int
+    detector: str
+
+    @property
+    def in_words(self) -> str:
+        """For headings: whose faces, how many, found by what."""
+        where = f"SYNTHETIC people in the layout of {self.dataset}"
+        who = where if self.synthetic else self.dataset
+        return f"{who} ({len(self.subjects)} subjects, landmarks by {self.detector})"
+
+
+def find_works(folders: Iterable[Path]) -> dict[str, Work]:
+    """Each folder by its dataset.
+
+    Raises ShardError where a folder has no shards, UsageError where two are of one dataset.
+    """
+    works: dict[str, Work] = {}
+    for folder in folders:
+        work = _describe(Path(folder))
+        if work.dataset in works:
+            raise UsageError(
+                f"{works[work.dataset].folder} and {folder} both hold {work.dataset}; give one"
+            )
+        works[work.dataset] = work
+    return works
+
+
+def _describe(folder: Path) -> Work:
+    paths = list_shards(folder)
+    header = read_shard(paths[0], verify=False).header
+    return Work(
+        folder=folder,
+        dataset=header.dataset,
+        synthetic=is_synthetic(folder),
+        subjects=tuple(sorted({path.parts[-3] for path in paths})),
+        shards=len(paths),
+        detector=header.detector,
+    )
+
+
+def needed_work(works: Mapping[str, Work], dataset: str, experiment: str) -> Work:
+    """The work folder of a dataset. Raises UsageError where it is not among those given."""
+    if dataset not in works:
+        given = ", ".join(sorted(works)) or "none"
+        raise UsageError(
+            f"{experiment} needs shards of {dataset}, given are: {given}; "
+            f"make them with `glee preprocess --dataset {dataset}` and name them with --work"
+        )
+    return works[dataset]
+
+
+def pretraining_work(works: Mapping[str, Work]) -> Work | None:
+    """FEC's shards; None where they are not given."""
+    return works.get(fec.NAME)

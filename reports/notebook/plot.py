@@ -18,9 +18,8 @@ from matplotlib.collections import PolyCollection
 from numpy.typing import ArrayLike
 
 from ...errors import UsageError
-from ...fitting.assets.blendshapes import ARKIT_NAMES
 from ...fitting.camera import Camera, to_camera
-from ...fitting.morphable_model.landmark_scheme import CURVES
+from ...fitting.morphable_model.landmark_scheme import ARKIT_NAMES, CURVES
 from ...fitting.morphable_model.model_file import load_model
 from ...fitting.morphable_model.morphable_model import MorphableModel
 

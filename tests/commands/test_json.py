@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glee.cli import run
-from glee.pipeline.crop_encoding import encode_crop
+from glee.pipeline.images.crops import encode_crop
 from glee.pipeline.shards.content import FrameArrays, ShardHeader
 from glee.pipeline.shards.shard import shard_path, write_shard
 

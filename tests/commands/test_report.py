@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from glee.cli import run
+from glee.commands.report import folder_report
 from glee.errors import DataError
 from glee.pipeline.shards.shard import list_shards, read_shard
-from glee.reports.folder_report import folder_report
 from glee.reports.frame_charts import Dots, dots_chart, heat_map, strip_chart
 from glee.reports.report import render_report
 from glee.reports.work_frames import gather_frames

@@ -87,7 +87,7 @@ def test_a_subcommand_and_its_variable(here, monkeypatch, capsys):
 
 
 def test_every_option_has_a_variable_of_its_own(capsys):
-    from glee.commands.known_options import leaves, options_of, variable_name
+    from glee.commands.settings import leaves, options_of, variable_name
 
     context = click.Context(commands)
     names = [

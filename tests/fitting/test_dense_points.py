@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError, UsageError
-from glee.fitting import frame_arrays
 from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.dense_points import (
     DensePoints,
@@ -16,14 +15,14 @@ from glee.fitting.dense_points import (
     surface_digest,
     write_dense_points,
 )
-from glee.fitting.energy_gradient import chord_gradient, full_gradient
 from glee.fitting.fit import fit
 from glee.fitting.initial_pose import Poses, normalise
 from glee.fitting.morphable_model.landmark_scheme import inter_ocular_distance
 from glee.fitting.options import FitOptions, priors_of
+from glee.fitting.solver import problem
 from glee.fitting.solver import residuals as residuals
 from glee.fitting.solver.levenberg_marquardt import turned_by
-from glee.fitting.solver.normal_equations import Stop, new_fitter
+from glee.fitting.solver.normal_equations import Stop, chord_gradient, full_gradient, new_fitter
 from glee.fitting.solver.problem import point_model
 
 SIZE = (640, 480)
@@ -119,7 +118,7 @@ def situation(model, make_subject, points):
     poses = Poses(rotation_matrix(subject.pose[:, :3]), subject.pose[:, 3:]).turned(
         -normalised.roll
     )
-    frame = frame_arrays.Frame(
+    frame = problem.Frame(
         normalised.target[0], np.sqrt(normalised.weight[0]), camera.focal / normalised.unit[0], 0
     )
     x = np.concatenate([0.8 * subject.f_shape, 0.5 * subject.f_exp[0] + 0.1])
@@ -131,8 +130,8 @@ def situation(model, make_subject, points):
 )
 def test_derivatives_with_dense_points(situation, covariance):
     made, frame, x, rotation, translation = situation
-    loss = frame_arrays.plain_loss()._replace(covariance=covariance, unit=0.01)
-    scheme = frame_arrays.new_scheme(curves=False, dense=12)
+    loss = problem.plain_loss()._replace(covariance=covariance, unit=0.01)
+    scheme = problem.new_scheme(curves=False, dense=12)
     prior, _ = priors_of(FitOptions(), 60, 51)
     fitter = new_fitter(made, scheme, loss, prior, Stop(10, 1e-4))
     work = fitter.work

@@ -7,8 +7,8 @@ import pytest
 from estimate_expression_prior import plausible_expressions
 
 from glee.errors import UsageError
-from glee.fitting.assets.blendshapes import ARKIT_NAMES
-from glee.fitting.expression_prior import expression_prior
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
+from glee.fitting.options import expression_prior
 
 PRIOR = expression_prior(ARKIT_NAMES)
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError
-from glee.fitting.hdf5_arrays import open_hdf5
-from glee.fitting.hdf5_heap import check_heaps
+from glee.fitting.array_files import check_heaps, open_hdf5
 
 
 @pytest.fixture

@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glee.fitting.face_frame import SIGNALS, from_face_frame, to_face_frame
-from glee.fitting.landmark_smoothing import _smooth, smooth_run
+from glee.fitting.landmark_smoothing import (
+    SIGNALS,
+    DifferenceCounts,
+    TrackNoise,
+    _smooth,
+    from_face_frame,
+    smooth_run,
+    to_face_frame,
+)
 from glee.fitting.morphable_model.model_file import load_model
-from glee.fitting.track_noise import DifferenceCounts, TrackNoise
 
 SIZE = 100.0  # pixels between the outer eye corners
 ERROR = 0.4  # pixels

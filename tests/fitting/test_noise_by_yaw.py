@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from glee.errors import UsageError
-from glee.fitting.assets import residual_noise as on_renders
-from glee.fitting.assets.residual_noise import residual_noise
+from glee.fitting.calibration import calibration as on_renders
+from glee.fitting.calibration.calibration import residual_noise
 from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.fit import fit
 from glee.fitting.initial_pose import normalise, yaw_of

@@ -11,7 +11,7 @@ import zlib
 import h5py
 import numpy as np
 
-from glee.fitting.hdf5_heap import check_heaps_in
+from glee.fitting.array_files import check_heaps_in
 from glee.fitting.morphable_model.model_file import _checksum
 from glee.pipeline.shards.hdf5 import digest
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from glee.model.network import config
-from glee.pipeline.crop_encoding import encode_crop
+from glee.pipeline.images.crops import encode_crop
 from glee.pipeline.shards import shard
 
 AU_NAMES = ("AU1", "AU2", "AU4", "AU6", "AU9", "AU12", "AU25", "AU26")

@@ -14,7 +14,7 @@ from glee.cli import run as run_glee
 from glee.errors import DataError, WeightsError
 from glee.model.checkpoint import load_checkpoint
 from glee.model.options import train_options
-from glee.model.predict import predict, run_provenance
+from glee.model.prediction.predict import predict, run_provenance
 from glee.model.training.training import train
 
 QUICK = {"ablation": "no-gb-lb", "batch": 16, "epochs": 1, "ema": 0.0, "person_specific": False}

@@ -9,9 +9,9 @@ from glee.model.checkpoint import load_checkpoint
 from glee.model.data.au_dataset import load_frames
 from glee.model.data.person_specific import relative_to_person
 from glee.model.decision import Decision, learn_decision
-from glee.model.metrics import confusion, f1_score
 from glee.model.options import train_options
-from glee.model.predict import predict
+from glee.model.prediction.evaluation import confusion, f1_score
+from glee.model.prediction.predict import predict
 from glee.model.prediction.predictions import Predictions, load_predictions, predict_frames
 from glee.model.temporal_head import TemporalHead
 from glee.model.training.losses import occurrence_ratio

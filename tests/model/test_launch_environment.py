@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from glee.errors import UsageError
-from glee.model.launch_environment import Launch, first_node, read_launch
+from glee.model.distributed import Launch, first_node, read_launch
 
 TORCHRUN = {
     "RANK": "5",

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from glee.model.metrics import confusion, f1_score
+from glee.model.prediction.evaluation import confusion, f1_score
 from glee.model.thresholds import best_threshold, best_thresholds, shift_to_half
 
 

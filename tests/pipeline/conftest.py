@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glee.fitting.assets.blendshapes import ARKIT_NAMES
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from glee.pipeline.datasets import disfa as disfa_facts
 from glee.pipeline.synthesis.clips import synthesise
 from glee.pipeline.synthesis.motion import random_motion

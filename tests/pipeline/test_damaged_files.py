@@ -16,16 +16,15 @@ from scipy.io import savemat
 from glee.errors import GleeError, ShardError
 from glee.fitting.importers.bfm import read_bfm2017
 from glee.fitting.importers.generic_npz import read_generic_npz
-from glee.fitting.importers.landmark_files import read_landmarks
 from glee.fitting.importers.lsfm import read_lsfm
-from glee.fitting.importers.meshes import read_obj
-from glee.fitting.importers.ply import read_ply_vertices
+from glee.fitting.importers.meshes import read_obj, read_ply_vertices
+from glee.fitting.importers.user_files import read_landmarks
 from glee.fitting.morphable_model.model_file import load_model, read_model, write_model
 from glee.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from glee.model.network.build_glee_net import build_glee_net
 from glee.model.network.config import GLEENetConfig
 from glee.pipeline.cluster.options import OPTIONS_FILE
-from glee.pipeline.crop_encoding import encode_crop
+from glee.pipeline.images.crops import encode_crop
 from glee.pipeline.shards.shard import (
     FrameArrays,
     ShardHeader,

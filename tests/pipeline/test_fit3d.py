@@ -11,11 +11,11 @@ import pytest
 
 from glee.errors import OptionsError, ShardError, UsageError
 from glee.fitting.camera import Camera
-from glee.fitting.expression_prior import expression_prior
 from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.options import expression_prior
 from glee.fitting.solver.problem import landmark_places
-from glee.pipeline.crop_encoding import encode_crop
 from glee.pipeline.fit3d import Fit3dOptions, fit3d
+from glee.pipeline.images.crops import encode_crop
 from glee.pipeline.shards.shard import (
     REASONS,
     FrameArrays,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from ....errors import UsageError
-from ...torch_threads import one_thread
+from ...cluster.tasks import one_thread
 from ..detector import Box
 from .heatmaps import Image, crop_of, crop_transform, landmark_box, landmarks_of, square_box
 from .loading import PACKAGE, drop_empty_boxes, load_networks, package

@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...turned_box import box_of_turned, is_upside_down, landmark_angle
-from ..detector import Box
+from ..detector import Box, box_of_turned, is_upside_down, landmark_angle
 
 # Sides of the network's input and of its heat maps, pixels.
 CROP_SIDE = 256

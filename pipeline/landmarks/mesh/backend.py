@@ -11,16 +11,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ...face_view import Image
-from ...mesh_backend.face_detector import IMAGE_SIDE, FaceDetector
-from ...mesh_backend.landmarks68 import landmarks_from_mesh
-from ...mesh_backend.regions import crop_of, crop_transform, letterbox, to_source
-from ...torch_threads import one_thread
-from ...turned_box import TurnedBox
-from ..detector import Box, overlap
-from .detection import SAME_FACE, box_of_face, faces_from
-from .networks import CROP_SIDE, FaceMesh
-from .points import COUNT
+from ...cluster.tasks import one_thread
+from ...images.crops import Image
+from ..detector import Box, TurnedBox, overlap
+from .detection import (
+    SAME_FACE,
+    box_of_face,
+    crop_of,
+    crop_transform,
+    faces_from,
+    letterbox,
+    to_source,
+)
+from .networks import CROP_SIDE, IMAGE_SIDE, FaceDetector, FaceMesh
+from .points import COUNT, landmarks_from_mesh
 from .weights import WEIGHTS_PATH, load_into, read_weights
 
 # A thorough search looks at squares of this part of the shorter side too, overlapping by half.

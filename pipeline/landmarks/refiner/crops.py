@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....fitting.morphable_model.landmark_scheme import INNER, MIRROR
-from ...face_view import Image, face_view
+from ...images.crops import Image, face_view
 
 SIDE = 112  # pixels
 BORDER_GREY = 128

@@ -10,12 +10,10 @@ from ....fitting.calibration.calibration import noise_on_renders, samples
 from ....fitting.morphable_model.landmark_noise import LandmarkNoise
 from ....fitting.morphable_model.model_file import load_model
 from ....fitting.morphable_model.morphable_model import MorphableModel
-from ...refiner.detector import RefinedDetector
-from ...refiner.weights import WEIGHTS_PATH, read_weights
 from ..backends import largest_face, load_detector
 from ..detector import REFINED
-from .network import Refiner
-from .refine import LandmarkRefiner
+from .network import WEIGHTS_PATH, Refiner, read_weights
+from .refine import LandmarkRefiner, RefinedDetector
 
 # Renders of the same kind as for the other backends, but of other faces.
 RENDERS, SEED, LEAST_FACES = 360, 69, 40

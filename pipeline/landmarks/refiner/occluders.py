@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....fitting.morphable_model.landmark_scheme import REGIONS
-from ...face_view import Image
+from ...images.crops import Image
 from .crops import SIDE
 
 Floats = npt.NDArray[np.float64]

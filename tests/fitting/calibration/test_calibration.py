@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glee.fitting.assets.landmark_candidates import landmark_candidates
-from glee.fitting.assets.residual_noise import residual_noise
-from glee.fitting.calibration.calibration import CAMERA, Sample, calibrated, jaw_limits
+from glee.fitting.calibration.calibration import (
+    CAMERA,
+    Sample,
+    calibrated,
+    jaw_limits,
+    landmark_candidates,
+    residual_noise,
+)
 from glee.fitting.calibration.random_faces import random_face
 from glee.fitting.morphable_model.landmark_scheme import MIRROR
 from glee.fitting.morphable_model.model_file import load_model

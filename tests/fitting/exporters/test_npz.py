@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from glee.errors import UsageError
-from glee.fitting.exporters.npz import write_mesh_npz, write_model_npz
+from glee.fitting.exporters.export import write_mesh_npz, write_model_npz
 from glee.fitting.importers.import_model import import_model
 from glee.fitting.morphable_model.model_file import load_model
 

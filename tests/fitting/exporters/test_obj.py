@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from glee.errors import OutputError, UsageError
-from glee.fitting.exporters.obj import write_obj
+from glee.fitting.exporters.export import write_obj
 from glee.fitting.morphable_model.model_file import load_model
 
 

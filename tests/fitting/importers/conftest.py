@@ -52,7 +52,7 @@ def landmark_file(face, tmp_path_factory):
 @pytest.fixture(scope="session")
 def blendshape_file(face, tmp_path_factory):
     """51 displacements in decimetres, each a different random one of 1 mm."""
-    from glee.fitting.assets.blendshapes import ARKIT_NAMES
+    from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 
     rng = np.random.default_rng(5)
     path = tmp_path_factory.mktemp("blendshapes") / "shapes.npz"

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError
-from glee.fitting.assets.blendshapes import ARKIT_NAMES
 from glee.fitting.importers.ict_facekit import read_ict_facekit
 from glee.fitting.importers.import_model import import_model
-from glee.fitting.morphable_model.landmark_scheme import INNER, MIRROR
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES, INNER, MIRROR
 
 ARCHIVE = Path(__file__).parents[4] / "shared" / "models" / "ict-facekit-60id.tar.xz"
 needs_archive = pytest.mark.skipif(not ARCHIVE.exists(), reason=f"no copy of it: {ARCHIVE}")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError
-from glee.fitting.importers.landmark_files import read_landmarks
+from glee.fitting.importers.user_files import read_landmarks
 
 INDICES = np.arange(100, 168)
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError
-from glee.fitting.assets.blendshapes import ARKIT_NAMES
-from glee.fitting.importers.meshes import read_obj, read_obj_vertices
-from glee.fitting.importers.ply import read_ply_vertices
+from glee.fitting.importers.meshes import read_obj, read_obj_vertices, read_ply_vertices
 from glee.fitting.importers.user_files import read_blendshapes
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 
 SQUARE = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.5]])
 

@@ -13,9 +13,16 @@ from glee.errors import UsageError
 from glee.fitting.camera import Camera
 from glee.fitting.morphable_model.landmark_scheme import REGIONS
 from glee.fitting.morphable_model.model_file import load_model
-from glee.fitting.render.appearance import random_appearance
+from glee.fitting.render.appearance import (
+    ADDITIONS,
+    AS_EVER,
+    PARTS,
+    Levers,
+    levers_of,
+    pulled,
+    random_appearance,
+)
 from glee.fitting.render.renderer import render
-from glee.fitting.render_levers import ADDITIONS, AS_EVER, PARTS, Levers, levers_of, pulled
 
 MODEL = load_model()
 CAMERA = Camera.for_image(320, 240)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 
-from glee.fitting.bounded_quadratic import AT_LOWER, FREE, minimise, new_bounded_quadratic
+from glee.fitting.solver.linear_algebra import AT_LOWER, FREE, minimise, new_bounded_quadratic
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from glee.fitting import frame_arrays
 from glee.fitting.camera import Camera
 from glee.fitting.initial_pose import normalise, weak_perspective
 from glee.fitting.options import FitOptions, priors_of
+from glee.fitting.solver import problem
 from glee.fitting.solver import residuals as residuals
 from glee.fitting.solver.levenberg_marquardt import CONVERGED, fit_frame, turned_by
 from glee.fitting.solver.normal_equations import Stop, new_fitter
@@ -24,17 +24,15 @@ def setting(model, subject, *, bounds, dtype=np.float64, contour=False, curves=T
     focal = camera.focal / normalised.unit
     poses = weak_perspective(normalised, focal, points.mean)
     prior, _ = priors_of(FitOptions(bounds=bounds), 60, 51)
-    scheme, loss = frame_arrays.new_scheme(curves=curves), frame_arrays.plain_loss()
+    scheme, loss = problem.new_scheme(curves=curves), problem.plain_loss()
     fitter = new_fitter(points, scheme, loss, prior, Stop(100, 1e-7))
-    frames = [
-        frame_arrays.Frame(normalised.target[i], np.ones(68), focal[i], 0) for i in range(count)
-    ]
+    frames = [problem.Frame(normalised.target[i], np.ones(68), focal[i], 0) for i in range(count)]
     return fitter, frames, poses
 
 
 def solved_by_scipy(fitter, frame, rotation, translation):
     points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
-    work = frame_arrays.new_work(points, scheme, loss)
+    work = problem.new_work(points, scheme, loss)
     root = np.sqrt(prior.weight)
 
     def pose(z):

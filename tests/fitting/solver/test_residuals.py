@@ -5,23 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glee.fitting import frame_arrays
 from glee.fitting.camera import Camera, rotation_matrix
-from glee.fitting.energy_gradient import chord_gradient, full_gradient
 from glee.fitting.initial_pose import Poses, normalise
 from glee.fitting.options import FitOptions, priors_of
+from glee.fitting.solver import problem
 from glee.fitting.solver import residuals as residuals
 from glee.fitting.solver.levenberg_marquardt import turned_by
-from glee.fitting.solver.normal_equations import Stop, new_fitter
+from glee.fitting.solver.normal_equations import Stop, chord_gradient, full_gradient, new_fitter
 from glee.fitting.solver.problem import point_model
 
 # Of two ranges of yaw; the frame is of the second.
 NOISE = 0.0001 * np.stack([np.eye(136), np.eye(136) + 0.3 * np.ones((136, 136))])
 LOSSES = {
-    "plain": frame_arrays.plain_loss(),
-    "huber": frame_arrays.Loss(frame_arrays.HUBER, 0.01, np.empty((0, 0, 0)), 1.0),
-    "geman-mcclure": frame_arrays.Loss(frame_arrays.GEMAN_MCCLURE, 0.05, np.empty((0, 0, 0)), 1.0),
-    "whitened": frame_arrays.Loss(frame_arrays.PLAIN, 1.0, NOISE, 0.01),
+    "plain": problem.plain_loss(),
+    "huber": problem.Loss(problem.HUBER, 0.01, np.empty((0, 0, 0)), 1.0),
+    "geman-mcclure": problem.Loss(problem.GEMAN_MCCLURE, 0.05, np.empty((0, 0, 0)), 1.0),
+    "whitened": problem.Loss(problem.PLAIN, 1.0, NOISE, 0.01),
 }
 
 
@@ -37,7 +36,7 @@ def situation(model, make_subject):
     poses = Poses(rotation_matrix(subject.pose[:, :3]), subject.pose[:, 3:]).turned(
         -normalised.roll
     )
-    frame = frame_arrays.Frame(
+    frame = problem.Frame(
         normalised.target[0], np.sqrt(normalised.weight[0]), camera.focal / normalised.unit[0], 1
     )
     x = np.concatenate([0.8 * subject.f_shape, 0.5 * subject.f_exp[0] + 0.1])
@@ -59,8 +58,8 @@ def moved(x, rotation, translation, step):
 @pytest.mark.parametrize("kind", ["plain", "whitened"])
 def test_jacobian_against_finite_differences(situation, kind, curves):
     points, frame, x, rotation, translation = situation
-    scheme, loss = frame_arrays.new_scheme(curves=curves), LOSSES[kind]
-    work = frame_arrays.new_work(points, scheme, loss)
+    scheme, loss = problem.new_scheme(curves=curves), LOSSES[kind]
+    work = problem.new_work(points, scheme, loss)
     evaluate(points, frame, scheme, loss, x, rotation, translation, work)
     residuals.linearise(points, frame, loss, rotation, work)
     analytic = work.jacobian[: scheme.rows, : len(x) + 6].copy()
@@ -86,8 +85,8 @@ def test_jacobian_against_finite_differences(situation, kind, curves):
 @pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure"])
 def test_gradient_of_the_energy_against_finite_differences(situation, kind):
     points, frame, x, rotation, translation = situation
-    scheme, loss = frame_arrays.new_scheme(), LOSSES[kind]
-    work = frame_arrays.new_work(points, scheme, loss)
+    scheme, loss = problem.new_scheme(), LOSSES[kind]
+    work = problem.new_work(points, scheme, loss)
     evaluate(points, frame, scheme, loss, x, rotation, translation, work)
     residuals.linearise(points, frame, loss, rotation, work)
     gradient = 2 * work.jacobian[: scheme.rows, : len(x) + 6].T @ work.value
@@ -107,18 +106,16 @@ def test_gradient_of_the_energy_against_finite_differences(situation, kind):
 
 def test_missing_landmarks_take_no_part(situation):
     points, frame, x, rotation, translation = situation
-    scheme = frame_arrays.new_scheme(curves=False)
-    work = frame_arrays.new_work(points, scheme, frame_arrays.plain_loss())
+    scheme = problem.new_scheme(curves=False)
+    work = problem.new_work(points, scheme, problem.plain_loss())
     target = frame.target.copy()
-    before = evaluate(
-        points, frame, scheme, frame_arrays.plain_loss(), x, rotation, translation, work
-    )
+    before = evaluate(points, frame, scheme, problem.plain_loss(), x, rotation, translation, work)
     target[[3, 40]] = 1e6
     after = evaluate(
         points,
         frame._replace(target=target),
         scheme,
-        frame_arrays.plain_loss(),
+        problem.plain_loss(),
         x,
         rotation,
         translation,
@@ -129,24 +126,24 @@ def test_missing_landmarks_take_no_part(situation):
 
 def test_a_face_behind_the_camera_has_infinite_energy(situation):
     points, frame, x, rotation, _ = situation
-    scheme = frame_arrays.new_scheme()
-    work = frame_arrays.new_work(points, scheme, frame_arrays.plain_loss())
+    scheme = problem.new_scheme()
+    work = problem.new_work(points, scheme, problem.plain_loss())
     behind = np.array([0.0, 0.0, 5.0])
     assert np.isinf(
-        evaluate(points, frame, scheme, frame_arrays.plain_loss(), x, rotation, behind, work)
+        evaluate(points, frame, scheme, problem.plain_loss(), x, rotation, behind, work)
     )
 
 
 def test_scheme_counts_its_rows():
-    assert frame_arrays.new_scheme().rows == 2 * 22 + 46
-    assert frame_arrays.new_scheme(curves=False).rows == 136
+    assert problem.new_scheme().rows == 2 * 22 + 46
+    assert problem.new_scheme(curves=False).rows == 136
 
 
 @pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure", "whitened"])
 def test_gradient_without_the_jacobian(situation, kind):
     points, frame, x, rotation, translation = situation
     prior, _ = priors_of(FitOptions(), 60, 51)
-    scheme, loss = frame_arrays.new_scheme(), LOSSES[kind]
+    scheme, loss = problem.new_scheme(), LOSSES[kind]
     fitter = new_fitter(points, scheme, loss, prior, Stop(10, 1e-4))
     evaluate(points, frame, scheme, loss, x, rotation, translation, fitter.work)
     chord_gradient(fitter, frame, x, rotation)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError, ShardError
-from glee.fitting.assets.blendshapes import ARKIT_NAMES
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from glee.model.data.au_dataset import load_frames, make_batch, occurrence
 from glee.model.data.augmentation import draw_epoch, mirrored_expressions, stored_size
 from glee.pipeline.shards import shard as shards

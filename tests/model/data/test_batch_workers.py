@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 
 from glee.errors import ShardError
-from glee.model.batches import TrainingBatches
 from glee.model.data.au_dataset import load_frames
-from glee.model.data.batches import batches_ahead
+from glee.model.data.batches import TrainingBatches, batches_ahead
 from glee.model.distributed import World
-from glee.model.options import train_options
-from glee.model.schedule import Schedule
+from glee.model.options import Schedule, train_options
 from glee.pipeline.shards.shard import list_shards
 
 from ..conftest import SUBJECTS, write_subject

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glee.model.dataset_facts import dataset_facts, same_people
+from glee.model.data.au_dataset import dataset_facts, same_people
 
 
 def test_facts():

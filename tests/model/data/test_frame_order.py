@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from glee.model.frame_order import frame_order
+from glee.model.data.augmentation import frame_order
 
 BATCH = 64
 

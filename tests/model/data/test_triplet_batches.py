@@ -7,12 +7,15 @@ import pytest
 
 from glee.errors import DataError
 from glee.model.data.au_dataset import load_frames
-from glee.model.data.triplets import draw_triplets, faces_to_draw_from, find_triplets
+from glee.model.data.triplets import (
+    TripletBatches,
+    draw_triplets,
+    faces_to_draw_from,
+    find_triplets,
+)
 from glee.model.distributed import World
-from glee.model.options import pretrain_options
-from glee.model.schedule import Schedule
+from glee.model.options import Schedule, pretrain_options
 from glee.model.training.pretraining import pretrain
-from glee.model.triplet_batches import TripletBatches
 
 OPTIONS = pretrain_options("compact", batch=10, triplets=60, shared_triplets=200, seed=3)
 

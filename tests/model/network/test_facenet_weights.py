@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from glee.errors import WeightsError
-from glee.model.facenet_weights import load_facenet
 from glee.model.network.backbones import InceptionResnetV1
-from glee.model.network.build_glee_net import build_glee_net
+from glee.model.network.build_glee_net import build_glee_net, load_facenet
 from glee.model.network.config import preset_config
 from glee.model.network.global_branch import GlobalBranch
 

@@ -8,8 +8,8 @@ import pytest
 from glee.errors import DataError
 from glee.fitting.morphable_model.model_file import load_model
 from glee.model.options import train_options
-from glee.model.predict import predict
 from glee.model.prediction.analysis import RunScorer
+from glee.model.prediction.predict import predict
 from glee.model.training.training import train
 from glee.pipeline.analysis.face_fit import ANALYSIS_FIT, Identity
 from glee.pipeline.shards.shard import list_shards, read_shard

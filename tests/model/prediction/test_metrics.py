@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError
-from glee.model.metrics import (
+from glee.model.prediction.evaluation import (
     always_positive_f1,
     area_under_curve,
     confusion,
     f1_interval,
     f1_score,
     matthews_correlation,
+    measure,
+    results_table,
 )
-from glee.model.prediction.evaluation import measure, results_table
 from glee.model.prediction.predictions import Predictions
 
 LABELS = np.array([1, 1, 1, 0, 0, 0, 0, -1, -1], np.int8)

@@ -23,7 +23,7 @@ from glee.model.training import steps
 from glee.model.training.losses import triplet_loss
 from glee.model.training.pretraining import pretrain, standardised_over_batch, triplet_accuracy
 from glee.model.training.training import train
-from glee.pipeline.datasets.fec_rows import TRIPLET_TYPES
+from glee.pipeline.datasets.fec import TRIPLET_TYPES
 from glee.pipeline.datasets.triplets import TRIPLET_FILE, TripletTable, encode_triplets
 from glee.whole_files import write_whole
 

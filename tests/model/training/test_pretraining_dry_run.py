@@ -9,9 +9,8 @@ import pytest
 
 from glee.errors import DataError
 from glee.model.options import pretrain_options
-from glee.model.pretraining_dry_run import pretraining_dry_run
-from glee.model.training.pretraining import pretrain
-from glee.pipeline.datasets.fec_rows import TRIPLET_TYPES
+from glee.model.training.pretraining import pretrain, pretraining_dry_run
+from glee.pipeline.datasets.fec import TRIPLET_TYPES
 from glee.pipeline.datasets.triplets import TRIPLET_FILE, TripletTable, encode_triplets
 from glee.whole_files import write_whole
 

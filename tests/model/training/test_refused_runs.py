@@ -6,8 +6,7 @@ import pytest
 
 from glee.errors import DataError, GleeError
 from glee.model.options import train_options
-from glee.model.refused_runs import withdrawn_where_refused
-from glee.model.training.training import train
+from glee.model.training.training import train, withdrawn_where_refused
 
 STATED = ("options.toml", "data.json")
 

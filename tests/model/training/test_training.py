@@ -16,8 +16,8 @@ from glee.model.checkpoint import load_checkpoint
 from glee.model.data.au_dataset import make_batch
 from glee.model.distributed import World
 from glee.model.options import read_options, train_options
-from glee.model.predict import predict
 from glee.model.prediction.evaluation import evaluate
+from glee.model.prediction.predict import predict
 from glee.model.prediction.predictions import load_predictions
 from glee.model.training import steps, training
 from glee.model.training.state import new_network, new_state

@@ -7,7 +7,7 @@ import pytest
 from glee.cli import run
 from glee.errors import UsageError
 from glee.model.options import train_options
-from glee.model.training_plan import training_plan
+from glee.model.training.training import training_plan
 
 
 def test_folds_and_frames(work, tmp_path):

@@ -13,12 +13,11 @@ import pytest
 from glee.errors import DataError, OutputError, UsageError
 from glee.fitting.morphable_model.model_file import load_model
 from glee.pipeline.analysis import analyze as analysis
-from glee.pipeline.analysis import row_stream
+from glee.pipeline.analysis import face_fit
 from glee.pipeline.analysis.analyze import analyze, plan
 from glee.pipeline.analysis.face_fit import ANALYSIS_FIT
-from glee.pipeline.analysis.options import AnalyzeOptions
-from glee.pipeline.analysis.streamed_file import streamed_file
-from glee.pipeline.analysis.text_table import TextTable
+from glee.pipeline.analysis.glee_table import TextTable, streamed_file
+from glee.pipeline.analysis.inputs import AnalyzeOptions
 from glee.pipeline.fit3d import Fit3dOptions, fit3d
 from glee.pipeline.preprocess import PreprocessOptions, preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
@@ -53,7 +52,7 @@ def test_landmarks_are_those_of_preprocess_and_the_fit_is_that_of_fit3d(videos, 
 def test_the_size_of_the_blocks_changes_nothing(videos, tmp_path, monkeypatch):
     texts = []
     for block in (5, 32):
-        monkeypatch.setattr(row_stream, "BLOCK_FRAMES", block)
+        monkeypatch.setattr(face_fit, "BLOCK_FRAMES", block)
         (done,) = analyze(videos[:1], tmp_path / str(block), progress=False)
         texts.append(done.paths[0].read_text())
     assert texts[0] == texts[1]
@@ -61,7 +60,7 @@ def test_the_size_of_the_blocks_changes_nothing(videos, tmp_path, monkeypatch):
 
 def test_rows_come_while_the_video_is_read_and_under_another_name(videos, tmp_path, monkeypatch):
     seen = []
-    fitted = row_stream.RowStream._fitted
+    fitted = face_fit.RowStream._fitted
 
     def looking(self, size, faces):
         partial = list(tmp_path.glob(".*.csv"))
@@ -70,10 +69,10 @@ def test_rows_come_while_the_video_is_read_and_under_another_name(videos, tmp_pa
         seen.append(len(partial[0].read_text().splitlines()))
         return fitted(self, size, faces)
 
-    monkeypatch.setattr(row_stream.RowStream, "_fitted", looking)
+    monkeypatch.setattr(face_fit.RowStream, "_fitted", looking)
     (done,) = analyze(videos[:1], tmp_path, progress=False)
     assert seen[0] == 1  # the header
-    assert seen[1] == 1 + row_stream.FIRST_BLOCK
+    assert seen[1] == 1 + face_fit.FIRST_BLOCK
     assert not list(tmp_path.glob(".*"))
     assert all(path.exists() for path in done.paths)
 
@@ -82,7 +81,7 @@ def test_a_failure_leaves_nothing_behind(videos, tmp_path, monkeypatch):
     def failing(self, size, faces):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(row_stream.RowStream, "_fitted", failing)
+    monkeypatch.setattr(face_fit.RowStream, "_fitted", failing)
     with pytest.raises(OutputError, match="No space left"):
         analyze(videos[:1], tmp_path / "out", options=AnalyzeOptions(video=True), progress=False)
     assert list((tmp_path / "out").iterdir()) == []

@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glee.pipeline.analysis.face_fit import IDENTITY_FRAMES, FaceFitter
-from glee.pipeline.analysis.face_frames import FaceFrame
-from glee.pipeline.analysis.row_stream import BLOCK_FRAMES, PATIENCE, RowStream
+from glee.pipeline.analysis.face_fit import (
+    BLOCK_FRAMES,
+    IDENTITY_FRAMES,
+    PATIENCE,
+    FaceFitter,
+    RowStream,
+)
+from glee.pipeline.analysis.face_stream import FaceFrame
 from glee.pipeline.landmarks.tracking import TrackedFrame, missing_frame
 
 UNSEEN = np.full((2, 2), np.nan, np.float32)

@@ -10,11 +10,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from glee.fitting.assets.blendshapes import ARKIT_NAMES
 from glee.fitting.camera import rotation_matrix
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from glee.pipeline.analysis import arkit_table, openface_table
 from glee.pipeline.analysis.analyze import analyze
-from glee.pipeline.analysis.options import AnalyzeOptions
+from glee.pipeline.analysis.inputs import AnalyzeOptions
 
 OPENFACE_AUS_R = "01 02 04 05 06 07 09 10 12 14 15 17 20 23 25 26 45"
 OPENFACE_AUS_C = "01 02 04 05 06 07 09 10 12 14 15 17 20 23 25 26 28 45"

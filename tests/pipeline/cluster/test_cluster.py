@@ -10,7 +10,7 @@ import pytest
 
 from glee.errors import DataError, UsageError
 from glee.pipeline.cluster.cluster import open_cluster
-from glee.pipeline.task_parcels import MOST_TASKS
+from glee.pipeline.cluster.dask_cluster import MOST_TASKS
 
 
 def square(number):

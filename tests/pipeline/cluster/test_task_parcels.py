@@ -12,7 +12,7 @@ import pytest
 
 from glee.errors import ClusterError
 from glee.pipeline.cluster.cluster import open_cluster
-from glee.pipeline.task_parcels import MOST_TASKS, Limits, Parcels, parcel_limits
+from glee.pipeline.cluster.dask_cluster import MOST_TASKS, Limits, Parcels, parcel_limits
 
 LIMITS = Limits(seconds=1.0, size=1e9)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glee.errors import UsageError
-from glee.fitting.assets.blendshapes import ARKIT_NAMES
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from glee.pipeline.datasets.action_units import BLENDSHAPES, NAMES, coefficient, intensity, weights
 
 DISFA = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)

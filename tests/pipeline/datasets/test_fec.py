@@ -13,7 +13,7 @@ import pytest
 from glee.errors import DataError
 from glee.pipeline.datasets import fec, find_content, open_dataset
 from glee.pipeline.datasets.downloaded_images import files_of_urls, read_url_table
-from glee.pipeline.datasets.fec_rows import TRIPLET_TYPES, parse_row
+from glee.pipeline.datasets.fec import TRIPLET_TYPES, parse_row
 from glee.pipeline.datasets.triplets import TRIPLET_FILE, read_triplets, shard_triplets
 from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import read_shard

@@ -10,9 +10,13 @@ from hypothesis import strategies as st
 from glee.errors import GleeError
 from glee.pipeline.datasets import bp4d, disfa, disfa_plus
 from glee.pipeline.datasets.downloaded_images import read_url_table
-from glee.pipeline.datasets.fec_rows import parse_row
-from glee.pipeline.datasets.label_files import read_intensity, read_occurrence
-from glee.pipeline.datasets.text_lines import MAXIMUM_LINE, table_lines
+from glee.pipeline.datasets.fec import parse_row
+from glee.pipeline.datasets.label_files import (
+    MAXIMUM_LINE,
+    read_intensity,
+    read_occurrence,
+    table_lines,
+)
 from glee.pipeline.datasets.triplets import TripletTable, encode_triplets, read_triplets
 
 FAST = settings(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from glee.pipeline.datasets import bp4d, bp4d_plus, disfa, disfa_plus
-from glee.pipeline.label_counts import LabelCounts
-from glee.pipeline.published_ratios import relative_ratios, scaled_to
+from glee.pipeline.datasets.label_files import relative_ratios, scaled_to
+from glee.pipeline.verification.labels import LabelCounts
 
 
 def labels_of(ratios, count=20_000, seed=0):

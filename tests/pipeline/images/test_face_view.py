@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glee.pipeline.face_view import face_view
+from glee.pipeline.images.crops import face_view
 
 
 def smooth_image(rng, height, width):

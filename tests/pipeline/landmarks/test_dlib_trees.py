@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from glee.errors import WeightsError
-from glee.pipeline.landmark_trees import evaluate
 from glee.pipeline.landmarks.dlib_backend import model_path
-from glee.pipeline.landmarks.dlib_trees import read_landmark_trees
+from glee.pipeline.landmarks.dlib_trees import evaluate, read_landmark_trees
 
 BOXES = [(100, 60, 299, 259), (40, 90, 163, 213), (-30, 20, 120, 170), (250, 150, 520, 420)]
 

@@ -7,7 +7,7 @@ import pytest
 
 from glee.fitting.camera import Camera
 from glee.fitting.morphable_model.model_file import load_model
-from glee.pipeline.plausibility import assess
+from glee.pipeline.landmarks.face_identity import assess
 
 CAMERA = Camera.for_image(640, 480)
 

@@ -10,9 +10,8 @@ from glee.fitting.morphable_model.model_file import load_model
 from glee.pipeline.datasets import open_dataset
 from glee.pipeline.images.frames import index_frames, read_frames
 from glee.pipeline.landmarks.backends import load_detector
-from glee.pipeline.landmarks.detector import Box
+from glee.pipeline.landmarks.detector import Box, is_upside_down
 from glee.pipeline.landmarks.tracking import FaceTracker
-from glee.pipeline.turned_box import is_upside_down
 
 
 def mean_face():
@@ -206,7 +205,7 @@ def test_a_run_of_frames_does_not_depend_on_what_came_before(tracked):
 def test_landmarks_the_wrong_way_up_are_not_valid(monkeypatch):
     """Of a backend that does not heed turned boxes: the scripted one's are always upright."""
     monkeypatch.setattr(
-        "glee.pipeline.close_look.look_around",
+        "glee.pipeline.landmarks.tracking.look_around",
         lambda detector, image, box, zoom=1.0: (box, 1.0 if is_upside_down(box) else 0.5),
     )
     (result,), _ = follow([picture((80, 100, 60, 201))])

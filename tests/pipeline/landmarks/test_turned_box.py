@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from glee.pipeline.landmarks.backends import load_detector
-from glee.pipeline.landmarks.detector import Box
-from glee.pipeline.landmarks.fan.heatmaps import crop_of, crop_transform, landmark_box
-from glee.pipeline.synthesis.clips import synthetic_clip
-from glee.pipeline.turned_box import (
+from glee.pipeline.landmarks.detector import (
     TURN,
+    Box,
     TurnedBox,
     angle_of,
     box_of_turned,
@@ -23,6 +21,8 @@ from glee.pipeline.turned_box import (
     nearest_turn,
     rotation,
 )
+from glee.pipeline.landmarks.fan.heatmaps import crop_of, crop_transform, landmark_box
+from glee.pipeline.synthesis.clips import synthetic_clip
 
 SIZE = (320, 240)
 LAST = np.array(SIZE) - 1

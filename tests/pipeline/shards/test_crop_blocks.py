@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glee.errors import ShardError
-from glee.pipeline.crop_encoding import encode_crop
+from glee.pipeline.images.crops import encode_crop
 from glee.pipeline.shards import shard as shards
 from glee.pipeline.shards.crop_blocks import BLOCK_FRAMES, CropBlocks
 

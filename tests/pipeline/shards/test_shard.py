@@ -13,7 +13,7 @@ import pytest
 
 from glee import whole_files
 from glee.errors import OutputError, ShardError
-from glee.pipeline.crop_encoding import decode_crop, encode_crop
+from glee.pipeline.images.crops import decode_crop, encode_crop
 from glee.pipeline.shards import shard as shards
 
 
@@ -133,7 +133,7 @@ def test_jpeg_crop_is_close():
 def test_only_an_image_of_the_crop_size_is_decoded(encoding, monkeypatch):
     data = np.frombuffer(encode_crop(np.zeros((90, 90, 3), np.uint8), encoding), np.uint8)
     assert decode_crop(data, encoding, 90).shape == (90, 90, 3)
-    monkeypatch.setattr("glee.pipeline.crop_encoding.cv2.imdecode", None)
+    monkeypatch.setattr("glee.pipeline.images.crops.cv2.imdecode", None)
     assert decode_crop(data, encoding, 200) is None
     for damaged in (data[:1], data[:5], data[:20], data[5:], np.zeros(300, np.uint8), data[:0]):
         assert decode_crop(damaged, encoding, 90) is None

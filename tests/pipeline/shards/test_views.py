@@ -11,11 +11,9 @@ import pytest
 from glee.errors import OutputError, ShardError
 from glee.fitting.camera import Camera
 from glee.fitting.morphable_model.model_file import load_model
-from glee.pipeline.crop_encoding import encode_crop
-from glee.pipeline.images.crops import align, alignment_transform
-from glee.pipeline.inspection import describe_shard
+from glee.pipeline.images.crops import align, alignment_transform, encode_crop
 from glee.pipeline.shards.shard import FitArrays, FrameArrays, ShardHeader, add_fit, write_shard
-from glee.pipeline.shards.views import contact_sheet
+from glee.pipeline.shards.views import contact_sheet, describe_shard
 
 HEADER = ShardHeader(
     dataset="disfa",

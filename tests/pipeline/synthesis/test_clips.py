@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError, OutputError, UsageError
-from glee.fitting.assets.blendshapes import ARKIT_NAMES
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.render.appearance import DARKEST, LIGHTEST, random_appearance, skin_tone
 from glee.fitting.solver.problem import landmark_places

@@ -10,7 +10,7 @@ import pytest
 
 from glee.cli import run
 from glee.errors import UsageError
-from glee.fitting.render_levers import ADDITIONS, PARTS, levers_of
+from glee.fitting.render.appearance import ADDITIONS, PARTS, levers_of
 from glee.pipeline.synthesis.clips import TRUTH, VIDEO, read_truth, synthetic_clip
 from glee.pipeline.synthesis.dataset import synthesise_dataset
 

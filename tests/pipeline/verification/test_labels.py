@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from glee.fitting.assets.blendshapes import ARKIT_NAMES
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from glee.pipeline.datasets import disfa as disfa_facts
 from glee.pipeline.verification.labels import LabelledClip, label_agreement
 

@@ -4,7 +4,7 @@ from scipy.spatial.transform import Rotation
 from scipy.stats import pearsonr
 
 from glee.fitting.morphable_model.landmark_scheme import REGIONS
-from glee.reports.accuracy import correlations, landmark_errors, moved, rotation_errors
+from glee.reports.demo.comparison import correlations, landmark_errors, moved, rotation_errors
 
 
 def test_correlations_agree_with_scipy_and_leave_out_failed_frames():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from glee.reports.au_probe import probe_f1
+from glee.reports.demo.stage_losses import probe_f1
 
 SUBJECTS = np.repeat(["A", "B", "C"], 80)
 FOLDS = (("A",), ("B",), ("C",))

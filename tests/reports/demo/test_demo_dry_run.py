@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glee.pipeline.synthesis.clips import TRUTH
 from glee.pipeline.work_folder import state_options
-from glee.reports.demo_dry_run import demo_dry_run
+from glee.reports.demo.demo import demo_dry_run
 
 
 def test_a_fresh_folder_and_one_that_goes_on(tmp_path):

@@ -7,14 +7,14 @@ import pytest
 from glee.reports.experiments.comparison import (
     Comparison,
     blocks,
+    comparison_plot,
     csv_of,
     data_of,
     markdown_of,
     measured_row,
+    published_table,
     text_of,
 )
-from glee.reports.experiments.published import published_table
-from glee.reports.experiments.table_plot import comparison_plot
 
 AUS = ("AU1", "AU2", "AU4", "AU6", "AU9", "AU12", "AU25", "AU26")
 

@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 
-from glee.reports.experiments.figure4 import figure4_data
-from glee.reports.experiments.figure5 import figure5_data, nearest_of_others, telling_centre
-from glee.reports.experiments.representations import (
+from glee.reports.experiments.figures import (
     SPACES,
     Combination,
     average_variance,
     common_combinations,
+    figure4_data,
+    figure5_data,
+    nearest_of_others,
     standardised,
+    telling_centre,
 )
 
 AU_NAMES = ("AU1", "AU2", "AU4")

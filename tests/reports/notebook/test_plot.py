@@ -13,8 +13,8 @@ from matplotlib import pyplot  # noqa: E402
 
 import glee  # noqa: E402
 from glee.errors import UsageError  # noqa: E402
-from glee.fitting.assets.blendshapes import ARKIT_NAMES  # noqa: E402
 from glee.fitting.camera import Camera  # noqa: E402
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES  # noqa: E402
 from glee.fitting.morphable_model.model_file import load_model  # noqa: E402
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import glee
 from glee.errors import DataError, ShardError
-from glee.pipeline.crop_encoding import encode_crop
+from glee.pipeline.images.crops import encode_crop
 from glee.pipeline.shards.content import FrameArrays, ShardHeader
 from glee.pipeline.shards.shard import shard_path, write_shard
 

@@ -13,10 +13,15 @@ import torch
 from glee.fitting.morphable_model.landmark_scheme import MIRROR, inter_ocular_distance
 from glee.pipeline.landmarks.backends import load_detector
 from glee.pipeline.landmarks.detector import Box, overlap
-from glee.pipeline.landmarks.mesh.points import BRANCHES, COUNT, MESH_POINTS
+from glee.pipeline.landmarks.face_identity import assess
+from glee.pipeline.landmarks.mesh.points import (
+    BRANCHES,
+    COUNT,
+    MESH_POINTS,
+    landmarks_from_mesh,
+    mesh_weights,
+)
 from glee.pipeline.landmarks.tracking import FaceTracker
-from glee.pipeline.mesh_backend.landmarks68 import landmarks_from_mesh, mesh_weights
-from glee.pipeline.plausibility import assess
 
 REFERENCE = Path(__file__).parent / "mesh_reference" / "mediapipe_reference.npz"
 GREY = (120, 120, 120)

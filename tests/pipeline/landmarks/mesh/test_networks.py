@@ -13,14 +13,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from convert_mesh_weights import read_constants
 
 from glee.errors import WeightsError
+from glee.pipeline.landmarks.detector import TurnedBox
 from glee.pipeline.landmarks.mesh import weights
 from glee.pipeline.landmarks.mesh.backend import MeshDetector
-from glee.pipeline.landmarks.mesh.networks import CROP_SIDE, FaceMesh
-from glee.pipeline.mesh_backend.face_detector import FaceDetector
-from glee.pipeline.mesh_backend.tflite_weights import read_constants
-from glee.pipeline.turned_box import TurnedBox
+from glee.pipeline.landmarks.mesh.networks import CROP_SIDE, FaceDetector, FaceMesh
 
 REFERENCE = Path(__file__).parent / "mesh_reference" / "mediapipe_reference.npz"
 VIDEOS = ("single_face.jpg", "single_face.mp4", "WolfgangLanger_Pexels.mp4")

@@ -12,8 +12,7 @@ from glee.fitting.morphable_model.landmark_scheme import INNER, inter_ocular_dis
 from glee.fitting.morphable_model.model_file import load_model
 from glee.pipeline.landmarks.backends import load_detector, refined_name
 from glee.pipeline.landmarks.refiner.noise import noise_of, with_refined
-from glee.pipeline.landmarks.refiner.refine import load_refiner, refine
-from glee.pipeline.refiner.detector import RefinedDetector
+from glee.pipeline.landmarks.refiner.refine import RefinedDetector, load_refiner, refine
 from glee.pipeline.synthesis.clips import synthetic_clip
 
 

@@ -8,8 +8,8 @@ import torch
 
 from glee.errors import WeightsError
 from glee.fitting.morphable_model.landmark_noise import LandmarkNoise
+from glee.pipeline.landmarks.refiner import network as weights
 from glee.pipeline.landmarks.refiner.network import Refiner
-from glee.pipeline.refiner import weights
 
 
 @pytest.fixture(scope="module")
