@@ -51,7 +51,8 @@ class TimedDetector:
 def whole(video: Path, backend: str, work: Path) -> dict[str, float]:
     """Processor seconds of both stages as a user runs them, and the frames."""
     from glee.pipeline.fit3d import fit3d
-    from glee.pipeline.preprocess import PreprocessOptions, preprocess
+    from glee.pipeline.options import PreprocessOptions
+    from glee.pipeline.preprocess import preprocess
 
     shutil.rmtree(work, ignore_errors=True)
     times = [time.process_time()]

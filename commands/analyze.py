@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..pipeline.options import AnalyzeOptions
 from .options import ANY_PATH, FOLDER, MODEL_FILE, echo_lines, json_option, weights_option
 
 if TYPE_CHECKING:
     from ..pipeline.analysis.analyze import ClipAnalysis
-    from ..pipeline.analysis.inputs import AnalyzeOptions
 
 
 @click.command()
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     type=click.Choice(["glee", "openface", "arkit"]),
-    default="glee",
+    default=AnalyzeOptions.format,
     show_default=True,
     help="glee: CSV and Parquet; openface: OpenFace 2.2's CSV; arkit: Live Link Face's CSV.",
 )
 @click.option("--video", is_flag=True, help="Write an overlay too: landmarks, mesh, curves.")
 @click.option("--run", type=FOLDER, help="A trained run: Action Units too.")
-@click.option("--faces", default=1, show_default=True, help="Most faces that are followed.")
-@click.option("--detector", default="auto", show_default=True, help="Landmark backend.")
+@click.option(
+    "--faces", default=AnalyzeOptions.faces, show_default=True, help="Most faces that are followed."
+)
+@click.option(
+    "--detector", default=AnalyzeOptions.detector, show_default=True, help="Landmark backend."
+)
 @weights_option
 @click.option(
     "--identity",
@@ -37,7 +41,9 @@ if TYPE_CHECKING:
 )
 @click.option("--focal", type=float, help="Focal length, pixels. [default: 1.5 x longer side]")
 @click.option("--model", type=MODEL_FILE, help="Another morphable model.")
-@click.option("--fps", default=30.0, show_default=True, help="Frames a second of image folders.")
+@click.option(
+    "--fps", default=AnalyzeOptions.fps, show_default=True, help="Frames a second of image folders."
+)
 @click.option("--device", default="cpu", show_default=True, help="Of the run's networks.")
 @click.option("--dry-run", is_flag=True, help="Say what would be read and written, and stop.")
 @json_option
@@ -61,7 +67,6 @@ def analyze(
     """
     from ..pipeline.analysis.analyze import as_json as as_plain
     from ..pipeline.analysis.analyze import plan
-    from ..pipeline.analysis.inputs import AnalyzeOptions
 
     chosen = AnalyzeOptions(**options)
     if dry_run:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..pipeline.options import Fit3dOptions
 from .options import (
     FOLDER,
     ModelFile,
@@ -24,13 +25,20 @@ from .options import (
 @click.option(
     "--identity",
     type=click.Choice(["subject", "frame"]),
-    default="subject",
+    default=Fit3dOptions.identity,
     show_default=True,
     help="One f_shape a subject, or one a frame (the paper's).",
 )
 @click.option("--focal", type=float, help="Focal length, pixels. [default: 1.5 x longer side]")
-@click.option("--bounds/--no-bounds", default=True, show_default=True, help="f_exp in [0, 1].")
-@click.option("--curves/--no-curves", default=True, show_default=True, help="Sliding landmarks.")
+@click.option(
+    "--bounds/--no-bounds", default=Fit3dOptions.bounds, show_default=True, help="f_exp in [0, 1]."
+)
+@click.option(
+    "--curves/--no-curves",
+    default=Fit3dOptions.curves,
+    show_default=True,
+    help="Sliding landmarks.",
+)
 @click.option("--expression-weight", type=float, help="Of |f_exp|^2. [default: by the noise]")
 @click.option("--shape-weight", type=float, help="Of |f_shape|^2. [default: by the noise]")
 @click.option("--robust", type=click.Choice(["huber", "geman-mcclure"]), help="Robust loss.")
@@ -50,9 +58,19 @@ from .options import (
 @click.option("--dense", flag_value="beside", help="Fit the shards' dense points too.")
 @click.option("--dense-only", "dense", flag_value="only", help="Only these, not the landmarks.")
 @click.option("--paper", is_flag=True, help="Eq. 3 as published: one identity a frame, no more.")
-@click.option("--temporal", default=0.0, show_default=True, help="Smoothness of f_exp in time.")
+@click.option(
+    "--temporal",
+    default=Fit3dOptions.temporal,
+    show_default=True,
+    help="Smoothness of f_exp in time.",
+)
 @click.option("--estimate-focal", is_flag=True, help="One focal length a subject, from its frames.")
-@click.option("--sample-frames", default=200, show_default=True, help="For a subject's identity.")
+@click.option(
+    "--sample-frames",
+    default=Fit3dOptions.sample_frames,
+    show_default=True,
+    help="For a subject's identity.",
+)
 @click.option("--model", type=ModelFile(dir_okay=False), help="Another morphable model.")
 @workers_option
 @cluster_option
@@ -73,7 +91,6 @@ def fit3d(
     **options: Any,
 ) -> None:
     """Fit the 3D morphable model to the landmarks in WORK's shards."""
-    from ..pipeline.fit3d import Fit3dOptions
     from ..pipeline.fit3d import fit3d as run_stage
 
     if dry_run:

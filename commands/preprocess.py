@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..pipeline.options import PreprocessOptions
 from .options import (
     ANY_PATH,
     DATASETS_HELP,
@@ -44,12 +45,39 @@ from .options import (
 @click.option(
     "--dense", is_flag=True, default=None, help="Keep all points of the mesh backend too."
 )
-@click.option("--detect-every", default=10, show_default=True, help="Frames between detections.")
-@click.option("--minimum-confidence", default=0.4, show_default=True, help="Of a valid frame.")
-@click.option("--crop-size", default=200, show_default=True, help="Side of a crop, pixels.")
-@click.option("--encoding", default="jpeg", show_default=True, help="Of crops: jpeg, png, raw.")
-@click.option("--quality", default=93, show_default=True, help="Of JPEG crops.")
-@click.option("--chunk-frames", default=1024, show_default=True, help="Most frames of a shard.")
+@click.option(
+    "--detect-every",
+    default=PreprocessOptions.detect_every,
+    show_default=True,
+    help="Frames between detections.",
+)
+@click.option(
+    "--minimum-confidence",
+    default=PreprocessOptions.minimum_confidence,
+    show_default=True,
+    help="Of a valid frame.",
+)
+@click.option(
+    "--crop-size",
+    default=PreprocessOptions.crop_size,
+    show_default=True,
+    help="Side of a crop, pixels.",
+)
+@click.option(
+    "--encoding",
+    default=PreprocessOptions.encoding,
+    show_default=True,
+    help="Of crops: jpeg, png, raw.",
+)
+@click.option(
+    "--quality", default=PreprocessOptions.quality, show_default=True, help="Of JPEG crops."
+)
+@click.option(
+    "--chunk-frames",
+    default=PreprocessOptions.chunk_frames,
+    show_default=True,
+    help="Most frames of a shard.",
+)
 @dataset_options
 @workers_option
 @cluster_option
@@ -79,7 +107,6 @@ def preprocess(
 
     A run that was interrupted goes on where it stopped.
     """
-    from ..pipeline.preprocess import PreprocessOptions
     from ..pipeline.preprocess import preprocess as run_stage
 
     own = dataset_options_of(frame_offset, labels, images, url_map)

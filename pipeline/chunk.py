@@ -23,6 +23,7 @@ from .landmarks.backends import BackendSettings, load_detector
 from .landmarks.dense_landmarks import DenseDetector
 from .landmarks.lookahead import Lookahead, frames_together, looking_ahead
 from .landmarks.tracking import FaceTracker, TrackedFrame
+from .options import PreprocessOptions
 from .shards.shard import REASONS, FrameArrays, Shard, ShardHeader, read_shard, write_shard
 
 logger = logging.getLogger(__name__)
@@ -42,8 +43,9 @@ class ChunkTask:
     start: int
     stop: int
     path: Path
-    options: Mapping[str, Any]
+    options: PreprocessOptions
     detector: str
+    dataset_options: Mapping[str, Any] = field(default_factory=dict)
     weights: str | None = None
 
 
@@ -72,7 +74,6 @@ def make_shard(task: ChunkTask) -> ChunkResult:
             work.take(image)
     steps = {"decode": perf_counter() - begin - sum(work.steps.values()), **work.steps}
     begin = perf_counter()
-    options = task.options
     frames = work.arrays(task.clip.numbers(task.start, task.stop))
     write_shard(
         task.path,
@@ -80,8 +81,8 @@ def make_shard(task: ChunkTask) -> ChunkResult:
         frames,
         work.crops,
         labels,
-        encoding=options["encoding"],
-        crop_size=options["crop_size"],
+        encoding=task.options.encoding,
+        crop_size=task.options.crop_size,
     )
     steps["write"] = perf_counter() - begin
     return ChunkResult(_reason_counts(frames.reason), steps)
@@ -93,13 +94,13 @@ class _Work:
     def __init__(self, task: ChunkTask) -> None:
         options = task.options
         self._size = task.index.size
-        self._crop_size = int(options["crop_size"])
-        self._encoding = (str(options["encoding"]), int(options["quality"]))
-        self._options = options
+        self._crop_size = options.crop_size
+        self._encoding = (options.encoding, options.quality)
+        self._tracking = options.tracking
         self._alone = bool(task.clip.boxes)
-        settings = BackendSettings(task.weights, options.get("device"), options.get("flip"))
-        detector = load_detector(options["detector"], settings)
-        self._dense = DenseDetector(detector) if options.get("dense") else None
+        settings = BackendSettings(task.weights, options.device, options.flip)
+        detector = load_detector(options.detector, settings)
+        self._dense = DenseDetector(detector) if options.dense else None
         self._detector = self._dense or looking_ahead(detector)
         self._together = 1 if self._alone else frames_together(self._detector)
         self._tracker = self._new_tracker()
@@ -110,11 +111,7 @@ class _Work:
         self.steps = dict.fromkeys(("track", "align", "encode"), 0.0)
 
     def _new_tracker(self) -> FaceTracker:
-        return FaceTracker(
-            self._detector,
-            detect_every=self._options["detect_every"],
-            minimum_confidence=self._options["minimum_confidence"],
-        )
+        return FaceTracker(self._detector, self._tracking)
 
     def groups(
         self, images: Iterable[npt.NDArray[np.uint8] | None]
@@ -192,7 +189,7 @@ def _header(task: ChunkTask) -> ShardHeader:
         fps=task.index.fps,
         frame_size=task.index.size,
         detector=task.detector,
-        options=dict(task.options),
+        options={**task.options.stated(), **task.dataset_options},
         glee_version=__version__,
         au_names=() if labels is None else labels.au_names,
         label_kind="none" if labels is None else labels.kind,

@@ -157,25 +157,21 @@ def noise_by_clip(paths: Iterable[Path]) -> Mapping[str, TrackNoise | None]:
     }
 
 
-# How dense points are used: with the landmarks, or in their place.
-DENSE_BESIDE, DENSE_ONLY = "beside", "only"
-
-
 def fitted_points(
-    path: Path, shard: Shard, track: TrackNoise | None, options: Mapping[str, Any]
+    path: Path, shard: Shard, track: TrackNoise | None, dense: str | None
 ) -> Landmarks:
     """What is fitted of a shard's frames: landmarks (n, 68, 2), and dense points behind them.
 
     Dense points are not smoothed. Raises UsageError where the shard has none.
     """
     landmarks = smoothed_chunk(path, shard, track)
-    if not options.get("dense"):
+    if not dense:
         return landmarks
     if shard.frames.landmarks_dense is None:
         raise UsageError(f"{path}: holds no dense points; run `glee preprocess` with --dense")
-    dense = shard.frames.landmarks_dense.astype(np.float64)
-    dense[~shard.frames.valid] = np.nan
-    return np.concatenate([landmarks, dense], axis=1)
+    points = shard.frames.landmarks_dense.astype(np.float64)
+    points[~shard.frames.valid] = np.nan
+    return np.concatenate([landmarks, points], axis=1)
 
 
 def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

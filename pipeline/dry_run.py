@@ -14,7 +14,8 @@ from .cluster.options import QUEUES, ClusterOptions, stage_cluster_options
 from .datasets import find_content, shaping_options
 from .images.frames import index_frames
 from .landmarks.backends import BackendSettings, chosen_detector, refined_name
-from .preprocess import STAGE, PreprocessOptions
+from .options import PreprocessOptions
+from .preprocess import STAGE
 from .shards.shard import list_shards, read_shard, shard_path
 from .summary import progress_bar
 from .work_folder import read_options

@@ -5,22 +5,22 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, GleeError, UsageError
+from ..errors import DataError, GleeError
 from ..whole_files import write_whole
 from .chunk import ChunkTask, make_shard
 from .clips import Clip, DatasetContent
 from .cluster.cluster import Cluster, open_cluster
 from .cluster.options import stage_cluster_options
 from .datasets import find_content, shaping_options
-from .images.crops import ENCODINGS, QUALITY
 from .images.frames import FrameIndex, index_frames
 from .landmarks.backends import BackendSettings, chosen_detector, load_detector, refined_name
 from .landmarks.dense_landmarks import DenseDetector
+from .options import PreprocessOptions
 from .shards.shard import SHARD_FOLDER, shard_path
 from .summary import Summary, Tally, progress_bar
 from .work_folder import carry_mark, state_options, work_in, write_plan
@@ -28,53 +28,6 @@ from .work_folder import carry_mark, state_options, work_in, write_plan
 logger = logging.getLogger(__name__)
 
 STAGE = "preprocess"
-MAXIMUM_CHUNK = 1024
-
-
-@dataclass(frozen=True)
-class PreprocessOptions:
-    """Every option that shapes the shards.
-
-    detector: backend, or `auto`, the best one installed; `fan:yunet` is its variant yunet. device,
-    flip: of the backend, see `BackendSettings`. detect_every: frames between two looks of
-    the detector at a tracked face. minimum_confidence: of a valid frame. crop_size: side of the
-    aligned crop, pixels.
-    encoding: of crops, one of `crop_encoding.ENCODINGS`; quality: of JPEG, 1 to 100.
-    chunk_frames: frames of a shard, at most 1024. refine: go over the landmarks with the refiner
-    (`pipeline.refiner`); the detector is then stated as, for example, `mesh+refiner`. dense: keep
-    all points of a backend that has more than 68, for `fit3d` to use.
-    """
-
-    detector: str = "dlib"
-    detect_every: int = 10
-    minimum_confidence: float = 0.4
-    crop_size: int = 200
-    encoding: str = "jpeg"
-    quality: int = QUALITY
-    chunk_frames: int = MAXIMUM_CHUNK
-    device: str | None = None
-    flip: bool | None = None
-    refine: bool | None = None
-    dense: bool | None = None
-
-    def stated(self) -> dict[str, Any]:
-        """The options by name, without those left to the backend."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    def check(self) -> None:
-        """Raises UsageError where a value makes no sense."""
-        bounds = {
-            "detect_every": (1, 1000),
-            "minimum_confidence": (0.0, 1.0),
-            "crop_size": (32, 1024),
-            "quality": (1, 100),
-            "chunk_frames": (1, MAXIMUM_CHUNK),
-        }
-        for name, (low, high) in bounds.items():
-            if not low <= getattr(self, name) <= high:
-                raise UsageError(f"{name} is {getattr(self, name)}; give {low} to {high}")
-        if self.encoding not in ENCODINGS:
-            raise UsageError(f"encoding is {self.encoding!r}; give one of {', '.join(ENCODINGS)}")
 
 
 def preprocess(
@@ -134,9 +87,9 @@ def preprocess(
             indices = _index_clips(clips, place, tally, progress)
             write_plan(work, dataset, options.chunk_frames, indices)
             backend = (f"{detector.name} {detector.version}", settings.weights)
-            _make_shards(
-                indices, work, {**options.stated(), **chosen}, backend, place, tally, progress
-            )
+            tasks = _chunk_tasks(indices, work, options, chosen, backend)
+            total = sum(index.count for _, index in indices)
+            _make_shards(tasks, total, place, tally, progress)
         _remove_surplus(indices, work, options)
     return tally.finish(time.monotonic() - begin)
 
@@ -194,16 +147,8 @@ def _check_labels(clip: Clip, index: FrameIndex) -> None:
 
 
 def _make_shards(
-    indices: list[tuple[Clip, FrameIndex]],
-    work: Path,
-    options: Mapping[str, Any],
-    backend: tuple[str, str | None],
-    place: Cluster,
-    tally: Tally,
-    progress: bool,
+    tasks: Iterable[ChunkTask], total: int, place: Cluster, tally: Tally, progress: bool
 ) -> None:
-    tasks = _chunk_tasks(indices, work, options, backend)
-    total = sum(index.count for _, index in indices)
     with progress_bar(STAGE, total, "frame", shown=progress) as bar:
         for outcome in place.run(make_shard, tasks):
             task = outcome.task
@@ -220,21 +165,24 @@ def _make_shards(
 def _chunk_tasks(
     indices: list[tuple[Clip, FrameIndex]],
     work: Path,
-    options: Mapping[str, Any],
+    options: PreprocessOptions,
+    dataset_options: Mapping[str, Any],
     backend: tuple[str, str | None],
 ) -> Iterator[ChunkTask]:
     for clip, index in indices:
-        for number, start in enumerate(range(0, index.count, options["chunk_frames"])):
-            stop = min(start + options["chunk_frames"], index.count)
+        for number, start in enumerate(range(0, index.count, options.chunk_frames)):
+            stop = min(start + options.chunk_frames, index.count)
             labels = clip.labels
-            part = None if labels is None else replace(labels, values=labels.values[start:stop])
+            if labels is not None:
+                labels = replace(labels, values=labels.values[start:stop])
             yield ChunkTask(
-                clip=replace(clip, labels=part),
+                clip=replace(clip, labels=labels),
                 index=index.part(start, stop),
                 start=start,
                 stop=stop,
                 path=shard_path(work, clip.subject, clip.name, number),
                 options=options,
+                dataset_options=dataset_options,
                 detector=backend[0],
                 weights=backend[1],
             )

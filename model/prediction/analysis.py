@@ -15,8 +15,7 @@ from ...fitting.morphable_model.model_file import model_digest
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...pipeline.analysis.analyze import ClipAnalysis, analyze
 from ...pipeline.analysis.face_fit import ANALYSIS_FIT, Identity
-from ...pipeline.analysis.inputs import AnalyzeOptions
-from ...pipeline.fit3d import Fit3dOptions
+from ...pipeline.options import AnalyzeOptions, Fit3dOptions
 from ..checkpoint import Checkpoint
 from ..data.au_dataset import AUFrames
 from ..data.augmentation import resized_face, stored_size

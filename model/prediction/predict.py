@@ -22,8 +22,9 @@ import torch
 
 from ...errors import DataError
 from ...fitting.morphable_model.model_file import load_model, model_digest
-from ...pipeline.fit3d import Fit3dOptions, fit3d
-from ...pipeline.preprocess import PreprocessOptions, preprocess
+from ...pipeline.fit3d import fit3d
+from ...pipeline.options import Fit3dOptions, PreprocessOptions
+from ...pipeline.preprocess import preprocess
 from ...pipeline.shards.shard import REASONS, SHARD_FOLDER, list_shards, read_shard
 from ..checkpoint import CHECKPOINT_FILE, Checkpoint, load_checkpoint
 from ..data.au_dataset import AUFrames, FExpSource, load_frames, same_people

@@ -20,11 +20,12 @@ from typing import Any, Protocol
 from ...errors import DataError
 from ..images.frames import FrameIndex, index_frames
 from ..landmarks.backends import AUTO, BackendSettings, chosen_detector, load_detector
+from ..options import AnalyzeOptions
 from ..summary import progress_bar
 from .face_fit import ANALYSIS_FIT, AUScorer, FaceFitter, Identity, RowStream
 from .face_stream import FaceFrame, FaceRows, StreamOptions, face_stream, frame_rate, sample_stream
 from .gaze import IrisDetector
-from .inputs import AnalyzeOptions, PlannedClip, Source, find_sources, planned_files
+from .inputs import PlannedClip, Source, find_sources, planned_files
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,8 @@ def analyze(
     weights = None if options.weights is None else str(options.weights)
     backend = BackendSettings(weights=weights)
     detector = IrisDetector(load_detector(chosen_detector(wanted, backend), backend))
-    fitter = FaceFitter.of(detector.name, options.fit(scorer.fit if scorer else ANALYSIS_FIT))
+    base = scorer.fit if scorer else ANALYSIS_FIT
+    fitter = FaceFitter.of(detector.name, options.fit3d_options(base))
     if scorer is not None:
         scorer.check(detector.name, fitter.made, fitter.model)
     done = []
@@ -168,7 +170,7 @@ def _analyze_clip(
 ) -> ClipAnalysis:
     tally = _Tally()
     index = index_frames(source.clip)
-    stream = options.stream(scored=scorer is not None)
+    stream = StreamOptions.of(options, scored=scorer is not None)
     names = scorer.au_names if scorer else ()
     with ExitStack() as stack:
         writers = [
@@ -223,7 +225,7 @@ def _writers(
     au_names: tuple[str, ...],
 ) -> list[Writer]:
     expressions = fitter.model.expression_names
-    rate = frame_rate(index, options.stream(scored=False))
+    rate = frame_rate(index, options.fps)
     several = options.faces > 1
     writers: list[Writer] = []
     if options.format == "openface":

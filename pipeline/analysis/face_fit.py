@@ -10,9 +10,8 @@ What an analysis asks of a trained network; `model.analysis` fulfils it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,10 +21,9 @@ from ...fitting.fit import Fit, fit
 from ...fitting.morphable_model.description import ARKIT_BASIS, expression_basis
 from ...fitting.morphable_model.model_file import load_model
 from ...fitting.morphable_model.morphable_model import MorphableModel
-from ...fitting.options import PAPER_WEIGHT, FitOptions, expression_prior
+from ...fitting.options import PAPER_WEIGHT, FitOptions
 from ...fitting.subject import spread_sample
-from ..fit3d import Fit3dOptions
-from ..subject_fit import detector_noise, ridge_weights
+from ..options import Fit3dOptions, detector_noise
 from .face_stream import FaceFrame, FaceRows
 from .gaze import gaze_directions, looks_in_head
 
@@ -77,7 +75,7 @@ class FaceFitter:
         Raises UsageError, DataError where the model cannot be read.
         """
         made.check()
-        model = load_model(None if made.model is None else Path(made.model))
+        model = load_model(made.model_path)
         arkit = expression_basis(model) == ARKIT_BASIS
         noise = detector_noise(model, detector) if made.whiten else None
         made = replace(
@@ -87,15 +85,7 @@ class FaceFitter:
             temporal=0.0,
             estimate_focal=False,
         )
-        options = FitOptions(
-            bounds=made.bounds,
-            regularisation=ridge_weights(asdict(made)),
-            curves=made.curves,
-            robust=made.robust,  # type: ignore[arg-type]
-            noise=noise,
-            prior=expression_prior(model.expression_names) if made.prior else None,
-            identity_frames=IDENTITY_FRAMES,
-        )
+        options = replace(made.fit_options(model, detector), identity_frames=IDENTITY_FRAMES)
         points = detector if detector in model.landmarks else "anatomical"
         return cls(model, points, options, made, made.identity == "frame", made.focal)
 

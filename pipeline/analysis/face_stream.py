@@ -8,18 +8,18 @@ What the parts of an analysis pass on: a face in a frame, and rows of fitted fac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import UsageError
 from ...fitting.fit import Fit
 from ..clips import Clip
-from ..images.crops import CROP_SIZE, align, alignment_transform, encode_crop
+from ..images.crops import align, alignment_transform, encode_crop
 from ..images.frames import FrameIndex, read_frames
 from ..landmarks.tracking import FaceTracker, TrackedFrame
+from ..options import CROP_SIZE, AnalyzeOptions, TrackingOptions
 from .face_tracks import FaceTracks, FoundFace
 from .gaze import IrisDetector
 
@@ -40,34 +40,34 @@ class StreamOptions:
 
     faces: int = 1
     alone: bool = False
-    detect_every: int = 10
-    minimum_confidence: float = 0.4
-    fps: float = 30.0
+    tracking: TrackingOptions = TrackingOptions()
+    fps: float = AnalyzeOptions.fps
     crops: bool = False
     pictures: bool = False
 
-    def check(self) -> None:
-        """Raises UsageError where a value makes no sense."""
-        if self.faces < 1:
-            raise UsageError(f"faces is {self.faces}; give 1 or more")
-        if self.detect_every < 1:
-            raise UsageError(f"detect_every is {self.detect_every}; give 1 or more")
-        if not 0 <= self.minimum_confidence <= 1:
-            raise UsageError(f"minimum_confidence is {self.minimum_confidence}; give 0 to 1")
-        if not self.fps > 0:
-            raise UsageError(f"fps is {self.fps}; give a positive number")
+    @classmethod
+    def of(cls, options: AnalyzeOptions, *, scored: bool) -> StreamOptions:
+        """What an analysis needs of the stream. scored: aligned faces are needed."""
+        return cls(
+            faces=options.faces,
+            alone=options.identity == "frame",
+            tracking=options.tracking,
+            fps=options.fps,
+            crops=scored,
+            pictures=options.video,
+        )
 
 
-def frame_rate(index: FrameIndex, options: StreamOptions) -> float:
-    """Frames a second: of the file where it says so, else of the options."""
-    return index.fps or options.fps
+def frame_rate(index: FrameIndex, fps: float) -> float:
+    """Frames a second: of the file where it says so, else `fps`."""
+    return index.fps or fps
 
 
-def frame_times(index: FrameIndex, options: StreamOptions) -> npt.NDArray[np.float64]:
+def frame_times(index: FrameIndex, fps: float) -> npt.NDArray[np.float64]:
     """Seconds from the first frame: by the file's time stamps, else by its rate."""
     if len(index.times):
         return np.asarray((index.times - index.times[0]) / 1e6, np.float64)
-    return np.asarray(np.arange(index.count) / frame_rate(index, options))
+    return np.asarray(np.arange(index.count) / frame_rate(index, fps))
 
 
 def face_stream(
@@ -85,7 +85,8 @@ def sample_stream(
     clip: Clip, index: FrameIndex, detector: IrisDetector, options: StreamOptions, count: int
 ) -> Iterator[FaceFrame]:
     """The largest face of up to `count` frames spread evenly over the clip."""
-    alone = StreamOptions(1, True, 1, options.minimum_confidence, options.fps)
+    tracking = replace(options.tracking, detect_every=1)
+    alone = StreamOptions(alone=True, tracking=tracking, fps=options.fps)
     wanted = np.unique(np.linspace(0, index.count - 1, count).round().astype(int)).tolist()
     for faces in _faces(_some_frames(clip, index, wanted), index, detector, alone):
         yield faces[0]
@@ -112,7 +113,7 @@ def _faces(
     detector: IrisDetector,
     options: StreamOptions,
 ) -> Iterator[list[FaceFrame]]:
-    times = frame_times(index, options)
+    times = frame_times(index, options.fps)
     size: tuple[int, int] | None = None
     follow = None
     for frame, image in frames:
@@ -142,11 +143,7 @@ class _OneFace:
 
     def __init__(self, detector: IrisDetector, options: StreamOptions) -> None:
         self._detector = detector
-        self._tracker = FaceTracker(
-            detector,
-            detect_every=options.detect_every,
-            minimum_confidence=options.minimum_confidence,
-        )
+        self._tracker = FaceTracker(detector, options.tracking)
 
     def follow(self, image: Image | None) -> list[FoundFace]:
         tracked = self._tracker.follow(image)
@@ -158,12 +155,7 @@ def _follower(
 ) -> Callable[[Image | None], list[FoundFace]]:
     if options.faces == 1:
         return _OneFace(detector, options).follow
-    return FaceTracks(
-        detector,
-        most=options.faces,
-        detect_every=options.detect_every,
-        minimum_confidence=options.minimum_confidence,
-    ).follow
+    return FaceTracks(detector, most=options.faces, options=options.tracking).follow
 
 
 def _crop(image: Image | None, tracked: TrackedFrame) -> Image | None:

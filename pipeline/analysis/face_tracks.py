@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..landmarks.detector import Box, Detector, overlap
 from ..landmarks.tracking import MINIMUM_SCORE, FaceTracker, TrackedFrame, missing_frame
+from ..options import TrackingOptions
 from .gaze import IrisDetector
 
 logger = logging.getLogger(__name__)
@@ -88,16 +89,11 @@ class FaceTracks:
     """
 
     def __init__(
-        self,
-        detector: IrisDetector,
-        *,
-        most: int,
-        detect_every: int = 10,
-        minimum_confidence: float = 0.4,
+        self, detector: IrisDetector, *, most: int, options: TrackingOptions | None = None
     ) -> None:
         self._detector = detector
-        self._most, self._every = most, detect_every
-        self._minimum = minimum_confidence
+        self._most = most
+        self._options = options or TrackingOptions()
         self._faces: list[_Face] = []
         self._next_id = 0
         self._number = 0
@@ -108,7 +104,7 @@ class FaceTracks:
 
         image: (h, w, 3) uint8 RGB; None where unreadable.
         """
-        scheduled = self._number % self._every == 0
+        scheduled = self._number % self._options.detect_every == 0
         self._number += 1
         if image is None:
             reason = "unreadable"
@@ -233,7 +229,7 @@ class FaceTracks:
         return True
 
     def _new_tracker(self, window: _Window) -> FaceTracker:
-        return FaceTracker(window, detect_every=self._every, minimum_confidence=self._minimum)
+        return FaceTracker(window, self._options)
 
 
 def _unseen(reason: str) -> Seen:

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..options import TrackingOptions
 from .detector import (
     TURN,
     Box,
@@ -80,12 +81,11 @@ class FaceTracker:
     minimum_confidence: below, a frame is not valid.
     """
 
-    def __init__(
-        self, detector: Detector, *, detect_every: int = 10, minimum_confidence: float = 0.4
-    ) -> None:
+    def __init__(self, detector: Detector, options: TrackingOptions | None = None) -> None:
+        options = options or TrackingOptions()
         self._detector = detector
-        self._every = detect_every
-        self._minimum = minimum_confidence
+        self._every = options.detect_every
+        self._minimum = options.minimum_confidence
         self._track: _Track | None = None
         self._last_box: Box | None = None
         self._memory = FaceMemory()

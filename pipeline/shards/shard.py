@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from ...errors import ShardError
 from ...whole_files import write_whole
-from ..images.crops import ENCODINGS, decode_crop
+from ..images.crops import decode_crop
+from ..options import CROP_SIZE, ENCODINGS
 from .content import (
     REASONS,
     EmbedArrays,
@@ -136,7 +137,7 @@ def write_shard(
     labels: npt.NDArray[np.int8],
     *,
     encoding: str = "jpeg",
-    crop_size: int = 200,
+    crop_size: int = CROP_SIZE,
 ) -> None:
     """Write one chunk as a whole file.
 

@@ -12,6 +12,7 @@ from glee.pipeline.images.frames import index_frames, read_frames
 from glee.pipeline.landmarks.backends import load_detector
 from glee.pipeline.landmarks.detector import Box, is_upside_down
 from glee.pipeline.landmarks.tracking import FaceTracker
+from glee.pipeline.options import TrackingOptions
 
 
 def mean_face():
@@ -80,7 +81,7 @@ def picture(*faces, doubt=0):
 
 def follow(frames, **options):
     detector = ScriptedDetector()
-    tracker = FaceTracker(detector, **options)
+    tracker = FaceTracker(detector, TrackingOptions(**options))
     return [tracker.follow(frame) for frame in frames], detector
 
 

@@ -24,7 +24,8 @@ from glee.pipeline.landmarks.fan.backend import FanDetector
 from glee.pipeline.landmarks.fan.heatmaps import MAP_SIDE, crop_of, crop_transform, landmark_box
 from glee.pipeline.landmarks.lookahead import Lookahead, looking_ahead
 from glee.pipeline.landmarks.tracking import FaceTracker
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions, TrackingOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import REASONS, list_shards, read_shard
 
 from . import fan_weights
@@ -213,7 +214,9 @@ def test_several_frames_at_once_give_what_one_by_one_gives(speed):
     alone, together = Recorded(faces), Recorded(faces)
     ahead = looking_ahead(together)
     assert isinstance(ahead, Lookahead)
-    one, other = FaceTracker(alone, detect_every=50), FaceTracker(ahead, detect_every=50)
+    one, other = (
+        FaceTracker(backend, TrackingOptions(detect_every=50)) for backend in (alone, ahead)
+    )
     for start in range(0, 24, 8):
         ahead.show(images[start : start + 8])
         for image in images[start : start + 8]:
