@@ -21,7 +21,7 @@ from .images.crops import BORDER_GREY, align, alignment_transform, encode_crop
 from .images.frames import FrameIndex, read_frames
 from .landmarks.backends import BackendSettings, load_detector
 from .landmarks.dense_landmarks import DenseDetector
-from .landmarks.lookahead import Lookahead, frames_together, looking_ahead
+from .landmarks.lookahead import Lookahead, batched, frames_together
 from .landmarks.tracking import FaceTracker, TrackedFrame
 from .options import PreprocessOptions
 from .shards.shard import REASONS, FrameArrays, Shard, ShardHeader, read_shard, write_shard
@@ -101,7 +101,7 @@ class _Work:
         settings = BackendSettings(task.weights, options.device, options.flip)
         detector = load_detector(options.detector, settings)
         self._dense = DenseDetector(detector) if options.dense else None
-        self._detector = self._dense or looking_ahead(detector)
+        self._detector = self._dense or batched(detector)
         self._together = 1 if self._alone else frames_together(self._detector)
         self._tracker = self._new_tracker()
         self._tracked: list[TrackedFrame] = []

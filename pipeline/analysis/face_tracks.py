@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..landmarks.detector import Box, Detector, overlap
+from ..landmarks.detector import Box, Image, Wrapped, overlap
 from ..landmarks.tracking import MINIMUM_SCORE, FaceTracker, TrackedFrame, missing_frame
 from ..options import TrackingOptions
 from .gaze import IrisDetector
@@ -32,7 +32,6 @@ NEAR, DRIFT = 0.6, 0.03
 # Weight of the newest frame in a face's velocity.
 _NEWEST = 0.2
 
-Image = npt.NDArray[np.uint8]
 Irises = npt.NDArray[np.float32]
 Seen = tuple[TrackedFrame, Irises]
 # A box and its score.
@@ -41,26 +40,16 @@ Detection = tuple[Box, float]
 FoundFace = tuple[int, TrackedFrame, Irises]
 
 
-@dataclass(eq=False)
-class _Window:
+class _Window(Wrapped):
     """The detector as one tracker sees it: in the whole image it finds the face it is offered."""
 
-    detector: Detector
     whole: Image | None = None
     offered: Detection | None = None
-    name: str = ""
-    version: str = ""
 
     def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
         if image is self.whole:
             return [] if self.offered is None else [self.offered]
-        return self.detector.detect(image, thorough=thorough)
-
-    def landmarks(self, image: Image, box: Box) -> tuple[npt.NDArray[np.float32], float]:
-        return self.detector.landmarks(image, box)
-
-    def box_of(self, landmarks: npt.NDArray[np.float32]) -> Box:
-        return self.detector.box_of(landmarks)
+        return super().detect(image, thorough=thorough)
 
 
 @dataclass(eq=False)

@@ -19,9 +19,8 @@ from ...fitting.camera import rotation_matrix, to_camera
 from ...fitting.fit import Fit
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...fitting.solver.problem import landmark_places
-from ..landmarks.detector import Box, Detector
+from ..landmarks.detector import Box, Detector, Image, Landmarks, Wrapped
 
-Landmarks = npt.NDArray[np.float32]
 # A look that is further from straight ahead in the head is no look, but an iris marked wrongly.
 _FURTHEST = float(np.cos(np.radians(60.0)))
 # Distance of the iris from the eyeball's centre, in radii of the ball.
@@ -34,43 +33,29 @@ _REMEMBERED = 16
 TO_OPENCV = np.array([1.0, -1.0, -1.0])
 
 
-class IrisDetector:
+class IrisDetector(Wrapped):
     """A detector that remembers the irises of the faces it looked at last.
 
     For the `mesh` backend, refined or not; with any other the irises are NaN.
     """
 
     def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self._dense: Any = getattr(getattr(detector, "backend", detector), "landmarks_dense", None)
-        self._refined: Any = getattr(detector, "refined", None)
-        self.name, self.version = detector.name, detector.version
+        super().__init__(detector)
+        self._dense: Any = getattr(self.innermost, "landmarks_dense", None)
         # As many as a new face is looked at (either way up, twice each), and its neighbours'.
         self._seen: deque[tuple[Landmarks, Landmarks]] = deque(maxlen=_REMEMBERED)
 
-    def detect(
-        self, image: npt.NDArray[np.uint8], *, thorough: bool = False
-    ) -> list[tuple[Box, float]]:
-        """As the detector itself."""
-        return self._detector.detect(image, thorough=thorough)
-
-    def landmarks(self, image: npt.NDArray[np.uint8], box: Box) -> tuple[Landmarks, float]:
+    def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
         """As the detector itself."""
         if self._dense is None:
-            return self._detector.landmarks(image, box)
+            return self.backend.landmarks(image, box)
         from ..landmarks.mesh.points import LEFT_IRIS, RIGHT_IRIS, landmarks_from_mesh
 
         points, confidence = self._dense(image, box)
-        landmarks = np.ascontiguousarray(landmarks_from_mesh(points)[:, :2])
-        if self._refined is not None:
-            landmarks = self._refined(image, landmarks)
+        landmarks = self.refined(image, np.ascontiguousarray(landmarks_from_mesh(points)[:, :2]))
         irises = points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
         self._seen.append((landmarks, irises))
         return landmarks, confidence
-
-    def box_of(self, landmarks: Landmarks) -> Box:
-        """As the detector itself."""
-        return self._detector.box_of(landmarks)
 
     def irises_of(self, landmarks: Landmarks) -> Landmarks:
         """Centres of right and left iris (2, 2) beside these landmarks; NaN if not known."""

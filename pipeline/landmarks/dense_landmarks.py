@@ -8,10 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UsageError
-from .detector import REFINED, Box, Detector
-
-Image = npt.NDArray[np.uint8]
-Landmarks = npt.NDArray[np.float32]
+from .detector import REFINED, Box, Detector, Image, Landmarks, Wrapped
 
 
 class DenseBackend(Detector, Protocol):
@@ -26,7 +23,7 @@ class DenseBackend(Detector, Protocol):
         """The 68 landmarks (68, 2) of its points."""
 
 
-class DenseDetector:
+class DenseDetector(Wrapped):
     """A backend, or one with the refiner behind it, whose dense points are at hand.
 
     Landmarks, boxes and confidences are the backend's own.
@@ -34,33 +31,20 @@ class DenseDetector:
 
     def __init__(self, detector: Detector) -> None:
         """Raises UsageError where the backend has no dense points."""
-        backend = getattr(detector, "backend", detector)
-        if not hasattr(backend, "landmarks_dense"):
+        super().__init__(detector)
+        if not hasattr(self.innermost, "landmarks_dense"):
             raise UsageError(
                 f"detector {detector.name}: has no dense points; take mesh or mesh{REFINED}, or "
                 "leave out --dense"
             )
-        self._detector = detector
-        self._backend = cast(DenseBackend, backend)
-        self.name, self.version = detector.name, detector.version
-        self.count = self._backend.dense_points
+        self._dense = cast(DenseBackend, self.innermost)
+        self.count = self._dense.dense_points
         self._seen: list[tuple[Landmarks, Landmarks]] = []
-
-    def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
-        """As the backend does."""
-        return self._detector.detect(image, thorough=thorough)
-
-    def box_of(self, landmarks: Landmarks) -> Box:
-        """As the backend does."""
-        return self._detector.box_of(landmarks)
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
         """As the backend does; the dense points are kept until `dense_of`."""
-        points, confidence = self._backend.landmarks_dense(image, box)
-        landmarks = self._backend.landmarks_of(points)
-        refined = getattr(self._detector, "refined", None)
-        if refined is not None:
-            landmarks = refined(image, landmarks)
+        points, confidence = self._dense.landmarks_dense(image, box)
+        landmarks = self.refined(image, self._dense.landmarks_of(points))
         self._seen.append((landmarks, np.ascontiguousarray(points[:, :2], np.float32)))
         return landmarks, confidence
 

@@ -33,6 +33,7 @@ from .detector import (
     nearest_turn,
     overlap,
     rotation,
+    upright_score,
 )
 from .face_identity import FaceMemory, Plausibility, assess, look_of
 
@@ -237,7 +238,7 @@ def the_surest_turn(detector: Detector, image: Image, box: Box, score: float) ->
     Detectors find some upside-down faces too, but take chin and hair for brows and mouth there:
     their boxes and the confidence of landmarks do not tell, the scores do.
     """
-    if score >= getattr(detector, "upright_from", math.inf):
+    if score >= upright_score(detector):
         return box
     again = look_around(detector, image, box)
     sure = score if again is None else max(score, again[1])
