@@ -68,18 +68,18 @@ def make_shard(task: ChunkTask) -> ChunkResult:
     if old is not None:
         return ChunkResult(_reason_counts(old.frames.reason), kept=True)
     begin = perf_counter()
-    work = _Work(task)
-    for images in work.groups(read_frames(task.clip, task.index, task.start, task.stop)):
+    taken = _ChunkFrames(task)
+    for images in taken.groups(read_frames(task.clip, task.index, task.start, task.stop)):
         for image in images:
-            work.take(image)
-    steps = {"decode": perf_counter() - begin - sum(work.steps.values()), **work.steps}
+            taken.take(image)
+    steps = {"decode": perf_counter() - begin - sum(taken.steps.values()), **taken.steps}
     begin = perf_counter()
-    frames = work.arrays(task.clip.numbers(task.start, task.stop))
+    frames = taken.arrays(task.clip.numbers(task.start, task.stop))
     write_shard(
         task.path,
         header,
         frames,
-        work.crops,
+        taken.crops,
         labels,
         encoding=task.options.encoding,
         crop_size=task.options.crop_size,
@@ -88,7 +88,7 @@ def make_shard(task: ChunkTask) -> ChunkResult:
     return ChunkResult(_reason_counts(frames.reason), steps)
 
 
-class _Work:
+class _ChunkFrames:
     """A chunk's frames as they are taken, one after the other."""
 
     def __init__(self, task: ChunkTask) -> None:

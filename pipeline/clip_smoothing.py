@@ -42,30 +42,47 @@ class Stretch(NamedTuple):
     frame_id: npt.NDArray[np.int64]
 
 
-def stretch_of(shard: Shard) -> Stretch:
-    """A shard's frames."""
-    landmarks = shard.frames.landmarks.astype(np.float64)
-    landmarks[~shard.frames.valid] = np.nan
-    return Stretch(landmarks, shard.frames.frame_id)
+def fitted_points(
+    path: Path, shard: Shard, track: TrackNoise | None, dense: str | None
+) -> Landmarks:
+    """What is fitted of a shard's frames: landmarks (n, 68, 2), and dense points behind them.
+
+    Dense points are not smoothed. Raises UsageError where the shard has none.
+    """
+    landmarks = smoothed_chunk(path, shard, track)
+    if not dense:
+        return landmarks
+    if shard.frames.landmarks_dense is None:
+        raise UsageError(f"{path}: holds no dense points; run `glee preprocess` with --dense")
+    points = shard.frames.landmarks_dense.astype(np.float64)
+    points[~shard.frames.valid] = np.nan
+    return np.concatenate([landmarks, points], axis=1)
 
 
-def runs(of: Stretch) -> Iterator[slice]:
-    """Runs of valid frames that follow each other, without a cut between them."""
-    finite = np.isfinite(of.landmarks).reshape(len(of.landmarks), -1)
-    there = np.asarray(finite.all(axis=1), np.bool_)
-    middle, size = of.landmarks.mean(1), inter_ocular_distance(of.landmarks)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        moved = np.linalg.norm(np.diff(middle, axis=0), axis=1) / size[:-1]
-        growth = np.abs(np.log(size[1:] / size[:-1]))
-    follows = (np.diff(of.frame_id) == 1) & (moved <= CUT) & (growth <= np.log(GROWTH))
-    start = None
-    for frame in range(len(there) + 1):
-        goes_on = frame < len(there) and bool(there[frame])
-        if start is not None and not (goes_on and follows[frame - 1]):
-            yield slice(start, frame)
-            start = None
-        if goes_on and start is None:
-            start = frame
+def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Options of a fit that was made before there were dense points."""
+    return None if options is None else {"dense": None, **options}
+
+
+def points_digest(shard: Shard, *, dense: bool = False) -> str:
+    """SHA-256, in hexadecimal, of what a shard's fit depends on."""
+    digest = hashlib.sha256(repr((shard.header.frame_size, shard.header.detector)).encode())
+    digest.update(np.ascontiguousarray(shard.frames.valid).tobytes())
+    digest.update(np.ascontiguousarray(shard.frames.landmarks).tobytes())
+    if dense and shard.frames.landmarks_dense is not None:
+        digest.update(np.ascontiguousarray(shard.frames.landmarks_dense).tobytes())
+    return digest.hexdigest()
+
+
+def noise_by_clip(paths: Iterable[Path]) -> Mapping[str, TrackNoise | None]:
+    """The noise of each clip of a subject, from all its shards in order."""
+    by_clip: dict[str, list[Path]] = {}
+    for path in paths:
+        by_clip.setdefault(path.parent.name, []).append(path)
+    return {
+        clip: clip_noise(stretch_of(read_shard(path, verify=False)) for path in sorted(own))
+        for clip, own in by_clip.items()
+    }
 
 
 def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:
@@ -82,14 +99,6 @@ def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:
                 counts.add(whole.landmarks[run], max(first - run.start, 0))
         before = Stretch(whole.landmarks[-REACH:], whole.frame_id[-REACH:])
     return counts.noise()
-
-
-def smoothed(of: Stretch, noise: TrackNoise) -> Landmarks:
-    """Landmarks of a stretch smoothed run by run, NaN where they were."""
-    out = of.landmarks.copy()
-    for run in runs(of):
-        out[run] = smooth_run(of.landmarks[run], noise)
-    return out
 
 
 def smoothed_chunk(path: Path, shard: Shard, noise: TrackNoise | None) -> Landmarks:
@@ -146,44 +155,35 @@ def _read(path: Path, inode: int, changed: int) -> tuple[int, int, Stretch]:
     return shard.header.start, shard.header.stop, stretch_of(shard)
 
 
-def noise_by_clip(paths: Iterable[Path]) -> Mapping[str, TrackNoise | None]:
-    """The noise of each clip of a subject, from all its shards in order."""
-    by_clip: dict[str, list[Path]] = {}
-    for path in paths:
-        by_clip.setdefault(path.parent.name, []).append(path)
-    return {
-        clip: clip_noise(stretch_of(read_shard(path, verify=False)) for path in sorted(own))
-        for clip, own in by_clip.items()
-    }
+def stretch_of(shard: Shard) -> Stretch:
+    """A shard's frames."""
+    landmarks = shard.frames.landmarks.astype(np.float64)
+    landmarks[~shard.frames.valid] = np.nan
+    return Stretch(landmarks, shard.frames.frame_id)
 
 
-def fitted_points(
-    path: Path, shard: Shard, track: TrackNoise | None, dense: str | None
-) -> Landmarks:
-    """What is fitted of a shard's frames: landmarks (n, 68, 2), and dense points behind them.
-
-    Dense points are not smoothed. Raises UsageError where the shard has none.
-    """
-    landmarks = smoothed_chunk(path, shard, track)
-    if not dense:
-        return landmarks
-    if shard.frames.landmarks_dense is None:
-        raise UsageError(f"{path}: holds no dense points; run `glee preprocess` with --dense")
-    points = shard.frames.landmarks_dense.astype(np.float64)
-    points[~shard.frames.valid] = np.nan
-    return np.concatenate([landmarks, points], axis=1)
+def smoothed(of: Stretch, noise: TrackNoise) -> Landmarks:
+    """Landmarks of a stretch smoothed run by run, NaN where they were."""
+    out = of.landmarks.copy()
+    for run in runs(of):
+        out[run] = smooth_run(of.landmarks[run], noise)
+    return out
 
 
-def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Options of a fit that was made before there were dense points."""
-    return None if options is None else {"dense": None, **options}
-
-
-def points_digest(shard: Shard, *, dense: bool = False) -> str:
-    """SHA-256, in hexadecimal, of what a shard's fit depends on."""
-    digest = hashlib.sha256(repr((shard.header.frame_size, shard.header.detector)).encode())
-    digest.update(np.ascontiguousarray(shard.frames.valid).tobytes())
-    digest.update(np.ascontiguousarray(shard.frames.landmarks).tobytes())
-    if dense and shard.frames.landmarks_dense is not None:
-        digest.update(np.ascontiguousarray(shard.frames.landmarks_dense).tobytes())
-    return digest.hexdigest()
+def runs(of: Stretch) -> Iterator[slice]:
+    """Runs of valid frames that follow each other, without a cut between them."""
+    finite = np.isfinite(of.landmarks).reshape(len(of.landmarks), -1)
+    there = np.asarray(finite.all(axis=1), np.bool_)
+    middle, size = of.landmarks.mean(1), inter_ocular_distance(of.landmarks)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        moved = np.linalg.norm(np.diff(middle, axis=0), axis=1) / size[:-1]
+        growth = np.abs(np.log(size[1:] / size[:-1]))
+    follows = (np.diff(of.frame_id) == 1) & (moved <= CUT) & (growth <= np.log(GROWTH))
+    start = None
+    for frame in range(len(there) + 1):
+        goes_on = frame < len(there) and bool(there[frame])
+        if start is not None and not (goes_on and follows[frame - 1]):
+            yield slice(start, frame)
+            start = None
+        if goes_on and start is None:
+            start = frame

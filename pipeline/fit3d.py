@@ -57,11 +57,11 @@ def fit3d(
     options = _suited(options, paths)
     tally = Tally(STAGE)
     with work_in(Path(work), STAGE):
-        places = stage_cluster_options(Path(work), cluster_config)
+        cluster_options = stage_cluster_options(Path(work), cluster_config)
         state_options(Path(work), STAGE, asdict(options), overwrite=overwrite)
-        with open_cluster(cluster, workers, places) as place:
-            subjects = _fit_subjects(paths, options, overwrite, place, tally, progress)
-            _fit_shards(subjects, options, place, tally, progress)
+        with open_cluster(cluster, workers, cluster_options) as running_cluster:
+            subjects = _fit_subjects(paths, options, overwrite, running_cluster, tally, progress)
+            _fit_shards(subjects, options, running_cluster, tally, progress)
     return tally.finish(time.monotonic() - begin)
 
 
@@ -108,7 +108,7 @@ def _fit_subjects(
     paths: list[Path],
     options: Fit3dOptions,
     again: bool,
-    place: Cluster,
+    cluster: Cluster,
     tally: Tally,
     progress: bool,
 ) -> list[tuple[SubjectTask, SubjectResult]]:
@@ -121,7 +121,7 @@ def _fit_subjects(
     ]
     done: dict[str, tuple[SubjectTask, SubjectResult]] = {}
     with progress_bar("identity", len(tasks), "subject", shown=progress) as bar:
-        for outcome in place.run(fit_subject, tasks):
+        for outcome in cluster.run(fit_subject, tasks):
             bar.update(1)
             if outcome.result is None:
                 tally.fail(outcome.task.subject, outcome.error or GleeError("no result"))
@@ -134,13 +134,13 @@ def _fit_subjects(
 def _fit_shards(
     subjects: list[tuple[SubjectTask, SubjectResult]],
     options: Fit3dOptions,
-    place: Cluster,
+    cluster: Cluster,
     tally: Tally,
     progress: bool,
 ) -> None:
     total = sum(len(task.paths) for task, _ in subjects)
     with progress_bar(STAGE, total, "shard", shown=progress) as bar:
-        for outcome in place.run(fit_shard, _shard_tasks(subjects, options)):
+        for outcome in cluster.run(fit_shard, _shard_tasks(subjects, options)):
             bar.update(1)
             result = outcome.result
             if result is None:

@@ -66,8 +66,8 @@ def preprocess(
     content = find_content(dataset, Path(root), **(dataset_options or {}))
     clips = _read_clips(content)
     tally = Tally(STAGE)
-    place_of_weights = None if weights is None else str(Path(weights).resolve())
-    settings = BackendSettings(place_of_weights, options.device, options.flip)
+    weights_folder = None if weights is None else str(Path(weights).resolve())
+    settings = BackendSettings(weights_folder, options.device, options.flip)
     backend_name = chosen_detector(options.detector, settings)
     options = replace(options, detector=refined_name(backend_name, options.refine))
     detector = load_detector(options.detector, settings)
@@ -75,7 +75,7 @@ def preprocess(
         DenseDetector(detector)
     chosen = shaping_options(dataset, dict(dataset_options or {}))
     with work_in(Path(out), STAGE) as work:
-        places = stage_cluster_options(work, cluster_config)
+        cluster_options = stage_cluster_options(work, cluster_config)
         stated: dict[str, Any] = {"dataset": dataset, **options.stated(), **chosen}
         state_options(work, STAGE, stated, overwrite=overwrite)
         if overwrite:
@@ -83,13 +83,13 @@ def preprocess(
         carry_mark(Path(root), work)
         for name, table in content.files.items():
             write_whole(work / name, table)
-        with open_cluster(cluster, workers, places) as place:
-            indices = _index_clips(clips, place, tally, progress)
+        with open_cluster(cluster, workers, cluster_options) as running_cluster:
+            indices = _index_clips(clips, running_cluster, tally, progress)
             write_plan(work, dataset, options.chunk_frames, indices)
             backend = (f"{detector.name} {detector.version}", settings.weights)
             tasks = _chunk_tasks(indices, work, options, chosen, backend)
             total = sum(index.count for _, index in indices)
-            _make_shards(tasks, total, place, tally, progress)
+            _make_shards(tasks, total, running_cluster, tally, progress)
         _remove_surplus(indices, work, options)
     return tally.finish(time.monotonic() - begin)
 
@@ -117,14 +117,14 @@ def _read_clips(content: DatasetContent) -> list[Clip]:
 
 
 def _index_clips(
-    clips: list[Clip], place: Cluster, tally: Tally, progress: bool
+    clips: list[Clip], cluster: Cluster, tally: Tally, progress: bool
 ) -> list[tuple[Clip, FrameIndex]]:
     """Clips with their frames located, in the clips' order; those that fail are left out."""
     found: dict[tuple[str, str], FrameIndex] = {}
     bare = {(clip.subject, clip.name): clip for clip in clips}
     tasks = [replace(clip, labels=None) for clip in clips]
     with progress_bar("index", len(clips), "clip", shown=progress) as bar:
-        for outcome in place.run(index_frames, tasks):
+        for outcome in cluster.run(index_frames, tasks):
             key = (outcome.task.subject, outcome.task.name)
             bar.update(1)
             try:
@@ -147,10 +147,10 @@ def _check_labels(clip: Clip, index: FrameIndex) -> None:
 
 
 def _make_shards(
-    tasks: Iterable[ChunkTask], total: int, place: Cluster, tally: Tally, progress: bool
+    tasks: Iterable[ChunkTask], total: int, cluster: Cluster, tally: Tally, progress: bool
 ) -> None:
     with progress_bar(STAGE, total, "frame", shown=progress) as bar:
-        for outcome in place.run(make_shard, tasks):
+        for outcome in cluster.run(make_shard, tasks):
             task = outcome.task
             bar.update(task.stop - task.start)
             if outcome.result is None:

@@ -25,7 +25,7 @@ from ..summary import progress_bar
 from .face_fit import ANALYSIS_FIT, AUScorer, FaceFitter, Identity, RowStream
 from .face_stream import FaceFrame, FaceRows, StreamOptions, face_stream, frame_rate, sample_stream
 from .gaze import IrisDetector
-from .inputs import PlannedClip, Source, find_sources, planned_files
+from .inputs import AnalysisPlan, Source, find_sources, planned_files
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def analyze(
 
 def plan(
     inputs: Iterable[Path], out: Path, options: AnalyzeOptions | None = None
-) -> list[PlannedClip]:
+) -> list[AnalysisPlan]:
     """What `analyze` would read and write, an item a clip; nothing is read but names.
 
     Raises UsageError, DataError as `analyze` does.

@@ -34,6 +34,15 @@ IDENTITY_FRAMES = 48
 # How faces are fitted unless a trained run asks for something else.
 ANALYSIS_FIT = Fit3dOptions(whiten=True, prior=True)
 
+# Fields of a Fit that are no arrays over its rows.
+_OF_ALL_ROWS = ("model", "camera", "landmark_set")
+# Frames that are fitted together; the result does not depend on it.
+BLOCK_FRAMES = 32
+# The first block is small, so that the first rows come soon.
+FIRST_BLOCK = 8
+# A face whose identity is taken from its own first frames waits for so many frames at most.
+PATIENCE = 2 * IDENTITY_FRAMES
+
 
 @dataclass(frozen=True, eq=False)
 class Identity:
@@ -49,6 +58,28 @@ class Identity:
     frames: int
     usual_look: npt.NDArray[np.float64] = field(default_factory=lambda: np.full((2, 2), np.nan))
     landmark_error: float | None = None
+
+
+class AUScorer(Protocol):
+    """Action Unit probabilities of faces. au_names: ("AU1", ...).
+
+    detector, fit: what the network was trained on; the detector is "" where it is not known.
+    """
+
+    au_names: tuple[str, ...]
+    detector: str
+    fit: Fit3dOptions
+
+    def check(self, detector: str, fit: Fit3dOptions, model: MorphableModel) -> None:
+        """Raises DataError where the network's training does not speak for faces made like this."""
+
+    def score(
+        self,
+        crops: npt.NDArray[np.uint8],
+        f_exp: npt.NDArray[np.float32],
+        identity: Identity | None,
+    ) -> npt.NDArray[np.float32]:
+        """Probabilities (n, a) of aligned faces (n, 200, 200, 3) uint8 RGB and f_exp (n, e)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,16 +198,6 @@ def _usual_look(fit: Fit, faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]
     return np.median(seen, axis=0) if seen else np.full((2, 2), np.nan)
 
 
-# Fields of a Fit that are no arrays over its rows.
-_OF_ALL_ROWS = ("model", "camera", "landmark_set")
-# Frames that are fitted together; the result does not depend on it.
-BLOCK_FRAMES = 32
-# The first block is small, so that the first rows come soon.
-FIRST_BLOCK = 8
-# A face whose identity is taken from its own first frames waits for so many frames at most.
-PATIENCE = 2 * IDENTITY_FRAMES
-
-
 class RowStream:
     """Takes faces frame by frame and gives fitted rows, in the order of the frames.
 
@@ -279,25 +300,3 @@ def _joined(parts: list[Fit], order: npt.NDArray[np.intp]) -> Fit:
         name: np.concatenate([getattr(part, name) for part in parts])[order] for name in arrays
     }
     return replace(first, **joined)
-
-
-class AUScorer(Protocol):
-    """Action Unit probabilities of faces. au_names: ("AU1", ...).
-
-    detector, fit: what the network was trained on; the detector is "" where it is not known.
-    """
-
-    au_names: tuple[str, ...]
-    detector: str
-    fit: Fit3dOptions
-
-    def check(self, detector: str, fit: Fit3dOptions, model: MorphableModel) -> None:
-        """Raises DataError where the network's training does not speak for faces made like this."""
-
-    def score(
-        self,
-        crops: npt.NDArray[np.uint8],
-        f_exp: npt.NDArray[np.float32],
-        identity: Identity | None,
-    ) -> npt.NDArray[np.float32]:
-        """Probabilities (n, a) of aligned faces (n, 200, 200, 3) uint8 RGB and f_exp (n, e)."""

@@ -32,6 +32,9 @@ _REMEMBERED = 16
 # From glee's camera coordinates (y up, z to the viewer) to those of OpenCV (y down, z away).
 TO_OPENCV = np.array([1.0, -1.0, -1.0])
 
+Floats = npt.NDArray[np.float64]
+MILLIMETRES = 100.0  # in a decimetre
+
 
 class IrisDetector(Wrapped):
     """A detector that remembers the irises of the faces it looked at last.
@@ -132,10 +135,6 @@ def _eye_vertices(model: MorphableModel) -> tuple[npt.NDArray[np.int32], npt.NDA
     vertices = np.unique(model.part_triangles("eyes"))
     right = model.mean[vertices, 0] < 0
     return vertices[right], vertices[~right]
-
-
-Floats = npt.NDArray[np.float64]
-MILLIMETRES = 100.0  # in a decimetre
 
 
 def euler_xyz(rotation: Floats) -> Floats:

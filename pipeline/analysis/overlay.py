@@ -33,6 +33,26 @@ _LEAST_HEIGHT = 540
 _PANEL_SHARE = 0.52  # of the height: the panel's width
 _GREY = 60
 
+# Okabe and Ito (2008): told apart with every kind of colour vision. RGB.
+LANDMARKS = (86, 180, 233)
+MESH = (225, 240, 235)
+INVALID = (213, 94, 0)
+_MESH_SHARE = 0.3
+_SHIFT = 4  # sub-pixel bits of OpenCV's drawing
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+# Curves that are shown, and seconds that they reach back.
+SHOWN, SECONDS = 7, 4.0
+# A coefficient's strength fades to a half in so many seconds; another takes its place when it is
+# stronger by this factor, so that the list does not flicker.
+_HALF_LIFE, _STRONGER = 2.0, 1.4
+# Okabe and Ito (2008), light enough for a dark ground. RGB.
+_COLOURS = (
+    *((86, 180, 233), (230, 159, 0), (0, 178, 135), (240, 228, 66)),
+    *((204, 121, 167), (120, 150, 235), (235, 110, 40)),
+)
+_GROUND, _LINE, _INK = (24, 26, 30), (62, 66, 74), (226, 228, 232)
+
 
 class OverlayVideo:
     """Writes OUT/NAME.mp4; it takes its name when the block ends.
@@ -157,15 +177,6 @@ def _extent(landmarks: npt.NDArray[np.float32]) -> float:
     return float(np.ptp(landmarks, axis=0).prod())
 
 
-# Okabe and Ito (2008): told apart with every kind of colour vision. RGB.
-LANDMARKS = (86, 180, 233)
-MESH = (225, 240, 235)
-INVALID = (213, 94, 0)
-_MESH_SHARE = 0.3
-_SHIFT = 4  # sub-pixel bits of OpenCV's drawing
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-
-
 def draw_face(image: Image, rows: FaceRows, index: int, scale: float, *, labelled: bool) -> None:
     """Draw one row's mesh and landmarks over a picture of its frame.
 
@@ -237,19 +248,6 @@ def _fixed(points: npt.NDArray[np.floating], scale: float) -> npt.NDArray[np.int
     """Source pixels (n, 2) as OpenCV's fixed-point numbers of the picture."""
     moved = (np.nan_to_num(points) + 0.5) * scale - 0.5
     return np.asarray(np.clip(np.round(moved * (1 << _SHIFT)), -(2**24), 2**24), np.int32)
-
-
-# Curves that are shown, and seconds that they reach back.
-SHOWN, SECONDS = 7, 4.0
-# A coefficient's strength fades to a half in so many seconds; another takes its place when it is
-# stronger by this factor, so that the list does not flicker.
-_HALF_LIFE, _STRONGER = 2.0, 1.4
-# Okabe and Ito (2008), light enough for a dark ground. RGB.
-_COLOURS = (
-    *((86, 180, 233), (230, 159, 0), (0, 178, 135), (240, 228, 66)),
-    *((204, 121, 167), (120, 150, 235), (235, 110, 40)),
-)
-_GROUND, _LINE, _INK = (24, 26, 30), (62, 66, 74), (226, 228, 232)
 
 
 class CoefficientCurves:

@@ -20,9 +20,19 @@ Landmarks = npt.NDArray[np.float32]
 # Ending of a backend's name whose landmarks the refiner goes over.
 REFINED = "+refiner"
 
+# What a backend that only knows upright faces turns images by, so that none is off by more than
+# half of it, radians.
+TURN = math.pi / 4
+
 
 class Box(NamedTuple):
-    """A face's rectangle, source pixels."""
+    """A face's rectangle, source pixels.
+
+    Attributes
+    ----------
+    left, top, right, bottom : float
+        Its sides.
+    """
 
     left: float
     top: float
@@ -33,6 +43,39 @@ class Box(NamedTuple):
     def area(self) -> float:
         """Square pixels; 0 where empty."""
         return max(self.right - self.left, 0.0) * max(self.bottom - self.top, 0.0)
+
+
+class TurnedBox(Box):
+    """A `Box` of four numbers with an angle beside them; equal to a `Box` where the angle is 0.
+
+    Attributes
+    ----------
+    angle : float
+        Of the line from the right to the left eye, radians, from x towards y.
+    """
+
+    angle: float
+
+    def __new__(
+        cls, left: float, top: float, right: float, bottom: float, angle: float
+    ) -> TurnedBox:
+        """The box around a face that is turned by `angle` about the box's middle."""
+        box = super().__new__(cls, left, top, right, bottom)
+        box.angle = angle
+        return box
+
+    def __eq__(self, other: object) -> bool:
+        """Equal sides and angles."""
+        same = isinstance(other, Box) and tuple(self) == tuple(other)
+        return same and self.angle == angle_of(other)  # type: ignore[arg-type]
+
+    def __ne__(self, other: object) -> bool:
+        """As `==` has it, not as tuples do."""
+        return not self == other
+
+    def __hash__(self) -> int:
+        """As that of a `Box`."""
+        return hash(tuple(self))
 
 
 class Detector(Protocol):
@@ -203,7 +246,18 @@ def upright_score(detector: Detector) -> float:
 
 
 def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes."""
+    """Give the intersection over union of two boxes.
+
+    Parameters
+    ----------
+    one, other : Box
+        In the same pixels.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
     both = Box(
         max(one.left, other.left),
         max(one.top, other.top),
@@ -214,65 +268,85 @@ def overlap(one: Box, other: Box) -> float:
     return both / union if union > 0 else 0.0
 
 
-# What a backend that only knows upright faces turns images by, so that none is off by more than
-# half of it, radians.
-TURN = math.pi / 4
-
-
-class TurnedBox(Box):
-    """A `Box` of four numbers with an angle beside them; equal to a `Box` where the angle is 0.
-
-    angle: of the line from the right to the left eye, radians, from x towards y.
-    """
-
-    angle: float
-
-    def __new__(
-        cls, left: float, top: float, right: float, bottom: float, angle: float
-    ) -> TurnedBox:
-        """The box around a face that is turned by `angle` about the box's middle."""
-        box = super().__new__(cls, left, top, right, bottom)
-        box.angle = angle
-        return box
-
-    def __eq__(self, other: object) -> bool:
-        """Equal sides and angles."""
-        same = isinstance(other, Box) and tuple(self) == tuple(other)
-        return same and self.angle == angle_of(other)  # type: ignore[arg-type]
-
-    def __ne__(self, other: object) -> bool:
-        """As `==` has it, not as tuples do."""
-        return not self == other
-
-    def __hash__(self) -> int:
-        """As that of a `Box`."""
-        return hash(tuple(self))
-
-
 def angle_of(box: Box) -> float:
-    """A box's angle, radians; 0 where it does not know it."""
+    """Give a box's angle.
+
+    Parameters
+    ----------
+    box : Box
+        With or without one.
+
+    Returns
+    -------
+    float
+        Radians; 0 where the box does not know it.
+    """
     return box.angle if isinstance(box, TurnedBox) else 0.0
 
 
 def is_upside_down(box: Box) -> bool:
-    """Whether a face is more than a quarter turn from upright; not, where its box does not know."""
+    """Tell whether a face is more than a quarter turn from upright.
+
+    Parameters
+    ----------
+    box : Box
+        The face's.
+
+    Returns
+    -------
+    bool
+        False where the box does not know.
+    """
     return math.cos(angle_of(box)) < 0.0
 
 
 def nearest_turn(angle: float) -> float:
-    """The nearest multiple of TURN, in (-pi, pi]."""
+    """Round an angle to a multiple of TURN.
+
+    Parameters
+    ----------
+    angle : float
+        Radians.
+
+    Returns
+    -------
+    float
+        Radians, in (-pi, pi].
+    """
     steps = round(angle / TURN) % 8
     return (steps if steps <= 4 else steps - 8) * TURN
 
 
 def rotation(angle: float) -> npt.NDArray[np.float64]:
-    """(2, 2): turns a vector from x towards y."""
+    """Make the matrix that turns a vector from x towards y.
+
+    Parameters
+    ----------
+    angle : float
+        Radians.
+
+    Returns
+    -------
+    (2, 2) float64
+        To be multiplied from the left.
+    """
     cos, sin = math.cos(angle), math.sin(angle)
     return np.array([[cos, -sin], [sin, cos]])
 
 
 def landmark_angle(landmarks: Landmarks) -> float:
-    """How a face (68, 2) is turned, by the way from its eyes to its mouth: in profile too."""
+    """Tell how a face is turned, by the way from its eyes to its mouth: in profile too.
+
+    Parameters
+    ----------
+    landmarks : (68, 2) float32
+        Source pixels.
+
+    Returns
+    -------
+    float
+        Radians, 0 where upright.
+    """
     x, y = landmarks[48:].mean(0, dtype=float) - landmarks[36:48].mean(0, dtype=float)
     return math.atan2(-x, y)
 
@@ -280,7 +354,22 @@ def landmark_angle(landmarks: Landmarks) -> float:
 def box_of_turned(
     box_of_upright: Callable[[Landmarks], Box], landmarks: Landmarks, turn: float
 ) -> Box:
-    """A backend's box around turned landmarks (68, 2), from how it gives upright ones theirs."""
+    """Give a backend's box around turned landmarks, from how it gives upright ones theirs.
+
+    Parameters
+    ----------
+    box_of_upright : callable
+        (68, 2) float32 of an upright face -> Box.
+    landmarks : (68, 2) float32
+        Source pixels.
+    turn : float
+        How the face is turned, radians.
+
+    Returns
+    -------
+    Box
+        A `TurnedBox` where the turn is not 0.
+    """
     if turn == 0.0:
         return box_of_upright(landmarks)
     turned = rotation(turn)

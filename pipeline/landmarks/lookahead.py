@@ -18,17 +18,45 @@ _ROUNDS = 4
 
 
 def batched(detector: Detector) -> Detector:
-    """The backend, behind a `Lookahead` where it is faster with several frames at once."""
+    """Put a backend behind a `Lookahead` where it is faster with several frames at once.
+
+    Parameters
+    ----------
+    detector : Detector
+        The backend.
+
+    Returns
+    -------
+    Detector
+        The same, or a `Lookahead`.
+    """
     return Lookahead(detector) if frames_together(detector) > 1 else detector  # type: ignore[arg-type]
 
 
 def frames_together(detector: Detector) -> int:
-    """How many frames a backend likes to have at once."""
+    """Tell how many frames a backend likes to have at once.
+
+    Parameters
+    ----------
+    detector : Detector
+        The backend.
+
+    Returns
+    -------
+    int
+        1 or more.
+    """
     return max(int(getattr(detector, "batch", 1)), 1)
 
 
 class Lookahead(Wrapped):
-    """A backend for one run of frames; `show` it each group of frames before they are tracked."""
+    """A backend for one run of frames; `show` it each group of frames before they are tracked.
+
+    Parameters
+    ----------
+    detector : BatchDetector
+        The backend that takes several frames at once.
+    """
 
     def __init__(self, detector: BatchDetector) -> None:
         super().__init__(detector)
@@ -37,12 +65,18 @@ class Lookahead(Wrapped):
         self._known: dict[tuple[int, Box], tuple[Landmarks, float]] = {}
 
     def show(self, images: Sequence[Image]) -> None:
-        """The frames (h, w, 3) uint8 that will be asked for next, in order."""
+        """Take the frames that will be asked for next.
+
+        Parameters
+        ----------
+        images : sequence of (h, w, 3) uint8
+            RGB, in order.
+        """
         self._images = list(images)
         self._known = {}
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
-        """As the backend does; those of the frames after it are found at the same time."""
+        """Find the landmarks as the backend does; those of the frames after it come along."""
         place = next((at for at, other in enumerate(self._images) if other is image), None)
         if place is None:
             return self.backend.landmarks(image, box)

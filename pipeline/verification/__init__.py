@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .dataset import verify_dataset
-from .report import AUCount, Problem, Report, SubjectCount
+from .report import AUCount, Problem, SubjectCount, Verification
 from .shards import verify_shards
 
-__all__ = ["AUCount", "Problem", "Report", "SubjectCount", "verify_dataset", "verify_shards"]
+__all__ = ["AUCount", "Problem", "Verification", "SubjectCount", "verify_dataset", "verify_shards"]

@@ -51,7 +51,7 @@ class SubjectCount:
 
 
 @dataclass(frozen=True)
-class Report:
+class Verification:
     """What `verify_dataset` and `verify_shards` give. notes: lines of general interest."""
 
     what: str

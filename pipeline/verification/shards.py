@@ -22,7 +22,7 @@ from ..shards.shard import REASONS, SHARD_FOLDER, Shard, ShardHeader, list_shard
 from ..summary import progress_bar
 from ..work_folder import read_options
 from .labels import LAG, LabelCounts, LabelledClip, label_agreement
-from .report import Problem, Report, SubjectCount
+from .report import Problem, SubjectCount, Verification
 
 Place = tuple[str, str]
 
@@ -43,7 +43,7 @@ def verify_shards(
     root: Path | None = None,
     dataset_options: Mapping[str, Any] | None = None,
     progress: bool = False,
-) -> Report:
+) -> Verification:
     """Look at all shards of a work folder; nothing is changed.
 
     root: the dataset's folder; with it, clips, frames, frame numbers, labels and sources are
@@ -52,23 +52,23 @@ def verify_shards(
     Raises UsageError for options that the dataset does not have, ShardError where the folder holds
     no shards, OptionsError where its `glee.toml` cannot be read.
     """
-    look = _Look(Path(work))
+    check = _ShardCheck(Path(work))
     paths = list_shards(work)
     with progress_bar("verify", len(paths), "shard", shown=progress) as bar:
         for path in paths:
             try:
-                look.take(read_shard(path))
+                check.add(read_shard(path))
             except GleeError as error:
-                look.problems.append(Problem("shard", str(error)))
-                look.unreadable.add((path.parts[-3], path.parts[-2]))
+                check.problems.append(Problem("shard", str(error)))
+                check.unreadable.add((path.parts[-3], path.parts[-2]))
             bar.update(1)
-    look.whole_clips()
+    check.whole_clips()
     if root is not None:
-        look.compare(Path(root), dict(dataset_options or {}))
-    return look.report()
+        check.compare(Path(root), dict(dataset_options or {}))
+    return check.report()
 
 
-class _Look:
+class _ShardCheck:
     """What is seen of the shards, one after the other."""
 
     def __init__(self, work: Path) -> None:
@@ -86,7 +86,7 @@ class _Look:
         self.unreadable: set[Place] = set()
         self.problems: list[Problem] = []
 
-    def take(self, shard: Shard) -> None:
+    def add(self, shard: Shard) -> None:
         """Look at one whole shard."""
         header, frames = shard.header, shard.frames
         where = shard.path.relative_to(self._work).as_posix()
@@ -275,7 +275,7 @@ class _Look:
             return counts  # damaged shards are problems of their own
         return counts
 
-    def report(self) -> Report:
+    def report(self) -> Verification:
         """Everything seen."""
         module = dataset_module(self._dataset) if self._dataset in DATASETS else None
         table = self._labels.table(
@@ -287,7 +287,7 @@ class _Look:
         subjects = getattr(module, "SUBJECTS", ())
         part = sum(subject in clips for subject in subjects) / max(len(subjects), 1)
         problems = [*self.problems, *self._labels.problems(table, part=part)]
-        return Report(
+        return Verification(
             what=f"shards of {self._dataset} in {self._work}",
             problems=tuple(problems),
             subjects=tuple(

@@ -206,7 +206,7 @@ def test_a_run_of_frames_does_not_depend_on_what_came_before(tracked):
 def test_landmarks_the_wrong_way_up_are_not_valid(monkeypatch):
     """Of a backend that does not heed turned boxes: the scripted one's are always upright."""
     monkeypatch.setattr(
-        "glee.pipeline.landmarks.tracking.look_around",
+        "glee.pipeline.landmarks.tracking.detect_around",
         lambda detector, image, box, zoom=1.0: (box, 1.0 if is_upside_down(box) else 0.5),
     )
     (result,), _ = follow([picture((80, 100, 60, 201))])
