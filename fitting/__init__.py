@@ -27,13 +27,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ExpressionPrior": "fit_options",
-    "FitOptions": "fit_options",
-    "Fit": "landmark_fit",
-    "fit": "landmark_fit",
-    "LandmarkNoise": "landmark_noise",
-    "MorphableModel": "morphable_model",
-    "load_model": "morphable_model",
+    "ExpressionPrior": "options",
+    "FitOptions": "options",
+    "Fit": "fit",
+    "fit": "fit",
+    "LandmarkNoise": "morphable_model.landmark_noise",
+    "MorphableModel": "morphable_model.morphable_model",
+    "load_model": "morphable_model.model_file",
 }
 
 

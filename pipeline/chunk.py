@@ -31,11 +31,26 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class ChunkTask:
-    """Frames start .. stop - 1 of a clip, whose shard is `path`.
+    """Frames start .. stop - 1 of a clip, and the shard that they are to be.
 
-    clip: with the labels of these frames only. index: the part for these frames.
-    options: fields of PreprocessOptions. detector: name and version. weights: folder of its
-    weights files, None for its own place.
+    Attributes
+    ----------
+    clip : Clip
+        With the labels of these frames only.
+    index : FrameIndex
+        Where these frames lie in the source.
+    start, stop : int
+        Frames of the clip, stop excluded.
+    path : Path
+        The shard.
+    options : PreprocessOptions
+        What shapes it.
+    detector : str
+        The backend's name and version.
+    dataset_options : mapping
+        The dataset's own options that were chosen, for the shard's header.
+    weights : str or None
+        Folder of the backend's weights files; None for its own place.
     """
 
     clip: Clip
@@ -51,7 +66,17 @@ class ChunkTask:
 
 @dataclass(frozen=True)
 class ChunkResult:
-    """What became of a chunk's frames: reason -> frames; and seconds of each step."""
+    """What became of a chunk's frames.
+
+    Attributes
+    ----------
+    reasons : mapping
+        Reason -> frames, "ok" for the valid ones.
+    steps : mapping
+        Step of the work -> seconds.
+    kept : bool
+        The shard was there already.
+    """
 
     reasons: Mapping[str, int]
     steps: Mapping[str, float] = field(default_factory=dict)
@@ -61,7 +86,22 @@ class ChunkResult:
 def make_shard(task: ChunkTask) -> ChunkResult:
     """Write a chunk's shard, unless a whole one with the same options, source and labels is there.
 
-    Raises DataError where the source cannot be read, OutputError where the shard cannot be written.
+    Parameters
+    ----------
+    task : ChunkTask
+        The chunk.
+
+    Returns
+    -------
+    ChunkResult
+        What became of its frames.
+
+    Raises
+    ------
+    DataError
+        Where the source cannot be read.
+    OutputError
+        Where the shard cannot be written.
     """
     header, labels = _header(task), _labels(task)
     old = _same_shard(task.path, header, labels)

@@ -1,12 +1,9 @@
-"""What fit3d fits: a clip's landmarks smoothed, the same whatever its chunks.
-
-Smoothed landmarks of a clip for the fit: the same whatever chunks its frames lie in.
+"""What fit3d fits of a shard's frames: landmarks smoothed in time, and dense points behind them.
 
 A clip is smoothed in blocks of frames counted from its first one, each with the frames around it,
-from whichever shards they lie in. How much, follows from second differences of the whole clip,
-which are counted shard by shard. The shards keep the landmarks as they were detected.
-
-What `fit3d` fits of a shard's frames: landmarks, and dense points where they are asked for.
+from whichever shards they lie in: the result is the same whatever chunks the frames lie in. How
+much, follows from second differences of the whole clip, which are counted shard by shard. The
+shards keep the landmarks as they were detected.
 """
 
 from __future__ import annotations
@@ -36,7 +33,15 @@ CUT, GROWTH = 0.5, 1.3
 
 
 class Stretch(NamedTuple):
-    """Frames of a clip. landmarks: (n, 68, 2) float64, NaN where not valid; frame_id: (n,)."""
+    """Frames of a clip that follow each other in its shards.
+
+    Attributes
+    ----------
+    landmarks : (n, 68, 2) float64
+        Source pixels, NaN where not valid.
+    frame_id : (n,) int64
+        The dataset's own numbers.
+    """
 
     landmarks: Landmarks
     frame_id: npt.NDArray[np.int64]
@@ -45,9 +50,28 @@ class Stretch(NamedTuple):
 def fitted_points(
     path: Path, shard: Shard, track: TrackNoise | None, dense: str | None
 ) -> Landmarks:
-    """What is fitted of a shard's frames: landmarks (n, 68, 2), and dense points behind them.
+    """Give what is fitted of a shard's frames. Dense points are not smoothed.
 
-    Dense points are not smoothed. Raises UsageError where the shard has none.
+    Parameters
+    ----------
+    path : Path
+        The shard's, beside those of its clip.
+    shard : Shard
+        The same, read.
+    track : TrackNoise or None
+        The noise of the clip's landmarks; None to leave them as they are.
+    dense : str or None
+        Whether dense points are fitted too, see `Fit3dOptions`.
+
+    Returns
+    -------
+    (n, 68, 2) or (n, 68 + d, 2) float64
+        Source pixels, NaN where not valid; dense points behind the landmarks.
+
+    Raises
+    ------
+    UsageError
+        Where the shard has no dense points.
     """
     landmarks = smoothed_chunk(path, shard, track)
     if not dense:
@@ -60,12 +84,36 @@ def fitted_points(
 
 
 def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Options of a fit that was made before there were dense points."""
+    """Complete the options of a fit that was made before there were dense points.
+
+    Parameters
+    ----------
+    options : mapping or None
+        As a shard holds them.
+
+    Returns
+    -------
+    mapping or None
+        With all options; None for None.
+    """
     return None if options is None else {"dense": None, **options}
 
 
 def points_digest(shard: Shard, *, dense: bool = False) -> str:
-    """SHA-256, in hexadecimal, of what a shard's fit depends on."""
+    """Digest what a shard's fit depends on.
+
+    Parameters
+    ----------
+    shard : Shard
+        The shard.
+    dense : bool
+        Its dense points are fitted too.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal.
+    """
     digest = hashlib.sha256(repr((shard.header.frame_size, shard.header.detector)).encode())
     digest.update(np.ascontiguousarray(shard.frames.valid).tobytes())
     digest.update(np.ascontiguousarray(shard.frames.landmarks).tobytes())
@@ -75,7 +123,18 @@ def points_digest(shard: Shard, *, dense: bool = False) -> str:
 
 
 def noise_by_clip(paths: Iterable[Path]) -> Mapping[str, TrackNoise | None]:
-    """The noise of each clip of a subject, from all its shards in order."""
+    """Estimate the noise of each clip of a subject, from all its shards in order.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        The subject's shards.
+
+    Returns
+    -------
+    mapping
+        Clip -> its noise; None where it cannot be smoothed.
+    """
     by_clip: dict[str, list[Path]] = {}
     for path in paths:
         by_clip.setdefault(path.parent.name, []).append(path)
@@ -86,7 +145,18 @@ def noise_by_clip(paths: Iterable[Path]) -> Mapping[str, TrackNoise | None]:
 
 
 def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:
-    """The noise of a clip from its shards in their order; None where it cannot be smoothed."""
+    """Estimate the noise of a clip.
+
+    Parameters
+    ----------
+    shards : iterable of Stretch
+        Its shards in their order.
+
+    Returns
+    -------
+    TrackNoise or None
+        None where the clip cannot be smoothed.
+    """
     counts = DifferenceCounts()
     before: Stretch | None = None
     for new in shards:
@@ -102,9 +172,26 @@ def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:
 
 
 def smoothed_chunk(path: Path, shard: Shard, noise: TrackNoise | None) -> Landmarks:
-    """The smoothed landmarks of a shard's frames, (n, 68, 2) float64, NaN where not valid.
+    """Smooth the landmarks of a shard's frames.
 
-    path: the shard's, beside those of its clip. Raises ShardError where one of them is damaged.
+    Parameters
+    ----------
+    path : Path
+        The shard's, beside those of its clip.
+    shard : Shard
+        The same, read.
+    noise : TrackNoise or None
+        Of its clip; None to leave the landmarks as they are.
+
+    Returns
+    -------
+    (n, 68, 2) float64
+        Source pixels, NaN where not valid.
+
+    Raises
+    ------
+    ShardError
+        Where a shard of the clip is damaged.
     """
     own = stretch_of(shard)
     if noise is None:
@@ -156,14 +243,38 @@ def _read(path: Path, inode: int, changed: int) -> tuple[int, int, Stretch]:
 
 
 def stretch_of(shard: Shard) -> Stretch:
-    """A shard's frames."""
+    """Give a shard's frames.
+
+    Parameters
+    ----------
+    shard : Shard
+        The shard.
+
+    Returns
+    -------
+    Stretch
+        NaN where a frame is not valid.
+    """
     landmarks = shard.frames.landmarks.astype(np.float64)
     landmarks[~shard.frames.valid] = np.nan
     return Stretch(landmarks, shard.frames.frame_id)
 
 
 def smoothed(of: Stretch, noise: TrackNoise) -> Landmarks:
-    """Landmarks of a stretch smoothed run by run, NaN where they were."""
+    """Smooth the landmarks of a stretch run by run.
+
+    Parameters
+    ----------
+    of : Stretch
+        Frames of a clip.
+    noise : TrackNoise
+        Of the clip.
+
+    Returns
+    -------
+    (n, 68, 2) float64
+        Source pixels, NaN where they were.
+    """
     out = of.landmarks.copy()
     for run in runs(of):
         out[run] = smooth_run(of.landmarks[run], noise)
@@ -171,7 +282,18 @@ def smoothed(of: Stretch, noise: TrackNoise) -> Landmarks:
 
 
 def runs(of: Stretch) -> Iterator[slice]:
-    """Runs of valid frames that follow each other, without a cut between them."""
+    """Find the runs of valid frames that follow each other, without a cut between them.
+
+    Parameters
+    ----------
+    of : Stretch
+        Frames of a clip.
+
+    Yields
+    ------
+    slice
+        Of the stretch's frames.
+    """
     finite = np.isfinite(of.landmarks).reshape(len(of.landmarks), -1)
     there = np.asarray(finite.all(axis=1), np.bool_)
     middle, size = of.landmarks.mean(1), inter_ocular_distance(of.landmarks)

@@ -39,9 +39,24 @@ def preprocess_dry_run(
     progress: bool = True,
     dataset_options: Mapping[str, Any] | None = None,
 ) -> list[str]:
-    """Lines that say what `preprocess` with these arguments would do; see there.
+    """Say what `preprocess` with these arguments would do.
 
-    Raises UsageError, DataError, WeightsError, OptionsError.
+    Parameters
+    ----------
+    dataset, root, out, options, workers, cluster, cluster_config, progress, dataset_options
+        As in `preprocess`.
+    settings : BackendSettings or None
+        What the user tells the backend.
+
+    Returns
+    -------
+    list of str
+        Lines of text.
+
+    Raises
+    ------
+    UsageError, DataError, WeightsError, OptionsError
+        As `preprocess`.
     """
     options.check()
     settings = settings or BackendSettings()
@@ -87,7 +102,25 @@ def fit3d_dry_run(
     cluster: str | None = None,
     cluster_config: Path | None = None,
 ) -> list[str]:
-    """Lines that say what `fit3d` would do in a work folder. Raises ShardError, UsageError."""
+    """Say what `fit3d` would do in a work folder.
+
+    Parameters
+    ----------
+    work, workers, cluster, cluster_config
+        As in `fit3d`.
+
+    Returns
+    -------
+    list of str
+        Lines of text.
+
+    Raises
+    ------
+    ShardError
+        Where the folder holds no shards.
+    UsageError
+        Where the table [cluster] makes no sense.
+    """
     paths = list_shards(Path(work))
     frames = fitted = broken = 0
     for path in paths:

@@ -43,12 +43,36 @@ def fit3d(
 ) -> Summary:
     """Fit the morphable model to every valid frame of a work folder's shards, and write it there.
 
-    Shards that hold the fit of these options and landmarks stay; overwrite: fit them again.
-    workers, cluster, cluster_config: as in `preprocess`. The
-    result does not depend on workers, their order or a run that was killed.
+    The result does not depend on workers, their order or a run that was killed.
 
-    Raises UsageError, ShardError (no shards, or one is damaged), OutputError, OptionsError (fitted
-    with other options before).
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    options : Fit3dOptions or None
+        What shapes the fit; None for the defaults.
+    workers, cluster, cluster_config
+        As in `preprocess`.
+    overwrite : bool
+        Fit shards again that hold the fit of these options and landmarks; else they stay.
+    progress : bool
+        Show progress bars.
+
+    Returns
+    -------
+    Summary
+        Frames by outcome, clip by clip.
+
+    Raises
+    ------
+    UsageError
+        Where an option makes no sense, or not for these shards.
+    ShardError
+        Where there are no shards, or one is damaged.
+    OutputError
+        Where a shard cannot be written.
+    OptionsError
+        Where the shards were fitted with other options before.
     """
     begin = time.monotonic()
     options = options or Fit3dOptions()

@@ -46,19 +46,45 @@ def preprocess(
 ) -> Summary:
     """Make the shards of a dataset in a work folder; whole ones that are there already stay.
 
-    dataset: one of `datasets.DATASETS`. root: its folder. out: the work folder.
-    weights: folder of the backend's weights files; what they hold is recorded, where they lie is
-    not. workers: processes; None for one a core. cluster: where they run, see `open_cluster`;
-    None for what the table says.
-    cluster_config: TOML file with a table [cluster], instead of the one in the work folder's
-    glee.toml. overwrite: drop what the folder holds and begin anew.
-    dataset_options: the dataset's own, see its module's OPTIONS; None means its default.
-
     The result does not depend on workers, their order or a run that was killed. A clip or chunk
     that fails is logged and the others are finished; then its error is raised.
 
-    Raises UsageError, DataError, WeightsError, OutputError, OptionsError (the folder was made with
-    other options).
+    Parameters
+    ----------
+    dataset : str
+        One of `datasets.DATASETS`.
+    root : Path
+        The dataset's folder.
+    out : Path
+        The work folder.
+    options : PreprocessOptions or None
+        What shapes the shards; None for the defaults.
+    weights : Path or None
+        Folder of the backend's weights files; what they hold is recorded, where they lie is not.
+    workers : int or None
+        Processes; None for one a core.
+    cluster : str or None
+        Where they run, see `open_cluster`; None for what the table [cluster] says.
+    cluster_config : Path or None
+        TOML file with a table [cluster], instead of the one in the work folder's glee.toml.
+    overwrite : bool
+        Drop what the folder holds and begin anew.
+    progress : bool
+        Show progress bars.
+    dataset_options : mapping or None
+        The dataset's own, see its module's OPTIONS; None means its default.
+
+    Returns
+    -------
+    Summary
+        Frames by outcome, clip by clip.
+
+    Raises
+    ------
+    UsageError, DataError, WeightsError, OutputError
+        See `errors`.
+    OptionsError
+        Where the folder was made with other options.
     """
     begin = time.monotonic()
     options = options or PreprocessOptions()

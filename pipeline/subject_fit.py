@@ -33,7 +33,19 @@ Landmarks = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SubjectTask:
-    """All shards of a subject. options: fields of Fit3dOptions. again: fit what is fitted too."""
+    """All shards of a subject, whose identity is to be fitted.
+
+    Attributes
+    ----------
+    subject : str
+        As the shards name it.
+    paths : tuple of Path
+        Its shards, sorted.
+    options : Fit3dOptions
+        What shapes the fit.
+    again : bool
+        Fit what is fitted too.
+    """
 
     subject: str
     paths: tuple[Path, ...]
@@ -45,11 +57,22 @@ class SubjectTask:
 class SubjectResult:
     """A subject's identity for the frames' fit.
 
-    f_shape: (60,) float32, or None where each frame has its own or no frame is valid.
-    sources: (one a path) digests of what the fit of that shard depends on. fitted: (one a path)
-    whether the shard holds that very fit already. focal: pixels, and landmark_error: inter-ocular
-    distances, where they were estimated. tracks: of each clip, how its landmarks tremble; None
-    where they are not smoothed.
+    Attributes
+    ----------
+    f_shape : (s,) float32 or None
+        None where each frame has its own or no frame is valid.
+    focal : float or None
+        Focal length, pixels, where it was estimated.
+    landmark_error : float or None
+        Error of a landmark's coordinate, inter-ocular distances, where it was estimated.
+    sources : tuple of str
+        One a path: digests of what the fit of that shard depends on.
+    fitted : tuple of bool
+        One a path: whether the shard holds that very fit already.
+    tracks : mapping
+        Clip -> the noise of its landmarks; None where they are not smoothed.
+    seconds : float
+        What it took.
     """
 
     f_shape: npt.NDArray[np.float32] | None
@@ -63,7 +86,25 @@ class SubjectResult:
 
 @dataclass(frozen=True, eq=False)
 class ShardTask:
-    """One shard to fit. f_shape: (s,) float32 of its subject, or None. The rest: see above."""
+    """One shard to fit.
+
+    Attributes
+    ----------
+    path : Path
+        The shard.
+    f_shape : (s,) float32 or None
+        Of its subject; None where each frame has its own.
+    focal, landmark_error : float or None
+        Of its subject, see `SubjectResult`.
+    track : TrackNoise or None
+        The noise of its clip's landmarks.
+    options : Fit3dOptions
+        What shapes the fit.
+    source : str
+        Digest of what the fit depends on.
+    keep : bool
+        The shard holds that very fit already.
+    """
 
     path: Path
     f_shape: npt.NDArray[np.float32] | None
@@ -77,7 +118,19 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What became of a shard's frames: reason -> frames, "ok" for the converged ones."""
+    """What became of a shard's frames.
+
+    Attributes
+    ----------
+    subject, clip : str
+        As the shard names them.
+    reasons : mapping
+        Reason -> frames, "ok" for the converged ones.
+    steps : mapping
+        Step of the work -> seconds.
+    kept : bool
+        The fit was there already.
+    """
 
     subject: str
     clip: str
@@ -89,7 +142,22 @@ class ShardResult:
 def fit_subject(task: SubjectTask) -> SubjectResult:
     """Fit one identity to a sample of a subject's frames, unless all its shards are fitted.
 
-    Raises ShardError where a shard cannot be read, DataError where the model cannot.
+    Parameters
+    ----------
+    task : SubjectTask
+        The subject's shards.
+
+    Returns
+    -------
+    SubjectResult
+        What the fit of its shards needs.
+
+    Raises
+    ------
+    ShardError
+        Where a shard cannot be read.
+    DataError
+        Where the morphable model cannot be read.
     """
     begin = perf_counter()
     joint, smooth = task.options.identity == "subject", task.options.smooth
@@ -126,7 +194,20 @@ def _candidates(
 def fit_shard(task: ShardTask) -> ShardResult:
     """Fit every valid frame of a shard and write the result into it.
 
-    Raises ShardError, DataError, OutputError.
+    Parameters
+    ----------
+    task : ShardTask
+        The shard.
+
+    Returns
+    -------
+    ShardResult
+        What became of its frames.
+
+    Raises
+    ------
+    ShardError, DataError, OutputError
+        Where the shard or the model cannot be read, or the shard not be written.
     """
     begin = perf_counter()
     shard = read_shard(task.path)

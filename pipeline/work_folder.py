@@ -1,12 +1,9 @@
-"""A work folder: plan.json, glee.toml, lock, status, the mark of rendered people.
+"""A work folder: its lock, the options that each stage states once, its plan, the mark of renders.
 
-A work folder: its shards, its `glee.toml` that states each stage's options once, its lock.
-
-The plan of a work folder: which shards `preprocess` will have made when it is done.
-
-The mark of rendered people: a work folder made from `glee synth` data says so for good.
-
-Figures on rendered faces must never pass for figures on a dataset whose layout they imitate.
+`glee.toml` states the options of every stage that ran; `plan.json` says which shards `preprocess`
+will have made when it is done; the lock file says who is at work. A folder made from `glee synth`
+data says so for good: figures on rendered faces must never pass for figures on a dataset whose
+layout they imitate.
 """
 
 from __future__ import annotations
@@ -50,12 +47,27 @@ _TEXT = b"These shards show rendered people, written by `glee synth`, not the da
 
 @contextmanager
 def work_in(work: Path, stage: str = "") -> Iterator[Path]:
-    """Make a work folder if need be and hold it alone; temporaries of killed runs are removed.
+    """Make a work folder if need be and hold it alone while the block lasts.
 
-    So are, at the end, those of this run's workers that were killed: whoever holds the folder is
-    the only one to write into it. stage: what is run, for `glee status`.
+    Temporaries of killed runs are removed, and at the end those of this run's workers that were
+    killed: whoever holds the folder is the only one to write into it.
 
-    Raises OutputError where the folder cannot be made or another run is at work in it.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    stage : str
+        What is run, for `glee status`.
+
+    Yields
+    ------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        Where the folder cannot be made or another run is at work in it.
     """
     work = Path(work)
     handle = _locked(work)
@@ -138,7 +150,18 @@ def _taken(work: Path, holder: dict[str, str] | None, remedy: str = "") -> Outpu
 
 
 def read_holder(lock: Path) -> dict[str, str] | None:
-    """Who signed a lock file: "stage", "host", "pid", "since"; None where nobody did."""
+    """Read who signed a lock file.
+
+    Parameters
+    ----------
+    lock : Path
+        The file.
+
+    Returns
+    -------
+    dict or None
+        "stage", "host", "pid", "since"; None where nobody signed.
+    """
     try:
         content = json.loads(lock.read_text(encoding="utf-8")[:4096])
         return {key: str(content[key]) for key in ("stage", "host", "pid", "since")}
@@ -159,9 +182,22 @@ def _sign(handle: int, stage: str) -> None:
 
 
 def read_options(work: Path) -> dict[str, dict[str, Any]]:
-    """The options of each stage that ran in a work folder; {} where none did.
+    """Read the options of each stage that ran in a work folder.
 
-    Raises OptionsError where `glee.toml` cannot be read or is of a newer format.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    dict
+        Stage -> option -> value; {} where none ran.
+
+    Raises
+    ------
+    OptionsError
+        Where `glee.toml` cannot be read or is of a newer format.
     """
     path = Path(work) / OPTIONS_FILE
     try:
@@ -185,9 +221,23 @@ def read_options(work: Path) -> dict[str, dict[str, Any]]:
 def state_options(work: Path, stage: str, options: dict[str, Any], *, overwrite: bool) -> None:
     """Write a stage's options into `glee.toml`, or check that they are the ones it states.
 
-    options: TOML values (None is left out). overwrite: state the new ones instead of stopping.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    stage : str
+        Its name.
+    options : dict
+        Option -> a TOML value; None is left out.
+    overwrite : bool
+        State the new ones instead of stopping.
 
-    Raises OptionsError saying what differs, OutputError where the file cannot be written.
+    Raises
+    ------
+    OptionsError
+        Saying what differs.
+    OutputError
+        Where the file cannot be written.
     """
     stated = read_options(work)
     new = {key: value for key, value in options.items() if value is not None}
@@ -217,7 +267,15 @@ def _cluster_table(work: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class PlannedClip:
-    """A clip with its frames and the shards that they fill."""
+    """A clip with its frames and the shards that they fill.
+
+    Attributes
+    ----------
+    subject, clip : str
+        As the shards name them.
+    frames, shards : int
+        How many.
+    """
 
     subject: str
     clip: str
@@ -227,7 +285,15 @@ class PlannedClip:
 
 @dataclass(frozen=True)
 class Plan:
-    """All clips of a dataset whose frames could be located."""
+    """All clips of a dataset whose frames could be located.
+
+    Attributes
+    ----------
+    dataset : str
+        Its name.
+    clips : tuple of PlannedClip
+        In the dataset's order.
+    """
 
     dataset: str
     clips: tuple[PlannedClip, ...]
@@ -236,7 +302,24 @@ class Plan:
 def write_plan(
     work: Path, dataset: str, chunk_frames: int, indices: Iterable[tuple[Clip, FrameIndex]]
 ) -> None:
-    """Write `plan.json` whole. Raises OutputError."""
+    """Write `plan.json` whole.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    dataset : str
+        Its name.
+    chunk_frames : int
+        Frames of a shard, at most.
+    indices : iterable of (Clip, FrameIndex)
+        The clips with their frames located.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written.
+    """
     clips = [
         asdict(PlannedClip(clip.subject, clip.name, index.count, -(-index.count // chunk_frames)))
         for clip, index in indices
@@ -246,9 +329,22 @@ def write_plan(
 
 
 def read_plan(work: Path) -> Plan | None:
-    """The plan; None where none has been written.
+    """Read `plan.json`.
 
-    Raises ShardError where it cannot be read or is of another format.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    Plan or None
+        None where none has been written.
+
+    Raises
+    ------
+    ShardError
+        Where it cannot be read or is of another format.
     """
     path = Path(work) / PLAN_FILE
     try:
@@ -272,12 +368,33 @@ def read_plan(work: Path) -> Plan | None:
 def carry_mark(root: Path, work: Path) -> None:
     """Mark a work folder where its dataset has the truth beside it that only `glee synth` writes.
 
-    Raises OutputError where the mark cannot be written.
+    Parameters
+    ----------
+    root : Path
+        The dataset's folder.
+    work : Path
+        The work folder.
+
+    Raises
+    ------
+    OutputError
+        Where the mark cannot be written.
     """
     if any((Path(root) / _TRUTH_FOLDER).glob("*.h5")) and not is_synthetic(work):
         write_whole(Path(work) / MARK_FILE, _TEXT)
 
 
 def is_synthetic(work: Path) -> bool:
-    """Whether a work folder carries the mark."""
+    """Tell whether a work folder carries the mark.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    bool
+        True where its shards show rendered people.
+    """
     return (Path(work) / MARK_FILE).exists()

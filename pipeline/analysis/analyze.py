@@ -35,10 +35,24 @@ SAMPLE_FRAMES = 32
 
 @dataclass(frozen=True)
 class ClipAnalysis:
-    """What became of a clip: frames, rows by reason ("ok" where valid), files, seconds.
+    """What became of a clip.
 
-    first_row: seconds from the clip's start to its first row on disk. error: why there is nothing,
-    one line; "" where all went well.
+    Attributes
+    ----------
+    name : str
+        The clip's, as its files have it.
+    frames, faces : int
+        How many were read, and how many faces were followed.
+    reasons : mapping
+        Reason -> rows, "ok" for the valid ones.
+    paths : tuple of Path
+        The files that were written.
+    seconds : float
+        What it took.
+    first_row : float
+        Seconds from the start to the first row on disk.
+    error : str
+        Why there is nothing, one line; "" where all went well.
     """
 
     name: str
@@ -51,7 +65,13 @@ class ClipAnalysis:
     error: str = ""
 
     def line(self) -> str:
-        """What the command prints."""
+        """Say it as text.
+
+        Returns
+        -------
+        str
+            What the command prints.
+        """
         if self.error:
             return f"{self.name}: {self.error}"
         rows = sum(self.reasons.values())
@@ -65,7 +85,18 @@ class ClipAnalysis:
 
 
 def as_json(done: ClipAnalysis) -> dict[str, Any]:
-    """A clip's analysis as plain data."""
+    """Give a clip's analysis as plain data.
+
+    Parameters
+    ----------
+    done : ClipAnalysis
+        The analysis.
+
+    Returns
+    -------
+    dict
+        Of types that JSON has.
+    """
     first_row = None if math.isnan(done.first_row) else round(done.first_row, 3)
     return {
         **asdict(done),
@@ -76,12 +107,24 @@ def as_json(done: ClipAnalysis) -> dict[str, Any]:
 
 
 class Writer(Protocol):
-    """Takes rows while its block lasts and gives its files their names at the end."""
+    """Takes rows while its block lasts and gives its files their names at the end.
+
+    Attributes
+    ----------
+    paths : tuple of Path
+        The files.
+    """
 
     paths: tuple[Path, ...]
 
     def write(self, rows: FaceRows) -> None:
-        """Add rows."""
+        """Add rows.
+
+        Parameters
+        ----------
+        rows : FaceRows
+            Those that follow the ones before.
+        """
 
     def __enter__(self) -> Any: ...
 
@@ -110,15 +153,39 @@ def analyze(
     scorer: AUScorer | None = None,
     progress: bool = True,
 ) -> list[ClipAnalysis]:
-    """Analyse videos, images and folders of them into tables in the folder `out`.
+    """Analyse videos, images and folders of them into tables.
 
-    scorer: gives Action Units too, see `model.analysis`. A clip's files take their names when it is
-    done; those of one that fails are removed. Of several clips, one that cannot be read is told by
-    its `error`, and the others are analysed.
-
-    Raises UsageError, DataError (the input cannot be read), WeightsError, OutputError.
+    A clip's files take their names when it is done; those of one that fails are removed. Of several
+    clips, one that cannot be read is told by its `error`, and the others are analysed.
 
     >>> analyze([Path("talk.mp4")], Path("out"))        # out/talk.csv, out/talk.parquet
+
+    Parameters
+    ----------
+    inputs : iterable of Path
+        Videos, images, or folders of either.
+    out : Path
+        Folder for the tables.
+    options : AnalyzeOptions or None
+        What shapes the analysis; None for the defaults.
+    scorer : AUScorer or None
+        Gives Action Units too, see `model.prediction.analysis`.
+    progress : bool
+        Show progress bars.
+
+    Returns
+    -------
+    list of ClipAnalysis
+        One a clip.
+
+    Raises
+    ------
+    UsageError
+        Where an option makes no sense.
+    DataError
+        Where the only input cannot be read.
+    WeightsError, OutputError
+        Where the backend's files or the output folder cannot be used.
     """
     options = options or AnalyzeOptions()
     options.check()
@@ -150,9 +217,22 @@ def analyze(
 def plan(
     inputs: Iterable[Path], out: Path, options: AnalyzeOptions | None = None
 ) -> list[AnalysisPlan]:
-    """What `analyze` would read and write, an item a clip; nothing is read but names.
+    """Say what `analyze` would read and write; nothing is read but names.
 
-    Raises UsageError, DataError as `analyze` does.
+    Parameters
+    ----------
+    inputs, out, options
+        As in `analyze`.
+
+    Returns
+    -------
+    list of AnalysisPlan
+        One a clip.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `analyze`.
     """
     options = options or AnalyzeOptions()
     options.check()

@@ -1,10 +1,6 @@
-"""Faces fitted as they come; rows.
+"""Faces fitted as they come: each face's identity once, then its frames block by block, as rows.
 
-The fit of an analysis: a face's identity once, then its frames block by block.
-
-Fitted rows from a stream of faces: each face's identity first, then blocks in frame order.
-
-What an analysis asks of a trained network; `model.analysis` fulfils it.
+`AUScorer` is what an analysis asks of a trained network; `model.prediction.analysis` fulfils it.
 """
 
 from __future__ import annotations
@@ -46,11 +42,20 @@ PATIENCE = 2 * IDENTITY_FRAMES
 
 @dataclass(frozen=True, eq=False)
 class Identity:
-    """What is known of a person. f_shape: (s,) float32.
+    """What is known of a person.
 
-    usual: (e,) float32, the median f_exp of the frames that the identity was taken from. frames:
-    how many these were. usual_look: (2, 2) float64, the median of `irises.looks_in_head`, NaN where
-    no iris was seen.
+    Attributes
+    ----------
+    f_shape : (s,) float32
+        Identity coefficients.
+    usual : (e,) float32
+        The median f_exp of the frames that the identity was taken from.
+    frames : int
+        How many these were.
+    usual_look : (2, 2) float64
+        Radians, the median of `gaze.looks_in_head`, NaN where no iris was found.
+    landmark_error : float or None
+        Error of a landmark's coordinate, inter-ocular distances, where it was estimated.
     """
 
     f_shape: npt.NDArray[np.float32]
@@ -61,9 +66,16 @@ class Identity:
 
 
 class AUScorer(Protocol):
-    """Action Unit probabilities of faces. au_names: ("AU1", ...).
+    """Action Unit probabilities of faces, by a trained network.
 
-    detector, fit: what the network was trained on; the detector is "" where it is not known.
+    Attributes
+    ----------
+    au_names : tuple of str
+        ("AU1", ...).
+    detector : str
+        The backend that the network was trained on; "" where it is not known.
+    fit : Fit3dOptions
+        How the faces that it was trained on were fitted.
     """
 
     au_names: tuple[str, ...]
@@ -71,7 +83,22 @@ class AUScorer(Protocol):
     fit: Fit3dOptions
 
     def check(self, detector: str, fit: Fit3dOptions, model: MorphableModel) -> None:
-        """Raises DataError where the network's training does not speak for faces made like this."""
+        """Check that the network's training speaks for faces made like this.
+
+        Parameters
+        ----------
+        detector : str
+            Name of the backend.
+        fit : Fit3dOptions
+            How the faces are fitted.
+        model : MorphableModel
+            To which model.
+
+        Raises
+        ------
+        DataError
+            Where it does not.
+        """
 
     def score(
         self,
@@ -79,15 +106,42 @@ class AUScorer(Protocol):
         f_exp: npt.NDArray[np.float32],
         identity: Identity | None,
     ) -> npt.NDArray[np.float32]:
-        """Probabilities (n, a) of aligned faces (n, 200, 200, 3) uint8 RGB and f_exp (n, e)."""
+        """Estimate the Action Units of aligned faces.
+
+        Parameters
+        ----------
+        crops : (n, 200, 200, 3) uint8
+            RGB.
+        f_exp : (n, e) float32
+            Of the same faces.
+        identity : Identity or None
+            The person's.
+
+        Returns
+        -------
+        (n, a) float32
+            Probabilities.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class FaceFitter:
     """The morphable model and how it is fitted.
 
-    made: the same options as `fit3d` has them. own_identity: one f_shape a frame instead of one a
-    person. focal: pixels; None for the default.
+    Attributes
+    ----------
+    model : MorphableModel
+        The model.
+    landmark_set : str
+        Which points of it are compared.
+    options : FitOptions
+        How Eq. 3 is set up.
+    made : Fit3dOptions
+        The same options as `fit3d` has them.
+    own_identity : bool
+        One f_shape a frame instead of one a person.
+    focal : float or None
+        Focal length, pixels; None for the default.
     """
 
     model: MorphableModel
@@ -99,11 +153,28 @@ class FaceFitter:
 
     @classmethod
     def of(cls, detector: str, made: Fit3dOptions = ANALYSIS_FIT) -> FaceFitter:
-        """What a detector and a model allow: whitening and the prior go where they do not fit.
+        """Take what a detector and a model allow: whitening and the prior go where they do not fit.
 
         Nor are frames smoothed in time, since rows are written as they come.
 
-        Raises UsageError, DataError where the model cannot be read.
+        Parameters
+        ----------
+        detector : str
+            Name of the backend.
+        made : Fit3dOptions
+            What is asked for.
+
+        Returns
+        -------
+        FaceFitter
+            Ready to fit.
+
+        Raises
+        ------
+        UsageError
+            Where an option makes no sense.
+        DataError
+            Where the model cannot be read.
         """
         made.check()
         model = load_model(made.model_path)
@@ -121,9 +192,19 @@ class FaceFitter:
         return cls(model, points, options, made, made.identity == "frame", made.focal)
 
     def identity(self, faces: Sequence[FaceFrame]) -> Identity | None:
-        """The identity that explains a person's frames best; None where none is valid.
+        """Estimate the identity that explains a person's frames best.
 
         Frames of the most frequent size count, as many as are spread over poses and expressions.
+
+        Parameters
+        ----------
+        faces : sequence of FaceFrame
+            Of one person.
+
+        Returns
+        -------
+        Identity or None
+            None where no frame is valid.
         """
         good = [face for face in faces if face.valid]
         if not good:
@@ -146,7 +227,20 @@ class FaceFitter:
         return Identity(f_shape, usual, count, _usual_look(own, good), known)
 
     def rows(self, faces: Sequence[FaceFrame], identity: Identity | None) -> Fit:
-        """Fit frames of one size and one person; without an identity each has its own."""
+        """Fit frames of one size and one person.
+
+        Parameters
+        ----------
+        faces : sequence of FaceFrame
+            The frames.
+        identity : Identity or None
+            The person's; without one each frame has its own.
+
+        Returns
+        -------
+        Fit
+            A row a frame, NaN where a frame is not valid.
+        """
         landmarks = np.stack(
             [
                 face.tracked.landmarks if face.valid else np.full((68, 2), np.nan, np.float32)
@@ -201,8 +295,15 @@ def _usual_look(fit: Fit, faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]
 class RowStream:
     """Takes faces frame by frame and gives fitted rows, in the order of the frames.
 
-    identities: of faces that are known before; any other face's is taken from its own first frames,
-    for which its rows, and all after them, are held back.
+    Parameters
+    ----------
+    fitter : FaceFitter
+        How faces are fitted.
+    identities : mapping or None
+        Face -> Identity, of those that are known before; any other face's is taken from its own first
+        frames, for which its rows, and all after them, are held back.
+    scorer : AUScorer or None
+        Gives Action Units.
     """
 
     def __init__(
@@ -218,7 +319,18 @@ class RowStream:
         self._taken = 0
 
     def rows(self, stream: Iterable[list[FaceFrame]]) -> Iterator[FaceRows]:
-        """All rows of a stream; one block's faces are in memory, or those of PATIENCE frames."""
+        """Fit all faces of a stream; one block's faces are in memory, or those of PATIENCE frames.
+
+        Parameters
+        ----------
+        stream : iterable of list of FaceFrame
+            The faces of each frame.
+
+        Yields
+        ------
+        FaceRows
+            In the order of the frames.
+        """
         for faces in stream:
             self._pending += faces
             self._taken += 1

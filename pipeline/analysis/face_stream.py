@@ -1,8 +1,7 @@
-"""The faces of a clip's frames, in order.
+"""The faces of a clip's frames, in order and one frame at a time: decoded, tracked, aligned.
 
-The faces of a clip's frames, in order and one frame at a time: decoded, tracked, aligned.
-
-What the parts of an analysis pass on: a face in a frame, and rows of fitted faces.
+`FaceFrame` and `FaceRows` are what the parts of an analysis pass on: a face in a frame, and rows of
+fitted faces.
 """
 
 from __future__ import annotations
@@ -41,10 +40,24 @@ Image = npt.NDArray[np.uint8]
 class FaceFrame:
     """One face in one frame.
 
-    frame: index in the clip, from 0. time: seconds from the first frame. face_id: from 0; -1 where
-    no face is followed. size: (width, height), pixels. irises: (2, 2) float32 centres of the right
-    and the left iris, source pixels, NaN where the detector gives none. crop: (200, 200, 3) uint8
-    RGB, the aligned face, None where not asked for. picture: the frame as JPEG, likewise.
+    Attributes
+    ----------
+    frame : int
+        Index in the clip, from 0.
+    time : float
+        Seconds from the first frame.
+    face_id : int
+        From 0; -1 where no face is followed.
+    tracked : TrackedFrame
+        Its landmarks.
+    size : (int, int)
+        Width and height of the frame, pixels.
+    irises : (2, 2) float32
+        Centres of the right and the left iris, source pixels, NaN where the detector gives none.
+    crop : (200, 200, 3) uint8 or None
+        RGB, the aligned face; None where not asked for.
+    picture : bytes or None
+        The frame as JPEG; None where not asked for.
     """
 
     frame: int
@@ -66,10 +79,19 @@ class FaceFrame:
 class FaceRows:
     """Fitted faces of one image size; n rows.
 
-    fit: of n rows, NaN where a row is not valid. au: (n, a) float32 probabilities, NaN likewise;
-    a is 0 without a trained run. gaze: (n, 2, 3) float64 directions of the right and the left eye
-    in camera coordinates (x right, y down, z away from the camera), NaN where unknown. usual_look:
-    (n, 2, 2) float64 radians, what is usual for the row's person, see `face_fit.Identity`.
+    Attributes
+    ----------
+    faces : tuple of FaceFrame
+        One a row.
+    fit : Fit
+        Of n rows, NaN where a row is not valid.
+    au : (n, a) float32
+        Probabilities, NaN likewise; a is 0 without a trained run.
+    gaze : (n, 2, 3) float64
+        Directions of the right and the left eye in camera coordinates (x right, y down, z away from
+        the camera), NaN where unknown.
+    usual_look : (n, 2, 2) float64
+        Radians, what is usual for the row's person, see `face_fit.Identity`.
     """
 
     faces: tuple[FaceFrame, ...]
@@ -82,18 +104,51 @@ class FaceRows:
         return len(self.faces)
 
     def reason(self, index: int) -> str:
-        """Why a row is or is not valid; "ok" where it is."""
+        """Tell why a row is or is not valid.
+
+        Parameters
+        ----------
+        index : int
+            The row.
+
+        Returns
+        -------
+        str
+            "ok" where it is.
+        """
         face = self.faces[index]
         if face.valid and not self.fit.converged[index]:
             return NOT_CONVERGED
         return face.tracked.reason
 
     def valid(self, index: int) -> bool:
-        """Whether a row's landmarks and fit can be used."""
+        """Tell whether a row's landmarks and fit can be used.
+
+        Parameters
+        ----------
+        index : int
+            The row.
+
+        Returns
+        -------
+        bool
+            True where its reason is "ok".
+        """
         return self.reason(index) == "ok"
 
     def quality(self, index: int) -> float:
-        """In [0, 1]: the confidence in the landmarks times how well the model explains them."""
+        """Judge a row: the confidence in its landmarks times how well the model explains them.
+
+        Parameters
+        ----------
+        index : int
+            The row.
+
+        Returns
+        -------
+        float
+            In [0, 1]; 0 where the row is not valid.
+        """
         if not self.valid(index):
             return 0.0
         relative = float(self.fit.rmse_iod[index])
@@ -102,10 +157,20 @@ class FaceRows:
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """faces: most faces that are followed. alone: frames have nothing to do with each other.
+    """What the stream of faces needs to know of an analysis.
 
-    detect_every, minimum_confidence: as in `tracking`. fps: of images. crops, pictures: keep the
-    aligned faces; the frames as JPEG.
+    Attributes
+    ----------
+    faces : int
+        Most faces that are followed.
+    alone : bool
+        Frames have nothing to do with each other.
+    tracking : TrackingOptions
+        How a face is followed.
+    fps : float
+        Frames a second of images.
+    crops, pictures : bool
+        Keep the aligned faces; the frames as JPEG.
     """
 
     faces: int = 1
@@ -117,7 +182,20 @@ class StreamOptions:
 
     @classmethod
     def of(cls, options: AnalyzeOptions, *, scored: bool) -> StreamOptions:
-        """What an analysis needs of the stream. scored: aligned faces are needed."""
+        """Take what the stream needs from the options of an analysis.
+
+        Parameters
+        ----------
+        options : AnalyzeOptions
+            What shapes the analysis.
+        scored : bool
+            Aligned faces are needed, for a trained network.
+
+        Returns
+        -------
+        StreamOptions
+            For `face_stream`.
+        """
         return cls(
             faces=options.faces,
             alone=options.identity == "frame",
@@ -131,9 +209,25 @@ class StreamOptions:
 def face_stream(
     clip: Clip, index: FrameIndex, detector: IrisDetector, options: StreamOptions
 ) -> Iterator[list[FaceFrame]]:
-    """The faces of each frame, in order, at least one item a frame.
+    """Find the faces of each frame, in order.
 
     A face that is not found has an item too while it is followed; see `face_tracks`.
+
+    Parameters
+    ----------
+    clip : Clip
+        Where the frames are.
+    index : FrameIndex
+        Of all of them.
+    detector : IrisDetector
+        The backend.
+    options : StreamOptions
+        What is followed and kept.
+
+    Yields
+    ------
+    list of FaceFrame
+        At least one a frame.
     """
     frames = enumerate(read_frames(clip, index, 0, index.count))
     return _faces(frames, index, detector, options)
@@ -142,7 +236,20 @@ def face_stream(
 def sample_stream(
     clip: Clip, index: FrameIndex, detector: IrisDetector, options: StreamOptions, count: int
 ) -> Iterator[FaceFrame]:
-    """The largest face of up to `count` frames spread evenly over the clip."""
+    """Find the largest face of frames spread evenly over the clip.
+
+    Parameters
+    ----------
+    clip, index, detector, options
+        As in `face_stream`.
+    count : int
+        So many frames, at most.
+
+    Yields
+    ------
+    FaceFrame
+        One a frame.
+    """
     tracking = replace(options.tracking, detect_every=1)
     alone = StreamOptions(alone=True, tracking=tracking, fps=options.fps)
     wanted = np.unique(np.linspace(0, index.count - 1, count).round().astype(int)).tolist()
@@ -151,12 +258,38 @@ def sample_stream(
 
 
 def frame_rate(index: FrameIndex, fps: float) -> float:
-    """Frames a second: of the file where it says so, else `fps`."""
+    """Give the frames a second.
+
+    Parameters
+    ----------
+    index : FrameIndex
+        Of the clip.
+    fps : float
+        Where its file does not say.
+
+    Returns
+    -------
+    float
+        Of the file where it says so, else `fps`.
+    """
     return index.fps or fps
 
 
 def frame_times(index: FrameIndex, fps: float) -> npt.NDArray[np.float64]:
-    """Seconds from the first frame: by the file's time stamps, else by its rate."""
+    """Give the time of every frame.
+
+    Parameters
+    ----------
+    index : FrameIndex
+        Of the clip.
+    fps : float
+        Where its file does not say.
+
+    Returns
+    -------
+    (n,) float64
+        Seconds from the first frame: by the file's time stamps, else by its rate.
+    """
     if len(index.times):
         return np.asarray((index.times - index.times[0]) / 1e6, np.float64)
     return np.asarray(np.arange(index.count) / frame_rate(index, fps))

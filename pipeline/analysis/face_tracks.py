@@ -72,9 +72,16 @@ class _Face:
 
 
 class FaceTracks:
-    """Follows up to `most` faces; ids count from 0 in the order of appearance and size.
+    """Follows several faces; ids count from 0 in the order of appearance and size.
 
-    detect_every: the whole image is searched on every so many-th frame.
+    Parameters
+    ----------
+    detector : IrisDetector
+        The backend.
+    most : int
+        So many faces are followed, at most.
+    options : TrackingOptions or None
+        How each is followed, and on which frames the whole image is searched; None for the defaults.
     """
 
     def __init__(
@@ -89,9 +96,17 @@ class FaceTracks:
         self._said_too_many = False
 
     def follow(self, image: Image | None) -> list[FoundFace]:
-        """The faces of the next frame: id, landmarks and irises, by id; -1 where there is none.
+        """Find the faces of the next frame.
 
-        image: (h, w, 3) uint8 RGB; None where unreadable.
+        Parameters
+        ----------
+        image : (h, w, 3) uint8 or None
+            RGB; None where the frame is unreadable.
+
+        Returns
+        -------
+        list of FoundFace
+            Id, landmarks and irises of each, by id; the id is -1 where there is no face.
         """
         scheduled = self._number % self._options.detect_every == 0
         self._number += 1

@@ -1,10 +1,6 @@
-"""Inputs, options, planned files.
+"""What `glee analyze` is given, as clips with output names, and the files that it will write.
 
-Which files an analysis reads and writes, before anything is done.
-
-Every option that shapes an analysis.
-
-What `glee analyze` is given, videos, images and folders, as clips with output names.
+Everything here is known before a frame is read.
 """
 
 from __future__ import annotations
@@ -22,19 +18,41 @@ from ..options import AnalyzeOptions
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One clip to analyse. name: of its output files, without a suffix."""
+    """One clip to analyse.
+
+    Attributes
+    ----------
+    name : str
+        Of its output files, without a suffix.
+    clip : Clip
+        Where its frames are.
+    """
 
     name: str
     clip: Clip
 
 
 def find_sources(paths: Iterable[Path]) -> list[Source]:
-    """The clips of files and folders, in the order given; each has an output name of its own.
+    """Find the clips of files and folders; each has an output name of its own.
 
     A folder of images is one clip, its frames in natural order; a folder of videos is a clip each.
 
-    Raises UsageError where nothing is given or two clips would write the same file, DataError where
-    a path is missing or is neither video nor image.
+    Parameters
+    ----------
+    paths : iterable of Path
+        Videos, images, or folders of either.
+
+    Returns
+    -------
+    list of Source
+        In the order given.
+
+    Raises
+    ------
+    UsageError
+        Where nothing is given or two clips would write the same file.
+    DataError
+        Where a path is missing or is neither video nor image.
     """
     clips = []
     for path in paths:
@@ -61,8 +79,16 @@ def _long_name(clip: Clip) -> str:
 class AnalysisPlan:
     """What one clip's analysis reads and writes.
 
-    input: a file or folder. images: how many it is of; 0 for a video. written: with several faces
-    and a file for each of them, those of the first two.
+    Attributes
+    ----------
+    input : Path
+        A file or folder.
+    images : int
+        How many images it is of; 0 for a video.
+    written : tuple of Path
+        With several faces and a file for each of them, those of the first two.
+    more : bool
+        There may be more files of that kind.
     """
 
     input: Path
@@ -71,13 +97,25 @@ class AnalysisPlan:
     more: bool = False
 
     def line(self) -> str:
-        """As one line of text."""
+        """Say it as one line of text.
+
+        Returns
+        -------
+        str
+            Input -> files.
+        """
         images = f" ({self.images} images)" if self.images > 1 else ""
         written = ", ".join(str(path) for path in self.written)
         return f"{self.input}{images} -> {written}{' ...' if self.more else ''}"
 
     def as_json(self) -> dict[str, object]:
-        """As plain values."""
+        """Give it as plain data.
+
+        Returns
+        -------
+        dict
+            Of types that JSON has.
+        """
         return {
             "input": str(self.input),
             "images": self.images,
@@ -88,9 +126,26 @@ class AnalysisPlan:
 def planned_files(
     sources: Sequence[Source], out: Path, options: AnalyzeOptions
 ) -> list[AnalysisPlan]:
-    """What is read and written, an item a clip.
+    """Plan the files of an analysis.
 
-    Raises UsageError where a file that is read would be written.
+    Parameters
+    ----------
+    sources : sequence of Source
+        The clips.
+    out : Path
+        Folder for the tables.
+    options : AnalyzeOptions
+        What shapes the analysis.
+
+    Returns
+    -------
+    list of AnalysisPlan
+        One a clip.
+
+    Raises
+    ------
+    UsageError
+        Where a file that is read would be written.
     """
     plans = [_planned(source, out, options) for source in sources]
     read = [path.resolve() for source in sources for path in _files(source)]

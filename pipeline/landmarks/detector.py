@@ -198,15 +198,15 @@ class Wrapped(Detector):
         return self.backend.innermost if isinstance(self.backend, Wrapped) else self.backend
 
     def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
-        """Find the faces of an image, as the wrapped backend does."""
+        """Find the faces of an image, as the wrapped backend does: see `Detector.detect`."""
         return self.backend.detect(image, thorough=thorough)
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
-        """Find the landmarks of a face, as the wrapped backend does."""
+        """Find the landmarks of a face, as the wrapped backend does: see `Detector.landmarks`."""
         return self.backend.landmarks(image, box)
 
     def box_of(self, landmarks: Landmarks) -> Box:
-        """Give the box of landmarks, as the wrapped backend does."""
+        """Give the box of landmarks, as the wrapped backend does: see `Detector.box_of`."""
         return self.backend.box_of(landmarks)
 
     def refined(self, image: Image, landmarks: Landmarks) -> Landmarks:
