@@ -25,7 +25,7 @@ from .shards.shard import Shard, read_shard
 Landmarks = npt.NDArray[np.float64]
 
 # Frames of a block, and of its surroundings on both sides. The smoother's memory of a frame at
-# this distance is below 1e-6 (`track_noise.STIFFEST`).
+# this distance is below 1e-6 (`landmark_smoothing.STIFFEST`).
 BLOCK, CONTEXT = 64, 64
 # A face that moves or grows by more from one frame to the next is not the same shot: its middle,
 # in inter-ocular distances, and its size, as a factor.
@@ -209,18 +209,18 @@ def smoothed_chunk(path: Path, shard: Shard, noise: TrackNoise | None) -> Landma
 
 def _between(path: Path, own: Stretch, place: tuple[int, int], low: int, high: int) -> Stretch:
     """Frames low to high of a clip, as far as it goes, one of whose shards is at hand."""
-    parts = [own]
+    stretches = [own]
     first, last = place
     before = after = int(path.stem)
     while first > low and before > 0:
         before -= 1
-        first, _, part = _beside(path, before)
-        parts.insert(0, part)
+        first, _, stretch = _beside(path, before)
+        stretches.insert(0, stretch)
     while last < high and _path_beside(path, after + 1).exists():
         after += 1
-        _, last, part = _beside(path, after)
-        parts.append(part)
-    joined = Stretch(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        _, last, stretch = _beside(path, after)
+        stretches.append(stretch)
+    joined = Stretch(*(np.concatenate(arrays) for arrays in zip(*stretches, strict=True)))
     chosen = slice(low - first, high - first)
     return Stretch(joined.landmarks[chosen], joined.frame_id[chosen])
 

@@ -288,8 +288,8 @@ def _usual_look(fit: Fit, faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]
     looks = [
         looks_in_head(fit, i, gaze_directions(fit, i, face.irises)) for i, face in enumerate(faces)
     ]
-    seen = [look for look in looks if np.isfinite(look).all()]
-    return np.median(seen, axis=0) if seen else np.full((2, 2), np.nan)
+    known = [look for look in looks if np.isfinite(look).all()]
+    return np.median(known, axis=0) if known else np.full((2, 2), np.nan)
 
 
 class RowStream:
@@ -300,8 +300,8 @@ class RowStream:
     fitter : FaceFitter
         How faces are fitted.
     identities : mapping or None
-        Face -> Identity, of those that are known before; any other face's is taken from its own first
-        frames, for which its rows, and all after them, are held back.
+        Face -> Identity, of those that are known before; any other face's is taken from its own
+        first frames, for which its rows, and all after them, are held back.
     scorer : AUScorer or None
         Gives Action Units.
     """
@@ -370,17 +370,17 @@ class RowStream:
 
     def _fitted(self, size: tuple[int, int], faces: tuple[FaceFrame, ...]) -> FaceRows:
         ids = np.array([face.face_id for face in faces])
-        parts, places, au = [], [], []
+        fits, places, au = [], [], []
         for face_id in sorted(set(ids.tolist())):
             place = np.flatnonzero(ids == face_id)
             own = [faces[i] for i in place]
             identity = self._identities.get(face_id)
             fit = self._fitter.rows(own, identity)
-            parts.append(fit)
+            fits.append(fit)
             places.append(place)
             au.append(self._scores(own, fit, identity))
         order = np.argsort(np.concatenate(places))
-        fit = _joined(parts, order)
+        fit = _joined(fits, order)
         gaze = np.stack([gaze_directions(fit, i, face.irises) for i, face in enumerate(faces)])
         usual = np.stack([self._usual_look(face.face_id) for face in faces])
         return FaceRows(faces, fit, np.concatenate(au)[order], gaze, usual)
@@ -395,20 +395,20 @@ class RowStream:
         if self._scorer is None:
             return np.empty((len(faces), 0), np.float32)
         out = np.full((len(faces), len(self._scorer.au_names)), np.nan, np.float32)
-        seen = [i for i, face in enumerate(faces) if face.crop is not None]
-        if seen:
-            crops = np.stack([crop for i in seen if (crop := faces[i].crop) is not None])
-            out[seen] = self._scorer.score(crops, fit.f_exp[seen], identity)
+        with_crop = [i for i, face in enumerate(faces) if face.crop is not None]
+        if with_crop:
+            crops = np.stack([crop for i in with_crop if (crop := faces[i].crop) is not None])
+            out[with_crop] = self._scorer.score(crops, fit.f_exp[with_crop], identity)
         return out
 
 
-def _joined(parts: list[Fit], order: npt.NDArray[np.intp]) -> Fit:
+def _joined(fits: list[Fit], order: npt.NDArray[np.intp]) -> Fit:
     """Fits of several faces as one, its rows in this order."""
-    first = parts[0]
-    if len(parts) == 1:
+    first = fits[0]
+    if len(fits) == 1:
         return first
     arrays = [item.name for item in fields(first) if item.name not in _OF_ALL_ROWS]
     joined: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts])[order] for name in arrays
+        name: np.concatenate([getattr(fit, name) for fit in fits])[order] for name in arrays
     }
     return replace(first, **joined)

@@ -81,7 +81,8 @@ class FaceTracks:
     most : int
         So many faces are followed, at most.
     options : TrackingOptions or None
-        How each is followed, and on which frames the whole image is searched; None for the defaults.
+        How each is followed, and on which frames the whole image is searched; None for the
+        defaults.
     """
 
     def __init__(

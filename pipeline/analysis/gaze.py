@@ -1,4 +1,4 @@
-"""Where the eyes look, by the irises that a detector finds, and the head's pose as other tools say it."""
+"""Where the eyes look, by the irises that a detector finds, and the head in other tools' terms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..landmarks.detector import Box, Detector, Image, Landmarks, Wrapped
 _FURTHEST = float(np.cos(np.radians(60.0)))
 # Distance of the iris from the eyeball's centre, in radii of the ball.
 _IRIS_DEPTH = 0.9
-# f_exp of eyeBlink from which an eye is too closed for its iris to be seen.
+# f_exp of eyeBlink from which an eye is too closed for its iris to be found.
 _CLOSED = 0.7
 # Faces whose irises are kept until somebody asks for them.
 _REMEMBERED = 16
@@ -46,7 +46,7 @@ class IrisDetector(Wrapped):
         super().__init__(detector)
         self._dense: Any = getattr(self.innermost, "landmarks_dense", None)
         # As many as a new face is looked at (either way up, twice each), and its neighbours'.
-        self._seen: deque[tuple[Landmarks, Landmarks]] = deque(maxlen=_REMEMBERED)
+        self._found: deque[tuple[Landmarks, Landmarks]] = deque(maxlen=_REMEMBERED)
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
         """Find the landmarks as the backend does; the irises are kept until `irises_of`."""
@@ -57,7 +57,7 @@ class IrisDetector(Wrapped):
         points, confidence = self._dense(image, box)
         landmarks = self.refined(image, np.ascontiguousarray(landmarks_from_mesh(points)[:, :2]))
         irises = points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
-        self._seen.append((landmarks, irises))
+        self._found.append((landmarks, irises))
         return landmarks, confidence
 
     def irises_of(self, landmarks: Landmarks) -> Landmarks:
@@ -73,8 +73,8 @@ class IrisDetector(Wrapped):
         (2, 2) float32
             Centres of right and left iris, source pixels; NaN if not known.
         """
-        for seen, irises in reversed(self._seen):
-            if np.array_equal(seen, landmarks):
+        for found, irises in reversed(self._found):
+            if np.array_equal(found, landmarks):
                 return irises
         return np.full((2, 2), np.nan, np.float32)
 
@@ -111,12 +111,12 @@ def gaze_directions(fit: Fit, index: int, irises: Landmarks) -> npt.NDArray[np.f
     radius = _IRIS_DEPTH * float(np.linalg.norm(mesh[balls[0]] - centres[0], axis=1).mean())
     pose = fit.pose[index]
     head = rotation_matrix(pose[:3])
-    seen = to_camera(centres, pose)
+    in_camera = to_camera(centres, pose)
     width, height = fit.camera.width, fit.camera.height
     for eye in range(2):
         x = (irises[eye, 0] - (width - 1) / 2.0) / fit.focal[index]
         y = -(irises[eye, 1] - (height - 1) / 2.0) / fit.focal[index]
-        look = _to_sphere(np.array([x, y, -1.0]), seen[eye], radius)
+        look = _to_sphere(np.array([x, y, -1.0]), in_camera[eye], radius)
         if look @ head[:, 2] > _FURTHEST and not _closed(fit, index, eye):
             looks[eye] = look * TO_OPENCV
     return looks

@@ -257,9 +257,9 @@ def text(
 def _draw_mesh(image: Image, fit: Fit, index: int, scale: float) -> None:
     """The skin's triangles that face the camera, as thin translucent lines."""
     model = fit.model
-    seen = to_camera(fit.mesh(index), fit.pose[index])
+    in_camera = to_camera(fit.mesh(index), fit.pose[index])
     triangles = _skin(model)
-    first, second, third = (seen[triangles[:, corner]] for corner in range(3))
+    first, second, third = (in_camera[triangles[:, corner]] for corner in range(3))
     normal = np.cross(second - first, third - first)
     towards = np.einsum("nk,nk->n", normal, -first) > 0
     screen = _fixed(fit.project_mesh(index), scale)

@@ -85,13 +85,13 @@ class DenseDetector(Wrapped):
             )
         self._dense = cast(DenseBackend, self.innermost)
         self.count = self._dense.dense_points
-        self._seen: list[tuple[Landmarks, Landmarks]] = []
+        self._found: list[tuple[Landmarks, Landmarks]] = []
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
         """Find the landmarks as the backend does; the dense points are kept until `dense_of`."""
         points, confidence = self._dense.landmarks_dense(image, box)
         landmarks = self.refined(image, self._dense.landmarks_of(points))
-        self._seen.append((landmarks, np.ascontiguousarray(points[:, :2], np.float32)))
+        self._found.append((landmarks, np.ascontiguousarray(points[:, :2], np.float32)))
         return landmarks, confidence
 
     def dense_of(self, landmarks: Landmarks) -> npt.NDArray[np.float32]:
@@ -109,8 +109,8 @@ class DenseDetector(Wrapped):
         (count, 2) float32
             Source pixels, NaN where these landmarks have none.
         """
-        found = next((dense for own, dense in self._seen if own is landmarks), None)
-        self._seen.clear()
+        found = next((dense for own, dense in self._found if own is landmarks), None)
+        self._found.clear()
         return np.full((self.count, 2), np.nan, np.float32) if found is None else found
 
     def latest(self) -> npt.NDArray[np.float32]:
@@ -121,6 +121,6 @@ class DenseDetector(Wrapped):
         (count, 2) float32
             Source pixels.
         """
-        dense = self._seen[-1][1]
-        self._seen.clear()
+        dense = self._found[-1][1]
+        self._found.clear()
         return dense

@@ -1,10 +1,6 @@
-"""A shard as a table, a contact sheet, meshes (`glee inspect`, `glee export`).
+"""A shard for people: its content as a table, its frames as a contact sheet, its meshes as files.
 
-A picture of a shard: crops with landmarks and, when fitted, the mesh over the face.
-
-What is in a shard: a table of its content, for people.
-
-The fitted meshes of a shard as files for other programs.
+`glee inspect` shows the first two, `glee export` writes the third.
 """
 
 from __future__ import annotations
@@ -42,9 +38,22 @@ Image = npt.NDArray[np.uint8]
 
 
 def describe_shard(path: Path) -> str:
-    """A table of a shard's source, options, frames, labels and fit, as text of several lines.
+    """Describe a shard's source, options, frames, labels and fit.
 
-    Raises ShardError where the shard cannot be read or does not agree with its checksum.
+    Parameters
+    ----------
+    path : Path
+        The shard.
+
+    Returns
+    -------
+    str
+        A table, as text of several lines.
+
+    Raises
+    ------
+    ShardError
+        Where the shard cannot be read or does not agree with its checksum.
     """
     shard = read_shard(Path(path))
     rows = [*_source(shard), *_frames(shard), *_labels(shard), *_fit(shard)]
@@ -139,9 +148,22 @@ def _runs(numbers: npt.NDArray[np.int64], most: int = 8) -> str:
 
 
 def shard_facts(path: Path) -> dict[str, Any]:
-    """The same as plain data: header, frames by reason, labels by AU and code, the fit's spread.
+    """Give what `describe_shard` shows as plain data.
 
-    Raises ShardError as `describe_shard` does.
+    Parameters
+    ----------
+    path : Path
+        The shard.
+
+    Returns
+    -------
+    dict
+        Header, frames by reason, labels by AU and code, the fit's spread.
+
+    Raises
+    ------
+    ShardError
+        As `describe_shard`.
     """
     shard = read_shard(Path(path))
     header, frames, fit = shard.header, shard.frames, shard.fit
@@ -173,11 +195,27 @@ def shard_facts(path: Path) -> dict[str, Any]:
 
 
 def contact_sheet(path: Path, png_out: Path, *, frames: int = 24, columns: int = 6) -> None:
-    """Write a PNG of up to `frames` frames, evenly spread over a shard.
+    """Write a PNG of frames, evenly spread over a shard.
 
     A fitted shard shows the mesh beside each frame's landmarks.
 
-    Raises ShardError where the shard cannot be read, OutputError where the PNG cannot be written.
+    Parameters
+    ----------
+    path : Path
+        The shard.
+    png_out : Path
+        The picture.
+    frames : int
+        So many frames, at most.
+    columns : int
+        Of the sheet.
+
+    Raises
+    ------
+    ShardError
+        Where the shard cannot be read.
+    OutputError
+        Where the PNG cannot be written.
     """
     shard = read_shard(Path(path))
     chosen = np.unique(np.linspace(0, len(shard) - 1, min(frames, len(shard))).round().astype(int))
@@ -236,14 +274,14 @@ def _mesh_cell(shard: Shard, index: int, model: MorphableModel) -> Image:
 def _draw_mesh(
     picture: Image,
     points: npt.NDArray[np.float64],
-    seen: npt.NDArray[np.float64],
+    in_camera: npt.NDArray[np.float64],
     triangles: npt.NDArray[np.int32],
 ) -> None:
     """Blend the shaded mesh over a picture, far triangles first.
 
-    points: (n, 2) cell pixels. seen: (n, 3) camera coordinates. triangles: (m, 3).
+    points: (n, 2) cell pixels. in_camera: (n, 3) camera coordinates. triangles: (m, 3).
     """
-    corners = seen[triangles]
+    corners = in_camera[triangles]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
     facing = np.flatnonzero(np.einsum("ij,ij->i", normal, -corners[:, 0]) > 0)
@@ -290,10 +328,27 @@ def _captioned(picture: Image, text: str, colour: tuple[int, int, int]) -> Image
 def export_shard(
     path: Path, output: Path, *, frame: int | None = None, model_path: Path | None = None
 ) -> None:
-    """Write the fits of a shard, or of its frame number `frame` (from 0), as .obj, .glb or .npz.
+    """Write the fits of a shard as .obj, .glb or .npz.
 
-    Raises ShardError where the shard is not fitted or with another model, UsageError for a frame
-    that it does not have or another ending, OutputError where the file cannot be written.
+    Parameters
+    ----------
+    path : Path
+        The shard.
+    output : Path
+        The file; its ending names the format.
+    frame : int or None
+        Only this frame of the shard, from 0.
+    model_path : Path or None
+        The morphable model's file; None for the embedded one.
+
+    Raises
+    ------
+    ShardError
+        Where the shard is not fitted or with another model.
+    UsageError
+        For a frame that it does not have or another ending.
+    OutputError
+        Where the file cannot be written.
     """
     shard, model = read_shard(path), load_model(model_path)
     if shard.fit is None:

@@ -33,10 +33,25 @@ def verify_dataset(
 ) -> Verification:
     """Look at a dataset's clips, labels and frames without making anything.
 
-    name, root, dataset_options: as `preprocess`. Every clip is looked at, whatever is wrong with
-    the others; of a video the packets are counted, of an image the first bytes are read.
+    Every clip is looked at, whatever is wrong with the others; of a video the packets are counted,
+    of an image the first bytes are read.
 
-    Raises UsageError where the name or an option is unknown.
+    Parameters
+    ----------
+    name, root, dataset_options
+        As in `preprocess`.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Verification
+        What was found.
+
+    Raises
+    ------
+    UsageError
+        Where the name or an option is unknown.
     """
     module = dataset_module(name)
     what = f"{name} in {root}"
@@ -115,7 +130,7 @@ class _DatasetCheck:
         problems += [Problem("surplus", line, wrong=False) for line in content.surplus]
         subjects = getattr(module, "SUBJECTS", ())
         absent = [subject for subject in subjects if subject not in self._clips]
-        part = 1 - len(absent) / max(len(subjects), 1)
+        share = 1 - len(absent) / max(len(subjects), 1)
         notes = []
         if absent:
             shown = " ".join(absent[:40]) + (" ..." if len(absent) > 40 else "")
@@ -123,7 +138,7 @@ class _DatasetCheck:
         table = self._labels.table(
             getattr(module, "OCCURRENCE_THRESHOLD", 2), getattr(module, "RELATIVE_RATIOS", None)
         )
-        found = [*problems, *self.problems, *self._labels.problems(table, part=part)]
+        found = [*problems, *self.problems, *self._labels.problems(table, share=share)]
         return Verification(
             what=what,
             problems=tuple(found),

@@ -1,12 +1,8 @@
-"""Labels counted, and whether they belong to their faces.
+"""Labels counted by AU and code, and whether they belong to the faces that they stand beside.
 
-Whether labels belong to the faces they stand beside: AUs against the blendshapes they move.
-
-Each labelled AU is compared with the fitted coefficients of its own blendshapes and of every other
-AU's. Columns in the wrong order agree better with another AU's; labels that lag the images by some
-frames agree best when they are moved by as many.
-
-Labels counted by AU and code, over the clips of a dataset or the shards of a work folder.
+The second: each labelled AU is compared with the fitted coefficients of its own blendshapes and of
+every other AU's. Columns in the wrong order agree better with another AU's; labels that lag the
+images by some frames agree best when they are moved by as many.
 """
 
 from __future__ import annotations
@@ -38,15 +34,15 @@ LAG = 0.5
 Floats = npt.NDArray[np.float64]
 
 # A ratio more than this many times another, or less than its inverse, is not the same dataset's;
-# and where only a part of the subjects is there, who differ by more.
+# and where only a share of the subjects is there, who differ by more.
 RATIO_FACTOR = 1.5
-PART_FACTOR = 3.0
-# A smaller part says nothing.
-LEAST_PART = 1 / 3
+SHARE_FACTOR = 3.0
+# A smaller share says nothing.
+LEAST_SHARE = 1 / 3
 
 
 class LabelCounts:
-    """Counts of codes by AU while clips come in, and of frames on which two AUs differ."""
+    """Counts codes by AU while clips or shards come in, and frames on which two AUs differ."""
 
     def __init__(self) -> None:
         self._codes: dict[str, Counter[int]] = {}
@@ -54,7 +50,17 @@ class LabelCounts:
         self._kind = "none"
 
     def add(self, au_names: tuple[str, ...], kind: str, values: npt.NDArray[np.int8]) -> None:
-        """Labels of one clip or shard. values: (n, a) int8, -1 unknown."""
+        """Count the labels of one clip or shard.
+
+        Parameters
+        ----------
+        au_names : tuple of str
+            ("AU1", ...).
+        kind : str
+            "occurrence" or "intensity".
+        values : (n, a) int8
+            -1 where unknown.
+        """
         self._kind = kind
         for column, name in enumerate(au_names):
             codes, times = np.unique(values[:, column], return_counts=True)
@@ -65,9 +71,19 @@ class LabelCounts:
                 self._differ[pair] += int((values[:, other] != values[:, column]).sum())
 
     def table(self, threshold: int, relative: Mapping[int, float] | None) -> tuple[AUCount, ...]:
-        """One row an AU, by number. threshold: intensity from which an AU counts as present.
+        """Give the counts of each AU.
 
-        relative: published ratios in proportion to each other, see `published_ratios`.
+        Parameters
+        ----------
+        threshold : int
+            Intensity from which an AU counts as present.
+        relative : mapping or None
+            AU -> its published ratio, in proportion to the others': the dataset's RELATIVE_RATIOS.
+
+        Returns
+        -------
+        tuple of AUCount
+            One row an AU, by number.
         """
         least = threshold if self._kind == "intensity" else 1
         rows = []
@@ -88,13 +104,23 @@ class LabelCounts:
         published = scaled_to(relative or {}, shares)
         return tuple(replace(row, published=published.get(_number(row))) for row in rows)
 
-    def problems(self, table: tuple[AUCount, ...], *, part: float) -> list[Problem]:
-        """AUs that are never coded, never vary, equal another, or are as rare as no dataset's.
+    def problems(self, table: tuple[AUCount, ...], *, share: float) -> list[Problem]:
+        """Find AUs that are never coded, never vary, equal another, or are as rare as no dataset's.
 
-        part: of the dataset's subjects; 1 where it is complete, so that its ratios should be the
-        published ones.
+        Parameters
+        ----------
+        table : tuple of AUCount
+            As `table` gives it.
+        share : float
+            Of the dataset's subjects that are there; 1 where it is complete, so that its ratios
+            should be the published ones.
+
+        Returns
+        -------
+        list of Problem
+            In the table's order.
         """
-        limit = RATIO_FACTOR if part == 1 else PART_FACTOR
+        limit = RATIO_FACTOR if share == 1 else SHARE_FACTOR
         problems = []
         varied = set()
         for row in table:
@@ -107,7 +133,7 @@ class LabelCounts:
                 )
             else:
                 varied.add(row.name)
-            if row.published and row.present is not None and part >= LEAST_PART:
+            if row.published and row.present is not None and share >= LEAST_SHARE:
                 factor = row.present / row.published
                 if not 1 / limit <= factor <= limit:
                     problems.append(
@@ -115,7 +141,7 @@ class LabelCounts:
                             "ratio",
                             f"{row.name} is present in {100 * row.present:.1f} % of the frames, "
                             f"published are {100 * row.published:.1f} %; are columns swapped?",
-                            wrong=part == 1,
+                            wrong=share == 1,
                         )
                     )
         for (one, other), frames in sorted(self._differ.items()):
@@ -132,9 +158,16 @@ def _number(row: AUCount) -> int:
 
 @dataclass(frozen=True, eq=False)
 class LabelledClip:
-    """Frames of one clip, in order. frame_id: (n,) int64. labels: (n, a) int8, -1 unknown.
+    """Frames of one clip, in order.
 
-    f_exp: (n, 51) float32, NaN where not fitted.
+    Attributes
+    ----------
+    frame_id : (n,) int64
+        The dataset's own numbers.
+    labels : (n, a) int8
+        -1 where unknown.
+    f_exp : (n, 51) float32
+        NaN where not fitted.
     """
 
     frame_id: npt.NDArray[np.int64]
@@ -144,11 +177,19 @@ class LabelledClip:
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """How labels and coefficients go together. aus: those compared.
+    """How labels and coefficients go together.
 
-    r: (a, a) correlation of the labels of AU i with the coefficients of AU j, frames of all clips,
-    each clip about its mean. moved: AU -> the AU whose coefficients its labels follow instead. lag:
-    frames by which labels come after the images; None where too little moves.
+    Attributes
+    ----------
+    aus : tuple of int
+        Those compared.
+    r : (a, a) float64
+        Correlation of the labels of AU i with the coefficients of AU j, frames of all clips, each
+        clip about its mean.
+    moved : dict
+        AU -> the AU whose coefficients its labels follow instead.
+    lag : float or None
+        Frames by which labels come after the images; None where too little moves.
     """
 
     aus: tuple[int, ...]
@@ -162,7 +203,24 @@ def label_agreement(
 ) -> Agreement:
     """Compare labels with coefficients.
 
-    aus: AU numbers of the labels' columns. names: blendshapes in the order of f_exp.
+    Parameters
+    ----------
+    clips : sequence of LabelledClip
+        Labelled and fitted.
+    aus : tuple of int
+        AU numbers of the labels' columns.
+    names : tuple of str
+        Blendshapes in the order of f_exp.
+
+    Returns
+    -------
+    Agreement
+        Of the AUs that are shown often enough.
+
+    Raises
+    ------
+    UsageError
+        Where the blendshapes are not those that AUs move.
     """
     columns = [column for column, au in enumerate(aus) if au in BLENDSHAPES]
     known = tuple(aus[column] for column in columns)
@@ -172,10 +230,10 @@ def label_agreement(
     labels = [
         np.where(clip.labels[:, columns] < 0, np.nan, clip.labels[:, columns]) for clip in clips
     ]
-    seen = _shown_enough(labels)
-    shown = tuple(au for au, enough in zip(known, seen, strict=True) if enough)
-    scores = [score[:, seen] for score in scores]
-    labels = [label[:, seen] for label in labels]
+    shown_enough = _shown_enough(labels)
+    shown = tuple(au for au, enough in zip(known, shown_enough, strict=True) if enough)
+    scores = [score[:, shown_enough] for score in scores]
+    labels = [label[:, shown_enough] for label in labels]
     r = _correlation(labels, scores)
     own = np.diag(r) >= LEAST_FOR_LAG
     return Agreement(
@@ -235,8 +293,8 @@ def _lag(clips: Sequence[LabelledClip], labels: list[Floats], scores: list[Float
         return None
     before, here, after = total[best - 1 : best + 2]
     bend = before - 2 * here + after
-    part = 0.5 * (before - after) / bend if bend < 0 else 0.0
-    return float(best - reach + part)
+    fraction = 0.5 * (before - after) / bend if bend < 0 else 0.0
+    return float(best - reach + fraction)
 
 
 def _by_lag(label: Floats, score: Floats, reach: int) -> Floats:
@@ -245,10 +303,10 @@ def _by_lag(label: Floats, score: Floats, reach: int) -> Floats:
     scale = np.sqrt((middle**2).sum(0)) + 1e-12
     out = np.empty(2 * reach + 1)
     for index in range(2 * reach + 1):
-        part = label[index : index + len(middle)]
-        part = part - part.mean(0)
-        size = np.sqrt((part**2).sum(0)) + 1e-12
-        out[index] = ((part * middle).sum(0) / (size * scale)).sum()
+        later = label[index : index + len(middle)]
+        later = later - later.mean(0)
+        size = np.sqrt((later**2).sum(0)) + 1e-12
+        out[index] = ((later * middle).sum(0) / (size * scale)).sum()
     return out
 
 
