@@ -4,7 +4,7 @@ One file a face. The eyeLook shapes come from the irises, of which the fit's 68 
 nothing; what is usual for the person counts as straight ahead. Rotations are in radians with the
 signs of the app's recordings, where the face looks along -x of a left-handed frame with z up: yaw
 is positive to the person's right, pitch downwards, roll where the head's top tilts to the person's
-left, all opposite to head_angles.py. A frame without a face repeats the one before it,
+left, all opposite to `gaze.yaw_pitch_roll`. A frame without a face repeats the one before it,
 so that an animation does not jump.
 """
 

@@ -28,7 +28,7 @@ _PICTURE_QUALITY = 92
 # A seek takes about as long as decoding so many frames of a usual video.
 _SEEK = 35
 
-# A row's reason beyond those of `shard_content.REASONS`.
+# A row's reason beyond those of `shards.content.REASONS`.
 NOT_CONVERGED = "not_converged"
 # Relative root mean square distance of the fit at which the quality has fallen to 1/e.
 _POOR_FIT = 0.06

@@ -77,16 +77,16 @@ class Lookahead(Wrapped):
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
         """Find the landmarks as the backend does; those of the frames after it come along."""
-        place = next((at for at, other in enumerate(self._images) if other is image), None)
-        if place is None:
+        frame = next((at for at, other in enumerate(self._images) if other is image), None)
+        if frame is None:
             return self.backend.landmarks(image, box)
-        if (place, box) not in self._known:
-            self._find_from(place, box)
-        return self._known[place, box]
+        if (frame, box) not in self._known:
+            self._find_from(frame, box)
+        return self._known[frame, box]
 
-    def _find_from(self, place: int, box: Box) -> None:
-        """Landmarks of frame `place` in a box, and of those after it in the boxes that follow."""
-        boxes = dict.fromkeys(range(place, len(self._images)), box)
+    def _find_from(self, frame: int, box: Box) -> None:
+        """Landmarks of frame `frame` in a box, and of those after it in the boxes that follow."""
+        boxes = dict.fromkeys(range(frame, len(self._images)), box)
         for _ in range(_ROUNDS):
             asked = [at for at, one in boxes.items() if (at, one) not in self._known]
             if not asked:
@@ -96,7 +96,7 @@ class Lookahead(Wrapped):
             )
             for at, points, confidence in zip(asked, landmarks, confidences, strict=True):
                 self._known[at, boxes[at]] = (points, float(confidence))
-            for at in range(place + 1, len(self._images)):
+            for at in range(frame + 1, len(self._images)):
                 before = self._known.get((at - 1, boxes[at - 1]))
                 if before is None:
                     break

@@ -44,8 +44,8 @@ class AUCount:
     present : float or None
         Share of the known frames that show it; None where there are none.
     published : float or None
-        The same as published, on the scale of these labels (the dataset's RELATIVE_RATIOS); None where
-        it is not known here.
+        The same as published, on the scale of these labels (the dataset's RELATIVE_RATIOS); None
+        where it is not known here.
     """
 
     name: str
