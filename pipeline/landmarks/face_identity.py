@@ -125,7 +125,9 @@ class FaceMemory:
             It is of a new track, which may be another face.
         """
         change = self._change(appearance)
-        if anew and change > OTHER:
+        # Half hidden by another one, the face of the last frame is still the same face.
+        same = self._last is not None and appearance_difference(appearance, self._last) <= STEP
+        if anew and change > OTHER and not same:
             self._known.clear()
         if not self._known or (change > _NEW and confidence >= _CLEAR):
             self._known.append(appearance)
