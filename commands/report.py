@@ -1,7 +1,4 @@
-"""`glee report`: a work folder or a run as one HTML file.
-
-Which report a folder gets: that of a work folder or that of a run.
-"""
+"""`glee report`: a work folder or a run as one HTML file."""
 
 from __future__ import annotations
 
@@ -20,9 +17,12 @@ from .options import FOLDER, output_option
 
 @click.command()
 @click.argument("folder", metavar="WORK|RUN", type=FOLDER)
-@output_option("The file to write. [default: FOLDER/report.html]", required=False)
+@output_option("[default: report.html in that folder]", required=False)
 def report(folder: Path, output: Path | None) -> None:
-    """One HTML file on the shards of WORK, or on a trained RUN; it needs nothing else."""
+    """Write an HTML report on the shards of a work folder, or on a trained run.
+
+    It is one file that needs nothing else.
+    """
     from ..reports.report import write_report
 
     target = output or folder / "report.html"
@@ -31,7 +31,13 @@ def report(folder: Path, output: Path | None) -> None:
 
 
 def folder_report(folder: Path) -> Report:
-    """Raises DataError where the folder is neither, ShardError for a shard that cannot be read."""
+    """The report that a folder gets: that of a work folder, or that of a run.
+
+    Raises
+    ------
+    DataError : where the folder is neither.
+    ShardError : where a shard cannot be read.
+    """
     if (folder / SHARD_FOLDER).is_dir():
         return work_report(folder)
     if any(folder.glob(f"fold*/{PREDICTIONS_FILE}")):
