@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 )
 @detector_option()
 @weights_option
-@identity_option()
+@identity_option(
+    "Frame suits photos of several people. [default: subject, or as the run was fitted]"
+)
 @focal_option
 @model_option
 @click.option("--fps", default=30.0, show_default=True, help="Frames a second, of image folders.")

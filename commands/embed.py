@@ -20,8 +20,8 @@ from .options import (
 @click.command()
 @click.argument("work", type=FOLDER)
 @preset_option
-@facenet_option(default="")
-@init_option(default="")
+@facenet_option
+@init_option
 @device_option
 @overwrite_option
 @click.pass_obj

@@ -33,8 +33,8 @@ NAMES = ("table1", "table2", "table3", "table4", "table5", "figure4", "figure5")
 @click.option("--quick", is_flag=True, help="Train one epoch of one fold, to see that it works.")
 @click.option("--epochs", type=click.IntRange(1), help=f"{EPOCHS_HELP} [default: the preset's]")
 @click.option("--batch", type=click.IntRange(1), help=f"{BATCH_HELP} [default: the preset's]")
-@facenet_option(default="")
-@split_option(default="")
+@facenet_option
+@split_option
 @device_option
 def experiment(
     name: str,

@@ -24,7 +24,7 @@ from .options import (
 
 @click.command()
 @click.argument("work", type=FOLDER)
-@identity_option(default="subject", show_default=True)
+@identity_option("Frame is the paper's way.", default="subject", show_default=True)
 @focal_option
 @click.option(
     "--bounds/--no-bounds",

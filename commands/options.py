@@ -160,33 +160,28 @@ def detector_option(help_text: str = "") -> Callable[[Any], Any]:
     )
 
 
-def identity_option(**attributes: Any) -> Callable[[Any], Any]:
-    """Whose face shape is estimated."""
+def identity_option(help_text: str = "", **attributes: Any) -> Callable[[Any], Any]:
+    """Whose face shape is estimated; help_text: sentences that say more of it."""
+    said = "Whose face shape f_shape is estimated: one of each subject, or one of each frame."
     return click.option(
         "--identity",
         type=click.Choice(["subject", "frame"]),
-        help="Whose face shape f_shape is estimated: one of each subject, or one of each frame "
-        "(the paper's; for photos of several people).",
+        help=f"{said} {help_text}",
         **attributes,
     )
 
 
-def facenet_option(**attributes: Any) -> Callable[[Any], Any]:
-    """FaceNet's weights."""
-    said = "File of FaceNet's weights, 20180402-114759-vggface2.pt, for both FaceNets."
-    return click.option("--facenet", help=said, **attributes)
-
-
-def init_option(**attributes: Any) -> Callable[[Any], Any]:
-    """A pre-trained run."""
-    said = "A run of `glee pretrain` whose weights are taken."
-    return click.option("--init", help=said, **attributes)
-
-
-def split_option(**attributes: Any) -> Callable[[Any], Any]:
-    """The folds."""
-    said = "JSON file of folds: each fold's name and its test subjects."
-    return click.option("--split", help=said, **attributes)
+facenet_option = click.option(
+    "--facenet",
+    default="",
+    help="File of FaceNet's weights, 20180402-114759-vggface2.pt, for both FaceNets.",
+)
+init_option = click.option(
+    "--init", default="", help="A run of `glee pretrain` whose weights are taken."
+)
+split_option = click.option(
+    "--split", default="", help="JSON file of folds: each fold's name and its test subjects."
+)
 
 
 def seed_option(default: int) -> Callable[[Any], Any]:

@@ -36,10 +36,10 @@ def pretrain(
 ) -> None:
     """Pre-train the expression embedding on triplets of faces.
 
-    Global and local branch learn from the triplets in WORK by Eq. 4. In a folder of `glee preprocess
-    --dataset fec` these are people's judgements; in labelled shards they are drawn from the labels.
-    `glee train --init RUN` goes on from the run. A run that was interrupted goes on where it
-    stopped.
+    Global and local branch learn from the triplets in WORK by Eq. 4. In a folder of `glee
+    preprocess --dataset fec` these are people's judgements; in labelled shards they are drawn from
+    the labels. `glee train --init RUN` goes on from the run. A run that was interrupted goes on
+    where it stopped.
     """
     from ..model.options import pretrain_options
     from ..model.training.pretraining import pretrain as run_training

@@ -32,8 +32,8 @@ from .training_options import PresetValued, ablation_option, training_options
 )
 @preset_option
 @ablation_option()
-@init_option()
-@split_option()
+@init_option
+@split_option
 @click.option(
     "--person-specific/--no-person-specific",
     cls=PresetValued,

@@ -125,7 +125,7 @@ _TRAINING_OPTIONS = (
         help="Also write a checkpoint every so many steps; 0 for epochs only.",
     ),
     click.option("--seed", cls=PresetValued, type=int, help="Seed of all random numbers."),
-    facenet_option(),
+    facenet_option,
     device_option,
     click.option(
         "--loaders",

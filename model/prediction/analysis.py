@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from ...fitting.morphable_model.model_file import model_digest
 from ...fitting.morphable_model.morphable_model import MorphableModel
