@@ -49,26 +49,10 @@ from .training_options import PresetValued, ablation_option, training_options
 )
 @former_name("--identity", "identity-branch")
 @click.option(
-    "--loss",
-    cls=PresetValued,
-    type=click.Choice(["cross_entropy", "asymmetric"]),
-    help="Eq. 5, or asymmetric.",
-)
-@click.option(
     "--identity-adversary",
     cls=PresetValued,
     type=float,
     help="Strength of a reversed gradient on the subject.",
-)
-@click.option(
-    "--validation", cls=PresetValued, type=float, help="Share of training subjects kept back."
-)
-@click.option("--calibrate", is_flag=True, default=None, help="Thresholds from --validation.")
-@click.option(
-    "--temporal",
-    cls=PresetValued,
-    type=click.IntRange(0),
-    help="Frames each side of a head from --validation.",
 )
 @dry_run_option
 @training_options
