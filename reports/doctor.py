@@ -116,7 +116,9 @@ def _unmet() -> Iterator[Finding]:
     try:
         texts = metadata.requires("glee-net") or []
     except metadata.PackageNotFoundError:
-        yield Finding("installation", False, "glee-net is not installed", "pip install .", needed=False)
+        yield Finding(
+            "installation", False, "glee-net is not installed", "pip install .", needed=False
+        )
         return
     for text in texts:
         requirement = Requirement(text)
