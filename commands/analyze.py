@@ -53,7 +53,9 @@ if TYPE_CHECKING:
 )
 @focal_option
 @model_option
-@click.option("--fps", default=30.0, show_default=True, help="Frames a second, of image folders.")
+@click.option(
+    "--fps", default=30.0, show_default=True, help="Frames a second. It is for folders of images."
+)
 @device_option
 @dry_run_option
 @json_option

@@ -49,7 +49,7 @@ def experiment(
     split: str,
     device: str,
 ) -> None:
-    """Train what a table of the paper needs, and show both side by side.
+    """Make a table or figure of the paper from shards, beside what was published.
 
     \b
     table1  BP4D            table4  trained on BP4D, tested on all of BP4D+

@@ -30,7 +30,9 @@ from .options import FOLDER, dry_run_option, echo_lines, seed_option, workers_op
     "--size", default="640x480", show_default=True, help="Width x height of the pictures in pixels."
 )
 @seed_option(0)
-@click.option("--fps", default=20.0, show_default=True, help="Frames a second, of the videos.")
+@click.option(
+    "--fps", default=20.0, show_default=True, help="Frames a second. It is for all videos."
+)
 @click.option(
     "--without",
     multiple=True,

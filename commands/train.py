@@ -28,7 +28,7 @@ from .training_options import PresetValued, ablation_option, training_options
     "--fold",
     default="all",
     show_default=True,
-    help="The fold that is meant: 1, 2, 3, all of them, or every for one network of all subjects.",
+    help="The fold that is meant. It is 1, 2, 3, all, or every: one network of all subjects.",
 )
 @preset_option
 @ablation_option()

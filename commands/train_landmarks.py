@@ -14,7 +14,6 @@ from .options import FOLDER, echo_lines, output_option, renders_option, seed_opt
 @output_option("It takes the weights, .npz.")
 @click.option(
     "--backend",
-    "backends",
     multiple=True,
     default=("mesh", "dlib"),
     show_default=True,
@@ -38,7 +37,7 @@ def train_landmarks(
     settings: dict[str, Any],
     /,
     output: Path,
-    backends: tuple[str, ...],
+    backend: tuple[str, ...],
     renders: int,
     steps: int,
     seed: int,
@@ -52,7 +51,7 @@ def train_landmarks(
     from ..pipeline.landmarks.refiner.training import train_landmarks as run
     from ..pipeline.summary import progress_bar
 
-    options = TrainOptions(backends, renders=renders, steps=steps, seed=seed)
+    options = TrainOptions(backend, renders=renders, steps=steps, seed=seed)
     with progress_bar("train", steps, "step", shown=settings["progress"]) as bar:
 
         def count(more: int) -> None:
