@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     "Live Link Face's CSV.",
 )
 @click.option(
-    "--video", is_flag=True, help="Write a video with landmarks, mesh and curves over it too."
+    "--video",
+    is_flag=True,
+    help="Also write a video with landmarks, mesh and curves drawn over it.",
 )
 @click.option("--run", type=FOLDER, help="Folder of a trained run, for Action Units too.")
 @click.option(

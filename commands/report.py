@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import DataError
-from ..model.prediction.predictions import PREDICTIONS_FILE
-from ..pipeline.shards.shard import SHARD_FOLDER
-from ..reports.report import Report
-from ..reports.run_report import run_report
-from ..reports.work_report import work_report
 from .options import FOLDER, output_option
+
+if TYPE_CHECKING:
+    from ..reports.report import Report
 
 
 @click.command()
@@ -38,6 +37,11 @@ def folder_report(folder: Path) -> Report:
     DataError : where the folder is neither.
     ShardError : where a shard cannot be read.
     """
+    from ..model.prediction.predictions import PREDICTIONS_FILE
+    from ..pipeline.shards.shard import SHARD_FOLDER
+    from ..reports.run_report import run_report
+    from ..reports.work_report import work_report
+
     if (folder / SHARD_FOLDER).is_dir():
         return work_report(folder)
     if any(folder.glob(f"fold*/{PREDICTIONS_FILE}")):

@@ -182,27 +182,20 @@ def _kinds(option: click.Option) -> tuple[type, ...]:
 
 def _check_variables(context: click.Context) -> None:
     """Refuse variables that look like an option of the command that is about to run."""
-    group, name = _group_of(context), str(context.invoked_subcommand)
-    prefixes = {other: _prefix(context, other) for other in group.list_commands(context)}
-    prefix = prefixes.get(name, "")
-    # GLEE_TRAIN_ begins the variables of `train-landmarks` too.
-    others = [other for other in prefixes.values() if len(other) > len(prefix)]
-    given = [v for v in os.environ if prefix and v.startswith(prefix)]
-    given = [v for v in given if not v.startswith(tuple(others))]
+    name = str(context.invoked_subcommand)
+    prefix = f"{context.auto_envvar_prefix}_{name}_".upper().replace("-", "_")
+    given = [variable for variable in sorted(os.environ) if variable.startswith(prefix)]
     if not given:
         return
+    # All commands', since GLEE_TRAIN_ begins the variables of `train-landmarks` too.
     known = {
         variable_of(at, option)
-        for words, at in commands_below(group, context)
-        if words[0] == name
+        for _, at in commands_below(_group_of(context), context)
         for option in (*options_of(at.command), *_former_names(at.command))
     }
-    for variable in sorted(set(given) - known):
-        raise UsageError(f"${variable}: {name} has no such option{nearest(variable, known)}")
-
-
-def _prefix(context: click.Context, command: str) -> str:
-    return f"{context.auto_envvar_prefix}_{command}_".upper().replace("-", "_")
+    for variable in given:
+        if variable not in known:
+            raise UsageError(f"${variable}: {name} has no such option{nearest(variable, known)}")
 
 
 @dataclass(frozen=True)
@@ -256,7 +249,9 @@ def _settings(context: click.Context, command: str) -> list[Setting]:
         source = context.get_parameter_source(str(option.name))
         origin = "default"
         if source is ParameterSource.ENVIRONMENT:
-            origin = f"${variable_of(context, option)}"
+            variable = variable_of(context, option)
+            origin = f"${variable}"
+            value = os.environ[variable] if value is None else value  # a wrong one, as it stands
         elif source is ParameterSource.DEFAULT_MAP:
             origin = context.meta[_CONTENT][1]
         elif source is ParameterSource.COMMANDLINE:

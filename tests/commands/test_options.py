@@ -52,7 +52,7 @@ def test_an_option_s_parameter_is_its_long_name():
 
 def test_no_summary_is_cut(capsys):
     assert run(["--help"]) == 0
-    shown = " ".join(capsys.readouterr().out.partition("Commands:")[2].split())
+    shown = " " + " ".join(capsys.readouterr().out.partition("Commands:")[2].split())
     assert "..." not in shown
     for name in commands.list_commands(click.Context(commands)):
         said = summary(commands.get_command(click.Context(commands), name))
