@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--video",
     is_flag=True,
-    help="Also write a video with landmarks, mesh and curves drawn over it.",
+    help="Write a video too, with landmarks, mesh and curves drawn over it.",
 )
 @click.option("--run", type=FOLDER, help="Folder of a trained run, for Action Units too.")
 @click.option(
