@@ -31,6 +31,7 @@ from ..data.au_dataset import AUFrames, FExpSource, load_frames, same_people
 from ..data.augmentation import stored_size
 from ..data.person_specific import relative_to_person
 from ..data.provenance import Provenance, check_provenance
+from ..distributed import World, choose_device
 from .predictions import Predictions, predict_frames
 
 logger = logging.getLogger(__name__)
@@ -192,7 +193,7 @@ def predict(
     if not subjects:
         raise DataError(f"{work}: the networks of {run} were trained on all its subjects")
     return {
-        part: _predict_part(part, members, checkpoints, frames, torch.device(device))
+        part: _predict_part(part, members, checkpoints, frames, choose_device(device, World()))
         for part, members in sorted(subjects.items())
     }
 

@@ -68,7 +68,9 @@ class FanDetector:
         if kind not in BATCH:
             raise UsageError(f"device {device!r} is unknown; give cpu or cuda")
         if kind == "cuda" and not torch.cuda.is_available():
-            raise UsageError(f"device {device}: torch finds no GPU here; give --device cpu")
+            raise UsageError(
+                f"device {device}: torch finds no GPU here; give --detector-device cpu"
+            )
         self._flip_of = package().flip
         network, files = find_weights(variant, device, None if weights is None else Path(weights))
         model = load_networks(variant, device, network, files, flip=flip)
