@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from glee.pipeline.clips import Clip
 from glee.pipeline.cluster.cluster import Cluster, open_cluster
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.images.frames import index_frames
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.synthesis.clips import synthesise
 
 SIZE = (320, 240)
@@ -40,7 +41,7 @@ def chunk_tasks(clip: Clip, work: Path, frames: int, options: PreprocessOptions)
             start=start,
             stop=min(start + options.chunk_frames, count),
             path=work / f"{start:08d}.h5",
-            options=asdict(options),
+            options=options,
             detector=options.detector,
         )
         for start in range(0, count, options.chunk_frames)

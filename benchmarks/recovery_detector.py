@@ -12,7 +12,8 @@ from glee.fitting.fit import ExpressionPrior, FitOptions, fit
 from glee.fitting.morphable_model.landmark_scheme import REGIONS, nme
 from glee.fitting.morphable_model.model_file import load_model
 from glee.pipeline.datasets.action_units import BLENDSHAPES
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
 from glee.pipeline.synthesis.clips import read_truth, synthesise
 

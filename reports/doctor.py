@@ -114,9 +114,11 @@ def _unmet() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
     try:
-        texts = metadata.requires("glee") or []
+        texts = metadata.requires("glee-net") or []
     except metadata.PackageNotFoundError:
-        yield Finding("installation", False, "glee is not installed", "pip install .", needed=False)
+        yield Finding(
+            "installation", False, "glee-net is not installed", "pip install .", needed=False
+        )
         return
     for text in texts:
         requirement = Requirement(text)
@@ -178,7 +180,7 @@ def _detectors() -> Iterator[Finding]:
         "fan weights",
         bool(found) and installed,
         f"{', '.join(found)} in {folder}" if found else f"none in {folder}",
-        "" if found and installed else "only --detector fan needs them: glee[fan] and --weights",
+        "" if found and installed else "only --detector fan needs them: see docs/backends.md",
         needed=False,
     )
 
@@ -259,7 +261,7 @@ def _cluster(spec: str) -> Iterator[Finding]:
             needed=wanted,
         )
     if wanted and _version("dask-jobqueue") == "missing":
-        yield Finding("dask-jobqueue", False, "missing", "pip install 'glee[cluster]'")
+        yield Finding("dask-jobqueue", False, "missing", "pip install '.[cluster]'")
 
 
 def _room(folder: Path, dataset: str | None, root: Path | None) -> Iterator[Finding]:

@@ -306,7 +306,7 @@ def identity_features(shards: Sequence[Shard]) -> list[npt.NDArray[np.float16]]:
         if shard.embed is None:
             raise DataError(
                 f"{shard.path}: holds no identity features; run `glee embed`, or train with "
-                "--identity live"
+                "--identity-branch live"
             )
         if shards[0].embed is not None and shard.embed.weights != shards[0].embed.weights:
             raise DataError(

@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ...errors import DataError
-from ...pipeline.fit3d import Fit3dOptions
-from ...pipeline.preprocess import PreprocessOptions
+from ...pipeline.options import Fit3dOptions, PreprocessOptions
 from ...pipeline.shards.shard import Shard
 
 # Options of the fit that give the same face another f_exp. Not among them: the focal length and

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from ...fitting.morphable_model.model_file import model_digest
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...pipeline.analysis.analyze import ClipAnalysis, analyze
 from ...pipeline.analysis.face_fit import ANALYSIS_FIT, Identity
-from ...pipeline.analysis.inputs import AnalyzeOptions
-from ...pipeline.fit3d import Fit3dOptions
+from ...pipeline.options import AnalyzeOptions, Fit3dOptions
 from ..checkpoint import Checkpoint
 from ..data.au_dataset import AUFrames
 from ..data.augmentation import resized_face, stored_size
 from ..data.person_specific import PRIOR_FRAMES
 from ..data.provenance import Provenance, check_provenance
+from ..distributed import World, choose_device
 from ..network.glee_net import GLEENet
 from .predict import load_run, run_provenance
 from .predictions import predict_frames
@@ -36,7 +35,7 @@ class RunScorer:
     def __init__(self, run: Path, device: str = "cpu") -> None:
         """Raises DataError where no fold is trained, WeightsError where one cannot be read."""
         self._folds = load_run(Path(run))
-        self._device = torch.device(device)
+        self._device = choose_device(device, World())
         self._networks: list[tuple[Checkpoint, GLEENet]] = [
             (checkpoint, checkpoint.network().to(self._device))
             for checkpoint in self._folds.values()

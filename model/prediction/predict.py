@@ -22,14 +22,16 @@ import torch
 
 from ...errors import DataError
 from ...fitting.morphable_model.model_file import load_model, model_digest
-from ...pipeline.fit3d import Fit3dOptions, fit3d
-from ...pipeline.preprocess import PreprocessOptions, preprocess
+from ...pipeline.fit3d import fit3d
+from ...pipeline.options import Fit3dOptions, PreprocessOptions
+from ...pipeline.preprocess import preprocess
 from ...pipeline.shards.shard import REASONS, SHARD_FOLDER, list_shards, read_shard
 from ..checkpoint import CHECKPOINT_FILE, Checkpoint, load_checkpoint
 from ..data.au_dataset import AUFrames, FExpSource, load_frames, same_people
 from ..data.augmentation import stored_size
 from ..data.person_specific import relative_to_person
 from ..data.provenance import Provenance, check_provenance
+from ..distributed import World, choose_device
 from .predictions import Predictions, predict_frames
 
 logger = logging.getLogger(__name__)
@@ -191,7 +193,7 @@ def predict(
     if not subjects:
         raise DataError(f"{work}: the networks of {run} were trained on all its subjects")
     return {
-        part: _predict_part(part, members, checkpoints, frames, torch.device(device))
+        part: _predict_part(part, members, checkpoints, frames, choose_device(device, World()))
         for part, members in sorted(subjects.items())
     }
 

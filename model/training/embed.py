@@ -124,7 +124,7 @@ def identity_branch(network: GLEENet) -> GlobalBranch:
     if not isinstance(network.global_branch, GlobalBranch):
         raise OptionsError(
             "this ablation has no identity model, so nothing of it can be kept; train with "
-            "--identity live"
+            "--identity-branch live"
         )
     return network.global_branch
 

@@ -223,8 +223,8 @@ def tensorboard_log(folder: Path, step: int, *, wanted: bool) -> Iterator[Scalar
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError(
-            "TensorBoard is not installed: pip install glee[tensorboard], or leave --tensorboard "
-            "out (log.csv holds the same figures)"
+            "TensorBoard is not installed: pip install '.[tensorboard]' in glee's checkout, or "
+            "leave --tensorboard out (log.csv holds the same figures)"
         ) from error
     writer = SummaryWriter(str(folder / TENSORBOARD_FOLDER), purge_step=step)  # type: ignore[no-untyped-call]
     try:

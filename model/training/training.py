@@ -321,7 +321,7 @@ def _check_identity(network: GLEENet, config: GLEENetConfig, frames: AUFrames) -
     if frames.identity is not None and identity_digest(network, config) != frames.identity_weights:
         raise OptionsError(
             "the identity features in the shards are of other weights than this network's; run "
-            "`glee embed` with the same --facenet or --init, or train with --identity live"
+            "`glee embed` with the same --facenet or --init, or train with --identity-branch live"
         )
 
 

@@ -1,10 +1,6 @@
-"""The overlay video.
+"""The overlay of an analysis as MP4: landmarks and mesh on the frames, curves of f_exp beside them.
 
-The overlay of an analysis as MP4: landmarks and mesh on frames, curves of f_exp beside them.
-
-What an overlay draws over a frame: landmarks, the fitted mesh as wire, the face's number.
-
-The panel beside an overlay: curves of the coefficients that are strongest just now.
+The curves are those of the coefficients that are strongest just now.
 """
 
 from __future__ import annotations
@@ -33,12 +29,44 @@ _LEAST_HEIGHT = 540
 _PANEL_SHARE = 0.52  # of the height: the panel's width
 _GREY = 60
 
+# Okabe and Ito (2008): told apart with every kind of colour vision. RGB.
+LANDMARKS = (86, 180, 233)
+MESH = (225, 240, 235)
+INVALID = (213, 94, 0)
+_MESH_SHARE = 0.3
+_SHIFT = 4  # sub-pixel bits of OpenCV's drawing
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+# Curves that are shown, and seconds that they reach back.
+SHOWN, SECONDS = 7, 4.0
+# A coefficient's strength fades to a half in so many seconds; another takes its place when it is
+# stronger by this factor, so that the list does not flicker.
+_HALF_LIFE, _STRONGER = 2.0, 1.4
+# Okabe and Ito (2008), light enough for a dark ground. RGB.
+_COLOURS = (
+    *((86, 180, 233), (230, 159, 0), (0, 178, 135), (240, 228, 66)),
+    *((204, 121, 167), (120, 150, 235), (235, 110, 40)),
+)
+_GROUND, _LINE, _INK = (24, 26, 30), (62, 66, 74), (226, 228, 232)
+
 
 class OverlayVideo:
     """Writes OUT/NAME.mp4; it takes its name when the block ends.
 
-    size: (width, height) of the clip's frames; frames of another size are fitted in. rate: frames a
-    second. several: write the faces' numbers.
+    Parameters
+    ----------
+    folder : Path
+        OUT.
+    name : str
+        NAME.
+    expressions : tuple of str
+        Names of the blendshapes.
+    size : (int, int)
+        Width and height of the clip's frames, pixels; frames of another size are fitted in.
+    rate : float
+        Frames a second.
+    several : bool
+        Write the faces' numbers.
     """
 
     def __init__(
@@ -91,7 +119,13 @@ class OverlayVideo:
         return self._files.__exit__(*error)
 
     def write(self, rows: FaceRows) -> None:
-        """Draw and write the rows' frames."""
+        """Draw and write the rows' frames.
+
+        Parameters
+        ----------
+        rows : FaceRows
+            Those that follow the ones before.
+        """
         for _, group in groupby(range(len(rows)), key=lambda i: rows.faces[i].frame):
             self._writer.write(cv2.cvtColor(self._frame(rows, list(group)), cv2.COLOR_RGB2BGR))
             self._written += 1
@@ -157,20 +191,21 @@ def _extent(landmarks: npt.NDArray[np.float32]) -> float:
     return float(np.ptp(landmarks, axis=0).prod())
 
 
-# Okabe and Ito (2008): told apart with every kind of colour vision. RGB.
-LANDMARKS = (86, 180, 233)
-MESH = (225, 240, 235)
-INVALID = (213, 94, 0)
-_MESH_SHARE = 0.3
-_SHIFT = 4  # sub-pixel bits of OpenCV's drawing
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-
-
 def draw_face(image: Image, rows: FaceRows, index: int, scale: float, *, labelled: bool) -> None:
     """Draw one row's mesh and landmarks over a picture of its frame.
 
-    image: (h, w, 3) uint8 RGB, changed. scale: picture pixels in a source pixel. labelled: write
-    the face's number too.
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+        RGB, changed in place.
+    rows : FaceRows
+        Fitted faces.
+    index : int
+        The row.
+    scale : float
+        Picture pixels in a source pixel.
+    labelled : bool
+        Write the face's number too.
     """
     face = rows.faces[index]
     landmarks = face.tracked.landmarks
@@ -198,7 +233,21 @@ def draw_face(image: Image, rows: FaceRows, index: int, scale: float, *, labelle
 def text(
     image: Image, words: str, place: tuple[int, int], size: float, colour: tuple[int, int, int]
 ) -> None:
-    """Write words on a dark ground; place: of their lower left corner, pixels."""
+    """Write words on a dark ground.
+
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+        RGB, changed in place.
+    words : str
+        What to write.
+    place : (int, int)
+        Of their lower left corner, pixels.
+    size : float
+        Scale of OpenCV's font.
+    colour : (int, int, int)
+        RGB.
+    """
     (wide, tall), below = cv2.getTextSize(words, _FONT, size, 1)
     x, y = place
     cv2.rectangle(image, (x - 5, y - tall - 5), (x + wide + 5, y + below + 2), (24, 26, 30), -1)
@@ -208,9 +257,9 @@ def text(
 def _draw_mesh(image: Image, fit: Fit, index: int, scale: float) -> None:
     """The skin's triangles that face the camera, as thin translucent lines."""
     model = fit.model
-    seen = to_camera(fit.mesh(index), fit.pose[index])
+    in_camera = to_camera(fit.mesh(index), fit.pose[index])
     triangles = _skin(model)
-    first, second, third = (seen[triangles[:, corner]] for corner in range(3))
+    first, second, third = (in_camera[triangles[:, corner]] for corner in range(3))
     normal = np.cross(second - first, third - first)
     towards = np.einsum("nk,nk->n", normal, -first) > 0
     screen = _fixed(fit.project_mesh(index), scale)
@@ -239,21 +288,16 @@ def _fixed(points: npt.NDArray[np.floating], scale: float) -> npt.NDArray[np.int
     return np.asarray(np.clip(np.round(moved * (1 << _SHIFT)), -(2**24), 2**24), np.int32)
 
 
-# Curves that are shown, and seconds that they reach back.
-SHOWN, SECONDS = 7, 4.0
-# A coefficient's strength fades to a half in so many seconds; another takes its place when it is
-# stronger by this factor, so that the list does not flicker.
-_HALF_LIFE, _STRONGER = 2.0, 1.4
-# Okabe and Ito (2008), light enough for a dark ground. RGB.
-_COLOURS = (
-    *((86, 180, 233), (230, 159, 0), (0, 178, 135), (240, 228, 66)),
-    *((204, 121, 167), (120, 150, 235), (235, 110, 40)),
-)
-_GROUND, _LINE, _INK = (24, 26, 30), (62, 66, 74), (226, 228, 232)
-
-
 class CoefficientCurves:
-    """Follows one face's f_exp and draws it. names: of the coefficients. rate: frames a second."""
+    """Follows one face's f_exp and draws it.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the coefficients.
+    rate : float
+        Frames a second.
+    """
 
     def __init__(self, names: tuple[str, ...], rate: float) -> None:
         self._names = names
@@ -263,7 +307,13 @@ class CoefficientCurves:
         self._shown: list[int] = list(range(min(SHOWN, len(names))))
 
     def take(self, f_exp: npt.NDArray[np.float32]) -> None:
-        """The next frame's coefficients (e,); NaN leaves a gap."""
+        """Take the next frame's coefficients.
+
+        Parameters
+        ----------
+        f_exp : (e,) float32
+            NaN leaves a gap.
+        """
         self._past.append(f_exp)
         self._strength *= self._fade
         if np.isfinite(f_exp).all():
@@ -276,7 +326,20 @@ class CoefficientCurves:
                 self._shown[self._shown.index(weakest)] = int(challenger)
 
     def draw(self, width: int, height: int, title: str) -> Image:
-        """The panel (height, width, 3) uint8 RGB."""
+        """Draw the panel.
+
+        Parameters
+        ----------
+        width, height : int
+            Pixels.
+        title : str
+            Above the curves.
+
+        Returns
+        -------
+        (height, width, 3) uint8
+            RGB.
+        """
         panel = np.full((height, width, 3), _GROUND, np.uint8)
         head = round(0.07 * height)
         size = height / 900.0

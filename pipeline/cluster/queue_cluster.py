@@ -221,7 +221,8 @@ def _jobqueue() -> Any:
         return import_module("dask_jobqueue")
     except ImportError as error:
         raise UsageError(
-            f"job queues need dask-jobqueue ({error}); install it: pip install 'glee[cluster]'"
+            f"job queues need dask-jobqueue ({error}); install it in glee's checkout: "
+            "pip install '.[cluster]'"
         ) from None
     finally:
         if threading.current_thread() is threading.main_thread() and before is not None:

@@ -34,8 +34,9 @@ from ...model.prediction.evaluation import evaluate
 from ...model.training.training import train
 from ...pipeline.cluster.cluster import available_cores, open_cluster
 from ...pipeline.datasets import disfa
-from ...pipeline.fit3d import Fit3dOptions, fit3d
-from ...pipeline.preprocess import PreprocessOptions, preprocess
+from ...pipeline.fit3d import fit3d
+from ...pipeline.options import Fit3dOptions, PreprocessOptions
+from ...pipeline.preprocess import preprocess
 from ...pipeline.shards.shard import list_shards, read_shard
 from ...pipeline.summary import progress_bar
 from ...pipeline.synthesis.clips import TRUTH, read_truth, subject_names, synthesise

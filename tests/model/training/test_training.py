@@ -227,7 +227,7 @@ def test_tensorboard_holds_the_log(work, tmp_path, monkeypatch):
 def test_tensorboard_that_is_missing_is_one_line(work, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     options = train_options("compact", **QUICK)
-    with pytest.raises(UsageError, match=r"pip install glee\[tensorboard\]"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[tensorboard\]'"):
         train(work, tmp_path, options, fold="1", around=Surroundings(tensorboard=True))
 
 

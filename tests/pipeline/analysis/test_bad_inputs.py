@@ -14,7 +14,7 @@ import pytest
 from glee.cli import run
 from glee.errors import DataError
 from glee.pipeline.analysis.analyze import analyze
-from glee.pipeline.analysis.inputs import AnalyzeOptions
+from glee.pipeline.options import AnalyzeOptions
 
 
 def analysed(path, out, **options):

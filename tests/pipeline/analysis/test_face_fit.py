@@ -11,8 +11,8 @@ from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.solver.problem import landmark_places
 from glee.pipeline.analysis.face_fit import FaceFitter
 from glee.pipeline.analysis.face_stream import FaceFrame
-from glee.pipeline.fit3d import Fit3dOptions
 from glee.pipeline.landmarks.tracking import TrackedFrame
+from glee.pipeline.options import Fit3dOptions
 
 SIZE = (320, 240)
 PLAIN = Fit3dOptions()
