@@ -76,7 +76,7 @@ def photographs(content: dict[str, Any]) -> list[str]:
         "",
         *table(["backend", "found, %", *(r.replace("_", " ") for r in regions)], errors_of),
         "",
-        "Correlation with what the human landmarks show, and of f_exp with that of the fit to them:",
+        "Correlation with what the human landmarks show, and of f_exp with the fit to them:",
         "",
         *table(["backend", *head, "f_exp"], correlations),
     ]
