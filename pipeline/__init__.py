@@ -1,16 +1,18 @@
 """From videos to shards: datasets, frames, landmarks, aligned crops and the stages over them.
 
-The doors are `preprocess()` in preprocess.py and `fit3d()` in fit3d.py; every folder here serves
-them.
+The doors are `preprocess()` and `fit3d()`, and `analysis.analyze()`; every folder here serves them.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..public_names import load_when_asked
 
 if TYPE_CHECKING:
+    from .fit3d import fit3d
     from .options import AnalyzeOptions, Fit3dOptions, PreprocessOptions, TrackingOptions
+    from .preprocess import preprocess
     from .summary import Summary
 
 __all__ = [
@@ -19,19 +21,16 @@ __all__ = [
     "PreprocessOptions",
     "Summary",
     "TrackingOptions",
+    "fit3d",
+    "preprocess",
 ]
 
-# Loaded when they are first asked for: importing one module of this folder imports no other.
-_HOMES = {
-    "AnalyzeOptions": "options",
-    "Fit3dOptions": "options",
-    "PreprocessOptions": "options",
-    "Summary": "summary",
-    "TrackingOptions": "options",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+load_when_asked(
+    __name__,
+    {
+        "fit3d": ("fit3d",),
+        "options": ("AnalyzeOptions", "Fit3dOptions", "PreprocessOptions", "TrackingOptions"),
+        "preprocess": ("preprocess",),
+        "summary": ("Summary",),
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
     from .backends import BackendSettings, detector_names, load_detector
@@ -25,23 +26,12 @@ __all__ = [
     "load_detector",
 ]
 
-# Loaded when they are first asked for: importing one module of this folder imports no other.
-_HOMES = {
-    "BackendSettings": "backends",
-    "BatchDetector": "detector",
-    "Box": "detector",
-    "DenseDetector": "dense_landmarks",
-    "Detector": "detector",
-    "FaceTracker": "tracking",
-    "TrackedFrame": "tracking",
-    "TurnedBox": "detector",
-    "Wrapped": "detector",
-    "detector_names": "backends",
-    "load_detector": "backends",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+load_when_asked(
+    __name__,
+    {
+        "backends": ("BackendSettings", "detector_names", "load_detector"),
+        "dense_landmarks": ("DenseDetector",),
+        "detector": ("BatchDetector", "Box", "Detector", "TurnedBox", "Wrapped"),
+        "tracking": ("FaceTracker", "TrackedFrame"),
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
     from .dataset import verify_dataset
@@ -19,18 +20,11 @@ __all__ = [
     "verify_shards",
 ]
 
-# Loaded when they are first asked for: importing one module of this folder imports no other.
-_HOMES = {
-    "AUCount": "report",
-    "Problem": "report",
-    "SubjectCount": "report",
-    "Verification": "report",
-    "verify_dataset": "dataset",
-    "verify_shards": "shards",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+load_when_asked(
+    __name__,
+    {
+        "dataset": ("verify_dataset",),
+        "report": ("AUCount", "Problem", "SubjectCount", "Verification"),
+        "shards": ("verify_shards",),
+    },
+)

@@ -5,18 +5,20 @@ Its weights are files of the user's; nothing here imports torch or the package b
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ....public_names import load_when_asked
 
 if TYPE_CHECKING:
     from .backend import FanDetector
 
-__all__ = ["FanDetector"]
+__all__ = [
+    "FanDetector",
+]
 
-_HOMES = {"FanDetector": "backend"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+load_when_asked(
+    __name__,
+    {
+        "backend": ("FanDetector",),
+    },
+)
