@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import UsageError
+from .images import CROP_SIZE, ENCODINGS, JPEG_QUALITY
 
 if TYPE_CHECKING:
     from ..fitting.morphable_model.landmark_noise import LandmarkNoise
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
 
 # Frames of a shard, at most.
 MAXIMUM_CHUNK = 1024
-# How crops are stored: lossy, lossless, or as plain pixels.
-ENCODINGS = ("jpeg", "png", "raw")
-# The least that moves no landmark by 0.3 pixels of the crop on average; see the table in
-# docs/benchmarks.md. Chroma at half size (4:2:0) costs the landmarks less than quality does.
-JPEG_QUALITY = 93
-CROP_SIZE = 200
 
 IDENTITIES = ("subject", "frame")
 ROBUST = (None, "huber", "geman-mcclure")

@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from ...fitting.fit import Fit
 from ..clips import Clip
+from ..images import CROP_SIZE
 from ..images.crops import align, alignment_transform, encode_crop
 from ..images.frames import FrameIndex, read_frames
 from ..landmarks.tracking import FaceTracker, TrackedFrame
-from ..options import CROP_SIZE, AnalyzeOptions, TrackingOptions
+from ..options import AnalyzeOptions, TrackingOptions
 from .face_tracks import FaceTracks, FoundFace
 from .gaze import IrisDetector
 

@@ -8,7 +8,6 @@ from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
     from .crops import (
-        CROP_SIZE,
         align,
         alignment_transform,
         decode_crop,
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CROP_SIZE",
+    "ENCODINGS",
+    "JPEG_QUALITY",
     "FrameIndex",
     "align",
     "alignment_transform",
@@ -34,11 +35,17 @@ __all__ = [
     "transform_points",
 ]
 
+# How crops are stored: lossy, lossless, or as plain pixels.
+ENCODINGS = ("jpeg", "png", "raw")
+# The least that moves no landmark by 0.3 pixels of the crop on average; see the table in
+# docs/benchmarks.md. Chroma at half size (4:2:0) costs the landmarks less than quality does.
+JPEG_QUALITY = 93
+CROP_SIZE = 200  # pixels on a side
+
 load_when_asked(
     __name__,
     {
         "crops": (
-            "CROP_SIZE",
             "align",
             "alignment_transform",
             "decode_crop",

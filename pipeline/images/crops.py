@@ -15,7 +15,7 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike, NDArray
 
 from ...fitting.morphable_model.landmark_scheme import REGIONS
-from ..options import CROP_SIZE, JPEG_QUALITY
+from . import CROP_SIZE, JPEG_QUALITY
 from .image_header import claimed_size
 
 # Side of the square over the larger extent of the five points. Source: JAA-Net (Shao et al. 2018).

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import ShardError
 from ...fitting.array_files import check_heaps
-from ..options import ENCODINGS
+from ..images import ENCODINGS
 from .content import DENSE, embed_datasets, fit_datasets, frame_datasets
 
 FORMAT_NAME = "glee-shard"

@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from ...errors import ShardError
 from ...whole_files import write_whole
+from ..images import CROP_SIZE, ENCODINGS
 from ..images.crops import decode_crop
-from ..options import CROP_SIZE, ENCODINGS
 from .content import (
     REASONS,
     EmbedArrays,
@@ -85,7 +85,7 @@ class Shard:
     embed : EmbedArrays or None
         Results of `embed`; None before it.
     encoding : str
-        Of the crops, one of `options.ENCODINGS`.
+        Of the crops, one of `pipeline.images.ENCODINGS`.
     crop_size : int
         Side of a crop, pixels.
     crop_offset : (n + 1,) int64
@@ -220,7 +220,7 @@ def write_shard(
     labels : (n, a) int8
         Columns as `header.au_names`, -1 unknown; a may be 0.
     encoding : str
-        Of the crops, one of `options.ENCODINGS`.
+        Of the crops, one of `pipeline.images.ENCODINGS`.
     crop_size : int
         Side of a crop, pixels.
 
