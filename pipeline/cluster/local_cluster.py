@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 from asyncio import run_coroutine_threadsafe
 from collections.abc import Iterator
@@ -103,13 +105,26 @@ def _start_forkserver() -> str:
             if name.startswith(_PRELOADED) and not name.startswith(_NOT_PRELOADED)
         ]
     forkserver.set_forkserver_preload(modules)
-    # Where this process is killed, it cleans up, and need not say so.
+    # It cleans up where this process is killed or its terminal closed, and need not say so.
     ignored = "ignore:resource_tracker:UserWarning"
     warnings = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), ignored)))
-    with _variable("PYTHONWARNINGS", warnings):
+    with _variable("PYTHONWARNINGS", warnings), _hangup_ignored():
         resource_tracker.ensure_running()
     forkserver.ensure_running()
     return "forkserver"
+
+
+@contextmanager
+def _hangup_ignored() -> Iterator[None]:
+    """A process that starts meanwhile outlives the terminal, until nobody needs it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @contextmanager
