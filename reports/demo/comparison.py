@@ -226,10 +226,10 @@ def fit_true_landmarks(
         np.full(count, np.nan),
     )
     with (
-        open_cluster("local", workers) as place,
+        open_cluster("local", workers) as cluster,
         progress_bar("true landmarks", len(tasks), "subject", shown=progress) as bar,
     ):
-        for outcome in place.run(fit_subject_landmarks, tasks):
+        for outcome in cluster.run(fit_subject_landmarks, tasks):
             bar.update(1)
             if outcome.result is None:
                 raise outcome.error or GleeError(f"{outcome.task.subject}: no result")
