@@ -1,1 +1,52 @@
 """Pixels: frames read in order and in place, faces cut, aligned, encoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...public_names import load_when_asked
+
+if TYPE_CHECKING:
+    from .crops import (
+        CROP_SIZE,
+        align,
+        alignment_transform,
+        decode_crop,
+        encode_crop,
+        face_view,
+        transform_points,
+    )
+    from .frames import FrameIndex, index_frames, read_frames, read_image
+    from .image_header import claimed_size
+
+__all__ = [
+    "CROP_SIZE",
+    "FrameIndex",
+    "align",
+    "alignment_transform",
+    "claimed_size",
+    "decode_crop",
+    "encode_crop",
+    "face_view",
+    "index_frames",
+    "read_frames",
+    "read_image",
+    "transform_points",
+]
+
+load_when_asked(
+    __name__,
+    {
+        "crops": (
+            "CROP_SIZE",
+            "align",
+            "alignment_transform",
+            "decode_crop",
+            "encode_crop",
+            "face_view",
+            "transform_points",
+        ),
+        "frames": ("FrameIndex", "index_frames", "read_frames", "read_image"),
+        "image_header": ("claimed_size",),
+    },
+)

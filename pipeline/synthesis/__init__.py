@@ -1,16 +1,13 @@
-"""Rendered people with known truth, in a real dataset's layout.
-
-The public names below are loaded when they are first asked for: reading a truth file does not load
-the renderer of another layout.
-"""
+"""Rendered people with known truth, in a real dataset's layout."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
-    from .clips import Truth, read_truth, synthesise
+    from .clips import Truth, read_truth, subject_names, synthesise
     from .dataset import LAYOUTS, synthesis_dry_run, synthesise_dataset
     from .motion import Motion, random_motion
 
@@ -20,24 +17,17 @@ __all__ = [
     "Truth",
     "random_motion",
     "read_truth",
+    "subject_names",
+    "synthesis_dry_run",
     "synthesise",
     "synthesise_dataset",
-    "synthesis_dry_run",
 ]
 
-_HOMES = {
-    "LAYOUTS": "dataset",
-    "Motion": "motion",
-    "Truth": "clips",
-    "random_motion": "motion",
-    "read_truth": "clips",
-    "synthesise": "clips",
-    "synthesise_dataset": "dataset",
-    "synthesis_dry_run": "dataset",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+load_when_asked(
+    __name__,
+    {
+        "clips": ("Truth", "read_truth", "subject_names", "synthesise"),
+        "dataset": ("LAYOUTS", "synthesis_dry_run", "synthesise_dataset"),
+        "motion": ("Motion", "random_motion"),
+    },
+)

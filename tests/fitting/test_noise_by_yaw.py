@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from glee.errors import UsageError
-from glee.fitting.calibration import calibration as on_renders
-from glee.fitting.calibration.calibration import residual_noise
+from glee.fitting.calibration.calibration import FACES_OF_ALL, residual_noise
+from glee.fitting.calibration.calibration import LIMITS as RANGES
 from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.fit import fit
 from glee.fitting.initial_pose import normalise, yaw_of
@@ -150,13 +150,13 @@ def test_calibration_finds_the_noise_of_each_range(make_subject):
     truth = np.tile(base.landmarks, (20, 1, 1))
     axis = truth[:, 45] - truth[:, 36]
     roll = np.arctan2(axis[:, 1], axis[:, 0])
-    ranges = np.searchsorted(on_renders.LIMITS, yaw)
+    ranges = np.searchsorted(RANGES, yaw)
     detected = disturbed(truth, -roll, ranges, np.random.default_rng(11))
     found = residual_noise(detected, truth, yaw).by_yaw
-    count = np.bincount(np.searchsorted(on_renders.LIMITS, np.concatenate([yaw, -yaw])))
+    count = np.bincount(np.searchsorted(RANGES, np.concatenate([yaw, -yaw])))
     assert count[0] == count[2]
-    assert count.min() > 20 * on_renders.FACES_OF_ALL
-    np.testing.assert_allclose(found.limits, on_renders.LIMITS, rtol=1e-6)
+    assert count.min() > 20 * FACES_OF_ALL
+    np.testing.assert_allclose(found.limits, RANGES, rtol=1e-6)
     np.testing.assert_allclose(found.bias, biases(), atol=0.005)
     variance = np.stack([np.diag(one).reshape(68, 2) for one in found.covariance])
     for wide in (0.002, 0.04, 0.05):
@@ -170,7 +170,7 @@ def test_calibration_finds_the_noise_of_each_range(make_subject):
 def test_a_range_with_few_faces_leans_to_all(make_subject):
     base = make_subject(44, frames=200, yaw=0.03)
     yaw = true_yaw(base.pose)
-    assert np.abs(yaw).max() < on_renders.LIMITS[1]
+    assert np.abs(yaw).max() < RANGES[1]
     rng = np.random.default_rng(3)
     detected = base.landmarks + rng.normal(size=base.landmarks.shape)
     noise = residual_noise(detected, base.landmarks, yaw)
