@@ -23,7 +23,7 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike, NDArray
 
 from ...fitting.morphable_model.landmark_scheme import OUTER_EYE_CORNERS
-from ...fitting.morphable_model.model_file import load_model
+from ...fitting.morphable_model.model_file import mean_landmarks
 
 # Differences, between 0 and 2, from which it is another face: from the last frame's look and from
 # all that are remembered, together; and from these where the last frame did not show the face.
@@ -167,10 +167,9 @@ class Plausibility:
 
 
 @lru_cache(maxsize=1)
-def _mean_head() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+def _centred_landmarks() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Centred mean landmarks (68, 3), y down; their pseudo-inverse (3, 68); inter-ocular size."""
-    model = load_model()
-    points = model.landmarks["anatomical"].on(model.mean) * [1.0, -1.0, -1.0]
+    points = mean_landmarks() * [1.0, -1.0, -1.0]
     points -= points.mean(0)
     right, left = OUTER_EYE_CORNERS
     inverse = np.asarray(np.linalg.pinv(points), np.float64)
@@ -185,7 +184,7 @@ def assess(landmarks: ArrayLike) -> Plausibility:
     landmarks = np.asarray(landmarks, np.float64)
     if not np.isfinite(landmarks).all():
         return Plausibility(float("inf"), 0.0, plausible=False)
-    head, inverse, inter_ocular = _mean_head()
+    head, inverse, inter_ocular = _centred_landmarks()
     centred = landmarks - landmarks.mean(0)
     camera = inverse @ centred
     first, second = camera[:, 0], camera[:, 1]
@@ -213,7 +212,7 @@ def view_direction(landmarks: ArrayLike) -> NDArray[np.float64]:
     landmarks: (68, 2), source pixels, of a plausible face.
     """
     points = np.asarray(landmarks, np.float64)
-    _, inverse, _ = _mean_head()
+    _, inverse, _ = _centred_landmarks()
     camera = inverse @ (points - points.mean(0))
     view = np.cross(camera[:, 0], camera[:, 1])
     return np.asarray(view / max(float(np.linalg.norm(view)), 1e-12))
