@@ -1,7 +1,7 @@
-"""Numerics: morphable model, camera, curves, Levenberg-Marquardt, renderer.
+"""Numerics: from landmarks to coefficients (Eq. 3), the morphable model, pictures of it.
 
-The public names below are loaded when they are first asked for: importing one module of this
-package does not compile the kernels of another.
+Read fit.py down to solver/. The public names below are loaded when they are first asked for:
+importing one module of this package does not compile the kernels of another.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .camera import Camera
+    from .dense_points import DenseObservations
     from .fit import Fit, fit
     from .morphable_model.landmark_noise import LandmarkNoise
     from .morphable_model.model_file import load_model
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from .options import ExpressionPrior, FitOptions
 
 __all__ = [
+    "Camera",
+    "DenseObservations",
     "ExpressionPrior",
     "Fit",
     "FitOptions",
@@ -27,13 +31,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ExpressionPrior": "fit_options",
-    "FitOptions": "fit_options",
-    "Fit": "landmark_fit",
-    "fit": "landmark_fit",
-    "LandmarkNoise": "landmark_noise",
-    "MorphableModel": "morphable_model",
-    "load_model": "morphable_model",
+    "Camera": "camera",
+    "DenseObservations": "dense_points",
+    "ExpressionPrior": "options",
+    "Fit": "fit",
+    "FitOptions": "options",
+    "LandmarkNoise": "morphable_model.landmark_noise",
+    "MorphableModel": "morphable_model.morphable_model",
+    "fit": "fit",
+    "load_model": "morphable_model.model_file",
 }
 
 

@@ -30,7 +30,7 @@ def main() -> None:
         {"robust": "huber"},
     ]
     for variant in variants:
-        fit(landmarks, model, image_size=SIZE, **variant)
+        fit(landmarks, model, camera=camera, **variant)
     smooth_run(landmarks, TrackNoise(np.ones(SIGNALS), np.ones(SIGNALS)))
 
 

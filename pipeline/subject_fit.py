@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..errors import UsageError
 from ..fitting.camera import Camera
-from ..fitting.dense_points import load_dense_points
+from ..fitting.dense_points import DenseObservations, load_dense_points
 from ..fitting.fit import Fit, FitOptions, fit
 from ..fitting.landmark_smoothing import TrackNoise
 from ..fitting.morphable_model.landmark_noise import LandmarkNoise
@@ -264,7 +264,11 @@ def _run_fit(
 ) -> Fit:
     """The fit of points (n, 68, 2), or (n, 68 + d, 2) with dense points behind the landmarks."""
     model = _model(options)
-    dense = landmarks[:, COUNT:] if options.get("dense") else None
+    dense = None
+    if options.get("dense"):
+        calibration = load_dense_points(model, _model_path(options))
+        only = options["dense"] == DENSE_ONLY
+        dense = DenseObservations(landmarks[:, COUNT:], calibration, only=only)
     noise = detector_noise(model, detector) if options["whiten"] else None
     if options["whiten"] and noise is None:
         raise UsageError(
@@ -274,14 +278,11 @@ def _run_fit(
     return fit(
         landmarks[:, :COUNT],
         model,
-        image_size=size,
-        focal=options["focal"],
+        camera=Camera.for_image(*size, options["focal"]),
         landmark_set=detector if detector in model.landmarks else "anatomical",
         identity="subject" if joint else "frame",
         f_shape=f_shape,
         dense=dense,
-        dense_points=None if dense is None else load_dense_points(model, _model_path(options)),
-        dense_only=options.get("dense") == DENSE_ONLY,
         options=FitOptions(
             bounds=options["bounds"],
             regularisation=ridge_weights(options),
