@@ -44,7 +44,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self.names:
             return None
         word = cmd_name.replace("-", "_")
-        command: click.Command = getattr(import_module(f".{word}", __package__), word)
+        command: click.Command = getattr(import_module(f".commands.{word}", __package__), word)
         return command
 
 

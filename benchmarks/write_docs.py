@@ -25,7 +25,6 @@ TITLES = {
     "landmark_yaw": "Whitening by yaw",
     "turned_faces": "Faces turned in the picture",
     "pretraining": "What the pre-training learns",
-    "beyond_paper": "Options beyond the paper",
     "render_levers": "Parts of a render and the detectors",
     "bias": "Skin tone, sex and age",
 }

@@ -37,26 +37,10 @@ from .options import FOLDER, PresetValued, echo_lines, preset_option, training_o
     help="V_id computed in every step, or from `glee embed`.",
 )
 @click.option(
-    "--loss",
-    cls=PresetValued,
-    type=click.Choice(["cross_entropy", "asymmetric"]),
-    help="Eq. 5, or asymmetric.",
-)
-@click.option(
     "--identity-adversary",
     cls=PresetValued,
     type=float,
     help="Strength of a reversed gradient on the subject.",
-)
-@click.option(
-    "--validation", cls=PresetValued, type=float, help="Share of training subjects kept back."
-)
-@click.option("--calibrate", is_flag=True, default=None, help="Thresholds from --validation.")
-@click.option(
-    "--temporal",
-    cls=PresetValued,
-    type=click.IntRange(0),
-    help="Frames each side of a head from --validation.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and stop.")
 @training_options

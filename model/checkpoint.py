@@ -32,8 +32,7 @@ class Checkpoint:
     of the morphable model that f_exp belongs to. reference: (e,) for f_exp relative to the person
     (see person_specific.py), None for f_exp as it is. finished: training is over. training: what
     training goes on from (steps done, own weights, optimiser, random state), empty once finished.
-    provenance: how the frames were made (`Provenance.as_dict`). decision: what turns the network's
-    probabilities into the final ones (`Decision.tensors`), empty for nothing.
+    provenance: how the frames were made (`Provenance.as_dict`).
     """
 
     config: GLEENetConfig
@@ -46,7 +45,6 @@ class Checkpoint:
     finished: bool
     training: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
-    decision: dict[str, Tensor] = field(default_factory=dict)
 
     def network(self) -> GLEENet:
         """The network with its weights, in evaluation mode."""
@@ -79,6 +77,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if version != FORMAT_VERSION:
         raise WeightsError(
             f"{path}: checkpoint version {version}, this glee reads {FORMAT_VERSION}; {remedy}"
+        )
+    if content.pop("decision", None):
+        raise WeightsError(
+            f"{path}: has thresholds or a temporal head, which glee no longer has; {remedy}"
         )
     try:
         checkpoint = Checkpoint(**{**content, "config": GLEENetConfig(**content["config"])})

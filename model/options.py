@@ -22,7 +22,6 @@ OPTIONS_FILE = "options.toml"
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("float32", "bfloat16", "float16")
 IDENTITIES = ("live", "cached")
-LOSSES = ("cross_entropy", "asymmetric")
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,8 @@ class TrainOptions:
     which a network from random weights collapses to one point. checkpoint_steps: also write a
     checkpoint every so many steps, 0 for epochs only.
 
-    Beyond the paper (docs/experiments.md measures them): loss: "cross_entropy" is Eq. 5,
-    "asymmetric" see asymmetric_loss.py. identity_adversary: strength of its reversed gradient, 0
-    for none. validation: share of the training subjects that is kept back from the network.
-    calibrate: choose thresholds on these. temporal: frames on each side that a temporal head,
-    fitted to these, sees; 0 for none.
+    Beyond the paper (docs/experiments.md measures it): identity_adversary: strength of its
+    reversed gradient, 0 for none.
     """
 
     preset: str = "paper"
@@ -79,11 +75,7 @@ class TrainOptions:
     shared_triplets: int = 0
     margin: float = 0.0
     centre: bool = False
-    loss: str = "cross_entropy"
     identity_adversary: float = 0.0
-    validation: float = 0.0
-    calibrate: bool = False
-    temporal: int = 0
     checkpoint_steps: int = 0
 
     def __post_init__(self) -> None:
@@ -91,7 +83,6 @@ class TrainOptions:
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
             ("identity", IDENTITIES),
-            ("loss", LOSSES),
         ):
             if getattr(self, name) not in choices:
                 raise OptionsError(
@@ -104,15 +95,9 @@ class TrainOptions:
             raise OptionsError(
                 f"option accumulate = {self.accumulate} does not divide batch = {self.batch}"
             )
-        if (self.calibrate or self.temporal) and not self.validation:
+        if self.identity_adversary < 0:
             raise OptionsError(
-                "options calibrate and temporal learn from subjects kept back from training; give "
-                "their share, such as validation = 0.25"
-            )
-        if not (0 <= self.validation < 1 and self.temporal >= 0 and self.identity_adversary >= 0):
-            raise OptionsError(
-                f"options validation = {self.validation}, temporal = {self.temporal}, "
-                f"identity_adversary = {self.identity_adversary}: none below 0, validation below 1"
+                f"option identity_adversary = {self.identity_adversary}; it must not be negative"
             )
         if self.facenet and self.init:
             raise OptionsError(

@@ -1,155 +1,64 @@
-"""mesh_weights.npz from the mediapipe wheel.
+"""Builds mesh_weights.npz from MediaPipe's bundle face_landmarker.task.
 
-Builds mesh_weights.npz from the wheel mediapipe 0.10.21: `python -m ... WHEEL`.
+    python tools/convert_mesh_weights.py face_landmarker.task
 
-    pip download --no-deps mediapipe==0.10.21
-    python tools/convert_mesh_weights.py mediapipe-0.10.21-*.whl
-
-The wheel is only unzipped. The models number their layers in the order in which the networks here
-use them, so that each parameter is found by the number of its kind; the last layers have names.
-
-Reads the named constants out of a TensorFlow Lite model file, with no other package.
-
-Only what `convert_weights` needs of the FlatBuffers schema of TensorFlow Lite 3: tensors of the
-first subgraph (field 0 shape, 1 type, 2 buffer, 3 name) and the buffers' bytes (field 0).
+The bundle is a zip of three TensorFlow Lite models: a face detector, a face mesh and a blendshape
+network. Their constants are read without any other package. A model lists its operators in the
+order in which they run, and the torch modules of `pipeline/landmarks/mesh` name their layers in
+that order too, so that each layer takes the constants of the next operator of its kind.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import sys
 import zipfile
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from glee.errors import UsageError, WeightsError
+from glee.errors import GleeError, UsageError, WeightsError
+from glee.pipeline.landmarks.mesh.blendshapes import BlendshapeNet
 from glee.pipeline.landmarks.mesh.networks import FaceDetector, FaceMesh, Pointwise
 from glee.pipeline.landmarks.mesh.weights import WEIGHTS_PATH, write_weights
 
-SOURCE = "mediapipe 0.10.21"
-_MODULES = "mediapipe/modules"
-_DETECTOR = f"{_MODULES}/face_detection/face_detection_short_range.tflite"
-_MESH = f"{_MODULES}/face_landmark/face_landmark_with_attention.tflite"
+SOURCE = "face_landmarker.task"
+# Of the bundle that the weights in this repository come from.
+SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 
-# Parts of each network, with the number of a group in it, in the order of the models' layers; and
-# the layers with names of their own, by group. MediaPipe's left is the viewer's.
-_DETECTOR_ORDER = (("stem", 0), ("fine", 0), ("coarse", 0))
-_DETECTOR_NAMES = {
-    "fine_scores": ["classificator_8"],
-    "coarse_scores": ["classificator_16"],
-    "fine_numbers": ["regressor_8"],
-    "coarse_numbers": ["regressor_16"],
-}
-_MESH_ORDER = (
-    *(("stem", 0), ("early", 0), ("late", 0), ("narrow", 0)),
-    *(("windows", 0), ("branches", 0)),
-    *(("windows", 1), ("branches", 1), ("branches", 2)),
-    *(("windows", 2), ("branches", 3), ("branches", 4)),
+# Each network's prefix in the weights file, its class, its model in the bundle, and the numbers of
+# the convolutions there that the torch module leaves out: the mesh's third output.
+_NETWORKS = (
+    ("detector", FaceDetector, "face_detector.tflite", ()),
+    ("mesh", FaceMesh, "face_landmarks_detector.tflite", (69,)),
+    ("blendshapes", BlendshapeNet, "face_blendshapes.tflite", ()),
 )
-_MESH_NAMES = {
-    "points": ["output_mesh"],
-    "presence": ["conv_faceflag"],
-    "branches.points": [
-        *("conv_lips", "conv_left_eye", "conv_left_iris", "conv_right_eye", "conv_right_iris")
-    ],
-}
 
-Constants = Mapping[str, npt.NDArray[np.generic]]
-
-
-def convert(wheel: Path) -> dict[str, npt.NDArray[np.float16]]:
-    """Both networks' parameters by name, "detector." or "mesh." before it.
-
-    Raises WeightsError where the wheel lacks a model or a model has other layers.
-    """
-    with zipfile.ZipFile(wheel) as archive:
-        try:
-            models = {name: archive.read(name) for name in (_DETECTOR, _MESH)}
-        except KeyError as error:
-            raise WeightsError(f"{wheel}: {error.args[0]}; give the wheel of {SOURCE}") from None
-    detector = read_constants(models[_DETECTOR], _DETECTOR)
-    mesh = read_constants(models[_MESH], _MESH)
-    return {
-        **_parameters("detector", FaceDetector(), detector, _DETECTOR_ORDER, _DETECTOR_NAMES),
-        **_parameters("mesh", FaceMesh(), mesh, _MESH_ORDER, _MESH_NAMES),
-    }
-
-
-def _parameters(
-    prefix: str,
-    network: nn.Module,
-    constants: Constants,
-    order: Iterable[tuple[str, int]],
-    names: Mapping[str, list[str]],
-) -> dict[str, npt.NDArray[np.float16]]:
-    layers = dict(network.named_modules())
-    sources = {name: list(groups) for name, groups in names.items()}
-    counts: Counter[str] = Counter()
-    for part, _ in order:
-        for name, layer in layers.items():
-            kind = _kind(layer)
-            if name.split(".")[0] == part and kind is not None and name not in names:
-                number = counts[kind]
-                counts[kind] += 1
-                sources.setdefault(name, []).append(f"{kind}_{number}" if number else kind)
-    parameters = {}
-    for name, groups in sources.items():
-        for key, parameter in layers[name].named_parameters():
-            values = [_value(constants, source, key) for source in groups]
-            if isinstance(layers[name], Pointwise) and key == "weight":
-                values = [value[:, :, 0, 0].T[None] for value in values]
-            rows = len(parameter) // len(groups)
-            parameters[f"{prefix}.{name}.{key}"] = np.concatenate(
-                [np.pad(v, [(0, rows - len(v)), *[(0, 0)] * (v.ndim - 1)]) for v in values]
-            )
-    return parameters
-
-
-def _kind(layer: nn.Module) -> str | None:
-    if isinstance(layer, nn.PReLU):
-        return "p_re_lu"
-    if isinstance(layer, nn.Conv2d) and layer.weight.shape[1] == 1:
-        return "depthwise_conv2d"
-    return "conv2d" if isinstance(layer, nn.Conv2d | Pointwise) else None
-
-
-def _value(constants: Constants, source: str, key: str) -> npt.NDArray[np.float16]:
-    """A parameter of a model's layer, axes as torch has them."""
-    if source.startswith("p_re_lu"):
-        return _constant(constants, f"{source}/Alpha").ravel()
-    if key == "bias":
-        return _constant(constants, f"{source}/Bias")
-    # Depthwise kernels are (1, height, width, channels), others (outputs, height, width, inputs).
-    axes = (3, 0, 1, 2) if source.startswith("depthwise") else (0, 3, 1, 2)
-    return _constant(constants, f"{source}/Kernel").transpose(axes)
-
-
-def _constant(constants: Constants, name: str) -> npt.NDArray[np.float16]:
-    if name not in constants:
-        raise WeightsError(f"the model lacks {name}; give the wheel of {SOURCE}")
-    return np.asarray(constants[name], np.float16)
-
-
-def main(arguments: list[str]) -> None:
-    """Write the weights file beside this module. arguments: the wheel's path."""
-    if len(arguments) != 1:
-        raise UsageError(f"{len(arguments)} arguments: give the wheel of {SOURCE}")
-    write_weights(WEIGHTS_PATH, convert(Path(arguments[0])), source=SOURCE)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
-
-
+# TensorFlow Lite's FlatBuffers schema, version 3, as far as it is needed here: numbers of types,
+# of operators, and of the fields of its tables.
 _TYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f4"), 1: np.dtype("<f2"), 2: np.dtype("<i4")}
-_MODEL_SUBGRAPHS, _MODEL_BUFFERS = 2, 4
-_SHAPE, _TYPE, _BUFFER, _NAME = range(4)
+_DEQUANTIZE = 6
+_KINDS = {2: "concatenation", 3: "convolution", 4: "depthwise", 18: "product", 54: "prelu"}
+_MODEL_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
+_CODE_OLD, _CODE = 0, 3
+_GRAPH_TENSORS, _GRAPH_OPERATORS = 0, 3
+_TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER = 0, 1, 2
+_OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS = 0, 1, 2
+
+Array = npt.NDArray[np.generic]
+Parameters = dict[str, npt.NDArray[np.float16]]
+
+
+class Operator(NamedTuple):
+    """kind: a value of `_KINDS`. constants: those of its inputs that are constant, in order."""
+
+    kind: str
+    constants: list[Array]
 
 
 class _Table:
@@ -181,6 +90,10 @@ class _Table:
         count = struct.unpack_from("<I", self.data, start)[0]
         return self.data[start + 4 : start + 4 + count * size]
 
+    def integers(self, field: int) -> list[int]:
+        """A vector of 32-bit integers."""
+        return [int(number) for number in np.frombuffer(self.vector(field, 4), "<i4")]
+
     def tables(self, field: int) -> list[_Table]:
         place = self.place(field)
         if place is None:
@@ -193,22 +106,159 @@ class _Table:
         ]
 
 
-def read_constants(model: bytes, where: str) -> dict[str, npt.NDArray[np.generic]]:
-    """All constants of a model by name, in the model's own layout and type.
+def read_operators(model: bytes, where: str) -> list[Operator]:
+    """The operators of a model that have weights, in the order in which they run.
 
-    model: the file's bytes. where: names the file in errors. Raises WeightsError where the bytes
-    are no TensorFlow Lite model.
+    Parameters
+    ----------
+    model : bytes
+        The file's content.
+    where : str
+        Names the file in errors.
+
+    Raises
+    ------
+    WeightsError
+        Where the bytes are no TensorFlow Lite model.
     """
     if model[4:8] != b"TFL3":
-        raise WeightsError(f"{where}: not a TensorFlow Lite model; give the untouched wheel")
+        raise WeightsError(f"{where}: not a TensorFlow Lite model; give an untouched {SOURCE}")
     root = _Table(model, struct.unpack_from("<I", model, 0)[0])
+    graph = root.tables(_MODEL_SUBGRAPHS)[0]
+    # Newer files keep numbers over 127 in a field of their own; the larger one is right.
+    codes = [
+        max(code.integer(_CODE_OLD, "<b"), code.integer(_CODE, "<i"))
+        for code in root.tables(_MODEL_CODES)
+    ]
+    constants = _constants(root, graph)
+    operators = []
+    for operator in graph.tables(_GRAPH_OPERATORS):
+        code = codes[operator.integer(_OPERATOR_CODE, "<I")]
+        inputs = operator.integers(_OPERATOR_INPUTS)
+        own = [constants[number] for number in inputs if number in constants]
+        if code == _DEQUANTIZE and own:
+            constants[operator.integers(_OPERATOR_OUTPUTS)[0]] = own[0]
+        elif code in _KINDS and own:
+            operators.append(Operator(_KINDS[code], own))
+    return operators
+
+
+def _constants(root: _Table, graph: _Table) -> dict[int, Array]:
+    """The constants of a model by their tensors' numbers, in its own layout and type."""
     buffers = root.tables(_MODEL_BUFFERS)
-    constants = {}
-    for tensor in root.tables(_MODEL_SUBGRAPHS)[0].tables(0):
-        content = buffers[tensor.integer(_BUFFER, "<I")].vector(0, 1)
-        kind = _TYPES.get(tensor.integer(_TYPE, "<b"))
+    constants: dict[int, Array] = {}
+    for number, tensor in enumerate(graph.tables(_GRAPH_TENSORS)):
+        content = buffers[tensor.integer(_TENSOR_BUFFER, "<I")].vector(0, 1)
+        kind = _TYPES.get(tensor.integer(_TENSOR_TYPE, "<b"))
         if content and kind is not None:
-            shape = np.frombuffer(tensor.vector(_SHAPE, 4), "<i4")
-            name = tensor.vector(_NAME, 1).decode()
-            constants[name] = np.frombuffer(content, kind).reshape(shape)
+            shape = tensor.integers(_TENSOR_SHAPE)
+            constants[number] = np.frombuffer(content, kind).reshape(shape)
     return constants
+
+
+def convert(bundle: Path) -> Parameters:
+    """All networks' parameters by name: the network's prefix, a dot, the torch module's name.
+
+    Raises
+    ------
+    WeightsError
+        Where the file is no bundle, lacks a model, or a model has other layers.
+    """
+    try:
+        with zipfile.ZipFile(bundle) as archive:
+            models = {name: archive.read(name) for _, _, name, _ in _NETWORKS}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{bundle}: cannot be read ({error}); give {SOURCE}") from None
+    except KeyError as error:
+        raise WeightsError(f"{bundle}: {error.args[0]}; give {SOURCE}") from None
+    parameters: Parameters = {}
+    for prefix, network, name, left_out in _NETWORKS:
+        operators = read_operators(models[name], name)
+        for key, value in _parameters(network(), operators, left_out, name).items():
+            parameters[f"{prefix}.{key}"] = value
+    return parameters
+
+
+def _parameters(
+    network: nn.Module, operators: list[Operator], left_out: tuple[int, ...], where: str
+) -> Parameters:
+    """A network's parameters by name, from its model's operators."""
+    waiting = {
+        kind: [operator.constants for operator in operators if operator.kind == kind]
+        for kind in _KINDS.values()
+    }
+    waiting["convolution"] = [
+        constants
+        for number, constants in enumerate(waiting["convolution"])
+        if number not in left_out
+    ]
+    # The mixer's one scalar factor is no weight.
+    waiting["product"] = [constants for constants in waiting["product"] if constants[0].ndim]
+    parameters: Parameters = {}
+    for name, kind, layer in _layers(network):
+        if not waiting[kind]:
+            raise WeightsError(f"{where}: no {kind} for {name}; give {SOURCE} of {SHA256}")
+        for key, value in _of_layer(layer, waiting[kind].pop(0)).items():
+            parameters[f"{name}.{key}" if key else name] = value
+    for kind, rest in waiting.items():
+        if rest:
+            raise WeightsError(f"{where}: {len(rest)} {kind}s too many; give {SOURCE} of {SHA256}")
+    own = network.state_dict()
+    for name, value in parameters.items():
+        if value.shape != tuple(own[name].shape):
+            raise WeightsError(f"{where}: {name} is {value.shape}, not {tuple(own[name].shape)}")
+    return parameters
+
+
+def _layers(network: nn.Module) -> Iterator[tuple[str, str, nn.Module | None]]:
+    """Layers with weights as (name, kind, module), in the order in which they run."""
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.PReLU):
+            yield name, "prelu", layer
+        elif isinstance(layer, nn.LayerNorm):
+            yield name, "product", layer
+        elif isinstance(layer, nn.Conv2d) and layer.groups > 1:
+            yield name, "depthwise", layer
+        elif isinstance(layer, nn.Conv2d | nn.Linear | Pointwise):
+            yield name, "convolution", layer
+    if isinstance(network, BlendshapeNet):
+        yield "token", "concatenation", None
+
+
+def _of_layer(layer: nn.Module | None, constants: list[Array]) -> Parameters:
+    """A layer's parameters with axes as torch has them, from an operator's constants."""
+    weight, *bias = (np.asarray(constant, np.float16) for constant in constants)
+    if layer is None:
+        return {"": weight.ravel()}
+    if isinstance(layer, nn.PReLU | nn.LayerNorm):
+        return {"weight": weight.ravel()}
+    if isinstance(layer, nn.Conv2d):
+        # Depthwise kernels are (1, height, width, channels), others (outputs, height, width,
+        # inputs).
+        weight = weight.transpose((3, 0, 1, 2) if layer.groups > 1 else (0, 3, 1, 2))
+        if layer.bias is None:
+            if bias[0].any():
+                raise WeightsError(f"a bias that should be 0 is not; give {SOURCE} of {SHA256}")
+            return {"weight": weight}
+    else:
+        weight = weight[:, 0, 0]
+        if isinstance(layer, Pointwise):
+            weight = weight.T
+    return {"weight": weight, "bias": bias[0]}
+
+
+def main(arguments: list[str]) -> None:
+    """Write the weights file of the `mesh` backend. arguments: the bundle's path."""
+    if len(arguments) != 1:
+        raise UsageError(f"{len(arguments)} arguments: give the path of {SOURCE}")
+    bundle = Path(arguments[0])
+    parameters = convert(bundle)
+    digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
+    write_weights(WEIGHTS_PATH, parameters, source=f"{SOURCE}, SHA-256 {digest}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except GleeError as error:
+        sys.exit(str(error))

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ...errors import WeightsError
-from ..training.identity_adversary import IdentityAdversary
 from .au_classifier import MLPClassifier, TransformerClassifier
 from .backbones import EMBEDDING_WIDTH, InceptionResnetV1, ResNet
 from .coefficient_branch import CoefficientBranch
 from .config import GLEENetConfig
 from .glee_net import GLEENet
 from .global_branch import GlobalBranch, resize
+from .identity_adversary import IdentityAdversary
 from .local_branch import LocalBranch
 
 

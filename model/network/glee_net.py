@@ -7,9 +7,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from ..training.identity_adversary import AdversarialPrediction, IdentityAdversary
 from .au_classifier import AUPrediction
 from .coefficient_branch import CoefficientBranch
+from .identity_adversary import AdversarialPrediction, IdentityAdversary
 from .local_branch import LocalBranch
 
 

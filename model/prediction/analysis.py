@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +21,9 @@ from ..data.au_dataset import AUFrames
 from ..data.augmentation import resized_face, stored_size
 from ..data.person_specific import PRIOR_FRAMES
 from ..data.provenance import Provenance, check_provenance
-from ..decision import Decision
 from ..network.glee_net import GLEENet
 from .predict import load_run, run_provenance
 from .predictions import predict_frames
-
-logger = logging.getLogger(__name__)
 
 
 class RunScorer:
@@ -50,8 +46,6 @@ class RunScorer:
         made = run_provenance(first)
         self.detector = made.detector
         self.fit = Fit3dOptions(**made.fit3d) if made.fit3d else ANALYSIS_FIT
-        if any("kernel" in checkpoint.decision for checkpoint in self._folds.values()):
-            logger.warning("%s: its temporal head needs a whole clip and is left out here", run)
 
     def check(self, detector: str, fit: Fit3dOptions, model: MorphableModel) -> None:
         """Raises DataError where the run's training does not speak for faces made like this."""
@@ -92,8 +86,7 @@ class RunScorer:
         predictions = predict_frames(
             network, frames, index, image_size=checkpoint.config.image_size, device=self._device
         )
-        decision = replace(Decision.of_tensors(checkpoint.decision), head=None)
-        return decision(predictions).probability
+        return predictions.probability
 
 
 def _usual(

@@ -145,7 +145,6 @@ def _description(checkpoint: Checkpoint, fold: str) -> dict[str, Any]:
         "(value - 127.5) / 128, the centre of the aligned face",
         "f_exp": f"(b, {config.coefficient_count}) float32, NaN where not fitted",
         "f_exp_relative_to_person": None if reference is None else reference.tolist(),
-        "decision": {name: value.tolist() for name, value in checkpoint.decision.items()},
         "gives": f"(b, {len(config.au_names)}) float32, probabilities; present above 0.5",
         "test_subjects": list(checkpoint.test_subjects),
         "provenance": checkpoint.provenance,

@@ -30,7 +30,6 @@ from ..data.au_dataset import AUFrames, FExpSource, load_frames, same_people
 from ..data.augmentation import stored_size
 from ..data.person_specific import relative_to_person
 from ..data.provenance import Provenance, check_provenance
-from ..decision import Decision
 from .predictions import Predictions, predict_frames
 
 logger = logging.getLogger(__name__)
@@ -239,8 +238,7 @@ def _predict_part(
             own = relative_to_person(frames, checkpoint.reference.numpy())
         network = checkpoint.network().to(device)
         size = checkpoint.config.image_size
-        predictions = predict_frames(network, own, index, image_size=size, device=device)
-        each.append(Decision.of_tensors(checkpoint.decision)(predictions))
+        each.append(predict_frames(network, own, index, image_size=size, device=device))
     mean = np.mean([item.probability for item in each], axis=0, dtype=np.float64)
     return replace(each[0], probability=np.asarray(mean, np.float32))
 

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..asymmetric_loss import weighted_asymmetric_loss
 from ..network.au_classifier import AUPrediction
-from .identity_adversary import AdversarialPrediction
+from ..network.identity_adversary import AdversarialPrediction
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: Tensor) -> Tensor:
@@ -49,15 +48,8 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, ratio: Tensor) -> Ten
 
 
 def au_loss(
-    prediction: AUPrediction | AdversarialPrediction,
-    labels: Tensor,
-    ratio: Tensor,
-    kind: str = "cross_entropy",
+    prediction: AUPrediction | AdversarialPrediction, labels: Tensor, ratio: Tensor
 ) -> Tensor:
-    """Eq. 5 on the initial plus on the final predictions, for each frame: (b,).
-
-    kind: "cross_entropy", or "asymmetric" for what asymmetric_loss.py puts in its place.
-    """
-    loss = weighted_asymmetric_loss if kind == "asymmetric" else weighted_cross_entropy
-    initial = loss(prediction.initial.float(), labels, ratio)
-    return initial + loss(prediction.final.float(), labels, ratio)
+    """Eq. 5 on the initial plus on the final predictions, for each frame: (b,)."""
+    initial = weighted_cross_entropy(prediction.initial.float(), labels, ratio)
+    return initial + weighted_cross_entropy(prediction.final.float(), labels, ratio)

@@ -38,10 +38,10 @@ from ..data.augmentation import stored_size
 from ..data.batches import TrainingBatches, split_batch
 from ..data.folds import Split, choose_split
 from ..data.person_specific import common_reference, relative_to_person
-from ..decision import fold_decision
 from ..distributed import World, choose_device, joined_world, reproducible
 from ..network.config import GLEENetConfig, preset_config
 from ..network.glee_net import GLEENet
+from ..network.identity_adversary import AdversarialPrediction, identity_loss
 from ..options import OPTIONS_FILE, Schedule, TrainOptions, write_options
 from ..prediction.predictions import (
     PREDICTIONS_FILE,
@@ -49,9 +49,7 @@ from ..prediction.predictions import (
     predict_frames,
     save_predictions,
 )
-from ..validation_subjects import hold_back
 from .embed import identity_digest
-from .identity_adversary import AdversarialPrediction, identity_loss
 from .losses import au_loss, occurrence_ratio
 from .state import TrainingState, new_network, new_state
 from .steps import PLAIN, Surroundings, last_loss, run_steps, seed_step
@@ -174,10 +172,7 @@ def train_fold(
 ) -> FoldSummary:
     """Train the network of one fold, as far as it is not, and predict its test subjects."""
     began = time.perf_counter()
-    known = training_frames(frames, test_subjects)
-    indices, kept_back = hold_back(
-        frames, known, share=options.validation, seed=options.seed, fold=name
-    )
+    indices = training_frames(frames, test_subjects)
     if options.identity_adversary:
         people = len(np.unique(frames.subject[indices]))
         config = replace(config, identities=people, identity_reversal=options.identity_adversary)
@@ -199,7 +194,7 @@ def train_fold(
             options,
             device,
             world,
-            train_subjects=tuple(sorted({str(subject) for subject in frames.subject[known]})),
+            train_subjects=tuple(sorted({str(subject) for subject in frames.subject[indices]})),
             test_subjects=test_subjects,
             dataset=frames.dataset,
             fit_model=frames.fit_model,
@@ -215,10 +210,6 @@ def train_fold(
     if world.leads:
         size = config.image_size
         predictions = predict_frames(network, frames, tested, image_size=size, device=device)
-        if len(kept_back):
-            validation = predict_frames(network, frames, kept_back, image_size=size, device=device)
-            ratio = torch.from_numpy(occurrence_ratio(frames.labels[indices]))
-            predictions = fold_decision(path, validation, ratio, options)(predictions)
         save_predictions(folder / PREDICTIONS_FILE, predictions)
     world.wait()
     return FoldSummary(
@@ -287,7 +278,7 @@ def add_au_gradient(
         with state.autocast():
             prediction = state.parallel(*network_input(part, state.device), identity)
         labels = torch.from_numpy(part.labels).to(state.device)
-        loss = au_loss(prediction, labels, ratio, options.loss)
+        loss = au_loss(prediction, labels, ratio)
         if isinstance(prediction, AdversarialPrediction):
             subject = torch.from_numpy(numbers[part.index]).to(state.device)
             loss = loss + identity_loss(prediction.subject, subject)

@@ -85,7 +85,9 @@ class FaceMemory:
     def keep(self, look: Look, confidence: float, *, anew: bool) -> None:
         """Remember a look; anew: of a new track, which may be another face."""
         change = self._change(look)
-        if anew and change > OTHER:
+        # Half hidden by another one, the face of the last frame is still the same face.
+        same = self._last is not None and look_difference(look, self._last) <= STEP
+        if anew and change > OTHER and not same:
             self._known.clear()
         if not self._known or (change > _NEW and confidence >= _CLEAR):
             self._known.append(look)

@@ -13,7 +13,8 @@ import torch
 
 from ...cluster.tasks import one_thread
 from ...images.crops import Image
-from ..detector import Box, TurnedBox, overlap
+from ..detector import Box, TurnedBox, overlap, rotation
+from .blendshapes import blendshapes
 from .detection import (
     SAME_FACE,
     box_of_face,
@@ -32,15 +33,21 @@ _TILE = 0.5
 # So many small squares bring false alarms; this is the least score of a face there.
 _TILE_SCORE = 0.75
 
-# The box from landmarks: side over their root mean square radius, and the centre's offset along
-# the face's axes, in sides.
-_SIDE_OVER_RADIUS = 3.2
-_CENTRE_OFFSET = (0.0, -0.047)
+# The box from landmarks is what MediaPipe's Face Landmarker makes of all points of the frame
+# before: their extent along the face's axes, the longer side. Of the 68 landmarks, which end at
+# the brows: the side over their height and over their width, and how much higher its middle is, in
+# sides. On 218 photographs the side differs from MediaPipe's by 2.4 % and the middle by 1 % of a
+# side (one standard deviation).
+_SIDE_OVER_HEIGHT = 1.225
+_SIDE_OVER_WIDTH = 1.02
+_HIGHER = 0.0915
 
-# The network is seldom in doubt: of real faces, blurred, dark or cut by the image's border too, the
-# odds are above e^13; of faces that it takes upside down for upright ones mostly below e^10; of
-# what is no face below e^4. Odds of e^11 become a confidence of a half.
-_EVEN_ODDS = math.exp(11.0)
+# The presence that is a confidence of a half; MediaPipe's own limit is 0. Measured on 148
+# photographs and frames of videos: faces from 1.7 up, 1 % below 5; with the lower half painted over
+# 1 % below 0; blurred by a thirtieth of their side or cut by the image's border 5 % below 0; what
+# is no face at most -0.9. Upside-down faces taken for upright ones reach 9: the detector's scores
+# tell the way up.
+_EVEN_PRESENCE = 1.0
 
 # Runs after which a traced network is as fast as it gets.
 _WARM_UP = 3
@@ -55,7 +62,8 @@ class MeshDetector:
     """
 
     name = "mesh"
-    version = "mediapipe-0.10.21"
+    # Of MediaPipe's bundle, the first digits of its SHA-256.
+    version = "face_landmarker-64184e22"
     dense_points = COUNT
 
     def __init__(self, device: str = "cpu") -> None:
@@ -118,18 +126,26 @@ class MeshDetector:
         crops = [crop_of(*pair) for pair in zip(images, transforms, strict=True)]
         points, presence = self._run(self._mesh, np.stack(crops), 1 / 255, 0.0)
         source = [to_source(*pair) for pair in zip(points, transforms, strict=True)]
-        confidence = presence / (presence + _EVEN_ODDS * (1.0 - presence))
+        confidence = 1.0 / (1.0 + np.exp(_EVEN_PRESENCE - presence))
         return np.stack(source), confidence.astype(np.float32)
+
+    def blendshapes(self, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """MediaPipe's 52 coefficients (..., 52), in [0, 1], in the order of `BLENDSHAPES`.
+
+        points: (..., 478, 2) or (..., 478, 3), source pixels, as `landmarks_dense` gives them.
+        """
+        return blendshapes(points)
 
     def box_of(self, landmarks: Landmarks) -> TurnedBox:
         """The box that `detect` would give to the face with these landmarks."""
-        right, left = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
-        angle = math.atan2(left[1] - right[1], left[0] - right[0])
-        centre = landmarks.mean(0, dtype=np.float64)
-        side = _SIDE_OVER_RADIUS * math.sqrt(float(((landmarks - centre) ** 2).sum(1).mean()))
-        cos, sin = math.cos(angle), math.sin(angle)
-        across, down = side * np.array(_CENTRE_OFFSET)
-        x, y = centre + [cos * across - sin * down, sin * across + cos * down]
+        x, y = landmarks[42:48].mean(0, dtype=float) - landmarks[36:42].mean(0, dtype=float)
+        angle = math.atan2(y, x)
+        turned = rotation(angle)
+        along = landmarks @ turned
+        low, high = along.min(0), along.max(0)
+        width, height = high - low
+        side = max(_SIDE_OVER_HEIGHT * height, _SIDE_OVER_WIDTH * width)
+        x, y = turned @ ((low + high) / 2 - [0.0, _HIGHER * side])
         return TurnedBox(x - side / 2, y - side / 2, x + side / 2, y + side / 2, angle)
 
     def _run(

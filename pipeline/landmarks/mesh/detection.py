@@ -100,7 +100,7 @@ def crop_transform(box: Box) -> Transform:
 
 
 def crop_of(image: Image, transform: Transform) -> Image:
-    """The (192, 192, 3) crop of a face; beyond the image its border goes on.
+    """The (256, 256, 3) crop of a face; beyond the image its border goes on.
 
     Where the crop has at most half the image's resolution, it is averaged, not sampled.
     """

@@ -1,87 +1,45 @@
 """Both networks and their blocks.
 
-MediaPipe's attention mesh network: 478 points of a face, lips, eyes and irises refined.
+MediaPipe's face mesh of 2023 as a torch module: a crop to 478 points and a face's presence.
 
-A trunk gives 468 points. They place three windows on the trunk's early features, on the lips and
-on each eye, in which branches of their own find these parts again, finer. The windows and the
-branches have equal layers: each runs as one stack with a group of channels for each of them.
-Architecture: Grishchenko et al., Attention Mesh (2020), and the converted model itself.
+Seven stages, each of half the side of the one before; all points are read from the last, 2x2
+pixels of 128 channels, in one step. Architecture: the converted model itself
+(face_landmarks_detector.tflite of face_landmarker.task); its third output, which MediaPipe's Face
+Landmarker does not use, is left out.
 
-The two blocks that MediaPipe's face networks are made of, as torch modules.
+The blocks that MediaPipe's face networks are made of, as torch modules.
 
 MediaPipe's short-range face detector network: boxes and six points at 896 anchors.
-
-Windows on a feature map: placed by points, turned with them, read by bilinear interpolation.
-
-The three custom operators of MediaPipe's attention mesh, for all windows of a batch at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .points import BRANCHES, COUNT, EYES, IRIS_POINTS, MESH_POINTS, RIM_POINTS, WINDOWS
+from .points import COUNT
 
 # Side of the square crop that the network takes, pixels.
-CROP_SIDE = 192
-# Crop pixels per pixel of the early features that the windows look into.
-_FEATURE_STEP = 4
-# Channels in which points are found, and the most points that a branch gives.
-_NARROW = 32
-BRANCH_POINTS = max(len(branch.points) for branch in BRANCHES)
+CROP_SIDE = 256
+# Channels of each stage, from side 128 to side 2.
+WIDTHS = (16, 32, 64, 128, 128, 128, 128)
+# Blocks in a stage that keep its side; from the second stage on, one that halves it is before them.
+_BLOCKS = 4
+_LAST_SIDE = 2
 
 
 class FaceMeshOutput(NamedTuple):
     """points: (n, 478, 3), crop pixels (z: depth in the same unit, smaller is nearer).
 
-    presence: (n,), the probability that the crop shows a face.
+    presence: (n,), the logarithm of the odds that the crop shows a face.
     """
 
     points: Tensor
     presence: Tensor
-
-
-class Narrow(nn.Module):
-    """To the features that points are read from: (n, groups * inputs, ...) -> 32 in a group."""
-
-    def __init__(self, inputs: int, groups: int = 1) -> None:
-        super().__init__()
-        self.pointwise = Pointwise(inputs, _NARROW, groups)
-        self.activation = nn.PReLU(groups * _NARROW)
-        self.block = SeparableBlock(_NARROW, _NARROW, groups=groups)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """See the class."""
-        rows = self.activation(self.pointwise(to_rows(features)))
-        narrow: Tensor = self.block(from_rows(rows, features.shape[-1]))
-        return narrow
-
-
-class Branches(nn.Module):
-    """The last layers of all branches, each a group: (n, 5 * 128, 4, 4) -> (n, 5, 80, 2).
-
-    Points in 64ths of the branch's window; a branch with fewer than 80 gives zeros after its own.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        groups = len(BRANCHES)
-        widths = [(128, 1), (128, 1), (128, 2), (128, 1), (128, 1)]
-        self.blocks = chain(128, widths, groups=groups)
-        self.narrow = Narrow(128, groups)
-        numbers = groups * 2 * BRANCH_POINTS
-        self.points = nn.Conv2d(groups * _NARROW, numbers, 2, groups=groups)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """See the class."""
-        numbers = self.points(self.narrow(self.blocks(features)))
-        return torch.reshape(numbers, (-1, len(BRANCHES), BRANCH_POINTS, 2))
 
 
 class FaceMesh(nn.Module):
@@ -89,62 +47,26 @@ class FaceMesh(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = Stem(16, 3, prelu=True)
-        self.early = chain(16, [(16, 1), (16, 1), (32, 2)])
-        self.late = chain(
-            32,
-            [
-                *((32, 1), (32, 1), (64, 2), (64, 1), (64, 1)),
-                *((128, 2), (128, 1), (128, 1), (128, 2), (128, 1), (128, 1)),
-                *((128, 2), (128, 1), (128, 1)),
-            ],
-        )
-        self.narrow = Narrow(128)
-        self.points = nn.Conv2d(_NARROW, 3 * MESH_POINTS, 3)
-        self.presence = nn.Conv2d(_NARROW, 1, 3)
-        widths = [(32, 1), (32, 1), (64, 2), (64, 1), (64, 1), (128, 2)]
-        self.windows = chain(32, widths, groups=len(WINDOWS))
-        self.branches = Branches()
-        self.window_of_branch: Tensor
-        self.rims: Tensor
-        self.source: Tensor
-        self._register("window_of_branch", [branch.window for branch in BRANCHES])
-        self._register("rims", [WINDOWS[eye].points[:RIM_POINTS] for eye in EYES])
-        self._register("source", _source_of_points())
-
-    def _register(self, name: str, numbers: list[int] | list[tuple[int, ...]]) -> None:
-        self.register_buffer(name, torch.tensor(numbers), persistent=False)
+        self.stem = Stem(WIDTHS[0], 3, prelu=True)
+        blocks, inputs = [], WIDTHS[0]
+        for number, width in enumerate(WIDTHS):
+            if number:
+                blocks.append(Bottleneck(inputs, width, stride=2))
+            blocks += [Bottleneck(width, width) for _ in range(_BLOCKS)]
+            inputs = width
+        self.stages = nn.Sequential(*blocks)
+        self.presence = nn.Conv2d(inputs, 1, _LAST_SIDE)
+        self.points = nn.Conv2d(inputs, 3 * COUNT, _LAST_SIDE)
 
     def forward(self, crops: Tensor) -> FaceMeshOutput:
-        """crops: (n, 3, 192, 192) float32 RGB in [0, 1]."""
-        early = self.early(self.stem(crops))
-        features = self.narrow(self.late(early))
-        mesh = torch.reshape(self.points(features), (-1, MESH_POINTS, 3))
-        presence = torch.sigmoid(self.presence(features).flatten())
-        windows = place_windows(mesh[..., :2] / _FEATURE_STEP)
-        flat = torch.cat([mesh[..., :2], self._refined(early, windows)], 1)[:, self.source]
-        iris = mesh[..., 2][:, self.rims].mean(-1).repeat_interleave(IRIS_POINTS, 1)
-        depth = torch.cat([mesh[..., 2], iris], 1)
-        return FaceMeshOutput(torch.cat([flat, depth[..., None]], 2), presence)
-
-    def _refined(self, early: Tensor, windows: Windows) -> Tensor:
-        """Points of all branches in crop pixels: (n, 5 * 80, 2)."""
-        features = self.windows(look_into(early, windows))
-        by_window = features.reshape(len(features), len(WINDOWS), -1, *features.shape[2:])
-        by_branch = by_window.index_select(1, self.window_of_branch).flatten(1, 2)
-        by_branch = by_branch.contiguous(memory_format=torch.channels_last)
-        points = windows.of(self.window_of_branch).to_map(self.branches(by_branch))
-        return _FEATURE_STEP * points.flatten(1, 2)
+        """crops: (n, 3, 256, 256) float32 RGB in [0, 1]."""
+        features = self.stages(self.stem(crops))
+        points = torch.reshape(self.points(features), (-1, COUNT, 3))
+        return FaceMeshOutput(points, self.presence(features).flatten())
 
 
-def _source_of_points() -> list[int]:
-    """Where each of the 478 points comes from, in the trunk's and then all branches' points."""
-    source = list(range(COUNT))
-    for number, branch in enumerate(BRANCHES):
-        first = MESH_POINTS + number * BRANCH_POINTS
-        for place, point in enumerate(branch.points):
-            source[point] = first + place
-    return source
+# Matrix products with fewer columns than this take two pixels at once: see `Pointwise`.
+_NARROW = 16
 
 
 def pad_for_stride(features: Tensor, kernel: int) -> Tensor:
@@ -173,34 +95,35 @@ class Stem(nn.Module):
 
 
 class Pointwise(nn.Module):
-    """A 1x1 convolution in groups, as a matrix product: several times faster on one core.
+    """A 1x1 convolution as a matrix product: faster than a convolution on one core.
 
-    weight: (groups, inputs, outputs), bias: (groups * outputs,).
+    weight: (inputs, outputs), bias: (outputs,).
     """
 
-    def __init__(self, inputs: int, outputs: int, groups: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(groups, inputs, outputs))
-        self.bias = nn.Parameter(torch.empty(groups * outputs))
+        self.weight = nn.Parameter(torch.empty(inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(outputs))
 
     def forward(self, rows: Tensor, kept: Tensor | None = None) -> Tensor:
-        """rows: (pixels, groups * inputs) -> (pixels, groups * outputs), with `kept` added.
+        """rows: (pixels, inputs), an even number -> (pixels, outputs), with `kept` added.
 
-        A `kept` of fewer channels is added to the first ones of each group.
+        A `kept` of fewer channels is added to the first ones.
         """
-        groups, inputs, _ = self.weight.shape
-        if kept is not None and kept.shape[1] == len(self.bias):
-            new = kept + self.bias
-        else:
-            new = self.bias.repeat(len(rows), 1)
-            if kept is not None:
-                same = kept.view(len(rows), groups, -1)
-                new.view(len(rows), groups, -1)[..., : same.shape[2]] += same
-        if groups == 1:
-            return new.addmm_(rows, self.weight[0])
-        by_group = rows.view(-1, groups, inputs).transpose(0, 1)
-        new.view(len(rows), groups, -1).transpose(0, 1).baddbmm_(by_group, self.weight)
-        return new
+        outputs = len(self.bias)
+        if kept is not None:
+            if kept.shape[1] < outputs:
+                kept = functional.pad(kept, (0, outputs - kept.shape[1]))
+            return (kept + self.bias).addmm_(rows, self.weight)
+        if outputs < _NARROW:
+            # Two pixels in a row and the weights twice on the diagonal: a product with so few
+            # columns takes PyTorch's BLAS three times as long.
+            weight: Tensor = torch.block_diag(  # type: ignore[no-untyped-call]
+                self.weight, self.weight
+            )
+            pairs = torch.addmm(self.bias.repeat(2), rows.reshape(-1, len(weight)), weight)
+            return pairs.view(-1, outputs)
+        return torch.addmm(self.bias, rows, self.weight)
 
 
 def halved(features: Tensor) -> Tensor:
@@ -223,43 +146,65 @@ def from_rows(rows: Tensor, side: int) -> Tensor:
 
 
 class SeparableBlock(nn.Module):
-    """Depthwise 3x3, pointwise convolution, the input added, activation.
+    """The face detector's block: depthwise 3x3, pointwise convolution, the input added, ReLU.
 
     Stride 2 halves the side; the input is then max-pooled. Channels that the input lacks are 0.
-    groups: so many blocks side by side, each with channels of its own; inputs and outputs count
-    the channels of one.
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, stride: int = 1, *, groups: int = 1, prelu: bool = True
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
         self.stride = stride
-        every = groups * inputs
         padding = 1 if stride == 1 else 0
-        self.depthwise = nn.Conv2d(every, every, 3, stride, padding, groups=every)
-        self.pointwise = Pointwise(inputs, outputs, groups)
-        self.activation = nn.PReLU(groups * outputs) if prelu else nn.ReLU()
+        self.depthwise = nn.Conv2d(inputs, inputs, 3, stride, padding, groups=inputs)
+        self.pointwise = Pointwise(inputs, outputs)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(n, groups * inputs, side, side) -> (n, groups * outputs, side / stride, ...)."""
+        """(n, inputs, side, side) -> (n, outputs, side / stride, side / stride)."""
         kept = features
         if self.stride == 2:
             kept = halved(features)
             features = pad_for_stride(features, 3)
         new: Tensor = self.pointwise(to_rows(self.depthwise(features)), to_rows(kept))
-        return from_rows(self.activation(new), kept.shape[-1])
+        return from_rows(functional.relu(new), kept.shape[-1])
 
 
-def chain(
-    inputs: int, widths: Sequence[tuple[int, int]], *, groups: int = 1, prelu: bool = True
-) -> nn.Sequential:
-    """Blocks one after the other. widths: (channels, stride) of each."""
+def chain(inputs: int, widths: Sequence[tuple[int, int]]) -> nn.Sequential:
+    """Separable blocks one after the other. widths: (channels, stride) of each."""
     blocks = []
     for outputs, stride in widths:
-        blocks.append(SeparableBlock(inputs, outputs, stride, groups=groups, prelu=prelu))
+        blocks.append(SeparableBlock(inputs, outputs, stride))
         inputs = outputs
     return nn.Sequential(*blocks)
+
+
+class Bottleneck(nn.Module):
+    """The face mesh's block: to half as many channels, depthwise 3x3 there, back, the input added.
+
+    Stride 2 halves the side by a 2x2 convolution; the input is then max-pooled. Channels that the
+    input lacks are 0. PReLU follows the first and the last step.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+        half = outputs // 2
+        self.reduce = Pointwise(inputs, half) if stride == 1 else nn.Conv2d(inputs, half, 2, 2)
+        self.half_activation = nn.PReLU(half)
+        self.depthwise = nn.Conv2d(half, half, 3, padding=1, groups=half, bias=False)
+        self.expand = Pointwise(half, outputs)
+        self.activation = nn.PReLU(outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(n, inputs, side, side) -> (n, outputs, side / stride, side / stride)."""
+        if self.stride == 1:
+            kept = features
+            narrow = from_rows(self.reduce(to_rows(features)), features.shape[-1])
+        else:
+            kept = halved(features)
+            narrow = self.reduce(features)
+        narrow = self.depthwise(self.half_activation(narrow))
+        new: Tensor = self.expand(to_rows(narrow), to_rows(kept))
+        return from_rows(self.activation(new), kept.shape[-1])
 
 
 # Side of the square image that the network takes, pixels.
@@ -290,13 +235,12 @@ class FaceDetector(nn.Module):
                 *((24, 1), (28, 1), (32, 2), (36, 1), (42, 1), (48, 2)),
                 *((56, 1), (64, 1), (72, 1), (80, 1), (88, 1)),
             ],
-            prelu=False,
         )
-        self.coarse = chain(88, [(96, 2), (96, 1), (96, 1), (96, 1), (96, 1)], prelu=False)
+        self.coarse = chain(88, [(96, 2), (96, 1), (96, 1), (96, 1), (96, 1)])
         (_, many), (_, more) = ANCHORS
         self.fine_scores = nn.Conv2d(88, many, 1)
-        self.fine_numbers = nn.Conv2d(88, many * _NUMBERS, 1)
         self.coarse_scores = nn.Conv2d(96, more, 1)
+        self.fine_numbers = nn.Conv2d(88, many * _NUMBERS, 1)
         self.coarse_numbers = nn.Conv2d(96, more * _NUMBERS, 1)
 
     def forward(self, images: Tensor) -> FaceDetectorOutput:
@@ -312,70 +256,3 @@ class FaceDetector(nn.Module):
 def _by_anchor(maps: Tensor, numbers: int) -> Tensor:
     """(n, anchors * numbers, side, side) -> (n, side * side * anchors, numbers)."""
     return maps.permute(0, 2, 3, 1).reshape(len(maps), -1, numbers)
-
-
-# Pixels of a window's side, and its side over the extent of the points that place it.
-WINDOW_SIDE = 16
-_WIDER = 1.5
-# The branches count from 0 to this across a window.
-_POINT_SCALE = 64
-
-
-class Windows(NamedTuple):
-    """axes: (n, k, 2, 2), the steps of a window pixel along x and y (columns), feature pixels.
-
-    centre: (n, k, 2), feature pixels. Coordinates count from the outer corner of the first pixel.
-    """
-
-    axes: Tensor
-    centre: Tensor
-
-    def of(self, numbers: Tensor) -> Windows:
-        """The windows of these numbers, repeats allowed."""
-        return Windows(self.axes[:, numbers], self.centre[:, numbers])
-
-    def to_map(self, points: Tensor) -> Tensor:
-        """Points (n, k, m, 2) as branches give them, 64ths of their window, in feature pixels."""
-        centred = points * (WINDOW_SIDE / _POINT_SCALE) - WINDOW_SIDE / 2
-        return centred @ self.axes.transpose(2, 3) + self.centre[:, :, None]
-
-
-@lru_cache(maxsize=4)
-def _placing_points(device: torch.device) -> tuple[Tensor, Tensor]:
-    """The points that place each window (k, m), the fewer repeated; and the level ones (2, k)."""
-    most = max(len(window.points) for window in WINDOWS)
-    points = [window.points + window.points[: most - len(window.points)] for window in WINDOWS]
-    level = [window.level for window in WINDOWS]
-    return torch.tensor(points, device=device), torch.tensor(level, device=device).T
-
-
-def place_windows(points: Tensor) -> Windows:
-    """All windows on a face. points: (n, 468, 2), feature pixels."""
-    placing, (first, last) = _placing_points(points.device)
-    along = points[:, last] - points[:, first]
-    along = along / along.norm(dim=2, keepdim=True).clamp_min(1e-6)
-    across = torch.stack([-along[..., 1], along[..., 0]], 2)
-    # Columns: the directions of the window's x and y.
-    turn = torch.stack([along, across], 3)
-    level = points[:, placing] @ turn
-    low, high = level.amin(2), level.amax(2)
-    centre = (turn @ ((low + high) / 2)[..., None])[..., 0]
-    scale = _WIDER * (high - low) / WINDOW_SIDE
-    return Windows(turn * scale[:, :, None], centre)
-
-
-def look_into(features: Tensor, windows: Windows) -> Tensor:
-    """What windows show, 0 outside: (n, channels, side, side) -> (n, k * channels, 16, 16)."""
-    count, channels, side, _ = features.shape
-    steps = torch.arange(WINDOW_SIDE, device=features.device) + (0.5 - WINDOW_SIDE / 2)
-    x_axis, y_axis = (windows.axes[:, :, None, None, :, axis] for axis in (0, 1))
-    places = (
-        windows.centre[:, :, None, None] + steps[:, None] * x_axis + steps[:, None, None] * y_axis
-    )
-    # Sampling takes coordinates from -1 to 1 over the outer corners.
-    grid = (places * (2 / side) - 1).flatten(1, 2)
-    seen = functional.grid_sample(features, grid, padding_mode="zeros", align_corners=False)
-    # MediaPipe's operator gives 0 from the centres of the outermost pixels on.
-    seen = seen * (grid.abs() <= 1 - 1 / side).all(-1)[:, None]
-    tall = seen.view(count, channels, -1, WINDOW_SIDE, WINDOW_SIDE)
-    return tall.transpose(1, 2).flatten(1, 2).contiguous(memory_format=torch.channels_last)

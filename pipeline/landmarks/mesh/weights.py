@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ....errors import WeightsError
 
 WEIGHTS_PATH = Path(__file__).parent / "mesh_weights.npz"
-FORMAT = 1
-_REMEDY = "install glee again, or build it with convert_mesh_weights"
+FORMAT = 2
+_REMEDY = "install glee again, or build it with tools/convert_mesh_weights.py"
 
 
 def write_weights(

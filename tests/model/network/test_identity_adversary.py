@@ -8,12 +8,12 @@ from glee.errors import OptionsError
 from glee.model.checkpoint import load_checkpoint
 from glee.model.network.build_glee_net import build_glee_net
 from glee.model.network.config import preset_config
-from glee.model.options import train_options
-from glee.model.training.identity_adversary import (
+from glee.model.network.identity_adversary import (
     IdentityAdversary,
     identity_loss,
     reverse_gradient,
 )
+from glee.model.options import train_options
 from glee.model.training.training import train
 
 

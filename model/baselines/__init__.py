@@ -1,1 +1,0 @@
-"""Simple detectors for scale: what an SVM makes of landmarks and of f_exp."""
