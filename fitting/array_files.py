@@ -161,7 +161,7 @@ class NpzFile:
         }
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """See ArrayFile."""
+        """See `ArrayFile`."""
         if name not in self._members:
             return None
         return self._header(name)[0]
@@ -175,7 +175,7 @@ class NpzFile:
         return shape, dtype
 
     def array(self, name: str) -> NDArray[Any]:
-        """See ArrayFile."""
+        """See `ArrayFile`."""
         _check_size(self._archive.getinfo(f"{name}.npy"), *self._header(name))
         with self._archive.open(f"{name}.npy") as member:
             return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
@@ -267,12 +267,12 @@ class Hdf5File:
         return node
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """See ArrayFile."""
+        """See `ArrayFile`."""
         dataset = self._dataset(name)
         return None if dataset is None or dataset.shape is None else tuple(dataset.shape)
 
     def array(self, name: str) -> NDArray[Any]:
-        """See ArrayFile."""
+        """See `ArrayFile`."""
         dataset = self._dataset(name)
         if dataset is None:
             raise KeyError(name)

@@ -81,17 +81,32 @@ class Fit:
         return len(self.f_exp)
 
     def mesh(self, index: int) -> NDArray[np.float32]:
-        """The fitted mesh of a frame, (n, 3) float32 decimetres, model coordinates."""
+        """The fitted mesh of a frame, (n, 3) float32 decimetres, model coordinates.
+
+        Parameters
+        ----------
+        index : of the frame
+        """
         return self.model.shape(self.f_shape[index], self.f_exp[index])
 
     def project(self, index: int) -> Floats:
-        """The fitted landmarks of a frame in the image, (68, 2) float64 source pixels."""
+        """The fitted landmarks of a frame in the image, (68, 2) float64 source pixels.
+
+        Parameters
+        ----------
+        index : of the frame
+        """
         pose = self.pose[index]
         places = landmark_places(self.model, self.mesh(index), pose, self.landmark_set)
         return self._camera(index).project(places, pose)
 
     def project_mesh(self, index: int) -> Floats:
-        """The fitted mesh of a frame in the image, (n, 2) float64 source pixels."""
+        """The fitted mesh of a frame in the image, (n, 2) float64 source pixels.
+
+        Parameters
+        ----------
+        index : of the frame
+        """
         return self._camera(index).project(self.mesh(index), self.pose[index])
 
     def _camera(self, index: int) -> Camera:

@@ -286,7 +286,12 @@ def _transpose(jacobian: NDArray[np.floating], rows: int, solver: Solver) -> Non
 
 @njit(cache=True, boundscheck=False)
 def set_rhs(solver: Solver) -> None:
-    """solver.rhs = the negative gradient in the order of elimination, 0 at active bounds."""
+    """solver.rhs = the negative gradient in the order of elimination, 0 at active bounds.
+
+    Parameters
+    ----------
+    solver : after `full_gradient` or `chord_gradient`; filled: rhs
+    """
     unknown, active, rhs, gradient = solver.unknown, solver.active, solver.rhs, solver.gradient
     for c in range(len(unknown)):
         k = unknown[c]

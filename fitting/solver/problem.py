@@ -97,7 +97,13 @@ class Frames(NamedTuple):
 
 @njit(cache=True, boundscheck=False)
 def frame_of(frames: Frames, index: int) -> Frame:
-    """One of the frames; its arrays are views."""
+    """One of the frames; its arrays are views.
+
+    Parameters
+    ----------
+    frames : n frames
+    index : which of them
+    """
     return Frame(
         frames.target[index],
         frames.root_weight[index],
@@ -108,7 +114,13 @@ def frame_of(frames: Frames, index: int) -> Frame:
 
 @njit(cache=True, boundscheck=False)
 def state_of(states: State, index: int) -> State:
-    """The unknowns of one frame; the arrays are views, so that a fit writes through them."""
+    """The unknowns of one frame; the arrays are views, so that a fit writes through them.
+
+    Parameters
+    ----------
+    states : of n frames
+    index : which of them
+    """
     return State(states.x[index], states.rotation[index], states.translation[index])
 
 
@@ -372,7 +384,16 @@ class Workspace(NamedTuple):
 
 
 def new_workspace(points: PointModel, scheme: Scheme, loss: Loss) -> Workspace:
-    """Arrays for a model, scheme and loss; the Jacobian has the type of the model's modes."""
+    """Allocate the arrays of one frame's residuals; the Jacobian has the type of the modes.
+
+    Parameters
+    ----------
+    points, scheme, loss : of the fits that use it
+
+    Returns
+    -------
+    Workspace
+    """
     rows = scheme.rows
     whitened = _rows(scheme.curve_of[:COUNT]) if loss.covariance.size else 0
     side = padded(whitened) if whitened else 0
