@@ -8,7 +8,6 @@ from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
     from .crops import (
-        CROP_SIZE,
         align,
         alignment_transform,
         decode_crop,
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from .image_header import claimed_size
 
 __all__ = [
-    "CROP_SIZE",
     "FrameIndex",
     "align",
     "alignment_transform",
@@ -38,7 +36,6 @@ load_when_asked(
     __name__,
     {
         "crops": (
-            "CROP_SIZE",
             "align",
             "alignment_transform",
             "decode_crop",

@@ -245,8 +245,7 @@ def fit_subject_landmarks(task: FitTask) -> TrueLandmarkFit:
     found = fit(
         task.landmarks,
         load_model(),
-        image_size=task.size,
-        focal=task.focal,
+        camera=Camera.for_image(*task.size, task.focal),
         landmark_set=task.landmark_set,
         identity="subject",
     )
