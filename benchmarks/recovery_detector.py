@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glee.fitting.camera import Camera
 from glee.fitting.fit import ExpressionPrior, FitOptions, fit
 from glee.fitting.morphable_model.landmark_scheme import REGIONS, nme
 from glee.fitting.morphable_model.model_file import load_model
@@ -57,7 +58,7 @@ def through_the_detector(folder: Path, seed: int) -> dict[str, Any]:
         result = fit(
             landmarks,
             model,
-            image_size=SIZE,
+            camera=Camera.for_image(*SIZE),
             landmark_set="dlib",
             subject=subject,
             options=options,

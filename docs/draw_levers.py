@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from glee.fitting.camera import Camera
 from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.render.appearance import ADDITIONS, PARTS, Levers, random_appearance
-from glee.pipeline.synthesis.clips import compressed, draw_pictures
+from glee.pipeline.synthesis.pictures import compressed, draw_pictures
 
 HERE = Path(__file__).resolve().parent
 SIDE, COLUMNS, HEAD, SEED = 150, 4, 22, 90

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from ..public_names import load_when_asked
 
 if TYPE_CHECKING:
+    from .camera import Camera
+    from .dense_points import DenseObservations
     from .fit import Fit, fit
     from .morphable_model.landmark_noise import LandmarkNoise
     from .morphable_model.model_file import load_model
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from .options import ExpressionPrior, FitOptions
 
 __all__ = [
+    "Camera",
+    "DenseObservations",
     "ExpressionPrior",
     "Fit",
     "FitOptions",
@@ -29,6 +33,8 @@ __all__ = [
 load_when_asked(
     __name__,
     {
+        "camera": ("Camera",),
+        "dense_points": ("DenseObservations",),
         "fit": ("Fit", "fit"),
         "morphable_model.landmark_noise": ("LandmarkNoise",),
         "morphable_model.model_file": ("load_model",),

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..fitting.camera import Camera
-from ..fitting.dense_points import load_dense_points
+from ..fitting.dense_points import DenseObservations, load_dense_points
 from ..fitting.fit import Fit, fit
 from ..fitting.landmark_smoothing import TrackNoise
 from ..fitting.morphable_model.landmark_scheme import COUNT
@@ -339,19 +339,20 @@ def _run_fit(
 ) -> Fit:
     """The fit of points (n, 68, 2), or (n, 68 + d, 2) with dense points behind the landmarks."""
     model = load_model(options.model_path)
-    dense = landmarks[:, COUNT:] if options.dense else None
+    dense = None
+    if options.dense:
+        calibration = load_dense_points(model, options.model_path)
+        only = options.dense == DENSE_ONLY
+        dense = DenseObservations(landmarks[:, COUNT:], calibration, only=only)
     how = replace(options.fit_options(model, detector), landmark_error=landmark_error)
     return fit(
         landmarks[:, :COUNT],
         model,
-        image_size=size,
-        focal=options.focal,
+        camera=Camera.for_image(*size, options.focal),
         landmark_set=detector if detector in model.landmarks else "anatomical",
         identity="subject" if joint else "frame",
         f_shape=f_shape,
         dense=dense,
-        dense_points=None if dense is None else load_dense_points(model, options.model_path),
-        dense_only=options.dense == DENSE_ONLY,
         options=how,
     )
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from ..fitting.camera import Camera, to_camera
 from ..fitting.morphable_model.landmark_scheme import CURVES
 from ..fitting.morphable_model.morphable_model import MorphableModel
-from ..fitting.render.rasteriser import Raster, rasterise, screen_points, vertex_normals
+from ..fitting.morphable_model.surface import vertex_normals
+from ..fitting.render.rasteriser import Raster, rasterise, screen_points
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
@@ -90,8 +91,7 @@ def with_mesh(
     screen = screen_points(seen, camera.focal, camera.centre)
     screen[:, :2] = _moved(screen[:, :2], to_picture)
     raster = rasterise(screen, model.triangles, Raster.empty(SIDE, SIDE))
-    normals = np.empty_like(seen)
-    vertex_normals(seen, model.triangles, normals)
+    normals = vertex_normals(seen, model.triangles)
     covered = raster.triangle >= 0
     corners = model.triangles[raster.triangle[covered]]
     first, second = raster.weights[covered].T

@@ -203,6 +203,21 @@ def load_model(path: Path | None = None) -> MorphableModel:
         ) from None
 
 
+@lru_cache(maxsize=1)
+def mean_landmarks() -> NDArray[np.float64]:
+    """The 68 anatomical landmarks of the embedded model's mean head.
+
+    Returns
+    -------
+    (68, 3) float64
+        decimetres, model coordinates (y up); read-only
+    """
+    model = load_model()
+    points = model.landmarks["anatomical"].on(model.mean)
+    points.setflags(write=False)
+    return points
+
+
 @lru_cache(maxsize=4)
 def model_digest(model: MorphableModel) -> str:
     """SHA-256, in hexadecimal, over what a fit depends on: mean, bases, names, landmarks."""

@@ -10,8 +10,10 @@ Points on a mesh found by rays: what is seen from the front at (x, y), or along 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.spatial import cKDTree
@@ -19,6 +21,7 @@ from scipy.spatial import cKDTree
 from .morphable_model import SurfacePoints
 
 Points = NDArray[np.float64]
+Real = TypeVar("Real", bound=np.floating[Any])
 CANDIDATES = 16
 # Rows whose candidates are compared at once: bounds the memory, not the result.
 BLOCK = 4096
@@ -32,15 +35,42 @@ def triangle_normals(mesh: Points, triangles: NDArray[np.int64]) -> Points:
     return np.asarray(np.divide(normals, length, out=np.zeros_like(normals), where=length > 0))
 
 
-def vertex_normals(mesh: Points, triangles: NDArray[np.int64]) -> Points:
-    """Unit normals (n, 3): the triangles' normals summed by area; zero at unused vertices."""
-    a, b, c = mesh[triangles[:, 0]], mesh[triangles[:, 1]], mesh[triangles[:, 2]]
+def vertex_normals(mesh: NDArray[Real], triangles: NDArray[np.integer]) -> NDArray[Real]:
+    """Unit normals of a mesh's vertices: the triangles' normals summed by area.
+
+    Parameters
+    ----------
+    mesh : (n, 3) float32 or float64
+    triangles : (m, 3) int
+
+    Returns
+    -------
+    (n, 3) of the mesh's type
+        zero at unused vertices
+    """
     normals = np.zeros_like(mesh)
-    face = np.cross(b - a, c - a)
-    for corner in range(3):
-        np.add.at(normals, triangles[:, corner], face)
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.asarray(np.divide(normals, length, out=np.zeros_like(normals), where=length > 0))
+    _add_normals(mesh, triangles, normals)
+    return normals
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _add_normals(
+    points: NDArray[Any], triangles: NDArray[np.integer], normals: NDArray[Any]
+) -> None:
+    for index in range(len(triangles)):
+        a, b, c = triangles[index]
+        ux, uy, uz = points[b] - points[a]
+        vx, vy, vz = points[c] - points[a]
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for corner in (a, b, c):
+            normals[corner, 0] += nx
+            normals[corner, 1] += ny
+            normals[corner, 2] += nz
+    for vertex in range(len(normals)):
+        x, y, z = normals[vertex]
+        length = max(np.sqrt(x * x + y * y + z * z), np.float32(1e-12))
+        for axis in range(3):
+            normals[vertex, axis] /= length
 
 
 class NearestSurface:

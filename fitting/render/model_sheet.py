@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from ...whole_files import write_whole
 from ..camera import Camera, to_camera
 from ..morphable_model.morphable_model import MorphableModel
-from .rasteriser import Raster, rasterise, screen_points, vertex_normals
+from ..morphable_model.surface import vertex_normals
+from .rasteriser import Raster, rasterise, screen_points
 
 Image = NDArray[np.uint8]
 
@@ -72,8 +73,7 @@ def draw_mesh(
     raster = rasterise(
         screen_points(seen, camera.focal, camera.centre), model.triangles, Raster.empty(size, size)
     )
-    normals = np.empty((len(mesh), 3), np.float32)
-    vertex_normals(seen.astype(np.float32), model.triangles, normals)
+    normals = vertex_normals(seen.astype(np.float32), model.triangles)
     colours = np.array([COLOURS.get(name, PLAIN) for name in model.part_names], np.float64)
     drawn = raster.triangle >= 0
     triangle, two = raster.triangle[drawn], raster.weights[drawn].astype(np.float64)

@@ -113,23 +113,3 @@ def _fill(
                     triangle[y, x] = index
                     weights[y, x, 0] = at_a * an / near
                     weights[y, x, 1] = at_b * bn / near
-
-
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def vertex_normals(points: Float32, triangles: NDArray[np.int32], normals: Float32) -> None:
-    """Unit normals (n, 3) of a mesh: the sum of the triangles' normals weighted by area."""
-    normals[:] = 0.0
-    for index in range(len(triangles)):
-        a, b, c = triangles[index]
-        ux, uy, uz = points[b] - points[a]
-        vx, vy, vz = points[c] - points[a]
-        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-        for corner in (a, b, c):
-            normals[corner, 0] += nx
-            normals[corner, 1] += ny
-            normals[corner, 2] += nz
-    for vertex in range(len(normals)):
-        x, y, z = normals[vertex]
-        length = max(np.sqrt(x * x + y * y + z * z), np.float32(1e-12))
-        for axis in range(3):
-            normals[vertex, axis] /= length

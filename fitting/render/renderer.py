@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ..camera import Camera, to_camera
 from ..morphable_model.morphable_model import MorphableModel
+from ..morphable_model.surface import vertex_normals
 from . import shading
 from .appearance import Appearance, Light, random_appearance
 from .background import add_face_cloth, add_shoulders, backdrop
 from .lashes import draw_lashes, lid_gap
-from .rasteriser import Raster, rasterise, screen_points, vertex_normals
+from .rasteriser import Raster, rasterise, screen_points
 from .skin import FACE_AXIS, hair_amount, parallel_axes, skin_texture, surface_paint
 
 __all__ = ["Appearance", "random_appearance", "render"]
@@ -181,8 +182,7 @@ def _draw_head(
     fine = screen_points(seen, focal, centre)
     triangles, parts = _drawn(model, look.without)
     raster = rasterise(fine, triangles, Raster.empty(*size))
-    normals = np.empty_like(seen)
-    vertex_normals(seen, model.triangles, normals)
+    normals = vertex_normals(seen, model.triangles)
     shadow, axes = _shadow_map(seen, model, person)
     if "shadows" in look.without:
         shadow = np.zeros_like(shadow)

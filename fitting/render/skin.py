@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..morphable_model.morphable_model import MorphableModel
+from ..morphable_model.surface import vertex_normals
 from .appearance import Appearance, Colour
-from .rasteriser import Raster, rasterise, vertex_normals
+from .rasteriser import Raster, rasterise
 
 Float32 = NDArray[np.float32]
 
@@ -61,8 +62,7 @@ def texture_place(points: NDArray[np.floating]) -> NDArray[np.float64]:
 @lru_cache(maxsize=4)
 def surface_paint(model: MorphableModel) -> SurfacePaint:
     """The constant vertex attributes of a model."""
-    normals = np.empty_like(model.mean)
-    vertex_normals(model.mean, model.triangles, normals)
+    normals = vertex_normals(model.mean, model.triangles)
     blink = [name.startswith("eyeBlink") for name in model.expression_names]
     closed = model.shape(None, np.asarray(blink, np.float32))
     none = np.zeros(len(model.mean), np.float32)
@@ -97,8 +97,7 @@ def _openness(model: MorphableModel, mesh: Float32) -> Float32:
     z = 1 - 2 * steps / OCCLUSION_VIEWS
     turn = np.pi * (1 + 5**0.5) * steps
     ring = np.sqrt(1 - z**2)
-    normals = np.empty_like(mesh)
-    vertex_normals(mesh, model.triangles, normals)
+    normals = vertex_normals(mesh, model.triangles)
     directions = np.column_stack([ring * np.cos(turn), z, ring * np.sin(turn)])
     seen, total = np.zeros(len(normals)), np.full(len(normals), 1e-6)
     raster = Raster.empty(OCCLUSION_SIZE, OCCLUSION_SIZE)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ...fitting.camera import Camera
 from ...fitting.fit import Fit, fit
 from ...fitting.morphable_model.description import ARKIT_BASIS, expression_basis
 from ...fitting.morphable_model.model_file import load_model
@@ -263,8 +264,7 @@ class FaceFitter:
         return fit(
             landmarks,
             self.model,
-            image_size=size,
-            focal=self.focal,
+            camera=Camera.for_image(*size, self.focal),
             landmark_set=self.landmark_set,
             f_shape=f_shape,
             options=replace(self.options, landmark_error=landmark_error),
@@ -276,8 +276,7 @@ class FaceFitter:
         return fit(
             landmarks,
             self.model,
-            image_size=size,
-            focal=self.focal,
+            camera=Camera.for_image(*size, self.focal),
             landmark_set=self.landmark_set,
             identity="frame",
             options=replace(self.options, regularisation=weights),

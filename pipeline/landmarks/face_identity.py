@@ -22,7 +22,7 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike, NDArray
 
 from ...fitting.morphable_model.landmark_scheme import OUTER_EYE_CORNERS
-from ...fitting.morphable_model.model_file import load_model
+from ...fitting.morphable_model.model_file import mean_landmarks
 from .detector import Image
 
 # Differences, between 0 and 2, from which it is another face: from the last frame's
@@ -235,6 +235,16 @@ class Plausibility:
     plausible: bool
 
 
+@lru_cache(maxsize=1)
+def _centred_landmarks() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Centred mean landmarks (68, 3), y down; their pseudo-inverse (3, 68); inter-ocular size."""
+    points = mean_landmarks() * [1.0, -1.0, -1.0]
+    points -= points.mean(0)
+    right, left = OUTER_EYE_CORNERS
+    inverse = np.asarray(np.linalg.pinv(points), np.float64)
+    return points, inverse, float(np.linalg.norm(points[left] - points[right]))
+
+
 def assess(landmarks: ArrayLike) -> Plausibility:
     """Fit the mean head's 68 points by an affine camera and judge what is left.
 
@@ -251,7 +261,7 @@ def assess(landmarks: ArrayLike) -> Plausibility:
     landmarks = np.asarray(landmarks, np.float64)
     if not np.isfinite(landmarks).all():
         return Plausibility(float("inf"), 0.0, plausible=False)
-    head, inverse, inter_ocular = _mean_head()
+    head, inverse, inter_ocular = _centred_landmarks()
     centred = landmarks - landmarks.mean(0)
     camera = inverse @ centred
     first, second = camera[:, 0], camera[:, 1]
@@ -287,18 +297,7 @@ def view_direction(landmarks: ArrayLike) -> NDArray[np.float64]:
         Unit vector in the head's axes.
     """
     points = np.asarray(landmarks, np.float64)
-    _, inverse, _ = _mean_head()
+    _, inverse, _ = _centred_landmarks()
     camera = inverse @ (points - points.mean(0))
     view = np.cross(camera[:, 0], camera[:, 1])
     return np.asarray(view / max(float(np.linalg.norm(view)), 1e-12))
-
-
-@lru_cache(maxsize=1)
-def _mean_head() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Centred mean landmarks (68, 3), y down; their pseudo-inverse (3, 68); inter-ocular size."""
-    model = load_model()
-    points = model.landmarks["anatomical"].on(model.mean) * [1.0, -1.0, -1.0]
-    points -= points.mean(0)
-    right, left = OUTER_EYE_CORNERS
-    inverse = np.asarray(np.linalg.pinv(points), np.float64)
-    return points, inverse, float(np.linalg.norm(points[left] - points[right]))

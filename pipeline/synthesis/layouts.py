@@ -21,8 +21,9 @@ from ...whole_files import write_whole
 from ..datasets import bp4d, bp4d_plus, disfa_plus
 from ..datasets.bp4d import CODING_FOLDER, intensity_path, occurrence_path
 from ..datasets.label_files import NOT_CODED
-from .clips import Truth, encode_truth, quality, synthetic_clip
+from .clips import Truth, encode_truth, synthetic_clip
 from .motion import OCCURRENCE
+from .pictures import quality
 
 JPEG_QUALITY = 95
 UNCODED_BEFORE, UNCODED_AFTER = 3, 2  # images without a row in the label files
@@ -31,7 +32,17 @@ TRIALS = ("A1_AU1_TrialNo_1", "Y_SmileTrialNo_1")
 
 
 def clips_of(layout: str, subjects: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Subject and clip of what is written for each layout: two tasks or trials a subject."""
+    """What is written: two tasks or trials a subject.
+
+    Parameters
+    ----------
+    layout : "bp4d", "bp4d-plus" or "disfa-plus"
+    subjects : names
+
+    Returns
+    -------
+    (subject, task or trial) of each clip.
+    """
     parts = {"bp4d": bp4d.TASKS[:2], "bp4d-plus": bp4d_plus.TASKS[:2], "disfa-plus": TRIALS}
     return [(subject, part) for subject in subjects for part in parts[layout]]
 
@@ -48,7 +59,24 @@ def write_clip(
     fps: float,
     levers: Levers = AS_EVER,
 ) -> Path:
-    """Write one clip with `frames` labelled frames; returns its image folder."""
+    """Write one clip: images, labels, truth.
+
+    Parameters
+    ----------
+    root : the dataset's folder
+    layout : "bp4d", "bp4d-plus" or "disfa-plus"
+    subject : name
+    part : task or trial
+    frames : labelled ones
+    size : (width, height), pixels
+    seed : of the dataset
+    fps : frames per second
+    levers : parts of the pictures to leave out or to add
+
+    Returns
+    -------
+    The clip's image folder.
+    """
     write = _write_trial if layout == "disfa-plus" else _write_task
     return write(
         root, layout, subject, part, frames=frames, size=size, seed=seed, fps=fps, levers=levers
@@ -171,7 +199,17 @@ def _write_images(
 
 
 def encode_jpeg(picture: NDArray[np.uint8], levers: Levers = AS_EVER) -> bytes:
-    """A picture, (h, w, 3) uint8 RGB, as a JPEG file."""
+    """A picture as a JPEG file.
+
+    Parameters
+    ----------
+    picture : (h, w, 3) uint8 RGB
+    levers : "codec" left out gives the best quality
+
+    Returns
+    -------
+    The file's bytes.
+    """
     options = [cv2.IMWRITE_JPEG_QUALITY, quality(JPEG_QUALITY, levers)]
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), options)
     return bytes(data.tobytes())

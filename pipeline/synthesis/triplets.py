@@ -37,10 +37,16 @@ ONE_CLASS, TWO_CLASS = 0.8, 0.5  # closest over widest distance from, up to whic
 
 @dataclass(frozen=True, eq=False)
 class Photographs:
-    """The photographs of one split. url: addresses. box: (n, 4) left, right, top, bottom in parts.
+    """The n photographs of one split.
 
-    f_exp: (n, 51) float32. file: name below the image folder, "" for a dead URL; empty: whether it
-    has no bytes.
+    Attributes
+    ----------
+    url : addresses
+    box : (n, 4) float64, left, right, top, bottom, shares of the picture's sides
+    f_exp : (n, 51) float32
+    person : (n,) int64, number in the split
+    file : name below the image folder, "" for a dead URL
+    empty : whether the file has no bytes
     """
 
     url: list[str]
@@ -60,10 +66,25 @@ def write_fec(
     seed: int,
     levers: Levers = AS_EVER,
 ) -> list[Path]:
-    """Write both tables, the images and the truth; returns the tables.
+    """Write both tables, the images and the truth.
 
-    people: names, a fifth of them (one at least) in the test split. photographs: of each person.
-    Raises UsageError where they are too few for a triplet.
+    Parameters
+    ----------
+    root : the dataset's folder
+    people : names, a fifth of them (one at least) in the test split
+    photographs : of each person
+    size : (width, height) about which those of the pictures lie, pixels
+    seed : of the dataset
+    levers : parts of the pictures to leave out or to add
+
+    Returns
+    -------
+    The tables.
+
+    Raises
+    ------
+    UsageError
+        The photographs are too few for a triplet.
     """
     held_out = max(len(people) // 5, 1)
     if held_out * photographs < 3:
@@ -173,7 +194,13 @@ def _rows(taken: Photographs, rng: np.random.Generator) -> tuple[list[str], dict
 def odd_one(f_exp: NDArray[np.float32]) -> tuple[int, int]:
     """Of three expressions the one outside the closest pair, and the triplet's type.
 
-    f_exp: (3, 51). Returns 0 to 2, and an index into TRIPLET_TYPES.
+    Parameters
+    ----------
+    f_exp : (3, 51) float32
+
+    Returns
+    -------
+    The odd one, 0 to 2, and an index into TRIPLET_TYPES.
     """
     # Distance i is that of the pair without face i.
     distance = np.array([np.linalg.norm(f_exp[(i + 1) % 3] - f_exp[(i + 2) % 3]) for i in range(3)])

@@ -226,10 +226,10 @@ def fit_true_landmarks(
         np.full(count, np.nan),
     )
     with (
-        open_cluster("local", workers) as place,
+        open_cluster("local", workers) as cluster,
         progress_bar("true landmarks", len(tasks), "subject", shown=progress) as bar,
     ):
-        for outcome in place.run(fit_subject_landmarks, tasks):
+        for outcome in cluster.run(fit_subject_landmarks, tasks):
             bar.update(1)
             if outcome.result is None:
                 raise outcome.error or GleeError(f"{outcome.task.subject}: no result")
@@ -245,8 +245,7 @@ def fit_subject_landmarks(task: FitTask) -> TrueLandmarkFit:
     found = fit(
         task.landmarks,
         load_model(),
-        image_size=task.size,
-        focal=task.focal,
+        camera=Camera.for_image(*task.size, task.focal),
         landmark_set=task.landmark_set,
         identity="subject",
     )

@@ -306,10 +306,10 @@ def train_folds(tasks: Iterable[FoldTask], *, workers: int | None, progress: boo
     """Train every task's fold; the result does not depend on workers. Raises what training does."""
     tasks = list(tasks)
     with (
-        open_cluster("local", workers) as place,
+        open_cluster("local", workers) as cluster,
         progress_bar("train", len(tasks), "fold", shown=progress) as bar,
     ):
-        for outcome in place.run(train_one, tasks):
+        for outcome in cluster.run(train_one, tasks):
             bar.update(1)
             if outcome.error is not None:
                 raise outcome.error

@@ -17,7 +17,7 @@ from glee.fitting.morphable_model.landmark_noise import LandmarkNoise, YawNoise
 from glee.fitting.morphable_model.landmark_scheme import MIRROR, inter_ocular_distance
 from glee.fitting.options import FitOptions
 
-SIZE = (640, 480)
+CAMERA = Camera.for_image(640, 480)
 LIMITS = np.radians([-15.0, 15.0])
 FRAMES = 90
 
@@ -98,7 +98,7 @@ def test_whitening_by_yaw_is_nearer_to_the_truth(model, seen):
         name: np.sqrt(
             np.mean(
                 (
-                    fit(landmarks, model, image_size=SIZE, noise=each, curves=False).f_exp
+                    fit(landmarks, model, camera=CAMERA, noise=each, curves=False).f_exp
                     - subject.f_exp
                 )
                 ** 2
@@ -116,7 +116,7 @@ def test_equal_noise_in_all_ranges_is_one_for_all(model, seen):
         LIMITS.astype(np.float32), np.stack([one.bias] * 3), np.stack([one.covariance] * 3)
     )
     results = [
-        fit(landmarks[:20], model, image_size=SIZE, noise=noise)
+        fit(landmarks[:20], model, camera=CAMERA, noise=noise)
         for noise in (one, replace(one, by_yaw=ranged))
     ]
     np.testing.assert_array_equal(results[0].f_exp, results[1].f_exp)
@@ -128,7 +128,7 @@ def test_a_frame_is_fitted_alike_wherever_a_clip_is_cut(model, seen):
     noise = replace(pooled(ranges), by_yaw=noise_of(biases(), deviations()))
     options = FitOptions(noise=noise, regularisation=(1e-4, 1e-4))
     whole, part = (
-        fit(some, model, image_size=SIZE, f_shape=subject.f_shape, options=options).f_exp
+        fit(some, model, camera=CAMERA, f_shape=subject.f_shape, options=options).f_exp
         for some in (landmarks[:40], landmarks[10:25])
     )
     np.testing.assert_array_equal(whole[10:25], part)
@@ -137,7 +137,7 @@ def test_a_frame_is_fitted_alike_wherever_a_clip_is_cut(model, seen):
 def test_yaw_is_that_of_the_pose(model, make_subject):
     subject = make_subject(42, frames=60, yaw=0.4)
     mean = model.landmarks["anatomical"].on(model.mean)
-    camera = Camera.for_image(*SIZE)
+    camera = CAMERA
     found = yaw_of(normalise(subject.landmarks, np.ones((60, 68)), camera, mean), mean)
     # Without perspective, and of the mean face.
     assert np.median(np.abs(found - true_yaw(subject.pose))) < np.radians(5.0)

@@ -37,9 +37,7 @@ from .containers import model_right, shard_right, zip_right
 # Modules whose lines count as coverage; kernels of Numba are left out, which cannot be followed.
 FOLLOWED = (
     "fitting.array_files",
-    "fitting.array_files",
-    "fitting.mat_arrays",
-    "fitting.array_files",
+    "fitting.mat_files",
     "fitting.morphable_model.model_file",
     "fitting.morphable_model.morphable_model",
     "fitting.importers.bfm",

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from glee.fitting.camera import Camera, to_camera
 from glee.fitting.morphable_model.model_file import load_model
-from glee.fitting.render.rasteriser import Raster, rasterise, screen_points, vertex_normals
+from glee.fitting.morphable_model.surface import vertex_normals
+from glee.fitting.render.rasteriser import Raster, rasterise, screen_points
 
 CAMERA = Camera.for_image(64, 48, 60.0)
 # Counter-clockwise seen by the viewer.
@@ -91,7 +92,6 @@ def test_normals_of_a_sphere_point_outwards() -> None:
         for c in range(40)
     ]
     triangles = np.array([t for a, b, c, d in quads for t in ((a, b, c), (a, c, d))], np.int32)
-    normals = np.empty_like(points)
-    vertex_normals(points, triangles, normals)
+    normals = vertex_normals(points, triangles)
     inner = slice(40, -40)
     assert np.abs((normals[inner] * points[inner]).sum(1) - 1).max() < 0.01

@@ -45,7 +45,7 @@ def face_of(frame, points):
 def test_without_a_prior_the_weights_are_those_that_the_landmarks_ask_for(faces, landmarks):
     fitter = FaceFitter.of("none", PLAIN)
     identity = fitter.identity(faces)
-    joint = fit(landmarks, load_model(), image_size=SIZE, identity_frames=48)
+    joint = fit(landmarks, load_model(), camera=Camera.for_image(*SIZE), identity_frames=48)
     assert identity.landmark_error == pytest.approx(joint.landmark_error[0], rel=0.1)
     rows = fitter.rows(faces[:10], identity)
     assert rows.landmark_error == pytest.approx(identity.landmark_error)
