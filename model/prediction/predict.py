@@ -165,15 +165,36 @@ def predict(
     f_exp_source: FExpSource | None = None,
     device: str = "cpu",
 ) -> dict[str, Predictions]:
-    """AU probabilities of all valid frames, by the networks that were not trained on the subject.
+    """Predict AU probabilities of all valid frames, by networks not trained on their subject.
 
-    run: folder of a training. work: folder with shards. labelled: the frames must have labels.
-    Returns for each fold the frames of its test subjects, and as "unseen" those of subjects that no
-    fold was trained on (or of a dataset with other people), with the mean probability of all folds.
     Subjects that every network was trained on are left out, with a warning.
 
-    Raises DataError where no fold is trained, nothing is left to predict, or f_exp was fitted with
-    another morphable model; WeightsError and ShardError for files.
+    Parameters
+    ----------
+    run : Path
+        Folder of a training.
+    work : Path
+        Folder with shards.
+    labelled : bool
+        The frames must have labels.
+    f_exp_source : FExpSource or None
+        Takes the place of the shards' f_exp; None for theirs.
+    device : str
+        Of the networks: "cpu", "cuda" or "auto".
+
+    Returns
+    -------
+    dict
+        Fold -> the frames of its test subjects; and "unseen" -> those of subjects that no fold was
+        trained on (or of a dataset with other people), with the mean probability of all folds.
+
+    Raises
+    ------
+    DataError
+        Where no fold is trained, nothing is left to predict, or f_exp was fitted with another
+        morphable model.
+    WeightsError, ShardError
+        Where a checkpoint or a shard cannot be read.
     """
     checkpoints = load_run(run)
     config = next(iter(checkpoints.values())).config

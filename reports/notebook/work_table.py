@@ -1,5 +1,7 @@
 """A work folder in a notebook: subjects, clips and frames as tables, crops and landmarks as arrays.
 
+Examples
+--------
 >>> import glee
 >>> work = glee.open("work/disfa")
 >>> work.frames.query("valid and subject == 'SN001'")["jawOpen"].plot()
@@ -28,8 +30,25 @@ POSE = ("rot_x", "rot_y", "rot_z", "pos_x", "pos_y", "pos_z")
 def open_work(path: str | Path) -> Work:
     """Open a work folder that `glee preprocess` made; nothing but its file names is read yet.
 
-    Raises DataError where there is none, ShardError where it holds no shards.
+    Parameters
+    ----------
+    path : str or Path
+        The work folder.
 
+    Returns
+    -------
+    Work
+        The folder, as `glee.open` gives it.
+
+    Raises
+    ------
+    DataError
+        Where there is no work folder.
+    ShardError
+        Where it holds no shards.
+
+    Examples
+    --------
     >>> work = open_work("work/disfa")
     >>> work
     Work('work/disfa'): 27 subjects, 27 clips, 135 shards
@@ -45,7 +64,12 @@ def open_work(path: str | Path) -> Work:
 class Work:
     """A work folder. What is asked for is read once and kept; crops are read when indexed.
 
-    path: the folder. paths: its shards, sorted by subject, clip and chunk.
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    paths : tuple of Path
+        Its shards, sorted by subject, clip and chunk.
     """
 
     def __init__(self, path: Path, paths: Sequence[Path]) -> None:
@@ -62,6 +86,8 @@ class Work:
     def subjects(self) -> tuple[str, ...]:
         """Names of the subjects, sorted.
 
+        Examples
+        --------
         >>> open_work("work/disfa").subjects[:2]
         ('SN001', 'SN002')
         """
@@ -69,13 +95,21 @@ class Work:
 
     @cached_property
     def shards(self) -> tuple[Shard, ...]:
-        """All shards, their arrays in memory and their crops on disk. Raises ShardError."""
+        """All shards, their arrays in memory and their crops on disk.
+
+        Raises
+        ------
+        ShardError
+            Where one cannot be read.
+        """
         return tuple(read_shard(path, verify=False) for path in self.paths)
 
     @cached_property
     def clips(self) -> pd.DataFrame:
         """One row a clip: names, source, fps, width, height; how many frames, valid, fitted.
 
+        Examples
+        --------
         >>> open_work("work/disfa").clips.groupby("subject")["frames"].sum()
         """
         rows: dict[tuple[str, str], dict[str, Any]] = {}
@@ -107,6 +141,8 @@ class Work:
         valid, reason, confidence; the labels (AU1 ..., -1 unknown); where fitted rmse (pixels),
         rot_x ... pos_z (radians, decimetres) and the blendshapes by name, NaN where a frame is not.
 
+        Examples
+        --------
         >>> frames = open_work("work/disfa").frames
         >>> frames.loc[frames["AU12"] >= 2, "mouthSmileLeft"].mean()
         """
@@ -128,7 +164,10 @@ class Work:
     def landmarks_dense(self) -> npt.NDArray[np.float32]:
         """All points of the face mesh, (n, 478, 2) source pixels, NaN where missing.
 
-        Raises DataError where a shard was made without them, or with another number of them.
+        Raises
+        ------
+        DataError
+            Where a shard was made without them, or with another number of them.
         """
         parts = [shard.frames.landmarks_dense for shard in self.shards]
         found = [part for part in parts if part is not None]
@@ -143,7 +182,10 @@ class Work:
     def f_shape(self) -> npt.NDArray[np.float32]:
         """Shape coefficients of all frames, (n, 60), NaN where not fitted; rows as `frames`.
 
-        Raises DataError where no shard is fitted.
+        Raises
+        ------
+        DataError
+            Where no shard is fitted.
         """
         parts = [None if shard.fit is None else shard.fit.f_shape for shard in self.shards]
         known = [part.shape[1] for part in parts if part is not None]
@@ -162,6 +204,8 @@ class Work:
     def crops(self) -> Crops:
         """The aligned faces, read when indexed: `crops[i]`, `crops[10:20]`, `crops[mask]`.
 
+        Examples
+        --------
         >>> work = open_work("work/disfa")
         >>> smiling = work.frames["mouthSmileLeft"] > 0.6
         >>> work.crops[smiling].shape
