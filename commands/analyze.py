@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option("--focal", type=float, help="Focal length, pixels. [default: 1.5 x longer side]")
 @click.option("--model", type=MODEL_FILE, help="Another morphable model.")
+@click.option("--deinterlace", is_flag=True, help="Make interlaced pictures from both fields.")
 @click.option("--fps", default=30.0, show_default=True, help="Frames a second of image folders.")
 @click.option("--device", default="cpu", show_default=True, help="Of the run's networks.")
 @click.option("--dry-run", is_flag=True, help="Say what would be read and written, and stop.")

@@ -44,6 +44,9 @@ from .options import (
 @click.option(
     "--dense", is_flag=True, default=None, help="Keep all points of the mesh backend too."
 )
+@click.option(
+    "--deinterlace", is_flag=True, default=None, help="Make interlaced pictures from both fields."
+)
 @click.option("--detect-every", default=10, show_default=True, help="Frames between detections.")
 @click.option("--minimum-confidence", default=0.4, show_default=True, help="Of a valid frame.")
 @click.option("--crop-size", default=200, show_default=True, help="Side of a crop, pixels.")

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ class PreprocessOptions:
     encoding: of crops, one of `crop_encoding.ENCODINGS`; quality: of JPEG, 1 to 100.
     chunk_frames: frames of a shard, at most 1024. refine: go over the landmarks with the refiner
     (`pipeline.refiner`); the detector is then stated as, for example, `mesh+refiner`. dense: keep
-    all points of a backend that has more than 68, for `fit3d` to use.
+    all points of a backend that has more than 68, for `fit3d` to use. deinterlace: make interlaced
+    pictures whole from both their fields.
     """
 
     detector: str = "dlib"
@@ -56,6 +58,7 @@ class PreprocessOptions:
     flip: bool | None = None
     refine: bool | None = None
     dense: bool | None = None
+    deinterlace: bool | None = None
 
     def stated(self) -> dict[str, Any]:
         """The options by name, without those left to the backend."""
@@ -131,7 +134,7 @@ def preprocess(
         for name, table in content.files.items():
             write_whole(work / name, table)
         with open_cluster(cluster, workers, places) as place:
-            indices = _index_clips(clips, place, tally, progress)
+            indices = _index_clips(clips, place, tally, progress, bool(options.deinterlace))
             write_plan(work, dataset, options.chunk_frames, indices)
             backend = (f"{detector.name} {detector.version}", settings.weights)
             _make_shards(
@@ -164,14 +167,15 @@ def _read_clips(content: DatasetContent) -> list[Clip]:
 
 
 def _index_clips(
-    clips: list[Clip], place: Cluster, tally: Tally, progress: bool
+    clips: list[Clip], place: Cluster, tally: Tally, progress: bool, deinterlace: bool
 ) -> list[tuple[Clip, FrameIndex]]:
     """Clips with their frames located, in the clips' order; those that fail are left out."""
     found: dict[tuple[str, str], FrameIndex] = {}
     bare = {(clip.subject, clip.name): clip for clip in clips}
     tasks = [replace(clip, labels=None) for clip in clips]
+    index = partial(index_frames, deinterlace=deinterlace)
     with progress_bar("index", len(clips), "clip", shown=progress) as bar:
-        for outcome in place.run(index_frames, tasks):
+        for outcome in place.run(index, tasks):
             key = (outcome.task.subject, outcome.task.name)
             bar.update(1)
             try:
@@ -179,6 +183,7 @@ def _index_clips(
                     raise outcome.error or DataError(f"{outcome.task.source}: no result")
                 _check_labels(bare[key], outcome.result)
                 found[key] = outcome.result
+                tally.describe(*key, outcome.result.describe())
             except Exception as error:
                 tally.fail("/".join(key), error)
     return [(clip, found[key]) for key, clip in bare.items() if key in found]

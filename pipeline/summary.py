@@ -23,13 +23,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ClipSummary:
-    """Frames of one clip. invalid: reason -> frames."""
+    """Frames of one clip. invalid: reason -> frames. source: codec, container, oddities; or ""."""
 
     subject: str
     clip: str
     frames: int
     valid: int
     invalid: Mapping[str, int]
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Summary:
         width = max((len(f"{c.subject}/{c.clip}") for c in self.clips), default=0)
         lines = [
             f"{c.subject + '/' + c.clip:{width}}  {_outcome(c.frames, c.valid, c.invalid)}"
+            + (f"; {c.source}" if c.source else "")
             for c in self.clips
         ]
         total = _outcome(self.frames, self.valid, self.invalid)
@@ -92,6 +94,7 @@ class Tally:
         self._made = 0
         self._kept = 0
         self._errors: list[tuple[str, Exception]] = []
+        self._sources: dict[tuple[str, str], str] = {}
 
     def add(
         self, subject: str, clip: str, reasons: Mapping[str, int], *, kept: bool = False
@@ -100,6 +103,10 @@ class Tally:
         self._frames.setdefault((subject, clip), Counter()).update(reasons)
         self._made += not kept
         self._kept += kept
+
+    def describe(self, subject: str, clip: str, source: str) -> None:
+        """What a clip's source is: codec and container, and its oddities."""
+        self._sources[subject, clip] = source
 
     def add_steps(self, steps: Mapping[str, float]) -> None:
         """Seconds spent in parts of the work."""
@@ -120,6 +127,7 @@ class Tally:
                 sum(reasons.values()),
                 reasons["ok"],
                 {name: n for name, n in sorted(reasons.items()) if name != "ok" and n},
+                self._sources.get((subject, clip), ""),
             )
             for (subject, clip), reasons in sorted(self._frames.items())
         )

@@ -36,7 +36,8 @@ SAMPLE_FRAMES = 32
 class ClipAnalysis:
     """What became of a clip: frames, rows by reason ("ok" where valid), files, seconds.
 
-    first_row: seconds from the clip's start to its first row on disk. error: why there is nothing,
+    first_row: seconds from the clip's start to its first row on disk. source: codec, container and
+    oddities of a video. error: why there is nothing,
     one line; "" where all went well.
     """
 
@@ -47,6 +48,7 @@ class ClipAnalysis:
     paths: tuple[Path, ...] = ()
     seconds: float = 0.0
     first_row: float = float("nan")
+    source: str = ""
     error: str = ""
 
     def line(self) -> str:
@@ -59,6 +61,7 @@ class ClipAnalysis:
         return (
             f"{self.name}: {self.frames} frames, {rows} rows, {self.reasons.get('ok', 0)} valid"
             + (f" ({bad})" if bad else "")
+            + (f"; {self.source}" if self.source else "")
             + f", {rate:.1f} frames/s -> {', '.join(str(path) for path in self.paths)}"
         )
 
@@ -167,7 +170,7 @@ def _analyze_clip(
     progress: bool,
 ) -> ClipAnalysis:
     tally = _Tally()
-    index = index_frames(source.clip)
+    index = index_frames(source.clip, deinterlace=options.deinterlace)
     stream = options.stream(scored=scorer is not None)
     names = scorer.au_names if scorer else ()
     with ExitStack() as stack:
@@ -190,6 +193,7 @@ def _analyze_clip(
         paths=tuple(path for writer in writers for path in writer.paths),
         seconds=time.monotonic() - tally.begin,
         first_row=tally.first_row,
+        source=index.describe(),
     )
 
 

@@ -97,6 +97,7 @@ class AnalyzeOptions:
     other; None for a person's frames, fitted as a trained run asks for. focal: pixels; None for
     1.5 x the longer side. model: path of a morphable model; None for the run's, or the embedded
     one. detect_every, minimum_confidence: as in `preprocess`. fps: of images.
+    deinterlace: make interlaced pictures whole from both their fields.
     """
 
     format: str = "glee"
@@ -110,6 +111,7 @@ class AnalyzeOptions:
     detect_every: int = 10
     minimum_confidence: float = 0.4
     fps: float = 30.0
+    deinterlace: bool = False
 
     def check(self) -> None:
         """Raises UsageError where a value makes no sense."""
