@@ -61,7 +61,7 @@ class IrisDetector:
         from ..landmarks.mesh.points import LEFT_IRIS, RIGHT_IRIS, landmarks_from_mesh
 
         points, confidence = self._dense(image, box)
-        landmarks = np.ascontiguousarray(landmarks_from_mesh(points)[:, :2])
+        landmarks = landmarks_from_mesh(points)
         if self._refined is not None:
             landmarks = self._refined(image, landmarks)
         irises = points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
