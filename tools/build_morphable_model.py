@@ -166,9 +166,9 @@ def _arrays(
 
 
 def kept_calibrations() -> dict[str, NDArray[np.generic]]:
-    """Landmark sets and noise of the detectors, as calibrate_landmarks.py wrote them."""
+    """Landmark sets and noise of the detectors, as calibrate_detector.py wrote them."""
     arrays: dict[str, NDArray[np.generic]] = {}
-    for path in sorted(Path(__file__).parent.glob(CALIBRATIONS)):
+    for path in sorted(ASSET.parent.glob(CALIBRATIONS)):
         with np.load(path, allow_pickle=False) as archive:
             arrays |= dict(archive)
     return arrays

@@ -17,6 +17,10 @@ import numpy.typing as npt
 # Ending of a backend's name whose landmarks the refiner goes over.
 REFINED = "+refiner"
 
+# What the 68 points mean: iBUG's annotations of 300-W, as the field's scripts take them; or the
+# points of the embedded model, which the refiner learnt from renders.
+IBUG, ANATOMICAL = "ibug68", "anatomical"
+
 
 class Box(NamedTuple):
     """A face's rectangle, source pixels."""
@@ -30,6 +34,11 @@ class Box(NamedTuple):
     def area(self) -> float:
         """Square pixels; 0 where empty."""
         return max(self.right - self.left, 0.0) * max(self.bottom - self.top, 0.0)
+
+
+def landmark_definition(name: str) -> str:
+    """What the 68 points of a backend mean, which shards state: IBUG or ANATOMICAL."""
+    return ANATOMICAL if name.endswith(REFINED) else IBUG
 
 
 class Detector(Protocol):

@@ -32,7 +32,8 @@ class ShardHeader:
     source: path of the video or image folder, relative to the dataset's root.
     source_size, source_hash: bytes, and SHA-256 of the head of the source.
     frame_size: (width, height), pixels. au_names: ("AU1", ...), one for each column of the labels.
-    label_kind: "occurrence", "intensity" or "none".
+    label_kind: "occurrence", "intensity" or "none". landmark_definition: what the 68 points mean,
+    as `landmarks.detector.landmark_definition` has it.
     """
 
     dataset: str
@@ -50,6 +51,7 @@ class ShardHeader:
     glee_version: str
     au_names: tuple[str, ...]
     label_kind: str
+    landmark_definition: str = "ibug68"
 
 
 @dataclass(frozen=True, eq=False)
