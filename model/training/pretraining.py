@@ -236,14 +236,14 @@ def add_triplet_gradient(
     """
     count, losses = len(batch.margin), []
     for some in np.array_split(np.arange(count), accumulate):
-        used, place = np.unique(batch.place[some], return_inverse=True)
+        used, face_index = np.unique(batch.face_index[some], return_inverse=True)
         faces = take_frames(batch.faces, used)
         with state.autocast():
             embedding = state.parallel(network_input(faces, state.device)[0]).float()
         if centre:
             embedding = standardised_over_batch(embedding, state.world)
         margin = torch.from_numpy(batch.margin[some]).to(state.device)
-        where = torch.from_numpy(place.reshape(-1, 3)).to(state.device)
+        where = torch.from_numpy(face_index.reshape(-1, 3)).to(state.device)
         anchor, positive, negative = embedding[where].unbind(1)
         loss = triplet_loss(anchor, positive, negative, margin)
         torch.autograd.backward(state.scaler.scale(loss.sum() / count))
