@@ -98,7 +98,7 @@ class LocalFeatureExtractor(nn.Module):
         self.attention = SelfAttention(inputs, attention)
 
     def forward(self, part: Tensor) -> Tensor:
-        """Turn one part of each image, (b, 3, size, size) float32, into (b, channels[-1]) features."""
+        """Turn one part of each image, (b, 3, size, size) float32, into (b, channels[-1])."""
         features: Tensor = self.attention(self.convolutions(part)).mean((2, 3))
         return features
 
