@@ -30,7 +30,6 @@ MEMORY_LIMIT = 2 << 30
 # Gives other coefficients than a shard's own: shard path -> (n, e) float32, n the shard's frames.
 FExpSource = Callable[[Path], npt.NDArray[np.float32]]
 
-
 # An intensity of at least this counts as occurrence where the dataset says nothing else (§4.1).
 OCCURRENCE_INTENSITY = 2
 

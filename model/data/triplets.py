@@ -28,7 +28,6 @@ DRAWN_MARGIN = MARGINS["THREE_CLASS_TRIPLET"]
 # A subject in so many is held out where the data has no test split of its own.
 HELD_OUT = 5
 
-
 # Of the random choices of a step, beside those of an epoch's order and of crops.
 _FACES, _TRIPLETS = 1, 2
 

@@ -25,7 +25,6 @@ RESULTS_FILE = "results.json"
 # An AU is present where its probability is above this (§3.5).
 THRESHOLD = 0.5
 
-
 Labels = npt.NDArray[np.int8]
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]

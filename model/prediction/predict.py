@@ -34,7 +34,6 @@ from .predictions import Predictions, predict_frames
 
 logger = logging.getLogger(__name__)
 
-
 # Stands in a fold's place for predictions that all folds' networks made together.
 UNSEEN = "unseen"
 

@@ -35,7 +35,6 @@ Item = TypeVar("Item")
 LOG_FILE = "log.csv"
 LOG_COLUMNS = ("step", "epoch", "loss", "learning_rate", "gradient_norm", "seconds")
 
-
 TENSORBOARD_FOLDER = "tensorboard"
 
 
