@@ -64,6 +64,8 @@ def vertex_normals(mesh: NDArray[Real], triangles: NDArray[np.integer]) -> NDArr
 def _add_normals(
     points: NDArray[Any], triangles: NDArray[np.integer], normals: NDArray[Any]
 ) -> None:
+    # The cross product of two edges has the triangle's normal and twice its area, so that its sum
+    # over a vertex's triangles weighs them by area.
     for index in range(len(triangles)):
         a, b, c = triangles[index]
         ux, uy, uz = points[b] - points[a]
@@ -175,6 +177,7 @@ def _closest_weights(point: Points, corners: Points) -> Points:
 
     corners: (..., 3, 3). The foot on the plane where that is inside, else the nearest on an edge.
     """
+    # Foot on the plane: the normal equations of |w - s u - t v|^2 in s and t, by Cramer's rule.
     a, b, c = corners[..., 0, :], corners[..., 1, :], corners[..., 2, :]
     u, v, w = b - a, c - a, point - a
     uu, uv, vv = (u * u).sum(-1), (u * v).sum(-1), (v * v).sum(-1)
@@ -182,6 +185,7 @@ def _closest_weights(point: Points, corners: Points) -> Points:
     area = np.maximum(uu * vv - uv * uv, 1e-30)
     s, t = (vv * wu - uv * wv) / area, (uu * wv - uv * wu) / area
     options = [np.stack([1 - s - t, s, t], -1)]
+    # Feet on the three edges, kept between their ends.
     for first, second in ((0, 1), (1, 2), (2, 0)):
         start, edge = corners[..., first, :], corners[..., second, :] - corners[..., first, :]
         length = np.maximum((edge * edge).sum(-1), 1e-30)
@@ -325,6 +329,8 @@ def first_hits(
     hit = np.full(len(origins), -1)
     weights = np.zeros((len(origins), 3))
     directions = np.broadcast_to(directions, origins.shape)
+    # With o + t d = a + u e1 + v e2 and Cramer's rule: p = d x e2, s = o - a, q = s x e1, and
+    # u = s p / (e1 p), v = d q / (e1 p), t = e2 q / (e1 p). One ray against all triangles.
     for ray, (origin, direction) in enumerate(zip(origins, directions, strict=True)):
         p = np.cross(direction, edge_2)
         determinant = (edge_1 * p).sum(1)
