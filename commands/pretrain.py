@@ -43,7 +43,7 @@ def pretrain(
     """
     from ..model.options import pretrain_options
     from ..model.training.pretraining import pretrain as run_training
-    from ..model.training.steps import surroundings_for
+    from ..model.training.steps import runtime_options
 
     if dry_run:
         from ..model.training.pretraining import pretraining_dry_run
@@ -55,7 +55,7 @@ def pretrain(
         out,
         pretrain_options(preset, **changes),
         device=device,
-        around=surroundings_for(device, loaders, tensorboard=tensorboard),
+        runtime=runtime_options(device, loaders, tensorboard=tensorboard),
     )
     click.echo(
         f"{summary.triplets} triplets, {summary.steps} steps, loss {summary.loss:.4f}\n"

@@ -75,7 +75,7 @@ def train(
     """
     from ..model.options import train_options
     from ..model.prediction.evaluation import evaluate as measure_run
-    from ..model.training.steps import surroundings_for
+    from ..model.training.steps import runtime_options
     from ..model.training.training import EVERY_SUBJECT
     from ..model.training.training import train as train_run
 
@@ -92,7 +92,7 @@ def train(
         train_options(preset, **changes),
         fold=fold,
         device=device,
-        around=surroundings_for(device, loaders, tensorboard=tensorboard),
+        runtime=runtime_options(device, loaders, tensorboard=tensorboard),
     )
     if summary.leads and fold == EVERY_SUBJECT:
         click.echo(

@@ -1,8 +1,4 @@
-"""Where tasks run, and their outcomes as they come. Nothing here knows of faces.
-
-The public names below are loaded when they are first asked for: reading the table [cluster] loads
-neither OpenCV nor Dask.
-"""
+"""Where tasks run, and their outcomes as they come; nothing here knows of faces."""
 
 from __future__ import annotations
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
-    from .work_table import Work, open_work
+    from .work_table import WorkFolder, open_work
 
 __all__ = [
-    "Work",
+    "WorkFolder",
     "open_work",
 ]
 
 load_when_asked(
     __name__,
     {
-        "work_table": ("Work", "open_work"),
+        "work_table": ("WorkFolder", "open_work"),
     },
 )

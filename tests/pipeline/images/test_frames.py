@@ -182,7 +182,8 @@ def test_a_name_that_is_no_utf8_is_one_line_and_no_crash(tmp_path):
     path.write_bytes(b"RIFF")
     code = (
         "import sys\nfrom pathlib import Path\nfrom glee.errors import DataError\n"
-        "from glee.pipeline.clips import Clip\nfrom glee.pipeline.frames import index_frames\n"
+        "from glee.pipeline.clips import Clip\n"
+        "from glee.pipeline.images.frames import index_frames\n"
         "path = Path(sys.argv[1])\n"
         "try:\n    index_frames(Clip('folder', 's', 'c', path.parent, path))\n"
         "except DataError as error:\n    print(str(error).encode('ascii').decode())\n"

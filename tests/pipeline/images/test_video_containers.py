@@ -207,7 +207,7 @@ def test_one_thread_decodes(tmp_path):
     code = (
         "import sys, threading\nfrom pathlib import Path\n"
         "from glee.pipeline.clips import Clip\n"
-        "from glee.pipeline.frames import index_frames, read_frames\n"
+        "from glee.pipeline.images.frames import index_frames, read_frames\n"
         "path = Path(sys.argv[1])\nclip = Clip('folder', 's', 'c', path.parent, path)\n"
         "before = len(list(Path('/proc/self/task').iterdir()))\n"
         "index = index_frames(clip)\nmost = 0\n"
