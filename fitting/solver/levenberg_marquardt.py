@@ -1,9 +1,9 @@
 """Levenberg-Marquardt on one frame and on many, within bounds (Eq. 3).
 
 Levenberg 1944, Marquardt 1963. Each step minimises the linearised, damped energy exactly within the
-bounds of f_exp: pose and identity are eliminated from the normal equations by a partial Cholesky
-factorisation, and the small bounded problem that remains is solved by block pivoting from the last
-step's guess.
+bounds of f_exp (a chord step takes the system of a step before): pose and identity are eliminated
+from the normal equations by a partial Cholesky factorisation, and the small bounded problem that
+remains is solved by block pivoting from the last step's guess.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ MOST_DAMPING = 1e8
 # A step with the last iteration's factored system (a chord step; Kelley, Iterative methods for
 # linear and nonlinear equations, 1995, section 5.4) costs a fraction of a full one: a gradient
 # without the Jacobian, and no factorisation. Its gradient is exact, so that it ends at the same
-# solution, but it converges only linearly. It is taken while each step gains at most this share of
-# the gain before, that is, while it converges.
+# solution, but it converges only linearly. It follows an accepted, undamped step that gained at
+# most this share of the gain before, that is, while steps converge (`factored` in `fit_frame`).
 CHORD_GAIN = 0.5
 # Iterations in which the jaw may still move on the contour. The energy jumps where a landmark moves
 # to another candidate, so that energies before and after cannot be compared, and a landmark between
@@ -140,7 +140,8 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
         return energy, 0, DIVERGED
     mu, last_gain = 0.0, np.inf
     # fresh: the work arrays were evaluated at the present state, but not linearised there.
-    # factored: the solver holds a factored system that may serve for a chord step.
+    # factored: the solver holds a factored system that may serve again. Where this is so at the top
+    # of the loop, the step is a chord step; the end of the loop decides it for the next one.
     fresh, factored = True, False
     for iteration in range(1, stop.iterations + 1):
         chord = factored

@@ -1,12 +1,11 @@
-"""Any videos or images.
-
-Any folder of videos and images, without labels.
+"""Any folder of videos and images, without labels; and images named by their number.
 
 A video is a clip; a folder that holds images is a clip whose frames are the images in natural order
 (so a single image is a clip of one frame). What lies in a subfolder of the root belongs to the
 subject of that subfolder's name; what lies in the root itself is a subject of its own.
 
-Images named by their number, and label frames matched to them with an explicit offset.
+Readers of other datasets take `numbered_images` and `images_of_frames` from here: images named by
+their number, and label frames matched to them with an explicit offset.
 """
 
 from __future__ import annotations
