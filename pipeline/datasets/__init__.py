@@ -15,6 +15,15 @@ from ...errors import DataError, UsageError
 from ..clips import Clip, DatasetContent
 from . import bp4d, bp4d_plus, disfa, disfa_plus, fec, folder
 
+__all__ = [
+    "DATASETS",
+    "chosen_options",
+    "dataset_module",
+    "find_content",
+    "open_dataset",
+    "shaping_options",
+]
+
 _READERS: dict[str, ModuleType] = {
     module.NAME: module for module in (bp4d, bp4d_plus, disfa, disfa_plus, fec, folder)
 }

@@ -9,7 +9,8 @@ import h5py
 import pytest
 
 from glee.pipeline.fit3d import fit3d
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import REASONS, list_shards
 from glee.pipeline.synthesis.clips import synthesise
 

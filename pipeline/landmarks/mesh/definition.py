@@ -115,7 +115,7 @@ def _in_frame(places: Floats, points: Floats) -> Floats:
 
 def _sum_and_difference(own: Floats, mirrored: Floats) -> Floats:
     """(2, n, k, 2): what both sides do alike, and how they differ; squares add up as before."""
-    return np.stack([own + mirrored, own - mirrored]) * _ROOT_HALF
+    return np.asarray(np.stack([own + mirrored, own - mirrored]) * _ROOT_HALF, np.float64)
 
 
 def _fitted_landmark(
