@@ -1,9 +1,8 @@
-"""The embedded model laid on another mesh, its landmarks and blendshapes carried over.
+"""Lays the embedded model on another face mesh, to carry its landmarks and blendshapes over.
 
-Lays the embedded model on another face mesh, to carry its landmarks and blendshapes over.
-
-A fallback that users ask for by name. First a similarity, then the embedded model's own identity
-modes, then a smooth displacement of every vertex (non-rigid ICP after Amberg et al. 2007).
+A fallback that users ask for by name. First a similarity (Umeyama 1991), then the embedded model's
+own identity modes, then a smooth displacement of every vertex (non-rigid ICP after Amberg et al.
+2007).
 
 How accurate: on ICT-FaceKit, given its landmarks, the surfaces lie 1 mm apart on average; without
 its landmarks the carried ones of eyes, nose and mouth lie 2.0 to 2.4 mm from its own. Where a flat
@@ -11,8 +10,6 @@ cheek slides on itself no surface tells where a point belongs. Carried blendshap
 model's design on another face: against ICT-FaceKit's own they have a median cosine of 0.77 over the
 face's front, 0.9 for jawOpen, mouthSmile or mouthPucker, 0.3 to 0.4 for mouthPress and noseSneer,
 which the two models shape differently. What lies in the mouth follows the lips around it.
-
-The similarity transform between two sets of matching points (Umeyama 1991).
 """
 
 from __future__ import annotations
@@ -48,12 +45,17 @@ FRONT_Z, LOWEST_Y, HIGHEST_Y = 0.45, -1.15, 0.45
 
 @dataclass(frozen=True, eq=False)
 class Registration:
-    """The embedded model laid on a target mesh.
+    """The embedded model laid on a target mesh of t vertices.
 
-    model: the embedded one. deformed: (n, 3) its vertices on the target, decimetres. placement:
-    from model to target coordinates. carriers: for each target vertex the place on the embedded
-    model that lies there. distance: (t,) how far it is from there, decimetres. sure: (t,) where
-    the two surfaces are close and face one way. triangles: (m, 3) the target's.
+    Attributes
+    ----------
+    model : the embedded one
+    deformed : (n, 3) float64, its vertices on the target, decimetres
+    placement : from model to target coordinates
+    carriers : (t,) points, for each target vertex the place on the embedded model that lies there
+    distance : (t,) float64, how far it is from there, decimetres
+    sure : (t,) bool, where the two surfaces are close and face one way
+    triangles : (m, 3) int64, the target's
     """
 
     model: MorphableModel
@@ -70,8 +72,16 @@ def register_embedded(
 ) -> Registration:
     """Lay the embedded model on a mesh.
 
-    mesh: (t, 3) decimetres, y up, z to the front. triangles: (m, 3), wound outwards. landmarks:
-    the mesh's 68 points, or None to start from the tip of the nose (a frontal face; less sure).
+    Parameters
+    ----------
+    mesh : (t, 3) float64, decimetres, y up, z to the front
+    triangles : (m, 3) int64, wound outwards
+    landmarks : the mesh's 68 points, or None to start from the tip of the nose (a frontal face;
+        less sure)
+
+    Returns
+    -------
+    Registration
     """
     model = load_model()
     target = NearestSurface(mesh, triangles)
@@ -88,10 +98,19 @@ def register_embedded(
 
 
 def carry_blendshapes(registration: Registration) -> NDArray[np.float32]:
-    """The embedded model's 51 blendshapes on the target's vertices, (51, t, 3) float32.
+    """Carry the embedded model's 51 blendshapes to the target's vertices.
 
     Where the surfaces are not sure to match (inside the lips, in the mouth), the displacement is
     the smoothest that continues the sure one over the target's own edges, so that lips part.
+
+    Parameters
+    ----------
+    registration : of `register_embedded`
+
+    Returns
+    -------
+    (51, t, 3) float32
+        decimetres
     """
     placement, at = registration.placement, registration.carriers
     turn = placement.scale * placement.rotation.T
@@ -127,7 +146,20 @@ def carry_landmarks(
     triangles: NDArray[np.int64],
     landmark_set: str = "anatomical",
 ) -> SurfacePoints:
-    """A landmark set of the embedded model on the target's surface, 68 points."""
+    """Carry a landmark set of the embedded model to the target's surface.
+
+    Parameters
+    ----------
+    registration : of `register_embedded`
+    mesh : (t, 3) float64, the target, decimetres
+    triangles : (m, 3) int64
+    landmark_set : name of the set
+
+    Returns
+    -------
+    SurfacePoints
+        (68,) points
+    """
     source = registration.model.landmarks[landmark_set]
     normals = vertex_normals(registration.deformed, _skin(registration.model))
     places = source.on(registration.deformed)
@@ -256,9 +288,14 @@ def _carriers(
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """``scale * rotation @ p + offset``; rotation (3, 3), offset (3,).
+    """The transform ``scale * rotation @ p + offset``.
 
-    mirrored: True where a reflection would have laid the points on each other better.
+    Attributes
+    ----------
+    scale : factor
+    rotation : (3, 3) float64
+    offset : (3,) float64
+    mirrored : True where a reflection would have laid the points on each other better
     """
 
     scale: float
@@ -267,16 +304,45 @@ class Similarity:
     mirrored: bool = False
 
     def of(self, points: Points) -> Points:
-        """Points (..., 3) moved."""
+        """Move points.
+
+        Parameters
+        ----------
+        points : (..., 3) float64
+
+        Returns
+        -------
+        (..., 3) float64
+        """
         return np.asarray(self.scale * points @ self.rotation.T + self.offset)
 
     def back(self, points: Points) -> Points:
-        """Points (..., 3) moved by the inverse."""
+        """Move points by the inverse.
+
+        Parameters
+        ----------
+        points : (..., 3) float64
+
+        Returns
+        -------
+        (..., 3) float64
+        """
         return np.asarray((points - self.offset) @ self.rotation / self.scale)
 
 
 def best_similarity(source: Points, target: Points, weights: Points | None = None) -> Similarity:
-    """The similarity that lays source (j, 3) on target (j, 3) by weighted least squares."""
+    """The similarity that lays points on others by weighted least squares (Umeyama 1991).
+
+    Parameters
+    ----------
+    source : (j, 3) float64
+    target : (j, 3) float64, where each of them belongs
+    weights : (j,) float64, or None for equal ones
+
+    Returns
+    -------
+    Similarity
+    """
     share = np.ones(len(source)) if weights is None else weights
     share = share / share.sum()
     from_centre, to_centre = share @ source, share @ target
