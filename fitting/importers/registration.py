@@ -36,9 +36,9 @@ LANDMARK_WEIGHT = 4.0
 FARTHEST = 0.30
 # A skin vertex is carried by the skin unless that is farther than this, decimetres.
 SKIN_REACH = 0.05
-# A carried displacement is sure where the surfaces are closer than this, decimetres, and their
+# A carried displacement is reliable where the surfaces are closer than this, decimetres, and their
 # normals' cosine is above this.
-SURE_DISTANCE, SURE_AGREEMENT = 0.03, 0.6
+RELIABLE_DISTANCE, RELIABLE_AGREEMENT = 0.03, 0.6
 # Matches of the rigid and the statistical stage: the front of the embedded head.
 FRONT_Z, LOWEST_Y, HIGHEST_Y = 0.45, -1.15, 0.45
 
@@ -52,18 +52,18 @@ class Registration:
     model : the embedded one
     deformed : (n, 3) float64, its vertices on the target, decimetres
     placement : from model to target coordinates
-    carriers : (t,) points, for each target vertex the place on the embedded model that lies there
+    correspondences : (t,) points, the place on the embedded model that lies at each target vertex
     distance : (t,) float64, how far it is from there, decimetres
-    sure : (t,) bool, where the two surfaces are close and face one way
+    reliable : (t,) bool, where the two surfaces are close and face one way
     triangles : (m, 3) int64, the target's
     """
 
     model: MorphableModel
     deformed: Points
     placement: Similarity
-    carriers: SurfacePoints
+    correspondences: SurfacePoints
     distance: Points
-    sure: NDArray[np.bool_]
+    reliable: NDArray[np.bool_]
     triangles: NDArray[np.int64]
 
 
@@ -77,7 +77,7 @@ def register_embedded(
     mesh : (t, 3) float64, decimetres, y up, z to the front
     triangles : (m, 3) int64, wound outwards
     landmarks : the mesh's 68 points, or None to start from the tip of the nose (a frontal face;
-        less sure)
+        less reliable)
 
     Returns
     -------
@@ -90,18 +90,18 @@ def register_embedded(
     placement, f_shape = _identity(model, target, placement, known)
     start = placement.of(model.shape(f_shape).astype(np.float64))
     deformed = _deform(model, start, target, known)
-    carriers, distance = _carriers(model, deformed, mesh, triangles)
-    ours = carriers.on(vertex_normals(deformed, model.triangles.astype(np.int64)))
+    correspondences, distance = _correspondences(model, deformed, mesh, triangles)
+    ours = correspondences.on(vertex_normals(deformed, model.triangles.astype(np.int64)))
     agreement = (ours * vertex_normals(mesh, triangles)).sum(1)
-    sure = (distance < SURE_DISTANCE) & (agreement > SURE_AGREEMENT)
-    return Registration(model, deformed, placement, carriers, distance, sure, triangles)
+    reliable = (distance < RELIABLE_DISTANCE) & (agreement > RELIABLE_AGREEMENT)
+    return Registration(model, deformed, placement, correspondences, distance, reliable, triangles)
 
 
 def carry_blendshapes(registration: Registration) -> NDArray[np.float32]:
     """Carry the embedded model's 51 blendshapes to the target's vertices.
 
-    Where the surfaces are not sure to match (inside the lips, in the mouth), the displacement is
-    the smoothest that continues the sure one over the target's own edges, so that lips part.
+    Where the surfaces do not match reliably (inside the lips, in the mouth), the displacement is
+    the smoothest that continues the reliable one over the target's own edges, so that lips part.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def carry_blendshapes(registration: Registration) -> NDArray[np.float32]:
     (51, t, 3) float32
         decimetres
     """
-    placement, at = registration.placement, registration.carriers
+    placement, at = registration.placement, registration.correspondences
     turn = placement.scale * placement.rotation.T
     reach = np.clip(2.0 - registration.distance / FARTHEST, 0.0, 1.0)[:, None]
     shapes = np.stack([at.on(s.astype(np.float64)) for s in registration.model.expression])
@@ -122,15 +122,15 @@ def carry_blendshapes(registration: Registration) -> NDArray[np.float32]:
 
 
 def _continued(registration: Registration, values: Points) -> Points:
-    """Values (t, c) at vertices, those of unsure ones replaced by a harmonic continuation.
+    """Values (t, c) at vertices, those of unreliable ones replaced by a harmonic continuation.
 
-    A connected part of the mesh without any sure vertex keeps its values.
+    A connected part of the mesh without any reliable vertex keeps its values.
     """
-    count, sure = len(values), registration.sure
+    count, reliable = len(values), registration.reliable
     laplacian = laplacian_of(mesh_edges(registration.triangles), count)
     _, part = connected_components(laplacian, directed=False)
-    reached = np.bincount(part, weights=sure, minlength=part.max() + 1) > 0
-    free = np.nonzero(~sure & reached[part])[0]
+    reached = np.bincount(part, weights=reliable, minlength=part.max() + 1) > 0
+    free = np.nonzero(~reliable & reached[part])[0]
     if not free.size:
         return values
     rows = laplacian[free]
@@ -272,7 +272,7 @@ def _graph(model: MorphableModel) -> csc_matrix:
     return laplacian_of(np.unique(np.sort(pairs, axis=1), axis=0), len(model.mean))
 
 
-def _carriers(
+def _correspondences(
     model: MorphableModel, deformed: Points, mesh: Points, triangles: NDArray[np.int64]
 ) -> tuple[SurfacePoints, Points]:
     """For each target vertex its place on the embedded mesh: on the skin unless far from it."""
