@@ -19,7 +19,7 @@ from landmark_videos import track
 from landmarks import material
 from machine import write_results
 
-from glee.fitting.render.appearance import ADDITIONS, PARTS, Levers
+from glee.fitting.render.appearance import ADDITIONS, PARTS, RenderParts
 from glee.pipeline.synthesis.clips import read_truth, synthesise
 
 BACKENDS = ("dlib", "mesh", "mesh+refiner")
@@ -37,31 +37,29 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="less than 50 seconds")
     arguments = parser.parse_args()
     rows: dict[str, dict[str, Any]] = {}
-    for name, levers in conditions().items():
+    for name, parts in conditions().items():
         if arguments.quick and name not in QUICK_LEVERS:
             continue
         people, frames = (QUICK_PEOPLE, QUICK_FRAMES) if arguments.quick else (PEOPLE, FRAMES)
-        rows[name] = measured(levers, people, frames, SEEDS_BEFORE + arguments.seed)
+        rows[name] = measured(parts, people, frames, SEEDS_BEFORE + arguments.seed)
         shown = (f"{key} {part['nme']:.4f} {part['r']:.3f}" for key, part in rows[name].items())
         print(f"{name:14s}", "  ".join(shown), flush=True)
     write_results(arguments.json, {"benchmark": "render_levers", "rows": rows}, [])
 
 
-def conditions() -> dict[str, Levers]:
+def conditions() -> dict[str, RenderParts]:
     """All as ever; each part left out; each addition."""
-    without = {f"- {name}": Levers(without=frozenset({name})) for name in PARTS}
-    added = {f"+ {name}": Levers(added=frozenset({name})) for name in ADDITIONS}
-    return {"all": Levers(), **without, **added}
+    without = {f"- {name}": RenderParts(without=frozenset({name})) for name in PARTS}
+    added = {f"+ {name}": RenderParts(added=frozenset({name})) for name in ADDITIONS}
+    return {"all": RenderParts(), **without, **added}
 
 
-def measured(levers: Levers, people: int, frames: int, seed: int) -> dict[str, Any]:
+def measured(parts: RenderParts, people: int, frames: int, seed: int) -> dict[str, Any]:
     """By backend: share of valid frames, NME of the inner points, slope and r of the lid gap."""
     row = {}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        videos = synthesise(
-            root, subjects=people, frames=frames, size=SIZE, seed=seed, levers=levers
-        )
+        videos = synthesise(root, subjects=people, frames=frames, size=SIZE, seed=seed, parts=parts)
         truths = [read_truth(path) for path in sorted((root / "truth").glob("*.h5"))]
         for backend in BACKENDS:
             tracks = [track(backend, video) for video in sorted(videos)]

@@ -64,6 +64,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Frames a second. It is for folders of images.",
 )
+@click.option(
+    "--deinterlace",
+    is_flag=True,
+    help="Make the pictures of interlaced videos whole from both of their fields.",
+)
 @device_option
 @dry_run_option
 @json_option

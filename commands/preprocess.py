@@ -82,6 +82,12 @@ from .options import (
     show_default=True,
     help="Largest number of frames in a shard.",
 )
+@click.option(
+    "--deinterlace",
+    is_flag=True,
+    default=None,
+    help="Make the pictures of interlaced videos whole from both of their fields.",
+)
 @dataset_options
 @workers_option
 @cluster_option("[default: what [cluster] says, or local]")

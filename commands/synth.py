@@ -65,11 +65,11 @@ def synth(
 
     It is written into OUT.
     """
-    from ..fitting.render.appearance import levers_of
+    from ..fitting.render.appearance import render_parts
     from ..pipeline.cluster.cluster import available_cores
     from ..pipeline.synthesis.dataset import synthesis_dry_run, synthesise_dataset
 
-    levers = levers_of(without, given["with"])  # a word of Python's, so no parameter
+    parts = render_parts(without, given["with"])  # a word of Python's, so no parameter
     options: dict[str, Any] = {
         "layout": layout,
         "subjects": int(subjects) if subjects.isdigit() else subjects.split(","),
@@ -82,7 +82,7 @@ def synth(
     if dry_run:
         echo_lines(synthesis_dry_run(out, **options))
         return
-    made = synthesise_dataset(out, levers=levers, **options)
+    made = synthesise_dataset(out, parts=parts, **options)
     click.echo(f"{out}: {len(made)} clips, labels, truth")
 
 

@@ -17,7 +17,9 @@ from .network.config import GLEENetConfig
 from .network.glee_net import GLEENet
 
 FORMAT_NAME = "glee-checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# Up to this version networks were trained on crops and f_exp of other landmarks than iBUG's.
+_OTHER_LANDMARKS = 1
 CHECKPOINT_FILE = "checkpoint.pt"
 # The parts that the pre-training trains.
 _EXPRESSION = ("global_branch.", "local_branch.")
@@ -118,6 +120,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT_NAME:
         raise WeightsError(f"{path}: is not a glee checkpoint; {remedy}")
     version = content.pop("version", None)
+    if version == _OTHER_LANDMARKS:
+        raise WeightsError(
+            f"{path}: was trained on landmarks of another definition than this glee's (checkpoint "
+            f"version {version}); run `glee preprocess` again, and train again"
+        )
     if version != FORMAT_VERSION:
         raise WeightsError(
             f"{path}: checkpoint version {version}, this glee reads {FORMAT_VERSION}; {remedy}"

@@ -21,6 +21,7 @@ from .images.crops import BORDER_GREY, align, alignment_transform, encode_crop
 from .images.frames import FrameIndex, read_frames
 from .landmarks.backends import BackendSettings, load_detector
 from .landmarks.dense_landmarks import DenseDetector
+from .landmarks.detector import landmark_definition
 from .landmarks.lookahead import Lookahead, batched, frames_together
 from .landmarks.tracking import FaceTracker, TrackedFrame
 from .options import PreprocessOptions
@@ -233,6 +234,7 @@ def _header(task: ChunkTask) -> ShardHeader:
         glee_version=__version__,
         au_names=() if labels is None else labels.au_names,
         label_kind="none" if labels is None else labels.kind,
+        landmark_definition=landmark_definition(task.detector.split(" ")[0]),
     )
 
 

@@ -81,6 +81,8 @@ class PreprocessOptions:
         `mesh+refiner`. None: as the detector's name says.
     dense : bool or None
         Keep all points of a backend that has more than 68, for `fit3d` to use.
+    deinterlace : bool or None
+        Make interlaced pictures whole from both of their fields.
     """
 
     detector: str = "dlib"
@@ -94,6 +96,7 @@ class PreprocessOptions:
     flip: bool | None = None
     refine: bool | None = None
     dense: bool | None = None
+    deinterlace: bool | None = None
 
     @property
     def tracking(self) -> TrackingOptions:
@@ -292,6 +295,8 @@ class AnalyzeOptions:
         See `TrackingOptions`.
     fps : float
         Frames a second of image folders.
+    deinterlace : bool
+        Make interlaced pictures whole from both of their fields.
     """
 
     format: str = "glee"
@@ -305,6 +310,7 @@ class AnalyzeOptions:
     detect_every: int = TrackingOptions.detect_every
     minimum_confidence: float = TrackingOptions.minimum_confidence
     fps: float = 30.0
+    deinterlace: bool = False
 
     @property
     def tracking(self) -> TrackingOptions:

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,8 @@ def preprocess(
         for name, table in content.files.items():
             write_whole(work / name, table)
         with open_cluster(cluster, workers, cluster_options) as running_cluster:
-            indices = _index_clips(clips, running_cluster, tally, progress)
+            deinterlace = bool(options.deinterlace)
+            indices = _index_clips(clips, running_cluster, tally, progress, deinterlace)
             write_plan(work, dataset, options.chunk_frames, indices)
             backend = (f"{detector.name} {detector.version}", settings.weights)
             tasks = _chunk_tasks(indices, work, options, chosen, backend)
@@ -143,14 +145,15 @@ def _read_clips(content: DatasetContent) -> list[Clip]:
 
 
 def _index_clips(
-    clips: list[Clip], cluster: Cluster, tally: Tally, progress: bool
+    clips: list[Clip], cluster: Cluster, tally: Tally, progress: bool, deinterlace: bool
 ) -> list[tuple[Clip, FrameIndex]]:
     """Clips with their frames located, in the clips' order; those that fail are left out."""
     found: dict[tuple[str, str], FrameIndex] = {}
     bare = {(clip.subject, clip.name): clip for clip in clips}
     tasks = [replace(clip, labels=None) for clip in clips]
+    index = partial(index_frames, deinterlace=deinterlace)
     with progress_bar("index", len(clips), "clip", shown=progress) as bar:
-        for outcome in cluster.run(index_frames, tasks):
+        for outcome in cluster.run(index, tasks):
             key = (outcome.task.subject, outcome.task.name)
             bar.update(1)
             try:
@@ -158,6 +161,7 @@ def _index_clips(
                     raise outcome.error or DataError(f"{outcome.task.source}: no result")
                 _check_labels(bare[key], outcome.result)
                 found[key] = outcome.result
+                tally.describe(*key, outcome.result.describe())
             except Exception as error:
                 tally.fail("/".join(key), error)
     return [(clip, found[key]) for key, clip in bare.items() if key in found]

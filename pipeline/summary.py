@@ -32,6 +32,8 @@ class ClipSummary:
         All of them, and those with a result.
     invalid : mapping
         Reason -> frames.
+    source : str
+        Codec and container of a video, and what is unusual in it; or "".
     """
 
     subject: str
@@ -39,6 +41,7 @@ class ClipSummary:
     frames: int
     valid: int
     invalid: Mapping[str, int]
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ class Summary:
         width = max((len(f"{c.subject}/{c.clip}") for c in self.clips), default=0)
         lines = [
             f"{c.subject + '/' + c.clip:{width}}  {_outcome(c.frames, c.valid, c.invalid)}"
+            + (f"; {c.source}" if c.source else "")
             for c in self.clips
         ]
         total = _outcome(self.frames, self.valid, self.invalid)
@@ -124,6 +128,7 @@ class Tally:
         self._made = 0
         self._kept = 0
         self._errors: list[tuple[str, Exception]] = []
+        self._sources: dict[tuple[str, str], str] = {}
 
     def add(
         self, subject: str, clip: str, reasons: Mapping[str, int], *, kept: bool = False
@@ -142,6 +147,10 @@ class Tally:
         self._frames.setdefault((subject, clip), Counter()).update(reasons)
         self._made += not kept
         self._kept += kept
+
+    def describe(self, subject: str, clip: str, source: str) -> None:
+        """What a clip's source is: codec and container, and its oddities."""
+        self._sources[subject, clip] = source
 
     def add_steps(self, steps: Mapping[str, float]) -> None:
         """Add seconds spent in steps of the work.
@@ -192,6 +201,7 @@ class Tally:
                 sum(reasons.values()),
                 reasons["ok"],
                 {name: n for name, n in sorted(reasons.items()) if name != "ok" and n},
+                self._sources.get((subject, clip), ""),
             )
             for (subject, clip), reasons in sorted(self._frames.items())
         )

@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING
 from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
-    from .appearance import Appearance, Levers, Light, levers_of, random_appearance, random_light
+    from .appearance import (
+        Appearance,
+        Light,
+        RenderParts,
+        random_appearance,
+        random_light,
+        render_parts,
+    )
     from .model_sheet import draw_model_sheet
     from .rasteriser import Raster, rasterise, screen_points
     from .renderer import render, render_moving
 
 __all__ = [
     "Appearance",
-    "Levers",
+    "RenderParts",
     "Light",
     "Raster",
     "draw_model_sheet",
-    "levers_of",
+    "render_parts",
     "random_appearance",
     "random_light",
     "rasterise",
@@ -32,9 +39,9 @@ load_when_asked(
     {
         "appearance": (
             "Appearance",
-            "Levers",
+            "RenderParts",
             "Light",
-            "levers_of",
+            "render_parts",
             "random_appearance",
             "random_light",
         ),

@@ -10,8 +10,9 @@ first asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
     from .fitter import Fitter, Prior, Stop, new_fitter
@@ -44,20 +45,15 @@ __all__ = [
     "smooth",
 ]
 
-_HOMES = {
-    **dict.fromkeys(("Fitter", "Prior", "Stop", "new_fitter"), "fitter"),
-    **dict.fromkeys(("FitResult", "fit_frame", "fit_frames"), "levenberg_marquardt"),
-    **dict.fromkeys(
-        ("Frame", "Frames", "Loss", "PointModel", "Scheme", "State", "Workspace"), "problem"
-    ),
-    **dict.fromkeys(("describe_frames", "reduced_energies"), "uncertainty"),
-    "ensure_compiled": "kernel_cache",
-    "fit_joint_identity": "joint_identity",
-    "smooth": "temporal",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+load_when_asked(
+    __name__,
+    {
+        "fitter": ("Fitter", "Prior", "Stop", "new_fitter"),
+        "joint_identity": ("fit_joint_identity",),
+        "kernel_cache": ("ensure_compiled",),
+        "levenberg_marquardt": ("FitResult", "fit_frame", "fit_frames"),
+        "problem": ("Frame", "Frames", "Loss", "PointModel", "Scheme", "State", "Workspace"),
+        "temporal": ("smooth",),
+        "uncertainty": ("describe_frames", "reduced_energies"),
+    },
+)

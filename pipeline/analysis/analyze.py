@@ -51,6 +51,8 @@ class ClipAnalysis:
         What it took.
     first_row : float
         Seconds from the start to the first row on disk.
+    source : str
+        Codec and container of a video, and what is unusual in it.
     error : str
         Why there is nothing, one line; "" where all went well.
     """
@@ -62,6 +64,7 @@ class ClipAnalysis:
     paths: tuple[Path, ...] = ()
     seconds: float = 0.0
     first_row: float = float("nan")
+    source: str = ""
     error: str = ""
 
     def line(self) -> str:
@@ -80,6 +83,7 @@ class ClipAnalysis:
         return (
             f"{self.name}: {self.frames} frames, {rows} rows, {self.reasons.get('ok', 0)} valid"
             + (f" ({bad})" if bad else "")
+            + (f"; {self.source}" if self.source else "")
             + f", {rate:.1f} frames/s -> {', '.join(str(path) for path in self.paths)}"
         )
 
@@ -249,7 +253,7 @@ def _analyze_clip(
     progress: bool,
 ) -> ClipAnalysis:
     tally = _Tally()
-    index = index_frames(source.clip)
+    index = index_frames(source.clip, deinterlace=options.deinterlace)
     stream = StreamOptions.of(options, scored=scorer is not None)
     names = scorer.au_names if scorer else ()
     with ExitStack() as stack:
@@ -272,6 +276,7 @@ def _analyze_clip(
         paths=tuple(path for writer in writers for path in writer.paths),
         seconds=time.monotonic() - tally.begin,
         first_row=tally.first_row,
+        source=index.describe(),
     )
 
 

@@ -55,7 +55,7 @@ class IrisDetector(Wrapped):
         from ..landmarks.mesh.points import LEFT_IRIS, RIGHT_IRIS, landmarks_from_mesh
 
         points, confidence = self._dense(image, box)
-        landmarks = self.refined(image, np.ascontiguousarray(landmarks_from_mesh(points)[:, :2]))
+        landmarks = self.refined(image, landmarks_from_mesh(points))
         irises = points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
         self._found.append((landmarks, irises))
         return landmarks, confidence

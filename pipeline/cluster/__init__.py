@@ -1,13 +1,10 @@
-"""Where tasks run, and their outcomes as they come. Nothing here knows of faces.
-
-The public names below are loaded when they are first asked for: reading the table [cluster] loads
-neither OpenCV nor Dask.
-"""
+"""Where tasks run, and their outcomes as they come; nothing here knows of faces."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
     from .cluster import Cluster, available_cores, open_cluster
@@ -26,19 +23,12 @@ __all__ = [
     "stage_cluster_options",
 ]
 
-_HOMES = {
-    "Cluster": "cluster",
-    "ClusterOptions": "options",
-    "Outcome": "tasks",
-    "available_cores": "cluster",
-    "job_script": "queue_cluster",
-    "open_cluster": "cluster",
-    "read_cluster_options": "options",
-    "stage_cluster_options": "options",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+load_when_asked(
+    __name__,
+    {
+        "cluster": ("Cluster", "available_cores", "open_cluster"),
+        "options": ("ClusterOptions", "read_cluster_options", "stage_cluster_options"),
+        "queue_cluster": ("job_script",),
+        "tasks": ("Outcome",),
+    },
+)

@@ -27,9 +27,10 @@ BUILTIN: tuple[metadata.EntryPoint, ...] = tuple(
         ("fan", "fan.backend:FanDetector"),
     )
 )
-# The choice of `auto`, best first: by the table in docs/landmarks.md.
+# The choice of `auto`, best first: by photographs with human landmarks, docs/landmarks.md. The
+# refiner was trained on renders and loses on photographs; it stays for who asks for it.
 AUTO = "auto"
-PREFERENCE = ("mesh+refiner", "mesh", "dlib")
+PREFERENCE = ("mesh", "dlib")
 
 
 class BackendSettings(NamedTuple):
@@ -101,7 +102,7 @@ def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> De
     backend, _, variant = name.partition(":")
     entry = _backends().get(backend)
     if entry is None:
-        known = dict.fromkeys((AUTO, *PREFERENCE, *detector_names()))
+        known = dict.fromkeys((AUTO, *PREFERENCE, *detector_names(), f"{PREFERENCE[0]}{REFINED}"))
         raise UsageError(f"detector {name!r} is unknown; known are: {', '.join(known)}")
     given: dict[str, Any] = {"variant": variant or None, **settings._asdict()}
     given = {key: value for key, value in given.items() if value is not None}

@@ -19,6 +19,9 @@ Landmarks = npt.NDArray[np.float32]
 
 # Ending of a backend's name whose landmarks the refiner goes over.
 REFINED = "+refiner"
+# What the 68 points mean: iBUG's annotations of 300-W, as the field's scripts take them; or the
+# points of the embedded model, which the refiner learnt from renders.
+IBUG, ANATOMICAL = "ibug68", "anatomical"
 
 # What a backend that only knows upright faces turns images by, so that none is off by more than
 # half of it, radians.
@@ -43,6 +46,11 @@ class Box(NamedTuple):
     def area(self) -> float:
         """Square pixels; 0 where empty."""
         return max(self.right - self.left, 0.0) * max(self.bottom - self.top, 0.0)
+
+
+def landmark_definition(name: str) -> str:
+    """What the 68 points of the backend of a name mean, which shards state: IBUG or ANATOMICAL."""
+    return ANATOMICAL if name.endswith(REFINED) else IBUG
 
 
 class TurnedBox(Box):

@@ -54,6 +54,8 @@ class ShardHeader:
         ("AU1", ...), one for each column of the labels.
     label_kind : str
         "occurrence", "intensity" or "none".
+    landmark_definition : str
+        What the 68 points mean, see `landmarks.detector.landmark_definition`.
     """
 
     dataset: str
@@ -71,6 +73,7 @@ class ShardHeader:
     glee_version: str
     au_names: tuple[str, ...]
     label_kind: str
+    landmark_definition: str = "ibug68"
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,9 @@ from ..images import ENCODINGS
 from .content import DENSE, embed_datasets, fit_datasets, frame_datasets
 
 FORMAT_NAME = "glee-shard"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# Up to this version the 68 landmarks of `mesh` were others than iBUG's.
+_OTHER_LANDMARKS = 1
 STRINGS = h5py.string_dtype()
 _CHECKSUM = "content_sha256"
 # What is not content (unused bytes of the HDF5 file) is covered by a SHA-256 of the file's bytes,
@@ -153,6 +155,12 @@ def _check_format(file: h5py.File, path: Path) -> None:
     if file.attrs.get("format") != FORMAT_NAME:
         raise ShardError(f"{path}: is not a glee shard; {_AGAIN}")
     version = int(file.attrs.get("format_version", 0))
+    if version == _OTHER_LANDMARKS:
+        raise ShardError(
+            f"{path}: shard format version {version}, whose landmarks are of another definition "
+            f"than those of version {FORMAT_VERSION}; run `glee preprocess` again, best into a new "
+            "folder"
+        )
     if version != FORMAT_VERSION:
         raise ShardError(
             f"{path}: shard format version {version}, this glee reads version "

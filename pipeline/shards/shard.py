@@ -424,6 +424,7 @@ def _read_header(file: h5py.File) -> ShardHeader:
         glee_version=str(root["glee_version"]),
         au_names=tuple(str(name) for name in labels["au_names"]),
         label_kind=str(labels["kind"]),
+        landmark_definition=str(root["landmark_definition"]),
     )
 
 

@@ -26,7 +26,7 @@ from ...fitting.array_files import check_heaps
 from ...fitting.camera import Camera
 from ...fitting.morphable_model.model_file import load_model
 from ...fitting.morphable_model.morphable_model import MorphableModel
-from ...fitting.render.appearance import AS_EVER, Levers, levers_of
+from ...fitting.render.appearance import ALL_PARTS, RenderParts, render_parts
 from ...fitting.render.renderer import random_appearance
 from ...fitting.solver.problem import landmark_places
 from ...whole_files import remove_temporaries, write_whole
@@ -66,7 +66,7 @@ class Truth:
     aus : numbers of the labelled Action Units
     camera : that took the pictures
     seed : of the dataset
-    levers : what the pictures lack or have more
+    parts : of the pictures that were left out or added
     skin_tone : on the Monk scale, 1 light to 10 dark; NaN in files of earlier versions
     """
 
@@ -78,7 +78,7 @@ class Truth:
     aus: tuple[int, ...]
     camera: Camera
     seed: int
-    levers: Levers = AS_EVER
+    parts: RenderParts = ALL_PARTS
     skin_tone: float = math.nan
 
 
@@ -91,7 +91,7 @@ def synthesise(
     seed: int = 0,
     fps: float = FRAMES_PER_SECOND,
     workers: int = 1,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> list[Path]:
     """Write a dataset: videos and label files in DISFA's layout, and ``truth/SN001.h5``.
 
@@ -104,7 +104,7 @@ def synthesise(
     seed : with its own name, all that a subject depends on
     fps : frames per second
     workers : processes; the result does not depend on them
-    levers : parts of the pictures to leave out or to add; the truth does not depend on them
+    parts : parts of the pictures to leave out or to add; the truth does not depend on them
 
     Returns
     -------
@@ -126,7 +126,7 @@ def synthesise(
         size=(size[0], size[1]),
         seed=seed,
         fps=fps,
-        levers=levers,
+        parts=parts,
     )
     return write_clips(Path(root), write, names, workers)
 
@@ -232,7 +232,7 @@ def synthesise_subject(
     size: tuple[int, int],
     seed: int,
     fps: float,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> Path:
     """Write one subject's video, labels and truth, the truth last.
 
@@ -244,7 +244,7 @@ def synthesise_subject(
     size : (width, height), pixels
     seed : of the dataset
     fps : frames per second
-    levers : parts of the pictures to leave out or to add
+    parts : parts of the pictures to leave out or to add
 
     Returns
     -------
@@ -256,10 +256,10 @@ def synthesise_subject(
         A file cannot be written.
     """
     truth, pictures = synthetic_clip(
-        subject, AUS, frames=frames, size=size, seed=seed, fps=fps, levers=levers
+        subject, AUS, frames=frames, size=size, seed=seed, fps=fps, parts=parts
     )
     video = root / VIDEO.format(subject=subject)
-    _write_video(video, pictures, size, fps, quality(QUALITY, levers))
+    _write_video(video, pictures, size, fps, quality(QUALITY, parts))
     for column, au in enumerate(AUS):
         levels = enumerate(truth.intensity[:, column], start=1)
         text = "".join(f"{frame},{level}\n" for frame, level in levels)
@@ -308,7 +308,7 @@ def synthetic_clip(
     fps: float,
     person: str | None = None,
     every: int = 1,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> tuple[Truth, Iterator[NDArray[np.uint8]]]:
     """A person who moves these AUs, as truth and as pictures.
 
@@ -322,7 +322,7 @@ def synthetic_clip(
     fps : frames per second
     person : with the seed, all that face and looks depend on; None for `name`
     every : draw the first frame of so many
-    levers : parts of the pictures to leave out or to add
+    parts : parts of the pictures to leave out or to add
 
     Returns
     -------
@@ -332,7 +332,7 @@ def synthetic_clip(
     camera = Camera.for_image(*size)
     rng = np.random.default_rng([seed, *name.encode()])
     of_person = rng if person is None else np.random.default_rng([seed, *person.encode()])
-    look = random_appearance(of_person)
+    appearance = random_appearance(of_person)
     f_shape = np.clip(
         of_person.standard_normal(len(model.identity)), -IDENTITY_LIMIT, IDENTITY_LIMIT
     )
@@ -340,10 +340,10 @@ def synthetic_clip(
     pose = np.concatenate([motion.turn, motion.shift + _place(camera, rng)], 1)
     truth = _truth(model, f_shape.astype(np.float32), motion, pose, aus, camera, seed)
     pictures = draw_pictures(
-        model, truth.f_shape, truth.f_exp, pose, camera, look, levers, rng, every=every
+        model, truth.f_shape, truth.f_exp, pose, camera, appearance, parts, rng, every=every
     )
-    tone = math.nan if look.tone is None else look.tone
-    return replace(truth, levers=levers, skin_tone=tone), pictures
+    tone = math.nan if appearance.tone is None else appearance.tone
+    return replace(truth, parts=parts, skin_tone=tone), pictures
 
 
 def _place(camera: Camera, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -394,9 +394,9 @@ def encode_truth(truth: Truth) -> bytes:
         file.attrs["seed"] = truth.seed
         if math.isfinite(truth.skin_tone):
             file.attrs["skin_tone"] = truth.skin_tone
-        if truth.levers != AS_EVER:
-            file.attrs["without"] = sorted(truth.levers.without)
-            file.attrs["with"] = sorted(truth.levers.added)
+        if truth.parts != ALL_PARTS:
+            file.attrs["without"] = sorted(truth.parts.without)
+            file.attrs["with"] = sorted(truth.parts.added)
         for name in ("f_exp", "f_shape", "pose", "intensity"):
             file.create_dataset(name, data=getattr(truth, name))
         for name, points in truth.landmarks.items():
@@ -434,7 +434,7 @@ def read_truth(path: Path) -> Truth:
                     int(attributes["width"]), int(attributes["height"]), float(attributes["focal"])
                 ),
                 seed=int(attributes["seed"]),
-                levers=levers_of(attributes.get("without", ()), attributes.get("with", ())),
+                parts=render_parts(attributes.get("without", ()), attributes.get("with", ())),
                 skin_tone=float(attributes.get("skin_tone", math.nan)),
             )
     except (OSError, KeyError, ValueError, UsageError) as error:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ...errors import UsageError
-from ...fitting.render.appearance import AS_EVER, Levers
+from ...fitting.render.appearance import ALL_PARTS, RenderParts
 from ..datasets import bp4d, bp4d_plus
 from ..datasets.disfa import FRAMES_PER_SECOND
 from .clips import VIDEO, check_clip, subject_names, synthesise, write_clips
@@ -29,7 +29,7 @@ def synthesise_dataset(
     seed: int = 0,
     fps: float = FRAMES_PER_SECOND,
     workers: int = 1,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> list[Path]:
     """Write a dataset in a layout, and beside it the truth.
 
@@ -43,7 +43,7 @@ def synthesise_dataset(
     seed : with its own name, all that a subject depends on
     fps : frames per second
     workers : processes; FEC is written in this one
-    levers : parts of the pictures to leave out or to add
+    parts : parts of the pictures to leave out or to add
 
     Returns
     -------
@@ -67,12 +67,12 @@ def synthesise_dataset(
             seed=seed,
             fps=fps,
             workers=workers,
-            levers=levers,
+            parts=parts,
         )
     check_clip(frames, size, seed, fps, workers)
     if layout == "fec":
         people = tuple(person for person, _ in clips)
-        return write_fec(root, people, photographs=frames, size=size, seed=seed, levers=levers)
+        return write_fec(root, people, photographs=frames, size=size, seed=seed, parts=parts)
     write = partial(
         _write_clip,
         root,
@@ -81,7 +81,7 @@ def synthesise_dataset(
         size=(size[0], size[1]),
         seed=seed,
         fps=fps,
-        levers=levers,
+        parts=parts,
     )
     return write_clips(root, write, clips, workers)
 
@@ -161,10 +161,10 @@ def _write_clip(
     size: tuple[int, int],
     seed: int,
     fps: float,
-    levers: Levers,
+    parts: RenderParts,
 ) -> Path:
     return write_clip(
-        root, layout, *clip, frames=frames, size=size, seed=seed, fps=fps, levers=levers
+        root, layout, *clip, frames=frames, size=size, seed=seed, fps=fps, parts=parts
     )
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...fitting.render.appearance import AS_EVER, Levers
+from ...fitting.render.appearance import ALL_PARTS, RenderParts
 from ...whole_files import write_whole
 from ..datasets import bp4d, bp4d_plus, disfa_plus
 from ..datasets.bp4d import CODING_FOLDER, intensity_path, occurrence_path
@@ -43,8 +43,8 @@ def clips_of(layout: str, subjects: tuple[str, ...]) -> list[tuple[str, str]]:
     -------
     (subject, task or trial) of each clip.
     """
-    parts = {"bp4d": bp4d.TASKS[:2], "bp4d-plus": bp4d_plus.TASKS[:2], "disfa-plus": TRIALS}
-    return [(subject, part) for subject in subjects for part in parts[layout]]
+    trials = {"bp4d": bp4d.TASKS[:2], "bp4d-plus": bp4d_plus.TASKS[:2], "disfa-plus": TRIALS}
+    return [(subject, trial) for subject in subjects for trial in trials[layout]]
 
 
 def write_clip(
@@ -57,7 +57,7 @@ def write_clip(
     size: tuple[int, int],
     seed: int,
     fps: float,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> Path:
     """Write one clip: images, labels, truth.
 
@@ -71,7 +71,7 @@ def write_clip(
     size : (width, height), pixels
     seed : of the dataset
     fps : frames per second
-    levers : parts of the pictures to leave out or to add
+    parts : parts of the pictures to leave out or to add
 
     Returns
     -------
@@ -79,7 +79,7 @@ def write_clip(
     """
     write = _write_trial if layout == "disfa-plus" else _write_task
     return write(
-        root, layout, subject, part, frames=frames, size=size, seed=seed, fps=fps, levers=levers
+        root, layout, subject, part, frames=frames, size=size, seed=seed, fps=fps, parts=parts
     )
 
 
@@ -93,7 +93,7 @@ def _write_task(
     size: tuple[int, int],
     seed: int,
     fps: float,
-    levers: Levers,
+    parts: RenderParts,
 ) -> Path:
     module: ModuleType = {"bp4d": bp4d, "bp4d-plus": bp4d_plus}[layout]
     rng = np.random.default_rng([seed, *f"{subject}/{task} codes".encode()])
@@ -106,13 +106,13 @@ def _write_task(
         seed=seed,
         fps=fps,
         person=subject,
-        levers=levers,
+        parts=parts,
     )
     first = int(rng.integers(990, 2990))
     numbers = np.arange(first, first + count)
     folder = root / subject / task
     padded = bool(rng.integers(2))
-    _write_images(folder, [f"{n:04d}" if padded else str(n) for n in numbers], pictures, levers)
+    _write_images(folder, [f"{n:04d}" if padded else str(n) for n in numbers], pictures, parts)
     rows = slice(UNCODED_BEFORE, UNCODED_BEFORE + frames)
     levels = truth.intensity[rows].astype(np.int64)
     coded = rng.random(frames) >= ROW_NOT_CODED
@@ -139,7 +139,7 @@ def _write_trial(
     size: tuple[int, int],
     seed: int,
     fps: float,
-    levers: Levers,
+    parts: RenderParts,
 ) -> Path:
     truth, pictures = synthetic_clip(
         f"{subject}/{trial}",
@@ -149,11 +149,11 @@ def _write_trial(
         seed=seed,
         fps=fps,
         person=subject,
-        levers=levers,
+        parts=parts,
     )
     folder = root / disfa_plus.IMAGE_FOLDER / subject / trial
     names = [f"{number:03d}" for number in range(frames)]
-    _write_images(folder, names, pictures, levers)
+    _write_images(folder, names, pictures, parts)
     for column, au in enumerate(disfa_plus.AUS):
         rows = zip(names, truth.intensity[:, column], strict=True)
         text = "".join(f"{name}.jpg {level}\n" for name, level in rows)
@@ -192,24 +192,24 @@ def _write_truth(
 
 
 def _write_images(
-    folder: Path, names: list[str], pictures: Iterator[NDArray[np.uint8]], levers: Levers
+    folder: Path, names: list[str], pictures: Iterator[NDArray[np.uint8]], parts: RenderParts
 ) -> None:
     for name, picture in zip(names, pictures, strict=True):
-        write_whole(folder / f"{name}.jpg", encode_jpeg(picture, levers))
+        write_whole(folder / f"{name}.jpg", encode_jpeg(picture, parts))
 
 
-def encode_jpeg(picture: NDArray[np.uint8], levers: Levers = AS_EVER) -> bytes:
+def encode_jpeg(picture: NDArray[np.uint8], parts: RenderParts = ALL_PARTS) -> bytes:
     """A picture as a JPEG file.
 
     Parameters
     ----------
     picture : (h, w, 3) uint8 RGB
-    levers : "codec" left out gives the best quality
+    parts : "codec" left out gives the best quality
 
     Returns
     -------
     The file's bytes.
     """
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality(JPEG_QUALITY, levers)]
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality(JPEG_QUALITY, parts)]
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), options)
     return bytes(data.tobytes())

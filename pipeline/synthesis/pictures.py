@@ -1,4 +1,4 @@
-"""The pictures of a synthetic clip, one by one: as ever, or with parts left out or added."""
+"""The pictures of a synthetic clip, one by one: whole, or with parts left out or added."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...fitting.camera import Camera
 from ...fitting.morphable_model.morphable_model import MorphableModel
-from ...fitting.render.appearance import Levers, pulled
+from ...fitting.render.appearance import RenderParts, with_parts
 from ...fitting.render.renderer import Appearance, render, render_moving
 
 Picture = NDArray[np.uint8]
@@ -27,13 +27,13 @@ def draw_pictures(
     f_exp: NDArray[np.floating],
     pose: NDArray[np.floating],
     camera: Camera,
-    look: Appearance,
-    levers: Levers,
+    appearance: Appearance,
+    parts: RenderParts,
     rng: np.random.Generator,
     *,
     every: int = 1,
 ) -> Iterator[Picture]:
-    """Pictures of a clip, as ever, or with parts left out or added.
+    """Pictures of a clip, whole, or with parts left out or added.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def draw_pictures(
     f_exp : (n, e), expression coefficients
     pose : (n, 6), rotation vector and translation
     camera : that takes the pictures
-    look : how the person looks
-    levers : parts to leave out or to add
+    appearance : of the person
+    parts : parts to leave out or to add
     rng : of the noise
     every : draw the first frame of so many
 
@@ -51,16 +51,16 @@ def draw_pictures(
     -------
     Pictures (h, w, 3) uint8 RGB, one by one.
     """
-    look = pulled(look, levers)
+    appearance = with_parts(appearance, parts)
     for frame in range(0, len(f_exp), every):
-        if "motion-blur" in levers.added:
+        if "motion-blur" in parts.added:
             meshes = [model.shape(f_shape, row) for row in _between(f_exp, frame)]
             poses = _between(pose, frame)
-            picture = render_moving(model, meshes, list(poses), camera, look, rng)
+            picture = render_moving(model, meshes, list(poses), camera, appearance, rng)
         else:
             mesh = model.shape(f_shape, f_exp[frame])
-            picture = render(model, mesh, pose[frame], camera, look, rng)
-        yield compressed(picture) if "compression" in levers.added else picture
+            picture = render(model, mesh, pose[frame], camera, appearance, rng)
+        yield compressed(picture) if "compression" in parts.added else picture
 
 
 def _between(course: NDArray[np.floating], frame: int) -> NDArray[np.floating]:
@@ -72,15 +72,15 @@ def _between(course: NDArray[np.floating], frame: int) -> NDArray[np.floating]:
     return np.asarray((1 - share) * course[low] + share * course[high], course.dtype)
 
 
-def quality(usual: int, levers: Levers) -> int:
+def quality(usual: int, parts: RenderParts) -> int:
     """The JPEG quality of a file.
 
     Parameters
     ----------
-    usual : what it has as ever, 0-100
-    levers : "codec" left out gives the best
+    usual : with all parts, 0-100
+    parts : "codec" left out gives the best
     """
-    return BEST_QUALITY if "codec" in levers.without else usual
+    return BEST_QUALITY if "codec" in parts.without else usual
 
 
 def compressed(picture: Picture, at: int = COMPRESSED_QUALITY) -> Picture:

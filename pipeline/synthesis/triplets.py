@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ...fitting.render.appearance import AS_EVER, Levers
+from ...fitting.render.appearance import ALL_PARTS, RenderParts
 from ...whole_files import write_whole
 from ..datasets import disfa
 from ..datasets.fec import IMAGE_FOLDER, SPLITS, TABLE, TRIPLET_TYPES
@@ -64,7 +64,7 @@ def write_fec(
     photographs: int,
     size: tuple[int, int],
     seed: int,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> list[Path]:
     """Write both tables, the images and the truth.
 
@@ -75,7 +75,7 @@ def write_fec(
     photographs : of each person
     size : (width, height) about which those of the pictures lie, pixels
     seed : of the dataset
-    levers : parts of the pictures to leave out or to add
+    parts : parts of the pictures to leave out or to add
 
     Returns
     -------
@@ -92,11 +92,11 @@ def write_fec(
             f"the test split has {held_out} people with {photographs} photographs each: "
             "a triplet takes three; give more"
         )
-    parts = {"train": people[:-held_out], "test": people[-held_out:]}
+    people_of = {"train": people[:-held_out], "test": people[-held_out:]}
     tables, counts, truth = [], {}, {}
     for split in SPLITS:
         rng = np.random.default_rng([seed, *f"fec {split}".encode()])
-        taken = _take(root, split, parts[split], photographs, size, seed, rng, levers)
+        taken = _take(root, split, people_of[split], photographs, size, seed, rng, parts)
         rows, count = _rows(taken, rng)
         path = root / TABLE.format(split=split)
         write_whole(path, ("\n".join(rows) + "\n").encode())
@@ -115,7 +115,7 @@ def _take(
     size: tuple[int, int],
     seed: int,
     rng: np.random.Generator,
-    levers: Levers,
+    parts: RenderParts,
 ) -> Photographs:
     urls, boxes, f_exp, person, files, empty = [], [], [], [], [], []
     for number, name in enumerate(people):
@@ -129,14 +129,14 @@ def _take(
             seed=seed,
             fps=20.0,
             every=SPREAD,
-            levers=levers,
+            parts=parts,
         )
         for index, picture in zip(range(0, frames, SPREAD), pictures, strict=True):
             url = f"https://photos.example/{split}/{name}/{index}_{rng.integers(1 << 32):08x}.jpg"
             fate = rng.random()
             file = "" if fate < DEAD / 2 else _name_of(url, rng)
             if file:
-                content = b"" if fate < DEAD else encode_jpeg(picture, levers)
+                content = b"" if fate < DEAD else encode_jpeg(picture, parts)
                 write_whole(root / IMAGE_FOLDER / file, content)
             urls.append(url)
             boxes.append(_box(truth.landmarks["anatomical"][index], sizes))

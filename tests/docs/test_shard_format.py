@@ -38,6 +38,8 @@ def test_the_page_names_every_dataset_with_its_type(tmp_path):
                 else {}
             )
         )
-        assert {"format", "format_version", "content_sha256"} <= set(file.attrs)
+        assert {"format", "format_version", "landmark_definition", "content_sha256"} <= set(
+            file.attrs
+        )
     assert all(f"{number} {name}" in page for number, name in enumerate(REASONS))
     assert {k: v for k, v in stated.items() if not k.startswith("embed/")} == found

@@ -62,9 +62,14 @@ FOLLOWED = (
     "pipeline.datasets.label_files",
     "pipeline.images.frames",
     "pipeline.images.image_header",
+    "pipeline.lost_frames",
     "pipeline.shards.hdf5",
     "pipeline.shards.shard",
     "pipeline.datasets.triplets",
+    "pipeline.video",
+    "pipeline.video_index",
+    "pipeline.video_listing",
+    "pipeline.video_rows",
     "pipeline.work_folder",
 )
 

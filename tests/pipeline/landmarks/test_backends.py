@@ -39,7 +39,7 @@ def test_a_backend_of_others_is_found_by_entry_point(monkeypatch):
 
 def test_auto_is_the_best_backend_that_is_there(monkeypatch):
     assert chosen_detector("dlib") == "dlib"
-    assert chosen_detector("auto") == "mesh+refiner"
+    assert chosen_detector("auto") == "mesh"
 
     def without_mesh(name, settings):
         if name.startswith("mesh"):
