@@ -194,10 +194,9 @@ def installed(default: str, named: list[str]) -> list[str]:
 
 def look(name: str, photographs: list[Photograph]) -> Found:
     """The annotated faces as a backend finds them."""
-    detector = load_detector(name)
+    backend = load_detector(name)
+    detector = DenseDetector(backend) if name == MESH else backend
     dense = np.full((len(photographs), COUNT, 2), np.nan) if name == MESH else None
-    if dense is not None:
-        detector = DenseDetector(detector)
     landmarks = np.full((len(photographs), 68, 2), np.nan)
     alone, elsewhere = np.zeros((2, len(photographs)), np.bool_)
     for number, photograph in enumerate(photographs):
@@ -205,15 +204,20 @@ def look(name: str, photographs: list[Photograph]) -> Found:
         seen = [largest.landmarks] if largest.reason == "ok" else []
         alone[number] = any(belongs(points, photograph.landmarks) for points in seen)
         if not alone[number]:
-            tracks = FaceTracks(IrisDetector(detector), most=MANY)
+            tracks = FaceTracks(IrisDetector(backend), most=MANY)
             every = [tracked for _, tracked, _ in tracks.follow(photograph.picture)]
             seen += [tracked.landmarks for tracked in every if tracked.reason == "ok"]
         own = [points for points in seen if belongs(points, photograph.landmarks)]
         elsewhere[number] = bool(seen) and not own
         if own:
             landmarks[number] = own[0]
-            if dense is not None:
+            if isinstance(detector, DenseDetector) and dense is not None:
                 dense[number] = detector.dense_of(own[0])
+                if np.isnan(dense[number]).any():
+                    # Found among many: looked at once more, as the next frame would be.
+                    box = backend.box_of(own[0])
+                    points, _ = backend.landmarks_dense(photograph.picture, box)
+                    dense[number] = points[:, :2]
     return Found(landmarks, alone, elsewhere, dense)
 
 

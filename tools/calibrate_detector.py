@@ -25,18 +25,30 @@ from glee.pipeline.landmarks.backends import (
     largest_face,
     load_detector,
 )
+from glee.pipeline.landmarks.detector import REFINED
+from glee.pipeline.landmarks.refiner.network import (
+    WEIGHTS_PATH,
+    network_of,
+    read_weights,
+    write_weights,
+)
+from glee.pipeline.landmarks.refiner.noise import refined_noise
 
 
 def main() -> None:
     """Command line: calibrate to a backend."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("detector", choices=detector_names())
+    names = detector_names()
+    parser.add_argument("detector", choices=[*names, *(f"{name}{REFINED}" for name in names)])
     parser.add_argument("--dense", action="store_true", help="its dense points, not its 68")
     parser.add_argument("--noise-only", action="store_true", help="its 68 points stay in place")
     parser.add_argument("--renders", type=int, default=RENDERS)
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
+    if arguments.detector.endswith(REFINED):
+        write_refined_noise(arguments.detector.removesuffix(REFINED), arguments.renders)
+        return
     model = load_model()
     detector = load_detector(arguments.detector)
     if arguments.dense:
@@ -48,6 +60,20 @@ def main() -> None:
     found = samples(model, largest_face(detector), arguments.renders, arguments.seed)
     points = model.landmarks[detector.name] if arguments.noise_only else None
     write_calibration(detector.name, calibration(model, detector.name, found, points))
+
+
+def write_refined_noise(backend: str, renders: int) -> None:
+    """Measure the noise of a refined backend; its points are the model's and stay.
+
+    Parameters
+    ----------
+    backend : name of the backend before the refiner, whose weights file keeps the noise
+    renders : so many random faces
+    """
+    weights = read_weights()
+    network = network_of(weights)
+    noise = refined_noise(backend, network, renders=renders)
+    write_weights(WEIGHTS_PATH, network, {**weights.noise, backend: noise}, weights.source)
 
 
 def write_calibration(name: str, arrays: dict[str, NDArray[np.generic]]) -> None:
