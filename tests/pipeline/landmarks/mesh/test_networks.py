@@ -190,7 +190,7 @@ def test_the_box_of_landmarks_is_mediapipes_of_the_frame_before(reference, detec
         box = detector.box_of(detector.landmarks_of(points))
         assert box.right - box.left == pytest.approx(side, rel=0.07)
         middle = np.array([box.left + box.right, box.top + box.bottom]) / 2
-        assert np.linalg.norm(middle - centre) < 0.03 * side
+        assert np.linalg.norm(middle - centre) < 0.04 * side
         assert box.angle == pytest.approx(angle, abs=0.03)
 
 
