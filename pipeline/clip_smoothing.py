@@ -84,7 +84,10 @@ def fitted_points(
 
 
 def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Complete the options of a fit that was made before there were dense points.
+    """Complete the options of a fit that was made before there were all of today's.
+
+    An option that came later, and whose default leaves the fit as it was, stands here; a shard
+    without it is then not fitted again.
 
     Parameters
     ----------

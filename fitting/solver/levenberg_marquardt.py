@@ -1,9 +1,9 @@
 """Levenberg-Marquardt on one frame and on many, within bounds (Eq. 3).
 
 Levenberg 1944, Marquardt 1963. Each step minimises the linearised, damped energy exactly within the
-bounds of f_exp: pose and identity are eliminated from the normal equations by a partial Cholesky
-factorisation, and the small bounded problem that remains is solved by block pivoting from the last
-step's guess.
+bounds of f_exp (a chord step takes the system of a step before): pose and identity are eliminated
+from the normal equations by a partial Cholesky factorisation, and the small bounded problem that
+remains is solved by block pivoting from the last step's guess.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ MOST_DAMPING = 1e8
 # A step with the last iteration's factored system (a chord step; Kelley, Iterative methods for
 # linear and nonlinear equations, 1995, section 5.4) costs a fraction of a full one: a gradient
 # without the Jacobian, and no factorisation. Its gradient is exact, so that it ends at the same
-# solution, but it converges only linearly. It is taken while each step gains at most this share of
-# the gain before, that is, while it converges.
+# solution, but it converges only linearly. It follows an accepted, undamped step that gained at
+# most this share of the gain before, that is, while steps converge (`factored` in `fit_frame`).
 CHORD_GAIN = 0.5
 # Iterations in which the jaw may still move on the contour. The energy jumps where a landmark moves
 # to another candidate, so that energies before and after cannot be compared, and a landmark between
@@ -132,32 +132,41 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
     tuple
         the energy, the number of steps, and CONVERGED, EXHAUSTED or DIVERGED
     """
-    solver, stop = fitter.solver, fitter.stop
-    guess_bounds(fitter, state.x)
-    begin_frame(fitter.points, frame, fitter.scheme, state, fitter.work)
-    energy = energy_at(fitter, frame, state)
+    # The fitter's fields are taken out once: each access counts the references of all their arrays.
+    points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
+    work, stop, trial = fitter.work, fitter.stop, fitter.solver.trial
+    x = state.x
+    guess_bounds(fitter, x)
+    begin_frame(points, frame, scheme, state, work)
+    energy = evaluate(points, frame, scheme, loss, state, work) + prior_energy(prior, x)
     if not np.isfinite(energy):
         return energy, 0, DIVERGED
     mu, last_gain = 0.0, np.inf
     # fresh: the work arrays were evaluated at the present state, but not linearised there.
-    # factored: the solver holds a factored system that may serve for a chord step.
+    # factored: the solver holds a factored system that may serve again. Where this is so at the top
+    # of the loop, the step is a chord step; the end of the loop decides it for the next one.
     fresh, factored = True, False
     for iteration in range(1, stop.iterations + 1):
         chord = factored
         if chord:
             chord_gradient(fitter, frame, state)
         else:
-            factored = _new_system(fitter, frame, state, mu, fresh)
+            if fresh:
+                linearise(points, frame, loss, state, work)
+                full_gradient(fitter, x)
+            mark_active_bounds(fitter, x, 0, prior.identity)
+            factored = factor_system(fitter, mu)
         reached = np.inf
-        if factored and solve_bounded(fitter, state.x):
+        if factored and solve_bounded(fitter, x):
             trial_step(fitter, state)
-            reached = energy_at(fitter, frame, solver.trial)
+            data = evaluate(points, frame, scheme, loss, trial, work)
+            reached = prior_energy(prior, trial.x) + data
         fresh = reached < energy
         if not fresh:
             factored = False
             if chord:
                 # The work arrays are those of the step that was refused: back to the state.
-                energy_at(fitter, frame, state)
+                evaluate(points, frame, scheme, loss, state, work)
                 fresh = True
                 continue
             # Not lower, but no higher than the tolerance either: nothing is left to gain.
@@ -168,32 +177,18 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
                 return energy, iteration, DIVERGED
             continue
         gain, energy = energy - reached, reached
-        _copy_state(solver.trial, state)
+        _copy_state(trial, state)
         # The factored system serves as long as it takes most of what is left; only an undamped one,
         # since damping belongs to the step for which it was chosen.
         factored = mu == 0.0 and gain <= CHORD_GAIN * last_gain
         last_gain = gain
         if not chord:
             mu = 0.0 if mu <= LEAST_DAMPING else DAMPING_FALL * mu
-        if iteration <= CONTOUR_ITERATIONS and choose_contour(fitter.points, state, fitter.work):
-            energy = energy_at(fitter, frame, state)
+        if iteration <= CONTOUR_ITERATIONS and choose_contour(points, state, work):
+            energy = prior_energy(prior, x) + evaluate(points, frame, scheme, loss, state, work)
         elif gain <= stop.tolerance * energy:
             return energy, iteration, CONVERGED
     return energy, stop.iterations, EXHAUSTED
-
-
-@njit(cache=True, boundscheck=False)
-def energy_at(fitter: Fitter, frame: Frame, state: State) -> float:
-    """Eq. 3 at given unknowns; the work arrays are then ready for `linearise` there.
-
-    Parameters
-    ----------
-    fitter : after `begin_frame`; filled: work, but the Jacobian
-    frame : what was detected
-    state : unknowns of the frame
-    """
-    data = evaluate(fitter.points, frame, fitter.scheme, fitter.loss, state, fitter.work)
-    return prior_energy(fitter.prior, state.x) + data
 
 
 @njit(cache=True, boundscheck=False)
@@ -220,16 +215,6 @@ def guess_bounds(fitter: Fitter, x: NDArray[np.floating]) -> None:
             state[i] = AT_LOWER
         elif x[k] >= prior.upper[k]:
             state[i] = AT_UPPER
-
-
-@njit(cache=True, boundscheck=False)
-def _new_system(fitter: Fitter, frame: Frame, state: State, mu: float, fresh: bool) -> bool:
-    """Linearise where the state is new, and factor the system for this damping."""
-    if fresh:
-        linearise(fitter.points, frame, fitter.loss, state, fitter.work)
-        full_gradient(fitter, state.x)
-    mark_active_bounds(fitter, state.x, 0, fitter.prior.identity)
-    return factor_system(fitter, mu)
 
 
 @njit(cache=True, boundscheck=False)

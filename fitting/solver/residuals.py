@@ -86,7 +86,7 @@ def contour_candidate(points: PointModel, line: int, state: State) -> int:
     best, score = int(points.line_last[line]), -np.inf
     if points.line_first[line] == best:
         return best
-    rotation, translation = state.rotation, state.translation
+    x, rotation, translation = state.x, state.rotation, state.translation
     # d = the line's direction out of the face, turned and without its depth. A candidate X is seen
     # at (q_x, q_y) / -q_z with q = R X + t, so it lies (d . q) / -q_z out. With d . R X = (R^T d)
     # . X the rotation is applied once a line instead of once a candidate.
@@ -102,7 +102,7 @@ def contour_candidate(points: PointModel, line: int, state: State) -> int:
     offset = (dx * translation[0] + dy * translation[1], translation[2])
     mean, modes = points.line_mean, points.line_modes
     for candidate in range(points.line_first[line], points.line_last[line] + 1):
-        value = _outwardness(mean, modes, line, candidate, state.x, along, across, offset)
+        value = _outwardness(mean, modes, line, candidate, x, along, across, offset)
         if value > score:
             best, score = candidate, value
     return best

@@ -23,6 +23,7 @@ _SHAPING_F_EXP = (
     "prior",
     "smooth",
     "temporal",
+    "dense",
 )
 
 

@@ -11,6 +11,7 @@ import pytest
 from glee.cli import commands, run
 from glee.commands.options import former_name, output_option, summary
 from glee.commands.settings import commands_below, options_of
+from glee.pipeline.datasets import DATASETS
 
 BELOW = [at for _, at in commands_below(commands, click.Context(commands, info_name="glee"))]
 
@@ -48,6 +49,14 @@ def test_an_option_s_parameter_is_its_long_name():
         for option in options_of(at.command):
             longest = next(name for name in option.opts if name.startswith("--"))
             assert option.name == longest[2:].replace("-", "_"), at.command_path
+
+
+def test_the_help_of_dataset_names_all_of_them():
+    helps = [o.help for at in BELOW for o in options_of(at.command) if o.opts == ["--dataset"]]
+    assert helps
+    for text in helps:
+        named = text.removeprefix("Layout of the dataset: ").partition(".")[0]
+        assert sorted(named.replace(" or ", ", ").split(", ")) == list(DATASETS)
 
 
 def test_no_summary_is_cut(capsys):

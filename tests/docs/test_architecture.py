@@ -20,6 +20,18 @@ def test_every_path_on_the_page_exists():
     assert [path for path in named if not (to_come.search(path) or (ROOT / path).exists())] == []
 
 
+def test_every_name_on_the_page_is_in_the_code():
+    named = set(re.findall(r"`(_?[A-Z][A-Za-z_0-9]+|\w+_\w+)(?:\([^`]*\))?`", PAGE))
+    assert len(named) > 12
+    code = " ".join(
+        path.read_text(encoding="utf-8")
+        for path in ROOT.rglob("*.py")
+        if path.relative_to(ROOT).parts[0] not in NOT_OF_THE_PACKAGE
+        and not path.relative_to(ROOT).parts[0].startswith(".")
+    )
+    assert named - set(re.findall(r"\w+", code)) == set()
+
+
 def test_every_folder_of_the_package_has_a_sentence():
     files = (path.relative_to(ROOT) for path in ROOT.rglob("__init__.py"))
     folders = {

@@ -103,7 +103,11 @@ class Attack:
         if self._over() or not victims:
             self._ends_well()
             return "", True
-        victims[rng.integers(len(victims))].kill()
+        try:
+            victims[rng.integers(len(victims))].kill()
+        except psutil.NoSuchProcess:  # it came to its own end a moment before
+            self._ends_well()
+            return "", True
         if victim == "driver":
             self._driver.wait(PATIENCE)
             _, alive = psutil.wait_procs(family, timeout=20)

@@ -12,9 +12,8 @@ import pytest
 
 from glee.errors import DataError, OutputError, UsageError
 from glee.fitting.morphable_model.model_file import load_model
-from glee.pipeline.analysis import analyze as analysis
 from glee.pipeline.analysis import face_fit
-from glee.pipeline.analysis.analyze import analyze, plan
+from glee.pipeline.analysis.analyze import SAMPLE_FRAMES, analyze, plan
 from glee.pipeline.analysis.face_fit import ANALYSIS_FIT
 from glee.pipeline.analysis.glee_table import TextTable, streamed_file
 from glee.pipeline.fit3d import fit3d
@@ -212,7 +211,7 @@ def test_a_scorer_gives_action_units(videos, tmp_path):
     assert scorer.checked == [("mesh", True, True, "makehuman-60")]
     # One person, of whom the sample of frames tells what is usual.
     assert len({id(person) for person in scorer.persons}) == 1
-    assert scorer.persons[0].frames == analysis.SAMPLE_FRAMES
+    assert scorer.persons[0].frames == SAMPLE_FRAMES
     assert own["AU12"].to_numpy() == pytest.approx(own["jawOpen"].to_numpy(), abs=1e-6)
     assert own["AU1"].between(0.1, 0.9).all()
     options = AnalyzeOptions(format="openface")
