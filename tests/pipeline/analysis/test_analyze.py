@@ -188,7 +188,7 @@ class BrightnessScorer:
     """Stands for a trained run: AU1 is how bright the aligned face is, AU12 is jawOpen."""
 
     au_names = ("AU1", "AU12")
-    detector = "mesh+refiner"
+    detector = "mesh"
     fit = ANALYSIS_FIT
 
     def __init__(self):
@@ -208,7 +208,7 @@ def test_a_scorer_gives_action_units(videos, tmp_path):
     scorer = BrightnessScorer()
     (done,) = analyze(videos[:1], tmp_path / "a", scorer=scorer, progress=False)
     own = pq.read_table(done.paths[1]).to_pandas()
-    assert scorer.checked == [("mesh+refiner", True, True, "makehuman-60")]
+    assert scorer.checked == [("mesh", True, True, "makehuman-60")]
     # One person, of whom the sample of frames tells what is usual.
     assert len({id(person) for person in scorer.persons}) == 1
     assert scorer.persons[0].frames == SAMPLE_FRAMES
