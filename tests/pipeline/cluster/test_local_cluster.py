@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -49,7 +50,8 @@ def test_workers_killed_while_they_start_are_replaced():
         killed = set()
         for _ in range(4):  # the moment after the fork: nothing is connected yet
             fresh = until(lambda: cluster._look() or [w for w in workers() if w.pid not in killed])
-            fresh[0].kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+                fresh[0].kill()
             killed.add(fresh[0].pid)
         outcomes = list(cluster.run(process_of, range(8)))
         assert [outcome.error for outcome in outcomes] == [None] * 8
@@ -87,7 +89,8 @@ def test_workers_that_never_come_up_end_the_run(monkeypatch):
 
         def killed():
             for worker in workers():
-                worker.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+                    worker.kill()
             cluster._look()
 
         with pytest.raises(ClusterError, match="ended [4-6] times while they started") as error:
