@@ -49,4 +49,4 @@ docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: kernels
-	rm -rf $(VENV) build dist demo glee.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage
+	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage

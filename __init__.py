@@ -30,9 +30,9 @@ _choose_cache_folder(_Path(__file__).parent)
 
 def __getattr__(name: str) -> Any:
     if name == "open":
-        return import_module(".reports.work_table", __name__).open_work
+        return import_module(".reports.notebook.work_table", __name__).open_work
     if name == "plot":
-        return import_module(".reports.plot", __name__)
+        return import_module(".reports.notebook.plot", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,12 +1,7 @@
-"""The `glee` command: each subcommand parses and calls one function of the library.
+"""The `glee` command: each subcommand parses its arguments and calls one function of the library.
 
-The `glee` command: each subcommand parses its arguments and calls one function of the library.
-
-Nothing heavy is imported before a command runs, so that `glee --help` answers at once.
-
-A click group whose commands are imported when they are asked for.
-
-Log lines as JSON, one object a line, for programs that collect them.
+A subcommand is a file of `commands/`, imported when it is asked for, so that `glee --help` answers
+at once. Results go to stdout; notes and errors to stderr, as text or as JSON, one object a line.
 """
 
 from __future__ import annotations
@@ -15,20 +10,21 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from . import __version__
-from .commands.options import FILE
-from .commands.settings import settled_options
+from .commands.options import FILE, SummaryGroup
+from .commands.settings import read_settings, set_defaults, variable_of
 from .errors import GleeError, UsageError
 
 
-class LazyGroup(click.Group):
+class LazyGroup(SummaryGroup):
     """A group of named commands; `train-landmarks` is `train_landmarks` of the module so named."""
 
     def __init__(self, *arguments: Any, names: Sequence[str], **options: Any) -> None:
@@ -78,22 +74,39 @@ COMMANDS = (
 
 
 @click.group(
-    cls=LazyGroup, names=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    names=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "GLEE"},
 )
-@click.version_option(__version__, prog_name="glee")
-@click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress bars and no notes.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+# Not from the environment: a cluster's modules may well set GLEE_VERSION.
+@click.version_option(__version__, prog_name="glee", allow_from_autoenv=False)
+@click.option("-v", "--verbose", is_flag=True, help="Write more notes on what is done.")
+@click.option("-q", "--quiet", is_flag=True, help="Write no progress bars and no notes.")
+# `_fail` looks for it among the words: an error may come before the options are parsed.
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="Notes and errors on stderr.",
+    help="Form of notes and errors on stderr.",
 )
-@click.option("--config", type=FILE, help="Options of the commands. [default: ./glee.toml]")
+@click.option(
+    "--config",
+    type=FILE,
+    is_eager=True,
+    callback=read_settings,
+    help="File of the commands' options. [default: ./glee.toml]",
+)
 @click.pass_context
-def commands(context: click.Context, /, config: Path | None, **given: Any) -> None:
+def commands(
+    context: click.Context,
+    /,
+    verbose: bool,
+    quiet: bool,
+    log_format: str,
+    config: Path | None,
+) -> None:
     """From videos of faces to Action Units, every step checkable.
 
     \b
@@ -104,22 +117,15 @@ def commands(context: click.Context, /, config: Path | None, **given: Any) -> No
     demo        all of it on built-in data, with a report
     doctor      what this machine has, and what it lacks
     """
-    options = settled_options(context, config, given)
-    if options["verbose"] and options["quiet"]:
+    if verbose and quiet:
         raise UsageError("--verbose and --quiet exclude each other; give one of them")
-    _start_log(options)
-    context.obj = {
-        "progress": not options["quiet"] and options["log_format"] == "text",
-        "debug": options["debug"],
-        "config": config,
-    }
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
+    _start_log(level, as_json=log_format == "json")
+    set_defaults(context)
+    context.obj = {"progress": not quiet and log_format == "text"}
 
 
-def _start_log(options: Mapping[str, Any]) -> None:
-    level = logging.INFO
-    if options["verbose"] or options["quiet"]:
-        level = logging.DEBUG if options["verbose"] else logging.ERROR
-    as_json = options["log_format"] == "json"
+def _start_log(level: int, *, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(message)s"))
     logging.basicConfig(handlers=[handler], force=True)
@@ -136,8 +142,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)
         return UsageError.exit_code
     except click.UsageError as error:
-        hint = f"; see `{error.ctx.command_path} --help`" if error.ctx is not None else ""
-        return _fail(words, error, error.format_message().rstrip(".") + hint, UsageError.exit_code)
+        return _fail(words, error, _usage_line(error), UsageError.exit_code)
     except click.ClickException as error:
         return _fail(words, error, error.format_message(), UsageError.exit_code)
     except GleeError as error:
@@ -154,6 +159,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # the last edge: a bug must not look like success
         text = f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
         return _fail(words, error, text, 1)
+
+
+def _usage_line(error: click.UsageError) -> str:
+    """click's message, with the variable that a wrong value came from, or the way to the help."""
+    text, context = error.format_message().rstrip("."), error.ctx
+    if context is None:
+        return text
+    option = error.param if isinstance(error, click.BadParameter) else None
+    source = context.get_parameter_source(str(option.name)) if option is not None else None
+    if option is not None and source is ParameterSource.ENVIRONMENT:
+        return f"${variable_of(context, option)}: {text}; mend it there"
+    return f"{text}; see `{context.command_path} --help`"
 
 
 def _fail(words: Sequence[str], error: BaseException, text: str, code: int) -> int:
@@ -174,10 +191,6 @@ def main() -> None:
     sys.exit(run())
 
 
-if __name__ == "__main__":
-    main()
-
-
 class JsonLines(logging.Formatter):
     """Objects with time, level, logger and message; an error with its traceback too."""
 
@@ -193,3 +206,7 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             content["traceback"] = self.formatException(record.exc_info)
         return json.dumps(content, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    main()

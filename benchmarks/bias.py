@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from glee.fitting.morphable_model.landmark_scheme import nme
 from glee.pipeline.fit3d import fit3d
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
 
 PEOPLE, FRAMES = 8, 50

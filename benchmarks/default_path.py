@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glee.pipeline.fit3d import Fit3dOptions, fit3d
+from glee.pipeline.fit3d import fit3d
 from glee.pipeline.landmarks.backends import AUTO
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import Fit3dOptions, PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
 
 Floats = NDArray[np.float64]

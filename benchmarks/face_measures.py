@@ -10,6 +10,8 @@ from landmark_measures import REGIONS as PARTS
 from numpy.typing import NDArray
 
 from glee.fitting.morphable_model.landmark_scheme import COUNT, INNER, inter_ocular_distance
+from glee.pipeline.landmarks.mesh.definition import fitted_definition
+from glee.pipeline.landmarks.mesh.points import landmarks_from_mesh
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -74,6 +76,29 @@ def halves(count: int, seed: int) -> Bools:
     chosen = np.zeros(count, np.bool_)
     chosen[np.random.default_rng([seed, 17]).permutation(count)[: count // 2]] = True
     return chosen
+
+
+def cross_fitted(dense: Floats, truth: Floats, half: Bools) -> Floats:
+    """Landmarks (n, 68, 2) of mesh points (n, 478, 2), by what the other half's annotations define.
+
+    Faces that were not found are NaN, and nothing is learnt from them. Where one half has none, the
+    definition is the shipped one.
+    """
+    there = np.isfinite(dense).all((1, 2))
+    landmarks = landmarks_from_mesh(dense).astype(np.float64)
+    if not all((there & own).any() for own in (half, ~half)):
+        return landmarks
+    for own in (half, ~half):
+        definition, _ = fitted_definition(dense[there & ~own], truth[there & ~own])
+        landmarks[own] = definition.landmarks(dense[own])
+    return landmarks
+
+
+def mean_bias(detected: Floats, truth: Floats, points: tuple[int, ...] = INNER) -> float:
+    """Length of each point's mean error, in the mean over the points, / eye corners' distance."""
+    where = list(points)
+    error = (level(detected, of=truth) - level(truth))[:, where]
+    return float(np.linalg.norm(error.mean(0), axis=-1).mean())
 
 
 def less_bias(detected: Floats, truth: Floats, half: Bools) -> Floats:

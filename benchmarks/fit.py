@@ -25,10 +25,11 @@ from synthetic_landmarks import SIZE, random_subject, with_noise
 from glee.fitting.camera import Camera
 from glee.fitting.fit import FitOptions, fit
 from glee.fitting.fitters import Fitters
-from glee.fitting.initial_pose import NormalisedLandmarks, normalise, weak_perspective
+from glee.fitting.initial_pose import normalise
 from glee.fitting.morphable_model.model_file import load_model
-from glee.fitting.solver.levenberg_marquardt import FrameStates, Observations, fit_frames
-from glee.fitting.solver.problem import Frame
+from glee.fitting.solver.levenberg_marquardt import fit_frames
+from glee.fitting.solver.problem import State, frame_of
+from glee.fitting.subject import SubjectFrames, start
 
 NOISE = 0.005
 SUBJECT_FRAMES = 4845  # of a DISFA video
@@ -43,30 +44,24 @@ class Case:
         self.landmarks = landmarks
         self.camera = Camera.for_image(*SIZE)
 
-    def ready(self) -> tuple[NormalisedLandmarks, Observations]:
-        """Normalisation, which belongs to a fit."""
+    def ready(self) -> tuple[SubjectFrames, State]:
+        """Normalisation and the initial pose, which belong to a fit."""
         mean = self.fitters.points.mean
-        part = normalise(self.landmarks, np.ones(self.landmarks.shape[:2]), self.camera, mean)
-        focal = self.camera.focal / part.unit
-        return part, Observations(part.target, np.sqrt(part.weight), focal, part.yaw_range)
+        weights = np.ones(self.landmarks.shape[:2])
+        landmarks = normalise(self.landmarks, weights, self.camera, mean)
+        frames = SubjectFrames.of(landmarks, self.camera.focal)
+        return frames, start(self.fitters.whole, frames)
 
     def cold(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         """Every frame from the mean face: 117 unknowns. Energies and iterations."""
-        part, observations = self.ready()
-        mean = self.fitters.points.mean
-        poses = weak_perspective(part, observations.focal, mean)
-        x = np.zeros((len(part.target), self.fitters.points.coefficients), np.float32)
-        states = FrameStates(x, poses.rotation, poses.translation)
-        outcome = fit_frames(self.fitters.whole, observations, states)
-        return outcome.energy, outcome.iterations
+        frames, states = self.ready()
+        result = fit_frames(self.fitters.whole, frames.data, states)
+        return result.energy, result.iterations
 
     def warm(self) -> None:
         """Every frame from the solution of the one before, as in a video."""
-        part, observations = self.ready()
-        poses = weak_perspective(part, observations.focal, self.fitters.points.mean)
-        x = np.zeros((len(part.target), self.fitters.points.coefficients), np.float32)
-        states = FrameStates(x, poses.rotation, poses.translation)
-        fit_frames(self.fitters.whole, observations, states, warm=True)
+        frames, states = self.ready()
+        fit_frames(self.fitters.whole, frames.data, states, warm=True)
 
 
 def make_case(seed: int, frames: int, options: FitOptions, *, smooth: bool) -> Case:
@@ -104,15 +99,17 @@ def peers(seed: int, frames: int) -> dict[str, Any]:
         ours = case.cold()[0]
         seconds = median_seconds(case.cold, 5) / frames
         exact = Case(case.landmarks, FitOptions(**{**vars(options), "dtype": np.float64}))
-        part, observations = exact.ready()
-        poses = weak_perspective(part, observations.focal, exact.fitters.points.mean)
+        seen, states = exact.ready()
         energies, times = [], []
         for i in range(frames):
-            frame = Frame(part.target[i], observations.root_weight[i], observations.focal[i], 0)
             begin = time.thread_time()
             energies.append(
                 fit_by_scipy(
-                    exact.fitters.whole, frame, poses.rotation[i], poses.translation[i], method
+                    exact.fitters.whole,
+                    frame_of(seen.data, i),
+                    states.rotation[i],
+                    states.translation[i],
+                    method,
                 )
             )
             times.append(time.thread_time() - begin)
@@ -168,13 +165,13 @@ def joint(seed: int, frames: int) -> dict[str, float]:
     """A subject's video with one identity, over the same frames each with its own."""
     random = np.random.default_rng(seed)
     subject = random_subject(load_model(), frames, random, smooth=True)
-    noisy = with_noise(subject.landmarks, NOISE, random)
+    noisy, camera = with_noise(subject.landmarks, NOISE, random), Camera.for_image(*SIZE)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = {}
     for identity in ("subject", "frame"):
-        fit(noisy[:50], load_model(), image_size=SIZE, identity=identity)
+        fit(noisy[:50], load_model(), camera=camera, identity=identity)
         begin = time.thread_time()
-        fit(noisy, load_model(), image_size=SIZE, identity=identity)
+        fit(noisy, load_model(), camera=camera, identity=identity)
         seconds[identity] = time.thread_time() - begin
         if identity == "subject":
             after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -190,10 +187,9 @@ def joint(seed: int, frames: int) -> dict[str, float]:
 def start_seconds() -> float:
     """A process that fits one frame, from start to end, the compiled code being cached."""
     code = (
-        "import numpy as np\nfrom glee.fitting.landmark_fit import fit\n"
-        "from glee.fitting.morphable_model import load_model\nm = load_model()\n"
+        "import numpy as np\nfrom glee.fitting import Camera, fit, load_model\nm = load_model()\n"
         "p = m.landmarks['anatomical'].on(m.mean)[:, :2] * [80, -80] + 400\n"
-        "fit(p, m, image_size=(800, 800))"
+        "fit(p, m, camera=Camera.for_image(800, 800))"
     )
     times = []
     for _ in range(4):

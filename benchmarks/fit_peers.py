@@ -15,9 +15,9 @@ from scipy.linalg import blas, lapack
 from scipy.optimize import least_squares
 
 from glee.fitting.morphable_model.morphable_model import MorphableModel
+from glee.fitting.solver.fitter import Fitter
 from glee.fitting.solver.levenberg_marquardt import turned_by
-from glee.fitting.solver.normal_equations import Fitter
-from glee.fitting.solver.problem import Frame, new_work
+from glee.fitting.solver.problem import Frame, State, new_workspace
 from glee.fitting.solver.residuals import begin_frame, evaluate, linearise
 
 EOS_INSTALL = "pip install eos-py==1.5.0"
@@ -32,20 +32,23 @@ def fit_by_scipy(
 ) -> float:
     """One fit by ``least_squares`` with our residuals, Jacobian and stopping rule; its energy."""
     points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
-    work, root = new_work(points, scheme, loss), np.sqrt(prior.weight)
+    work, root = new_workspace(points, scheme, loss), np.sqrt(prior.weight)
     count = points.coefficients
     turn = np.empty((3, 3))
-    begin_frame(points, frame, scheme, np.zeros(count), rotation, translation, work)
+    begin_frame(points, frame, scheme, State(np.zeros(count), rotation, translation), work)
     ridge = np.hstack([np.diag(root), np.zeros((count, 6))])
 
-    def values(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    def state_at(z: NDArray[np.float64]) -> State:
         turned_by(z[-6:-3], rotation, turn)
-        evaluate(points, frame, scheme, loss, z[:-6], turn, translation + z[-3:], work)
+        return State(z[:-6], turn, translation + z[-3:])
+
+    def values(z: NDArray[np.float64]) -> NDArray[np.float64]:
+        evaluate(points, frame, scheme, loss, state_at(z), work)
         return np.concatenate([work.value, root * z[:-6]])
 
     def jacobian(z: NDArray[np.float64]) -> NDArray[np.float64]:
         values(z)
-        linearise(points, frame, loss, turn, work)
+        linearise(points, frame, loss, state_at(z), work)
         return np.vstack([work.jacobian[: scheme.rows, : count + 6], ridge])
 
     bounds = (-np.inf, np.inf)

@@ -26,6 +26,7 @@ from mediapipe_peer import run_peer
 from numpy.typing import NDArray
 
 from glee.errors import GleeError
+from glee.fitting.camera import Camera
 from glee.fitting.fit import fit
 from glee.fitting.morphable_model.landmark_scheme import nme
 from glee.fitting.morphable_model.model_file import load_model
@@ -160,7 +161,7 @@ def from_exact(person: Person, model: MorphableModel, *, prior: bool) -> Floats:
     result = fit(
         person.landmarks,
         model,
-        image_size=SIZE,
+        camera=Camera.for_image(*SIZE),
         landmark_set="anatomical",
         options=FitOptions(prior=expression_prior(model.expression_names) if prior else None),
     )

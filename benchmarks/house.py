@@ -2,7 +2,7 @@
 
     python benchmarks/house.py [CHECKOUT] [--behind [LABEL=]MODULE ...] [--before FILE] [--json OUT]
 
-    python benchmarks/house.py --behind fit=fitting.landmark_fit --behind train=model.training
+    python benchmarks/house.py --behind fit=fitting.fit --behind train=model.training
 
 Modules are named below the package, so that both sides of a refactor can be measured; a label keeps
 their names apart from where they lie. --before puts the figures of an earlier JSON beside.

@@ -11,7 +11,8 @@ import numpy as np
 from landmark_measures import errors
 from numpy.typing import NDArray
 
-from glee.fitting.dense_points import load_dense_points
+from glee.fitting.camera import Camera
+from glee.fitting.dense_points import DenseObservations, load_dense_points
 from glee.fitting.fit import FitOptions, fit
 from glee.fitting.landmark_smoothing import DifferenceCounts, smooth_run
 from glee.fitting.morphable_model.model_file import load_model as load_embedded
@@ -105,16 +106,18 @@ def pull_levers(backend: str, of: Material, names: tuple[str, ...]) -> dict[str,
         if "by yaw" in LEVERS[name] and model.noise[backend].by_yaw is None:
             continue
         landmarks, landmark_set, options = _arranged(backend, of, LEVERS[name])
+        dense = None
+        if "dense" in LEVERS[name]:
+            calibration, only = load_dense_points(load_embedded()), "dense alone" in LEVERS[name]
+            dense = DenseObservations(of.dense, calibration, only=only)
         begin = time.thread_time()
         found = fit(
             landmarks,
             model,
-            image_size=of.size,
+            camera=Camera.for_image(*of.size),
             landmark_set=landmark_set,
             subject=of.subject,
-            dense=of.dense if "dense" in LEVERS[name] else None,
-            dense_points=load_dense_points(load_embedded()),
-            dense_only="dense alone" in LEVERS[name],
+            dense=dense,
             options=options,
         )
         ms = (time.thread_time() - begin) / len(landmarks) * 1e3

@@ -25,9 +25,13 @@ BROWS, EYE_CORNERS = slice(17, 27), [36, 39, 42, 45]
 SECOND_DIFFERENCE = np.sqrt(6.0)
 
 
-def level(landmarks: Floats) -> Floats:
-    """Landmarks (n, 68, 2) turned until the outer eye corners are level, / their distance."""
-    axis = landmarks[:, 45] - landmarks[:, 36]
+def level(landmarks: Floats, of: Floats | None = None) -> Floats:
+    """Landmarks (n, 68, 2) turned until the outer eye corners are level, / their distance.
+
+    of: landmarks (n, 68, 2) whose eye corners are meant; None: their own.
+    """
+    corners = landmarks if of is None else of
+    axis = corners[:, 45] - corners[:, 36]
     x = axis / (axis**2).sum(-1, keepdims=True)
     turn = np.stack([x, np.stack([-x[:, 1], x[:, 0]], 1)], 1)
     return np.asarray(np.einsum("nab,nib->nia", turn, landmarks))

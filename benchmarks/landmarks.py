@@ -30,7 +30,7 @@ SIZE = (640, 480)
 PEOPLE, FRAMES = 8, 120
 QUICK_PEOPLE, QUICK_FRAMES = 3, 50
 # What `glee preprocess` and `glee fit3d` do where nothing is said.
-DEFAULT = ("mesh+refiner", "whitened, prior, smoothed")
+DEFAULT = ("mesh", "whitened, prior, smoothed")
 SEEDS_BEFORE = 7000  # other seeds than those of tests, demos and calibrations
 
 

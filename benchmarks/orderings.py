@@ -29,8 +29,9 @@ from glee.model.options import pretrain_options, train_options
 from glee.model.prediction.evaluation import evaluate
 from glee.model.training.pretraining import pretrain
 from glee.model.training.training import train
-from glee.pipeline.fit3d import Fit3dOptions, fit3d
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.fit3d import fit3d
+from glee.pipeline.options import Fit3dOptions, PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.synthesis.dataset import synthesise_dataset
 
 TRAINED, TESTED = 24, 12

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from photographs import Photograph
 
-from glee.fitting.camera import rotation_matrix
+from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.fit import fit
 from glee.fitting.morphable_model.morphable_model import MorphableModel
 from glee.fitting.options import PAPER_WEIGHT, FitOptions, expression_prior
@@ -37,7 +37,7 @@ def human_fit(photographs: list[Photograph]) -> HumanFit:
         fit(
             one.landmarks,
             model,
-            image_size=one.size,
+            camera=Camera.for_image(*one.size),
             landmark_set="anatomical",
             identity="frame",
             options=options,
@@ -60,7 +60,7 @@ def fitted_coefficients(backend: str, photographs: list[Photograph], landmarks: 
             result = fit(
                 landmarks[number],
                 fitter.model,
-                image_size=one.size,
+                camera=Camera.for_image(*one.size),
                 landmark_set=fitter.landmark_set,
                 identity="frame",
                 options=options,

@@ -22,28 +22,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glee.pipeline.landmarks.detector import Detector, Wrapped
+
 STAGES = ("decode", "detect", "landmarks", "track", "align", "encode", "write", "fit3d")
 
 
-class TimedDetector:
+class TimedDetector(Wrapped):
     """A backend whose processor time is added up, detection and landmarks apart."""
 
-    def __init__(self, detector: Any) -> None:
-        self.name, self.version, self.box_of = detector.name, detector.version, detector.box_of
+    def __init__(self, detector: Detector) -> None:
+        super().__init__(detector)
         self.seconds = {"detect": 0.0, "landmarks": 0.0}
-        self._detector = detector
 
     def detect(self, image: NDArray[np.uint8], *, thorough: bool = False) -> Any:
         """As the backend does."""
         begin = time.process_time()
-        found = self._detector.detect(image, thorough=thorough)
+        found = super().detect(image, thorough=thorough)
         self.seconds["detect"] += time.process_time() - begin
         return found
 
     def landmarks(self, image: NDArray[np.uint8], box: Any) -> Any:
         """As the backend does."""
         begin = time.process_time()
-        found = self._detector.landmarks(image, box)
+        found = super().landmarks(image, box)
         self.seconds["landmarks"] += time.process_time() - begin
         return found
 
@@ -51,7 +52,8 @@ class TimedDetector:
 def whole(video: Path, backend: str, work: Path) -> dict[str, float]:
     """Processor seconds of both stages as a user runs them, and the frames."""
     from glee.pipeline.fit3d import fit3d
-    from glee.pipeline.preprocess import PreprocessOptions, preprocess
+    from glee.pipeline.options import PreprocessOptions
+    from glee.pipeline.preprocess import preprocess
 
     shutil.rmtree(work, ignore_errors=True)
     times = [time.process_time()]

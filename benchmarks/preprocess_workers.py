@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from glee.pipeline.clips import Clip
 from glee.pipeline.cluster.cluster import Cluster, open_cluster
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.images.frames import index_frames
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.synthesis.clips import synthesise
 
 SIZE = (320, 240)
@@ -40,7 +41,7 @@ def chunk_tasks(clip: Clip, work: Path, frames: int, options: PreprocessOptions)
             start=start,
             stop=min(start + options.chunk_frames, count),
             path=work / f"{start:08d}.h5",
-            options=asdict(options),
+            options=options,
             detector=options.detector,
         )
         for start in range(0, count, options.chunk_frames)
@@ -55,11 +56,11 @@ def scaling(video: Path, *, quick: bool) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         for workers in (1, 2):
             begin = time.perf_counter()
-            with open_cluster("local", workers) as place:
+            with open_cluster("local", workers) as cluster:
                 warm = chunk_tasks(clip, Path(folder) / f"warm{workers}", 472, options)
-                _finish(place, warm[: 2 * workers])
+                _finish(cluster, warm[: 2 * workers])
                 starts[workers] = time.perf_counter() - begin
-                rates[workers] = _rate(place, clip, Path(folder) / str(workers), options, quick)
+                rates[workers] = _rate(cluster, clip, Path(folder) / str(workers), options, quick)
     return {
         "one_fps": rates[1],
         "two_fps": rates[2],
@@ -70,18 +71,18 @@ def scaling(video: Path, *, quick: bool) -> dict[str, float]:
 
 
 def _rate(
-    place: Cluster, clip: Clip, folder: Path, options: PreprocessOptions, quick: bool
+    cluster: Cluster, clip: Clip, folder: Path, options: PreprocessOptions, quick: bool
 ) -> float:
     tasks: list[ChunkTask] = []
     for number in range(1 if quick else 6):
         tasks += chunk_tasks(clip, folder / str(number), 472, options)
     begin = time.perf_counter()
-    _finish(place, tasks)
+    _finish(cluster, tasks)
     return sum(task.stop - task.start for task in tasks) / (time.perf_counter() - begin)
 
 
-def _finish(place: Cluster, tasks: list[ChunkTask]) -> None:
-    for outcome in place.run(make_shard, tasks):
+def _finish(cluster: Cluster, tasks: list[ChunkTask]) -> None:
+    for outcome in cluster.run(make_shard, tasks):
         if outcome.error is not None:
             raise outcome.error
 

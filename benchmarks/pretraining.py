@@ -30,7 +30,8 @@ from glee.model.data.triplets import find_triplets
 from glee.model.options import pretrain_options
 from glee.model.training.pretraining import pretrain, triplet_accuracy
 from glee.pipeline.datasets import bp4d, disfa
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.synthesis.dataset import synthesise_dataset
 
 DATASETS, PEOPLE, FACES = 9, 27, 10

@@ -9,7 +9,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.hdf5 import open_shard
 from glee.pipeline.shards.shard import list_shards, read_shard, shard_path, write_shard
 from glee.pipeline.synthesis.dataset import synthesise_dataset

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from recovery_detector import through_the_detector
 from synthetic_landmarks import SIZE, Subject, random_subject, slid, with_noise
 
-from glee.fitting.camera import rotation_matrix
+from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.fit import Fit, FitOptions, fit
 from glee.fitting.importers.import_model import import_model
 from glee.fitting.morphable_model.model_file import load_model
@@ -25,6 +25,7 @@ from glee.fitting.morphable_model.morphable_model import MorphableModel
 
 SUBJECTS, FRAMES = 12, 40
 SHARED_ICT = Path(__file__).resolve().parents[2] / "shared/models/ict-facekit-60id.tar.xz"
+CAMERA = Camera.for_image(*SIZE)
 POINTS, CURVES = FitOptions(curves=False), FitOptions()
 
 
@@ -59,9 +60,7 @@ def measure(
 ) -> dict[str, float]:
     """One row: fit all subjects and compare with the truth."""
     names = np.repeat(np.arange(len(subjects)), FRAMES)
-    result = fit(
-        landmarks, model, image_size=SIZE, identity=identity, subject=names, options=options
-    )
+    result = fit(landmarks, model, camera=CAMERA, identity=identity, subject=names, options=options)
     r = correlations(result.f_exp, np.concatenate([s.f_exp for s in subjects]))
     shapes = [
         np.corrcoef(np.nanmean(result.f_shape[names == i], axis=0), s.f_shape)[0, 1]
@@ -123,7 +122,7 @@ def crossed(
 ) -> dict[str, float]:
     """The other model's faces: only f_exp (the same names) and pose can be compared."""
     names = np.repeat(np.arange(len(subjects)), FRAMES)
-    result = fit(landmarks, model, image_size=SIZE, subject=names)
+    result = fit(landmarks, model, camera=CAMERA, subject=names)
     r = correlations(result.f_exp, np.concatenate([s.f_exp for s in subjects]))
     error = pose_errors(result, np.concatenate([s.pose for s in subjects]))
     return {

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glee.fitting.camera import Camera
 from glee.fitting.fit import ExpressionPrior, FitOptions, fit
 from glee.fitting.morphable_model.landmark_scheme import REGIONS, nme
 from glee.fitting.morphable_model.model_file import load_model
 from glee.pipeline.datasets.action_units import BLENDSHAPES
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
 from glee.pipeline.synthesis.clips import read_truth, synthesise
 
@@ -56,7 +58,7 @@ def through_the_detector(folder: Path, seed: int) -> dict[str, Any]:
         result = fit(
             landmarks,
             model,
-            image_size=SIZE,
+            camera=Camera.for_image(*SIZE),
             landmark_set="dlib",
             subject=subject,
             options=options,

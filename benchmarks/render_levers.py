@@ -1,6 +1,6 @@
 """What each part of a render does to the detectors: lid gap and landmarks' error without it.
 
-python benchmarks/render_levers.py --json benchmarks/results/render_levers.json --docs
+python benchmarks/render_levers.py --json benchmarks/results/render_levers.json
 
 The same people and movements are drawn again and again, each time with one part left out or one
 thing added, and go through detection and tracking as `glee preprocess` runs them.
@@ -18,9 +18,8 @@ from landmark_measures import errors, sensitivity
 from landmark_videos import track
 from landmarks import material
 from machine import write_results
-from write_docs import table
 
-from glee.fitting.render.appearance import ADDITIONS, PARTS, Levers
+from glee.fitting.render.appearance import ADDITIONS, PARTS, RenderParts
 from glee.pipeline.synthesis.clips import read_truth, synthesise
 
 BACKENDS = ("dlib", "mesh", "mesh+refiner")
@@ -28,8 +27,6 @@ SIZE = (640, 480)
 PEOPLE, FRAMES = 5, 36
 QUICK_PEOPLE, QUICK_FRAMES, QUICK_LEVERS = 2, 25, ("all", "- lashes", "+ motion-blur")
 SEEDS_BEFORE = 8000  # other seeds than those of tests, demos, calibrations and landmarks.py
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "landmarks.md"
-BEGIN, END = "<!-- render levers -->", "<!-- end of render levers -->"
 
 
 def main() -> None:
@@ -38,36 +35,31 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="less than 50 seconds")
-    parser.add_argument("--docs", action="store_true", help="write the table of docs/landmarks.md")
     arguments = parser.parse_args()
     rows: dict[str, dict[str, Any]] = {}
-    for name, levers in conditions().items():
+    for name, parts in conditions().items():
         if arguments.quick and name not in QUICK_LEVERS:
             continue
         people, frames = (QUICK_PEOPLE, QUICK_FRAMES) if arguments.quick else (PEOPLE, FRAMES)
-        rows[name] = measured(levers, people, frames, SEEDS_BEFORE + arguments.seed)
+        rows[name] = measured(parts, people, frames, SEEDS_BEFORE + arguments.seed)
         shown = (f"{key} {part['nme']:.4f} {part['r']:.3f}" for key, part in rows[name].items())
         print(f"{name:14s}", "  ".join(shown), flush=True)
-    if arguments.docs:
-        write_page(rows)
     write_results(arguments.json, {"benchmark": "render_levers", "rows": rows}, [])
 
 
-def conditions() -> dict[str, Levers]:
+def conditions() -> dict[str, RenderParts]:
     """All as ever; each part left out; each addition."""
-    without = {f"- {name}": Levers(without=frozenset({name})) for name in PARTS}
-    added = {f"+ {name}": Levers(added=frozenset({name})) for name in ADDITIONS}
-    return {"all": Levers(), **without, **added}
+    without = {f"- {name}": RenderParts(without=frozenset({name})) for name in PARTS}
+    added = {f"+ {name}": RenderParts(added=frozenset({name})) for name in ADDITIONS}
+    return {"all": RenderParts(), **without, **added}
 
 
-def measured(levers: Levers, people: int, frames: int, seed: int) -> dict[str, Any]:
+def measured(parts: RenderParts, people: int, frames: int, seed: int) -> dict[str, Any]:
     """By backend: share of valid frames, NME of the inner points, slope and r of the lid gap."""
     row = {}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        videos = synthesise(
-            root, subjects=people, frames=frames, size=SIZE, seed=seed, levers=levers
-        )
+        videos = synthesise(root, subjects=people, frames=frames, size=SIZE, seed=seed, parts=parts)
         truths = [read_truth(path) for path in sorted((root / "truth").glob("*.h5"))]
         for backend in BACKENDS:
             tracks = [track(backend, video) for video in sorted(videos)]
@@ -77,25 +69,6 @@ def measured(levers: Levers, people: int, frames: int, seed: int) -> dict[str, A
             valid = float(np.mean([one.valid.mean() for one in tracks]))
             row[backend] = {"valid": valid, "nme": inner, **gap}
     return row
-
-
-def write_page(rows: dict[str, dict[str, Any]]) -> None:
-    """Put the table into the page, between its marks."""
-    head = ["picture", *(f"{name}: NME, %" for name in BACKENDS)]
-    head += [f"{name}: lid gap, slope (r)" for name in BACKENDS]
-    lines = []
-    for name, row in rows.items():
-        cells = [f"{100 * row[backend]['nme']:.2f}{_lost(row[backend])}" for backend in BACKENDS]
-        cells += [f"{row[backend]['slope']:.2f} ({row[backend]['r']:.2f})" for backend in BACKENDS]
-        lines.append([name, *cells])
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    text = "\n".join([BEGIN, "", *table(head, lines), "", END])
-    PAGE.write_text(f"{before}{text}{after}")
-
-
-def _lost(figures: dict[str, float]) -> str:
-    return "" if figures["valid"] > 0.995 else f" ({100 * figures['valid']:.0f} % valid)"
 
 
 if __name__ == "__main__":

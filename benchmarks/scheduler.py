@@ -93,11 +93,11 @@ def measure(workers: int = 64, tasks: int = 200_000, task_seconds: float = TASK_
         ]
         try:
             client.wait_for_workers(workers, timeout=120)
-            place = DaskCluster(client, 60, workers=workers)
-            list(place.run(nap, [(0.0, b"")] * workers * 2))  # imports and connections
+            glee_cluster = DaskCluster(client, 60, workers=workers)
+            list(glee_cluster.run(nap, [(0.0, b"")] * workers * 2))  # imports and connections
             memory, cpu = 0, sum(driver.cpu_times()[:2])
             begin = time.perf_counter()
-            for outcome in place.run(nap, plan()):
+            for outcome in glee_cluster.run(nap, plan()):
                 if outcome.error is not None:
                     raise outcome.error
                 done += 1

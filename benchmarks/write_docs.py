@@ -24,14 +24,19 @@ TITLES = {
     "orderings": "Orderings of the ablations",
     "landmark_yaw": "Whitening by yaw",
     "turned_faces": "Faces turned in the picture",
+    "landmarks": "Landmarks and what is fitted to them",
     "pretraining": "What the pre-training learns",
     "render_levers": "Parts of a render and the detectors",
     "bias": "Skin tone, sex and age",
 }
-# Where a benchmark's figures stand, if not here and not in experiments.md.
-PAGES = {"bias": "model-card"} | dict.fromkeys(
-    ("landmarks", "landmark_yaw", "render_levers", "turned_faces"), "landmarks"
-)
+# Where a benchmark's figures stand, if not here.
+PAGES = {
+    "bias": "model-card",
+    **dict.fromkeys(("orderings", "pretraining"), "experiments"),
+    **dict.fromkeys(
+        ("landmarks", "landmark_yaw", "render_levers", "turned_faces"), "benchmarks-landmarks"
+    ),
+}
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -207,8 +212,8 @@ def main() -> None:
             lines += [*section(content), ""]
         elif path.stem == "preprocess":
             lines += [*preprocess(content, table), ""]
-        else:
-            page = PAGES.get(path.stem, "experiments")
+        elif path.stem in PAGES:
+            page = PAGES[path.stem]
             lines += [f"Shown in [{page}]({page}.md).", ""]
         seed = f" --seed {content['seed']}" if "seed" in content else ""
         lines += [

@@ -7,50 +7,55 @@ from pathlib import Path
 import click
 
 from .options import (
-    MODEL_FILE,
-    device_option,
+    detector_device_option,
     echo_lines,
     flip_option,
+    model_option,
     output_option,
+    renders_option,
+    seed_option,
     weights_option,
 )
 
 
 @click.command()
 @click.argument("detector")
-@output_option("The model file to write: .h5.")
+@output_option("It is a morphable model, .h5.")
+@model_option
 @click.option(
-    "--model", "model_path", type=MODEL_FILE, help="The morphable model, if not the embedded."
+    "--dense",
+    is_flag=True,
+    help="Take all points of the mesh backend too. They are written beside OUTPUT, as .dense.npz.",
 )
-@click.option("--dense", is_flag=True, help="Lay its dense points too, into OUTPUT's .dense.npz.")
-@click.option("--renders", default=360, show_default=True, help="Random faces to draw.")
-@click.option("--seed", default=68, show_default=True, help="Of the faces.")
+@renders_option(360)
+@seed_option(68)
 @weights_option
-@device_option
+@detector_device_option
 @flip_option
 def calibrate(
     detector: str,
     output: Path,
-    model_path: Path | None,
+    model: Path | None,
     dense: bool,
     renders: int,
     seed: int,
     weights: Path | None,
-    device: str | None,
+    detector_device: str | None,
     flip: bool | None,
 ) -> None:
-    """Lay a model's landmarks where DETECTOR marks them, and measure its errors.
+    """Lay a model's landmarks where a detector marks them, and measure its noise.
 
-    On random renders; the model file that is written serves fit3d's --model and --whiten.
+    DETECTOR is a landmark backend. It is measured on random renders, whose landmarks are known. The
+    model file that is written serves `glee fit3d --model` and its --whiten.
     """
     from ..pipeline.calibration import calibrate as lay_landmarks
     from ..pipeline.landmarks.backends import BackendSettings
 
-    settings = BackendSettings(None if weights is None else str(weights), device, flip)
+    settings = BackendSettings(None if weights is None else str(weights), detector_device, flip)
     report = lay_landmarks(
         detector,
         output,
-        model=model_path,
+        model=model,
         renders=renders,
         seed=seed,
         settings=settings,

@@ -11,7 +11,7 @@ from ..errors import UsageError
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """The completion script of SHELL, to be sourced.
+    """Print the script that completes commands and options in a shell.
 
     \b
     bash: echo 'eval "$(glee completion bash)"' >> ~/.bashrc

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import json_option
-from .settings import Setting, effective_settings
+from .options import SummaryGroup, echo_json, json_option
+from .settings import settings_of
 
 
-@click.group()
+@click.group(cls=SummaryGroup)
 def config() -> None:
-    """Settings: options from glee.toml and the environment."""
+    """Show where the options of the commands come from."""
 
 
 @config.command()
 @click.argument("command", nargs=-1)
 @json_option
 @click.pass_context
-def show(context: click.Context, command: tuple[str, ...], as_json: bool) -> None:
-    """Every option of COMMAND (such as: model import), its value, and where that comes from.
+def show(context: click.Context, /, command: tuple[str, ...], json: bool) -> None:
+    """Show every option of a command, its value, and where that comes from.
 
-    The command line comes first, then glee.toml, then the environment, then the default.
+    COMMAND is one or two words, such as: model import. The command line comes first, then the
+    environment, then glee.toml, then the default.
     """
-    settings = effective_settings(context, command)
-    if as_json:
-        click.echo(json.dumps([_plain(setting) for setting in settings], indent=1))
+    settings = settings_of(context, command)
+    if json:
+        echo_json([{**asdict(setting), "value": _plain(setting.value)} for setting in settings])
         return
     lines = [(f"{s.command} --{s.option}", _shown(s.value), s.origin) for s in settings]
     wide, wider = (max(len(line[i]) for line in lines) for i in (0, 1))
@@ -37,9 +37,8 @@ def show(context: click.Context, command: tuple[str, ...], as_json: bool) -> Non
         click.echo(f"{name:{wide}}  {value:{wider}}  {origin}")
 
 
-def _plain(setting: Setting) -> dict[str, Any]:
-    value = setting.value
-    return {**asdict(setting), "value": str(value) if isinstance(value, Path) else value}
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
 
 
 def _shown(value: Any) -> str:
@@ -47,4 +46,4 @@ def _shown(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

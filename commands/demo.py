@@ -7,12 +7,19 @@ from typing import Any
 
 import click
 
-from .options import FOLDER, dry_run_option, echo_lines, overwrite_option, workers_option
+from .options import (
+    dry_run_option,
+    echo_lines,
+    out_option,
+    overwrite_option,
+    seed_option,
+    workers_option,
+)
 
 
 @click.command()
-@click.option("-o", "--out", type=FOLDER, default=Path("demo"), show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@out_option("It takes the data, the report and the results.", default="demo", show_default=True)
+@seed_option(0)
 @workers_option
 @overwrite_option
 @dry_run_option
@@ -26,7 +33,10 @@ def demo(
     overwrite: bool,
     dry_run: bool,
 ) -> None:
-    """The whole path on built-in data, into OUT/report.html and OUT/results.json."""
+    """Run the whole path on built-in data, and report how right it is.
+
+    It writes OUT/report.html and OUT/results.json.
+    """
     if dry_run:
         from ..reports.demo.demo import demo_dry_run
 

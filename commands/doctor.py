@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from .options import ANY_PATH, DATASETS_HELP, FOLDER, cluster_option, json_option
+from .options import (
+    FOLDER,
+    cluster_option,
+    dataset_option,
+    echo_json,
+    echo_lines,
+    json_option,
+    root_option,
+)
 
 
 @click.command()
 @click.argument("work", type=FOLDER, required=False)
-@click.option("--dataset", help=f"Of a planned run, for the room it needs. {DATASETS_HELP}")
-@click.option("--root", type=ANY_PATH, help="Where that dataset lies.")
-@cluster_option
+@dataset_option("The room that its shards need is looked for.")
+@root_option()
+@cluster_option("The queue is asked too. [default: local]")
 @json_option
 def doctor(
-    work: Path | None, dataset: str | None, root: Path | None, cluster: str | None, as_json: bool
+    work: Path | None, dataset: str | None, root: Path | None, cluster: str | None, json: bool
 ) -> int:
-    """Check versions, cores, GPU, weights, models, and the folder WORK (default: this one).
+    """Check what this machine has, and say what to do where it lacks something.
 
-    Each line is ok, a note, or says what to do. Exit status 1 where something needed is wrong.
+    Versions, cores, GPU, weights, models and the folder WORK (without it, this folder) are looked
+    at. Each line is ok, a note, or says what to do. The exit status is 1 where something that is
+    needed is wrong.
     """
     from ..reports.doctor import examine
 
     findings = examine(work or Path(), dataset=dataset, root=root, cluster=cluster or "local")
-    if as_json:
-        click.echo(json.dumps([finding.as_json() for finding in findings], indent=1))
+    if json:
+        echo_json([finding.as_json() for finding in findings])
     else:
-        click.echo("\n".join(finding.line() for finding in findings))
+        echo_lines([finding.line() for finding in findings])
     return 0 if all(finding.ok or not finding.needed for finding in findings) else 1

@@ -7,21 +7,29 @@ from typing import Any
 
 import click
 
-from .options import FOLDER, overwrite_option, preset_option
+from .options import (
+    FOLDER,
+    device_option,
+    facenet_option,
+    init_option,
+    overwrite_option,
+    preset_option,
+)
 
 
 @click.command()
 @click.argument("work", type=FOLDER)
 @preset_option
-@click.option("--facenet", default="", help="20180402-114759-vggface2.pt.")
-@click.option("--init", default="", help="A run of `glee pretrain`, instead of --facenet.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@facenet_option
+@init_option
+@device_option
 @overwrite_option
 @click.pass_obj
 def embed(settings: dict[str, Any], /, work: Path, **options: Any) -> None:
-    """Keep what the frozen identity model sees in WORK's shards.
+    """Keep the frozen identity model's output in the shards.
 
-    `glee train --identity cached` then takes it from there instead of computing it in every step.
+    `glee train --identity-branch cached` then takes it from WORK instead of computing it in every
+    step.
     """
     from ..model.training.embed import embed as run_stage
 

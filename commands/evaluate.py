@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from .options import FOLDER, json_option
+from .options import FOLDER, device_option, echo_json, json_option, work_option
 
 
 @click.command()
 @click.argument("run", type=FOLDER)
-@click.option("--work", type=FOLDER, help="Measure on these shards instead of the run's own.")
-@click.option("--device", default="cpu", show_default=True)
+@work_option("Without it, the shards are those of the run.")
+@device_option
 @json_option
-def evaluate(run: Path, work: Path | None, device: str, as_json: bool) -> None:
-    """F1 of a trained RUN on its unseen subjects: per AU, mean, and what chance gives."""
+def evaluate(run: Path, work: Path | None, device: str, json: bool) -> None:
+    """Measure a trained run's F1 on subjects that it has not seen.
+
+    For each Action Unit and their mean, RUN's F1 stands beside what chance gives.
+    """
     from ..model.prediction.evaluation import evaluate as measure_run
 
     evaluation = measure_run(run, work, device=device)
-    click.echo(json.dumps(evaluation.results, indent=1) if as_json else evaluation.table)
+    if json:
+        echo_json(evaluation.results)
+    else:
+        click.echo(evaluation.table)

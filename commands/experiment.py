@@ -6,35 +6,39 @@ from pathlib import Path
 
 import click
 
-from .options import FOLDER
+from .options import (
+    device_option,
+    facenet_option,
+    out_option,
+    preset_option,
+    seed_option,
+    split_option,
+    work_option,
+)
+from .training_options import BATCH_HELP, EPOCHS_HELP
 
 NAMES = ("table1", "table2", "table3", "table4", "table5", "figure4", "figure5")
 
 
 @click.command()
 @click.argument("name", type=click.Choice(NAMES))
-@click.option(
-    "--work",
-    "works",
-    type=FOLDER,
+@work_option(
+    "Give it several times, once for each dataset, and once for FEC, for the pre-training.",
     multiple=True,
     required=True,
-    help="Shards of a dataset, fitted; of FEC for the pre-training. Give it several times.",
 )
-@click.option("-o", "--out", type=FOLDER, required=True, help="Folder of runs and results.")
-@click.option(
-    "--preset", type=click.Choice(["paper", "compact"]), default="paper", show_default=True
-)
-@click.option("--seed", default=0, show_default=True)
-@click.option("--quick", is_flag=True, help="One epoch of one fold: to see that it works.")
-@click.option("--epochs", type=click.IntRange(1), help="Of each training. [default: the preset's]")
-@click.option("--batch", type=click.IntRange(1), help="Frames of a step. [default: the preset's]")
-@click.option("--facenet", default="", help="20180402-114759-vggface2.pt, for both FaceNets.")
-@click.option("--split", default="", help="File of folds: JSON, fold to test subjects.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@out_option("It takes the runs and the results.", required=True)
+@preset_option
+@seed_option(0)
+@click.option("--quick", is_flag=True, help="Train one epoch of one fold, to see that it works.")
+@click.option("--epochs", type=click.IntRange(1), help=f"{EPOCHS_HELP} [default: the preset's]")
+@click.option("--batch", type=click.IntRange(1), help=f"{BATCH_HELP} [default: the preset's]")
+@facenet_option
+@split_option
+@device_option
 def experiment(
     name: str,
-    works: tuple[Path, ...],
+    work: tuple[Path, ...],
     out: Path,
     preset: str,
     seed: int,
@@ -45,7 +49,7 @@ def experiment(
     split: str,
     device: str,
 ) -> None:
-    """Train what a table or figure of the paper needs, and show it beside the published figures.
+    """Make a table or figure of the paper from shards, beside what was published.
 
     \b
     table1  BP4D            table4  trained on BP4D, tested on all of BP4D+
@@ -58,7 +62,7 @@ def experiment(
 
     summary = run_experiment(
         name,
-        works,
+        work,
         out,
         preset=preset,
         seed=seed,

@@ -6,18 +6,21 @@ from pathlib import Path
 
 import click
 
-from .options import MODEL_FILE, SHARD_FILE, output_option
+from .options import SHARD_FILE, model_option, output_option
 
 
 @click.command()
 @click.argument("shard", type=SHARD_FILE)
-@output_option(".obj, .glb or .npz.")
-@click.option("--frame", type=int, help="One frame, by its place in the shard. [default: all]")
+@output_option("Its ending says what it is: .obj, .glb or .npz.")
 @click.option(
-    "--model", "model_path", type=MODEL_FILE, help="The morphable model, if not the embedded."
+    "--frame", type=int, help="The one frame to write, counted from 0 in the shard. [default: all]"
 )
-def export(shard: Path, output: Path, frame: int | None, model_path: Path | None) -> None:
-    """Fitted meshes of a SHARD: OBJ of one frame, animated glTF or NPZ of all."""
+@model_option
+def export(shard: Path, output: Path, frame: int | None, model: Path | None) -> None:
+    """Write a shard's fitted meshes as OBJ, glTF or NPZ.
+
+    OBJ holds one frame of SHARD; glTF, animated, and NPZ hold all of them.
+    """
     from ..pipeline.shards.views import export_shard
 
-    export_shard(shard, output, frame=frame, model_path=model_path)
+    export_shard(shard, output, frame=frame, model_path=model)

@@ -11,10 +11,13 @@ from .options import FOLDER, output_option
 
 @click.command("export-net")
 @click.argument("run", type=FOLDER)
-@output_option("Ends with .pt2.")
-@click.option("--fold", help="Which network of the RUN, where it has several.")
+@output_option("Its name ends with .pt2.")
+@click.option("--fold", help="The fold that is meant. It may be left out where RUN has only one.")
 def export_net(run: Path, output: Path, fold: str | None) -> None:
-    """The network of a trained RUN, for torch.export.load: image and f_exp to probabilities."""
+    """Write a trained network as one file for torch.export.load.
+
+    The network of RUN takes an image and f_exp, and gives probabilities.
+    """
     from ..model.prediction.export_network import export_network
 
     difference = export_network(run, output, fold=fold)

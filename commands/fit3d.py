@@ -7,13 +7,17 @@ from typing import Any
 
 import click
 
+from ..pipeline.options import Fit3dOptions
 from .options import (
     FOLDER,
-    ModelFile,
     cluster_config_option,
     cluster_option,
     dry_run_option,
     echo_lines,
+    focal_option,
+    former_name,
+    identity_option,
+    model_option,
     overwrite_option,
     workers_option,
 )
@@ -21,19 +25,40 @@ from .options import (
 
 @click.command()
 @click.argument("work", type=FOLDER)
+@identity_option("Frame is the paper's way.", default=Fit3dOptions.identity, show_default=True)
+@focal_option
 @click.option(
-    "--identity",
-    type=click.Choice(["subject", "frame"]),
-    default="subject",
+    "--bounds/--no-bounds",
+    default=Fit3dOptions.bounds,
     show_default=True,
-    help="One f_shape a subject, or one a frame (the paper's).",
+    help="Keep f_exp in [0, 1] and f_shape in [-3, 3].",
 )
-@click.option("--focal", type=float, help="Focal length, pixels. [default: 1.5 x longer side]")
-@click.option("--bounds/--no-bounds", default=True, show_default=True, help="f_exp in [0, 1].")
-@click.option("--curves/--no-curves", default=True, show_default=True, help="Sliding landmarks.")
-@click.option("--expression-weight", type=float, help="Of |f_exp|^2. [default: by the noise]")
-@click.option("--shape-weight", type=float, help="Of |f_shape|^2. [default: by the noise]")
-@click.option("--robust", type=click.Choice(["huber", "geman-mcclure"]), help="Robust loss.")
+@click.option(
+    "--curves/--no-curves",
+    default=Fit3dOptions.curves,
+    show_default=True,
+    help="Let the jaw line's landmarks slide along its curve.",
+)
+@click.option(
+    "--expression-weight",
+    type=float,
+    help="Weight of |f_exp|^2. [default: by the landmarks' error]",
+)
+@click.option(
+    "--shape-weight", type=float, help="Weight of |f_shape|^2. [default: by the landmarks' error]"
+)
+@click.option(
+    "--temporal-weight",
+    default=Fit3dOptions.temporal,
+    show_default=True,
+    help="Weight of f_exp's squared change from frame to frame.",
+)
+@former_name("--temporal", "temporal-weight")
+@click.option(
+    "--robust",
+    type=click.Choice(["huber", "geman-mcclure"]),
+    help="Robust loss of the landmarks' distances. [default: squares]",
+)
 @click.option(
     "--whiten/--no-whiten",
     default=None,
@@ -45,17 +70,29 @@ from .options import (
     help="Hold f_exp to plausible expressions. [default: with ARKit's blendshapes]",
 )
 @click.option(
-    "--smooth/--no-smooth", default=None, help="Smooth landmarks in time. [default: of videos]"
+    "--smooth/--no-smooth", default=None, help="Smooth the landmarks in time. [default: for videos]"
 )
-@click.option("--dense", flag_value="beside", help="Fit the shards' dense points too.")
-@click.option("--dense-only", "dense", flag_value="only", help="Only these, not the landmarks.")
-@click.option("--paper", is_flag=True, help="Eq. 3 as published: one identity a frame, no more.")
-@click.option("--temporal", default=0.0, show_default=True, help="Smoothness of f_exp in time.")
-@click.option("--estimate-focal", is_flag=True, help="One focal length a subject, from its frames.")
-@click.option("--sample-frames", default=200, show_default=True, help="For a subject's identity.")
-@click.option("--model", type=ModelFile(dir_okay=False), help="Another morphable model.")
+@click.option(
+    "--dense",
+    is_flag=True,
+    help="Take all points of the mesh backend too. They are fitted beside the landmarks.",
+)
+@click.option("--dense-only", is_flag=True, help="Fit these points instead of the landmarks.")
+@click.option(
+    "--paper", is_flag=True, help="Fit Eq. 3 as published: each frame by itself, without priors."
+)
+@click.option(
+    "--estimate-focal", is_flag=True, help="Estimate one focal length of each subject's frames."
+)
+@click.option(
+    "--sample-frames",
+    default=Fit3dOptions.sample_frames,
+    show_default=True,
+    help="Number of frames from which a subject's f_shape is estimated.",
+)
+@model_option
 @workers_option
-@cluster_option
+@cluster_option("[default: what [cluster] says, or local]")
 @cluster_config_option
 @overwrite_option
 @dry_run_option
@@ -70,10 +107,17 @@ def fit3d(
     overwrite: bool,
     dry_run: bool,
     paper: bool,
+    dense: bool,
+    dense_only: bool,
+    temporal_weight: float,
+    model: Path | None,
     **options: Any,
 ) -> None:
-    """Fit the 3D morphable model to the landmarks in WORK's shards."""
-    from ..pipeline.fit3d import Fit3dOptions
+    """Fit the 3D morphable model to the landmarks in the shards.
+
+    Each frame of WORK gets expression coefficients f_exp without identity, and its pose; each
+    subject gets its face shape f_shape.
+    """
     from ..pipeline.fit3d import fit3d as run_stage
 
     if dry_run:
@@ -84,6 +128,9 @@ def fit3d(
         return
     if paper:
         options |= {"identity": "frame", "whiten": False, "prior": False, "smooth": False}
+    options["temporal"] = temporal_weight
+    options["dense"] = "only" if dense_only else "beside" if dense else None
+    options["model"] = None if model is None else str(model)
     summary = run_stage(
         work,
         options=Fit3dOptions(**options),

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import ANY_PATH, FILE, MODEL_FILE, json_option, output_option
+from .options import (
+    ANY_PATH,
+    FILE,
+    MODEL_FILE,
+    SummaryGroup,
+    echo_json,
+    json_option,
+    output_option,
+)
 
 
-@click.group()
+@click.group(cls=SummaryGroup)
 def model() -> None:
-    """Morphable models: import, look at, export."""
+    """Import, show and export morphable models."""
 
 
 @model.command("import")
 @click.argument("format_name", metavar="FORMAT")
-@click.argument("path", type=ANY_PATH)
-@output_option("The model file to write: .h5.")
-@click.option("--landmarks", type=FILE, help="68 vertex indices: .json, .txt, .csv, .npy, .npz.")
-@click.option("--blendshapes", type=ANY_PATH, help="Folder of OBJ or PLY, or .npz.")
-@click.option("--register", is_flag=True, help="Carry over what is missing from our own model.")
-@click.option("--unit", help="Unit of the file: m, dm, cm, mm, um. [default: the format's]")
-@click.option("--identity-modes", default=60, show_default=True, help="Most modes kept.")
+@click.argument("path", metavar="SOURCE", type=ANY_PATH)
+@output_option("It is a morphable model, .h5.")
+@click.option(
+    "--landmarks",
+    type=FILE,
+    help="File of the 68 landmarks' vertex indices: .json, .txt, .csv, .npy or .npz.",
+)
+@click.option(
+    "--blendshapes",
+    type=ANY_PATH,
+    help="The expressions' meshes: a folder of OBJ or PLY files, or one .npz.",
+)
+@click.option(
+    "--register", is_flag=True, help="Carry over what is missing from the embedded model."
+)
+@click.option("--unit", help="Unit of length: m, dm, cm, mm or um. [default: the format's]")
+@click.option(
+    "--identity-modes", default=60, show_default=True, help="Largest number of modes that are kept."
+)
 def import_(format_name: str, path: Path, output: Path, **options: Any) -> None:
-    """Turn another model into glee's.
+    """Turn another model into glee's own form.
 
-    FORMAT: lsfm, ict-facekit, bfm2009, bfm2017, bfm2019, flame or npz.
+    SOURCE is a file or folder; FORMAT says what it is: lsfm, ict-facekit, bfm2009, bfm2017,
+    bfm2019, flame or npz.
     """
     from ..fitting.importers.import_model import import_model
     from ..fitting.morphable_model.description import model_info
@@ -40,22 +60,25 @@ def import_(format_name: str, path: Path, output: Path, **options: Any) -> None:
 
 
 @model.command()
-@click.argument("path", type=MODEL_FILE, required=False)
+@click.argument("path", metavar="[MODEL]", type=MODEL_FILE, required=False)
 @json_option
-def info(path: Path | None, as_json: bool) -> None:
-    """What is in a model file; without one, the embedded model."""
+def info(path: Path | None, json: bool) -> None:
+    """Show what is in a model file, or in the embedded model."""
     from ..fitting.morphable_model.description import model_facts, model_info
     from ..fitting.morphable_model.model_file import load_model
 
     loaded = load_model(path)
-    click.echo(json.dumps(model_facts(loaded), indent=1) if as_json else model_info(loaded))
+    if json:
+        echo_json(model_facts(loaded))
+    else:
+        click.echo(model_info(loaded))
 
 
 @model.command()
-@click.argument("path", type=MODEL_FILE, required=False)
-@output_option("The picture to write: .png.")
+@click.argument("path", metavar="[MODEL]", type=MODEL_FILE, required=False)
+@output_option("It is a picture, .png.")
 def render(path: Path | None, output: Path) -> None:
-    """A picture of a model: mean, identity modes, expressions, landmarks."""
+    """Draw a model's mean, identity modes, expressions and landmarks."""
     from ..fitting.morphable_model.model_file import load_model
     from ..fitting.render.model_sheet import draw_model_sheet
 
@@ -63,10 +86,10 @@ def render(path: Path | None, output: Path) -> None:
 
 
 @model.command("export")
-@click.argument("path", type=MODEL_FILE, required=False)
-@output_option(".obj, .glb or .npz.")
+@click.argument("path", metavar="[MODEL]", type=MODEL_FILE, required=False)
+@output_option("Its ending says what it is: .obj, .glb or .npz.")
 def export_model(path: Path | None, output: Path) -> None:
-    """The mean mesh as OBJ, or the model as glTF with morph targets or as NPZ."""
+    """Write the mean mesh as OBJ, or the model as glTF with morph targets or as NPZ."""
     from ..fitting.exporters.export import export_model as write
     from ..fitting.morphable_model.model_file import load_model
 

@@ -1,22 +1,28 @@
-"""Options and arguments that several commands share.
+"""Options and arguments that several commands share, each with one meaning, and kinds of options.
 
-The options of `glee train` and `glee pretrain`.
+Whatever commands have it, an option's help begins with the same sentence. An option that was given
+another name keeps its former one for a version (`FormerName`).
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
+from click.core import ParameterSource
 
 from ..errors import DataError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 ANY_PATH = click.Path(path_type=Path)
+
+_log = logging.getLogger(__name__)
 
 
 class ModelFile(click.Path):
@@ -25,7 +31,12 @@ class ModelFile(click.Path):
     def convert(
         self, value: Any, param: click.Parameter | None, context: click.Context | None
     ) -> Any:
-        """The path. Raises DataError where a file is there that is neither HDF5 nor .npz."""
+        """The path as given.
+
+        Raises
+        ------
+        DataError : where a file is there that is neither HDF5 nor .npz.
+        """
         given: Any = super().convert(value, param, context)
         path = Path(given)
         if path.is_file() and os.access(path, os.R_OK):
@@ -46,7 +57,7 @@ class ShardFile(click.Path):
     def convert(
         self, value: Any, param: click.Parameter | None, context: click.Context | None
     ) -> Any:
-        """The path."""
+        """The path as given; click's error where it is a folder."""
         folder = Path(value)
         if folder.is_dir():
             first = min(folder.rglob("*.h5"), default=None)
@@ -59,55 +70,232 @@ SHARD_FILE = ShardFile(path_type=Path, dir_okay=False)
 MODEL_FILE = ModelFile(path_type=Path, dir_okay=False)
 
 
-def output_option(help_text: str, *, required: bool = True) -> Callable[[Any], Any]:
-    """The file that a command writes."""
+class SummaryGroup(click.Group):
+    """A group whose help has the whole first sentence of each command; click would cut it."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        lines = [(name, summary(command)) for name, command in commands if command is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(lines)
+
+
+def summary(command: click.Command) -> str:
+    """The first sentence of a command's help."""
+    return command.get_short_help_str(limit=1000)
+
+
+class FormerName(click.Option):
+    """The name that an option had in the last version: taken for it, with a note on stderr.
+
+    Parameters
+    ----------
+    declarations : the former name, such as ["--work"].
+    now : the present long name without its dashes, such as "keep-shards".
+    """
+
+    def __init__(self, declarations: Sequence[str], *, now: str, **attributes: Any) -> None:
+        attributes |= {"hidden": True, "expose_value": False, "is_eager": True}
+        super().__init__(declarations, **attributes)
+        self.now = now
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Hand what was given to the present option, which is read after this one."""
+        value, source = self.consume_value(ctx, opts)
+        now = self.now.replace("-", "_")
+        if source is ParameterSource.COMMANDLINE:
+            _log.warning(former_name_note(self.opts[0], f"--{self.now}"))
+        elif source is ParameterSource.ENVIRONMENT:
+            prefix = f"${ctx.auto_envvar_prefix}_"
+            _log.warning(former_name_note(f"{prefix}{self.name}".upper(), f"{prefix}{now}".upper()))
+        else:
+            return None, args
+        # click gives its own dictionary of words; the present option finds its value there.
+        cast(dict[str, Any], opts).setdefault(now, value)
+        return None, args
+
+
+def former_name_note(former: str, now: str) -> str:
+    """What is said of a former name, wherever it stands."""
+    return f"note: {former} is called {now} now; the former name goes with the next version"
+
+
+def former_name(name: str, now: str) -> Callable[[Any], Any]:
+    """A former name of an option of the command: former_name("--work", "keep-shards")."""
+    return click.option(name, cls=FormerName, now=now)
+
+
+def output_option(help_text: str = "", *, required: bool = True) -> Callable[[Any], Any]:
+    """The file that a command writes.
+
+    Parameters
+    ----------
+    help_text : sentences that say more of it.
+    required : whether it has to be given.
+    """
+
+    def decorate(command: Any) -> Any:
+        said = f"File to write. {help_text}".strip()
+        option = click.option("-o", "--output", required=required, type=FILE, help=said)
+        return option(former_name("--out", "output")(command))
+
+    return decorate
+
+
+def out_option(help_text: str, **attributes: Any) -> Callable[[Any], Any]:
+    """The folder that a command writes; help_text: sentences that say more of it."""
     return click.option(
-        "-o", "--output", "--out", "output", required=required, type=FILE, help=help_text
+        "-o", "--out", type=FOLDER, help=f"Folder to write. {help_text}", **attributes
     )
 
 
+def detector_option(help_text: str = "") -> Callable[[Any], Any]:
+    """The landmark backend; help_text: sentences that say more of it."""
+    said = "Landmark backend: dlib, mesh, fan, fan:FACE_DETECTOR, auto, or an installed one."
+    return click.option(
+        "--detector", default="auto", show_default=True, help=f"{said} {help_text}".strip()
+    )
+
+
+def identity_option(help_text: str = "", **attributes: Any) -> Callable[[Any], Any]:
+    """Whose face shape is estimated; help_text: sentences that say more of it."""
+    said = "Whose face shape f_shape is estimated: one of each subject, or one of each frame."
+    return click.option(
+        "--identity",
+        type=click.Choice(["subject", "frame"]),
+        help=f"{said} {help_text}",
+        **attributes,
+    )
+
+
+facenet_option = click.option(
+    "--facenet",
+    default="",
+    help="File of FaceNet's weights, 20180402-114759-vggface2.pt, for both FaceNets.",
+)
+init_option = click.option(
+    "--init", default="", help="A run of `glee pretrain` whose weights are taken."
+)
+split_option = click.option(
+    "--split", default="", help="JSON file of folds: each fold's name and its test subjects."
+)
+
+
+def seed_option(default: int) -> Callable[[Any], Any]:
+    """The seed."""
+    said = "Seed of all random numbers."
+    return click.option("--seed", default=default, show_default=True, help=said)
+
+
+def renders_option(default: int) -> Callable[[Any], Any]:
+    """How many random faces."""
+    said = "Number of random faces to draw."
+    return click.option("--renders", default=default, show_default=True, help=said)
+
+
 workers_option = click.option(
-    "--workers", type=click.IntRange(1), help="Processes. [default: one a core]"
+    "--workers",
+    type=click.IntRange(1),
+    help="Number of processes that share the work. [default: one for each core]",
 )
-cluster_option = click.option(
-    "--cluster",
-    help="local, slurm, pbs, lsf, sge or tcp://host:port. [default: the table's, or local]",
-)
+
+
+def cluster_option(help_text: str = "", *, required: bool = False) -> Callable[[Any], Any]:
+    """Where tasks run; help_text: sentences that say more of it."""
+    said = "Where tasks run: local, slurm, pbs, lsf, sge or tcp://host:port."
+    return click.option("--cluster", required=required, help=f"{said} {help_text}".strip())
+
+
 cluster_config_option = click.option(
-    "--cluster-config", type=FILE, help="TOML with [cluster]. [default: WORK/glee.toml]"
+    "--cluster-config",
+    type=FILE,
+    help="TOML file with the table [cluster]. [default: WORK/glee.toml]",
 )
 dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Say what would be done, and where; then stop."
+    "--dry-run", is_flag=True, help="Say what would be read and written, and stop."
 )
-overwrite_option = click.option("--overwrite", is_flag=True, help="Drop what is there; begin anew.")
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Delete what an earlier run made, and begin anew."
+)
 weights_option = click.option(
-    "--weights", type=FOLDER, help="Backend's weights files. [default: TORCH_HOME/hub/checkpoints]"
+    "--weights",
+    type=FOLDER,
+    help="Folder of the landmark backend's weights. [default: TORCH_HOME/hub/checkpoints]",
 )
-device_option = click.option("--device", help="Where the backend runs: cpu or cuda.")
 flip_option = click.option(
-    "--flip/--no-flip", default=None, help="fan: mean with the mirrored face, at twice the cost."
+    "--flip/--no-flip",
+    default=None,
+    help="With fan: average with the mirrored face, at twice the cost.",
+)
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Where GLEE-Net runs: cpu, cuda, or auto for CUDA where there is one.",
+)
+
+
+def detector_device_option(command: Any) -> Any:
+    """Where the landmark backend runs; it was --device."""
+    option = click.option(
+        "--detector-device",
+        help="Where the landmark backend runs: cpu or cuda. [default: the backend's own]",
+    )
+    return option(former_name("--device", "detector-device")(command))
+
+
+model_option = click.option(
+    "--model", type=MODEL_FILE, help="Morphable model to use instead of the embedded one."
+)
+focal_option = click.option(
+    "--focal", type=float, help="Focal length in pixels. [default: 1.5 x the longer side]"
 )
 preset_option = click.option(
-    "--preset", type=click.Choice(["paper", "compact"]), default="paper", show_default=True
+    "--preset",
+    type=click.Choice(["paper", "compact"]),
+    default="paper",
+    show_default=True,
+    help="The network and its recipe: as published, or small enough for a CPU.",
 )
-DATASETS_HELP = "Layout: disfa, disfa-plus, bp4d, bp4d-plus, fec or folder."
+
+
+def work_option(help_text: str, **attributes: Any) -> Callable[[Any], Any]:
+    """Shards that a command reads; help_text: sentences that say more of them."""
+    said = f"Work folder whose shards are read. {help_text}"
+    return click.option("--work", type=FOLDER, help=said, **attributes)
+
+
+def dataset_option(help_text: str = "", *, required: bool = False) -> Callable[[Any], Any]:
+    """A dataset's name; help_text: sentences that say more of it."""
+    said = "Layout of the dataset: disfa, disfa-plus, bp4d, bp4d-plus, fec or folder."
+    return click.option("--dataset", required=required, help=f"{said} {help_text}".strip())
+
+
+def root_option(*, required: bool = False) -> Callable[[Any], Any]:
+    """Where a dataset lies."""
+    said = "Folder in which the dataset lies; with folder, also one video or image."
+    return click.option("--root", required=required, type=ANY_PATH, help=said)
 
 
 def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that only some datasets have; one that the dataset lacks is refused."""
     for option in (
-        click.option("--frame-offset", type=int, help="Image number less its label row's number."),
         click.option(
-            "--labels", type=click.Choice(["occurrence", "intensity"]), help="BP4D: which."
+            "--frame-offset", type=int, help="What an image's number is above its label row's."
         ),
-        click.option("--images", type=ANY_PATH, help="Where the images lie, if apart."),
-        click.option("--url-map", type=FILE, help="FEC: file of url,file rows."),
+        click.option(
+            "--labels",
+            type=click.Choice(["occurrence", "intensity"]),
+            help="Which labels of BP4D are taken.",
+        ),
+        click.option("--images", type=ANY_PATH, help="Where the images lie, if not in --root."),
+        click.option("--url-map", type=FILE, help="For FEC: file with a row url,file an image."),
     ):
         command = option(command)
     return command
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def dataset_options_of(
@@ -122,108 +310,14 @@ def dataset_options_of(
     }
 
 
+json_option = click.option("--json", is_flag=True, help="Print the result as JSON.")
+
+
+def echo_json(content: Any) -> None:
+    """Plain values on stdout, as JSON."""
+    click.echo(json.dumps(content, indent=1))
+
+
 def echo_lines(lines: Sequence[str]) -> None:
     """Lines on stdout."""
     click.echo("\n".join(lines))
-
-
-class PresetValued(click.Option):
-    """An option whose value, where it is not given, is the preset's; its help says which."""
-
-    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
-        """The option's line, with the value of both presets."""
-        self.show_default = _values_of_presets(str(context.info_name), str(self.name))
-        return super().get_help_record(context)
-
-
-def _values_of_presets(command: str, name: str) -> str | None:
-    from ..model.options import pretrain_options, train_options
-
-    recipe = pretrain_options if command == "pretrain" else train_options
-    values = [_in_words(getattr(recipe(preset), name)) for preset in ("paper", "compact")]
-    if not any(values):
-        return None
-    return values[0] if values[0] == values[1] else f"paper: {values[0]}, compact: {values[1]}"
-
-
-def _in_words(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return {text: short for short, text in _PRECISIONS.items()}.get(value, str(value))
-
-
-# As in the trainer's own options.
-_PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-
-
-def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What both trainings have; an option that is not given keeps the preset's value."""
-    for option in reversed(
-        (
-            click.option("--epochs", cls=PresetValued, type=click.IntRange(1)),
-            click.option(
-                "--batch",
-                cls=PresetValued,
-                type=click.IntRange(1),
-                help="Frames, or triplets, of a step.",
-            ),
-            click.option(
-                "--accumulate", cls=PresetValued, type=click.IntRange(1), help="Parts of a batch."
-            ),
-            click.option("--learning-rate", cls=PresetValued, type=float),
-            click.option("--momentum", cls=PresetValued, type=float),
-            click.option("--weight-decay", cls=PresetValued, type=float),
-            click.option("--schedule", cls=PresetValued, type=click.Choice(["constant", "cosine"])),
-            click.option("--warmup", cls=PresetValued, type=float, help="Share of all steps."),
-            click.option(
-                "--clip",
-                cls=PresetValued,
-                type=float,
-                help="Largest norm of the gradient; 0 for none.",
-            ),
-            click.option(
-                "--ema", cls=PresetValued, type=float, help="Decay of averaged weights; 0 for none."
-            ),
-            click.option(
-                "--precision",
-                cls=PresetValued,
-                type=click.Choice(list(_PRECISIONS)),
-                callback=_precision,
-                help="Of the forward pass; fp16 on CUDA only.",
-            ),
-            click.option("--deterministic", is_flag=True, default=None, help="Same bits on a GPU."),
-            click.option(
-                "--mirror/--no-mirror",
-                cls=PresetValued,
-                default=None,
-                help="Mirror half of the faces.",
-            ),
-            click.option(
-                "--light",
-                cls=PresetValued,
-                type=float,
-                help="Strength of changed light; 0 for none.",
-            ),
-            click.option(
-                "--checkpoint-steps",
-                cls=PresetValued,
-                type=click.IntRange(0),
-                help="Also every so many.",
-            ),
-            click.option("--seed", cls=PresetValued, type=int),
-            click.option(
-                "--facenet", help="20180402-114759-vggface2.pt, weights of both FaceNets."
-            ),
-            click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
-            click.option(
-                "--workers", type=click.IntRange(0), help="Processes that read. [CPU: 0, CUDA: 2]"
-            ),
-            click.option("--tensorboard", is_flag=True, help="Write TensorBoard's log too."),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-def _precision(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    return None if value is None else _PRECISIONS[value]

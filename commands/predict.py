@@ -7,16 +7,27 @@ from typing import Any
 
 import click
 
-from .options import ANY_PATH, FOLDER, MODEL_FILE, output_option, workers_option
+from .options import (
+    ANY_PATH,
+    FOLDER,
+    device_option,
+    former_name,
+    model_option,
+    output_option,
+    workers_option,
+)
 
 
 @click.command()
 @click.argument("run", type=FOLDER)
 @click.argument("source", type=ANY_PATH)
-@output_option("CSV, a row for every frame.")
-@click.option("--work", type=FOLDER, help="Keep the shards here. [default: thrown away]")
-@click.option("--model", type=MODEL_FILE, help="The morphable model, if not the embedded.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@output_option("It is a CSV table with a row for every frame.")
+@click.option(
+    "--keep-shards", type=FOLDER, help="Work folder to write, with the shards that are made."
+)
+@former_name("--work", "keep-shards")
+@model_option
+@device_option
 @workers_option
 @click.pass_obj
 def predict(
@@ -25,15 +36,16 @@ def predict(
     run: Path,
     source: Path,
     output: Path,
-    work: Path | None,
+    keep_shards: Path | None,
     model: Path | None,
     device: str,
     workers: int | None,
 ) -> None:
-    """AU probabilities of SOURCE by a trained RUN: a video, an image, a folder of both, or shards.
+    """Predict Action Units of videos, images or shards by a trained run.
 
-    Videos and images are prepared as the run's training frames were. Frames made another way are
-    refused; people whom every network of the run was trained on are left out.
+    SOURCE is a video, an image, a folder of both, or a work folder. Videos and images are prepared
+    as the training frames of RUN were. Frames made another way are refused; people whom every
+    network of the run was trained on are left out.
     """
     from ..model.prediction.predict import predict_table
     from ..whole_files import write_whole
@@ -41,7 +53,7 @@ def predict(
     table = predict_table(
         run,
         source,
-        work=work,
+        work=keep_shards,
         model=model,
         workers=workers,
         device=device,

@@ -7,52 +7,90 @@ from typing import Any
 
 import click
 
+from ..pipeline.options import PreprocessOptions
 from .options import (
-    ANY_PATH,
-    DATASETS_HELP,
-    FOLDER,
     cluster_config_option,
     cluster_option,
+    dataset_option,
     dataset_options,
     dataset_options_of,
-    device_option,
+    detector_device_option,
+    detector_option,
     dry_run_option,
     echo_lines,
     flip_option,
+    out_option,
     overwrite_option,
+    root_option,
     weights_option,
     workers_option,
 )
 
 
 @click.command()
-@click.option("--dataset", required=True, help=DATASETS_HELP)
-@click.option("--root", required=True, type=ANY_PATH, help="Where the dataset lies.")
-@click.option("-o", "--out", required=True, type=FOLDER, help="Work folder for the shards.")
-@click.option(
-    "--detector",
-    default="auto",
-    show_default=True,
-    help="Landmark backend: dlib, mesh, fan, fan:FACE_DETECTOR, auto, or an installed one.",
-)
+@dataset_option(required=True)
+@root_option(required=True)
+@out_option("It is the work folder, which takes the shards.", required=True)
+@detector_option()
 @weights_option
-@device_option
+@detector_device_option
 @flip_option
 @click.option(
-    "--refine/--no-refine", default=None, help="Refine the landmarks. [default: as --detector says]"
+    "--refine/--no-refine",
+    default=None,
+    help="Refine the landmarks by glee's own refiner. [default: as --detector says]",
 )
 @click.option(
-    "--dense", is_flag=True, default=None, help="Keep all points of the mesh backend too."
+    "--dense",
+    is_flag=True,
+    default=None,
+    help="Take all points of the mesh backend too. They are kept in the shards.",
 )
-@click.option("--detect-every", default=10, show_default=True, help="Frames between detections.")
-@click.option("--minimum-confidence", default=0.4, show_default=True, help="Of a valid frame.")
-@click.option("--crop-size", default=200, show_default=True, help="Side of a crop, pixels.")
-@click.option("--encoding", default="jpeg", show_default=True, help="Of crops: jpeg, png, raw.")
-@click.option("--quality", default=93, show_default=True, help="Of JPEG crops.")
-@click.option("--chunk-frames", default=1024, show_default=True, help="Most frames of a shard.")
+@click.option(
+    "--detect-every",
+    default=PreprocessOptions.detect_every,
+    show_default=True,
+    help="Frames from one detection to the next.",
+)
+@click.option(
+    "--minimum-confidence",
+    default=PreprocessOptions.minimum_confidence,
+    show_default=True,
+    help="Lowest confidence of a valid frame, from 0 to 1.",
+)
+@click.option(
+    "--crop-size",
+    default=PreprocessOptions.crop_size,
+    show_default=True,
+    help="Side of a crop in pixels.",
+)
+@click.option(
+    "--encoding",
+    default=PreprocessOptions.encoding,
+    show_default=True,
+    help="How crops are stored: jpeg, png or raw.",
+)
+@click.option(
+    "--quality",
+    default=PreprocessOptions.quality,
+    show_default=True,
+    help="Quality of JPEG crops, from 1 to 100.",
+)
+@click.option(
+    "--chunk-frames",
+    default=PreprocessOptions.chunk_frames,
+    show_default=True,
+    help="Largest number of frames in a shard.",
+)
+@click.option(
+    "--deinterlace",
+    is_flag=True,
+    default=None,
+    help="Make the pictures of interlaced videos whole from both of their fields.",
+)
 @dataset_options
 @workers_option
-@cluster_option
+@cluster_option("[default: what [cluster] says, or local]")
 @cluster_config_option
 @overwrite_option
 @dry_run_option
@@ -69,19 +107,20 @@ def preprocess(
     cluster_config: Path | None,
     overwrite: bool,
     dry_run: bool,
+    detector_device: str | None,
     frame_offset: int | None,
     labels: str | None,
     images: Path | None,
     url_map: Path | None,
     **options: Any,
 ) -> None:
-    """Find landmarks, align faces, and pack crops, landmarks and labels into shards.
+    """Find landmarks, align faces, and pack both with their labels into shards.
 
     A run that was interrupted goes on where it stopped.
     """
-    from ..pipeline.preprocess import PreprocessOptions
     from ..pipeline.preprocess import preprocess as run_stage
 
+    options["device"] = detector_device
     own = dataset_options_of(frame_offset, labels, images, url_map)
     if dry_run:
         from ..pipeline.dry_run import preprocess_dry_run

@@ -7,19 +7,22 @@ from typing import Any
 
 import click
 
-from .options import FOLDER, echo_lines, preset_option, training_options
+from .options import FOLDER, dry_run_option, echo_lines, out_option, preset_option
+from .training_options import ablation_option, training_options
 
 
 @click.command()
 @click.argument("work", type=FOLDER)
-@click.option("-o", "--out", type=FOLDER, required=True, help="Folder of the run.")
+@out_option("It is the folder of the run.", required=True)
 @preset_option
-@click.option("--ablation", help="A row of Table 5 that leaves the global branch, such as no-lb.")
-@click.option("--margin", type=float, help="Of Eq. 4. [default: by type, 0.1 or 0.2]")
+@ablation_option("It has to leave the global branch, as no-lb does.")
+@click.option("--margin", type=float, help="Margin of Eq. 4. [default: by type, 0.1 or 0.2]")
 @click.option(
-    "--triplets", type=click.IntRange(1), help="Drawn from labels, where there is no table."
+    "--triplets",
+    type=click.IntRange(1),
+    help="Number of triplets to draw from labels, where WORK has no table of triplets.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be trained, and stop.")
+@dry_run_option
 @training_options
 def pretrain(
     work: Path,
@@ -27,19 +30,20 @@ def pretrain(
     preset: str,
     dry_run: bool,
     device: str,
-    workers: int | None,
+    loaders: int | None,
     tensorboard: bool,
     **changes: Any,
 ) -> None:
-    """Pre-train global and local branch on the triplets in WORK (Eq. 4).
+    """Pre-train the expression embedding on triplets of faces.
 
-    Of a folder of `glee preprocess --dataset fec`, these are people's judgements; of labelled
-    shards, they are drawn from the labels. `glee train --init RUN` goes on from the run. One that
-    was interrupted goes on where it stopped.
+    Global and local branch learn from the triplets in WORK by Eq. 4. In a folder of `glee
+    preprocess --dataset fec` these are people's judgements; in labelled shards they are drawn from
+    the labels. `glee train --init RUN` goes on from the run. A run that was interrupted goes on
+    where it stopped.
     """
     from ..model.options import pretrain_options
     from ..model.training.pretraining import pretrain as run_training
-    from ..model.training.steps import surroundings_for
+    from ..model.training.steps import runtime_options
 
     if dry_run:
         from ..model.training.pretraining import pretraining_dry_run
@@ -51,7 +55,7 @@ def pretrain(
         out,
         pretrain_options(preset, **changes),
         device=device,
-        around=surroundings_for(device, workers, tensorboard=tensorboard),
+        runtime=runtime_options(device, loaders, tensorboard=tensorboard),
     )
     click.echo(
         f"{summary.triplets} triplets, {summary.steps} steps, loss {summary.loss:.4f}\n"

@@ -1,28 +1,27 @@
-"""`glee report`: a work folder or a run as one HTML file.
-
-Which report a folder gets: that of a work folder or that of a run.
-"""
+"""`glee report`: a work folder or a run as one HTML file."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import DataError
-from ..model.prediction.predictions import PREDICTIONS_FILE
-from ..pipeline.shards.shard import SHARD_FOLDER
-from ..reports.report import Report
-from ..reports.run_report import run_report
-from ..reports.work_report import work_report
 from .options import FOLDER, output_option
+
+if TYPE_CHECKING:
+    from ..reports.report import Report
 
 
 @click.command()
 @click.argument("folder", metavar="WORK|RUN", type=FOLDER)
-@output_option("The file to write. [default: FOLDER/report.html]", required=False)
+@output_option("[default: report.html in that folder]", required=False)
 def report(folder: Path, output: Path | None) -> None:
-    """One HTML file on the shards of WORK, or on a trained RUN; it needs nothing else."""
+    """Write an HTML report on the shards of a work folder, or on a trained run.
+
+    It is one file that needs nothing else.
+    """
     from ..reports.report import write_report
 
     target = output or folder / "report.html"
@@ -31,7 +30,18 @@ def report(folder: Path, output: Path | None) -> None:
 
 
 def folder_report(folder: Path) -> Report:
-    """Raises DataError where the folder is neither, ShardError for a shard that cannot be read."""
+    """The report that a folder gets: that of a work folder, or that of a run.
+
+    Raises
+    ------
+    DataError : where the folder is neither.
+    ShardError : where a shard cannot be read.
+    """
+    from ..model.prediction.predictions import PREDICTIONS_FILE
+    from ..pipeline.shards.shard import SHARD_FOLDER
+    from ..reports.run_report import run_report
+    from ..reports.work_report import work_report
+
     if (folder / SHARD_FOLDER).is_dir():
         return work_report(folder)
     if any(folder.glob(f"fold*/{PREDICTIONS_FILE}")):

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from .options import FOLDER, echo_lines, json_option
+from .options import FOLDER, echo_json, echo_lines, json_option
 
 
 @click.command()
 @click.argument("work", type=FOLDER)
 @json_option
-def status(work: Path, as_json: bool) -> None:
-    """How far WORK is: shards made and fitted, and who is at work."""
+def status(work: Path, json: bool) -> None:
+    """Show how far a work folder is, and who is at work in it."""
     from ..pipeline.work_status import work_status, work_status_facts
 
-    if as_json:
-        click.echo(json.dumps(work_status_facts(work), indent=1))
+    if json:
+        echo_json(work_status_facts(work))
         return
     echo_lines(work_status(work))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from .options import FOLDER, dry_run_option, echo_lines, workers_option
+from .options import FOLDER, dry_run_option, echo_lines, seed_option, workers_option
 
 
 @click.command()
@@ -17,24 +17,34 @@ from .options import FOLDER, dry_run_option, echo_lines, workers_option
     "--layout",
     default="disfa",
     show_default=True,
-    help="Whose folders and files: disfa, disfa-plus, bp4d, bp4d-plus or fec.",
+    help="Dataset whose folders and files are written: disfa, disfa-plus, bp4d, bp4d-plus or fec.",
 )
-@click.option("--subjects", default="9", show_default=True, help="How many, or names: SN001,SN002.")
-@click.option("--frames", default=120, show_default=True, help="Frames of each video.")
-@click.option("--size", default="640x480", show_default=True, help="Width x height, pixels.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--fps", default=20.0, show_default=True)
+@click.option(
+    "--subjects",
+    default="9",
+    show_default=True,
+    help="Number of people, or their names: SN001,SN002.",
+)
+@click.option("--frames", default=120, show_default=True, help="Number of frames of each video.")
+@click.option(
+    "--size", default="640x480", show_default=True, help="Width x height of the pictures in pixels."
+)
+@seed_option(0)
+@click.option(
+    "--fps", default=20.0, show_default=True, help="Frames a second. It is for all videos."
+)
 @click.option(
     "--without",
     multiple=True,
-    help="Leave out of the pictures; give it again for more: lids, lashes, brows, wrinkles, "
-    "shadows, lips, teeth, tongue, hair, cloth, light, skin, background, defocus, noise, codec.",
+    help="Part to leave out of the pictures; give it again for more: lids, lashes, brows, "
+    "wrinkles, shadows, lips, teeth, tongue, hair, cloth, light, skin, background, defocus, "
+    "noise, codec.",
 )
 @click.option(
     "--with",
-    "added",
     multiple=True,
-    help="Add to the pictures: lip-texture, motion-blur, face-cloth, compression.",
+    help="Addition to the pictures; give it again for more: lip-texture, motion-blur, face-cloth, "
+    "compression.",
 )
 @workers_option
 @dry_run_option
@@ -47,16 +57,19 @@ def synth(
     seed: int,
     fps: float,
     without: tuple[str, ...],
-    added: tuple[str, ...],
     workers: int | None,
     dry_run: bool,
+    **given: Any,
 ) -> None:
-    """Render a dataset with known truth into OUT, in a real dataset's own layout."""
-    from ..fitting.render.appearance import levers_of
+    """Render a dataset with known truth, in a real dataset's layout.
+
+    It is written into OUT.
+    """
+    from ..fitting.render.appearance import render_parts
     from ..pipeline.cluster.cluster import available_cores
     from ..pipeline.synthesis.dataset import synthesis_dry_run, synthesise_dataset
 
-    levers = levers_of(without, added)
+    parts = render_parts(without, given["with"])  # a word of Python's, so no parameter
     options: dict[str, Any] = {
         "layout": layout,
         "subjects": int(subjects) if subjects.isdigit() else subjects.split(","),
@@ -69,7 +82,7 @@ def synth(
     if dry_run:
         echo_lines(synthesis_dry_run(out, **options))
         return
-    made = synthesise_dataset(out, levers=levers, **options)
+    made = synthesise_dataset(out, parts=parts, **options)
     click.echo(f"{out}: {len(made)} clips, labels, truth")
 
 

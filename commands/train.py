@@ -8,41 +8,53 @@ from typing import Any
 import click
 
 from ..errors import in_shell
-from .options import FOLDER, PresetValued, echo_lines, preset_option, training_options
+from .options import (
+    FOLDER,
+    dry_run_option,
+    echo_lines,
+    former_name,
+    init_option,
+    out_option,
+    preset_option,
+    split_option,
+)
+from .training_options import PresetValued, ablation_option, training_options
 
 
 @click.command()
 @click.argument("work", type=FOLDER)
-@click.option("-o", "--out", type=FOLDER, help="Folder of the run. [default: WORK/runs/PRESET]")
+@out_option("It is the folder of the run. [default: WORK/runs/PRESET]")
 @click.option(
     "--fold",
     default="all",
     show_default=True,
-    help="1, 2, 3, all or every (one network of all subjects).",
+    help="The fold that is meant. It is 1, 2, 3, all, or every: one network of all subjects.",
 )
 @preset_option
-@click.option("--ablation", help="A row of the paper's Table 5, such as no-3dgb.")
-@click.option("--init", help="A run of `glee pretrain` to start from.")
-@click.option("--split", help="File of folds: JSON, fold to test subjects.")
+@ablation_option()
+@init_option
+@split_option
 @click.option(
     "--person-specific/--no-person-specific",
     cls=PresetValued,
     default=None,
-    help="f_exp less the person's median.",
+    help="Take f_exp less its median over the person's frames.",
 )
 @click.option(
-    "--identity",
+    "--identity-branch",
     cls=PresetValued,
+    field="identity",
     type=click.Choice(["live", "cached"]),
-    help="V_id computed in every step, or from `glee embed`.",
+    help="Compute V_id in every step, or take it from `glee embed`.",
 )
+@former_name("--identity", "identity-branch")
 @click.option(
     "--identity-adversary",
     cls=PresetValued,
     type=float,
     help="Strength of a reversed gradient on the subject.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be trained, and stop.")
+@dry_run_option
 @training_options
 def train(
     work: Path,
@@ -50,22 +62,24 @@ def train(
     fold: str,
     preset: str,
     dry_run: bool,
+    identity_branch: str | None,
     device: str,
-    workers: int | None,
+    loaders: int | None,
     tensorboard: bool,
     **changes: Any,
 ) -> None:
-    """Train GLEE-Net on WORK's shards, each fold on subjects that its test does not have.
+    """Train GLEE-Net, each fold on subjects that its test does not have.
 
-    A run that was interrupted goes on where it stopped. Under torchrun or srun, its processes share
-    each batch.
+    It learns from WORK's shards. A run that was interrupted goes on where it stopped. Under
+    torchrun or srun, its processes share each batch.
     """
     from ..model.options import train_options
     from ..model.prediction.evaluation import evaluate as measure_run
-    from ..model.training.steps import surroundings_for
+    from ..model.training.steps import runtime_options
     from ..model.training.training import EVERY_SUBJECT
     from ..model.training.training import train as train_run
 
+    changes["identity"] = identity_branch
     run = out or work / "runs" / preset
     if dry_run:
         from ..model.training.training import training_plan
@@ -78,7 +92,7 @@ def train(
         train_options(preset, **changes),
         fold=fold,
         device=device,
-        around=surroundings_for(device, workers, tensorboard=tensorboard),
+        runtime=runtime_options(device, loaders, tensorboard=tensorboard),
     )
     if summary.leads and fold == EVERY_SUBJECT:
         click.echo(

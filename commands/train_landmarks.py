@@ -7,31 +7,37 @@ from typing import Any
 
 import click
 
-from .options import FOLDER, echo_lines, output_option
+from .options import FOLDER, echo_lines, output_option, renders_option, seed_option
 
 
 @click.command("train-landmarks")
-@output_option("The weights file to write: .npz.")
+@output_option("It takes the weights, .npz.")
 @click.option(
     "--backend",
-    "backends",
     multiple=True,
     default=("mesh", "dlib"),
     show_default=True,
-    help="Whose landmarks are refined; may be given several times.",
+    help="Landmark backend whose landmarks are refined; give it again for more.",
 )
-@click.option("--renders", default=7680, show_default=True, help="Random faces to draw.")
-@click.option("--steps", default=2700, show_default=True, help="Of training, 48 examples each.")
-@click.option("--seed", default=20, show_default=True, help="Of faces and training.")
+@renders_option(7680)
 @click.option(
-    "--renders-folder", type=FOLDER, help="Where the faces are kept. [default: OUTPUT.renders]"
+    "--steps",
+    default=2700,
+    show_default=True,
+    help="Number of steps of the training, of 48 examples each.",
+)
+@seed_option(20)
+@click.option(
+    "--renders-folder",
+    type=FOLDER,
+    help="Folder in which the faces are kept. [default: OUTPUT.renders]",
 )
 @click.pass_obj
 def train_landmarks(
     settings: dict[str, Any],
     /,
     output: Path,
-    backends: tuple[str, ...],
+    backend: tuple[str, ...],
     renders: int,
     steps: int,
     seed: int,
@@ -45,7 +51,7 @@ def train_landmarks(
     from ..pipeline.landmarks.refiner.training import train_landmarks as run
     from ..pipeline.summary import progress_bar
 
-    options = TrainOptions(backends, renders=renders, steps=steps, seed=seed)
+    options = TrainOptions(backend, renders=renders, steps=steps, seed=seed)
     with progress_bar("train", steps, "step", shown=settings["progress"]) as bar:
 
         def count(more: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,21 @@ import click
 
 from ..errors import UsageError
 from .options import (
-    ANY_PATH,
-    DATASETS_HELP,
     FOLDER,
+    dataset_option,
     dataset_options,
     dataset_options_of,
+    echo_json,
+    echo_lines,
     json_option,
+    root_option,
 )
 
 
 @click.command()
 @click.argument("work", type=FOLDER, required=False)
-@click.option("--dataset", help=DATASETS_HELP)
-@click.option("--root", type=ANY_PATH, help="Where the dataset lies.")
+@dataset_option()
+@root_option()
 @dataset_options
 @json_option
 @click.pass_obj
@@ -36,11 +37,12 @@ def verify(
     labels: str | None,
     images: Path | None,
     url_map: Path | None,
-    as_json: bool,
+    json: bool,
 ) -> int:
-    """Check a dataset before any work (--dataset, --root), or the shards in WORK.
+    """Check a dataset before any work, or shards after it.
 
-    Exit status 1 where something is wrong.
+    Give --dataset and --root for a dataset, WORK for shards. The exit status is 1 where something
+    is wrong.
     """
     from ..pipeline.verification import verify_dataset, verify_shards
 
@@ -55,5 +57,8 @@ def verify(
         )
     else:
         raise UsageError("give WORK to check shards, or --dataset and --root to check a dataset")
-    click.echo(json.dumps(report.as_json(), indent=1) if as_json else "\n".join(report.lines()))
+    if json:
+        echo_json(report.as_json())
+    else:
+        echo_lines(report.lines())
     return 0 if report.ok else 1

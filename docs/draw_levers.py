@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from glee.fitting.camera import Camera
 from glee.fitting.morphable_model.model_file import load_model
-from glee.fitting.render.appearance import ADDITIONS, PARTS, Levers, random_appearance
-from glee.pipeline.synthesis.clips import compressed, draw_pictures
+from glee.fitting.render.appearance import ADDITIONS, PARTS, RenderParts, random_appearance
+from glee.pipeline.synthesis.pictures import compressed, draw_pictures
 
 HERE = Path(__file__).resolve().parent
 SIDE, COLUMNS, HEAD, SEED = 150, 4, 22, 90
@@ -37,9 +37,10 @@ Picture = NDArray[np.uint8]
 
 def main() -> None:
     """Draw and write the sheet."""
-    cells = [_cell(name, _picture(Levers(frozenset({name})), name)) for name in PARTS]
+    cells = [_cell(name, _picture(RenderParts(frozenset({name})), name)) for name in PARTS]
     cells += [
-        _cell(f"+ {name}", _picture(Levers(added=frozenset({name})), name)) for name in ADDITIONS
+        _cell(f"+ {name}", _picture(RenderParts(added=frozenset({name})), name))
+        for name in ADDITIONS
     ]
     blank = np.full_like(cells[0], 255)
     cells += [blank] * (-len(cells) % COLUMNS)
@@ -47,8 +48,8 @@ def main() -> None:
     cv2.imwrite(str(HERE / "levers.jpg"), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
-def _picture(levers: Levers, name: str) -> tuple[Picture, Picture]:
-    """The face's second frame as ever, and with levers pulled: (600, 600, 3) RGB each."""
+def _picture(parts: RenderParts, name: str) -> tuple[Picture, Picture]:
+    """The face's second frame as ever, and with parts left out or added: (600, 600, 3) RGB each."""
     model = load_model()
     f_exp = np.zeros((3, len(model.expression_names)), np.float32)
     for column, blendshape in enumerate(model.expression_names):
@@ -64,9 +65,9 @@ def _picture(levers: Levers, name: str) -> tuple[Picture, Picture]:
     )
     shape = np.zeros(len(model.identity), np.float32)
     both = []
-    for pulled in (Levers(), levers):
+    for drawn_parts in (RenderParts(), parts):
         rng = np.random.default_rng(SEED)
-        drawn = list(draw_pictures(model, shape, f_exp, pose, CAMERA, look, pulled, rng))
+        drawn = list(draw_pictures(model, shape, f_exp, pose, CAMERA, look, drawn_parts, rng))
         both.append(drawn[1])
     if name == "codec":  # the file's own losses, here made visible as they are in a JPEG
         both[0] = compressed(both[0], 92)

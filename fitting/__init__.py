@@ -1,15 +1,17 @@
-"""Numerics: morphable model, camera, curves, Levenberg-Marquardt, renderer.
+"""Eq. 3, from landmarks to coefficients: `fit.py` is the door, read down to `solver/`.
 
-The public names below are loaded when they are first asked for: importing one module of this
-package does not compile the kernels of another.
+Numerics only: NumPy, SciPy and Numba, and nothing of a detector, a dataset or a network.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..public_names import load_when_asked
 
 if TYPE_CHECKING:
+    from .camera import Camera
+    from .dense_points import DenseObservations
     from .fit import Fit, fit
     from .morphable_model.landmark_noise import LandmarkNoise
     from .morphable_model.model_file import load_model
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from .options import ExpressionPrior, FitOptions
 
 __all__ = [
+    "Camera",
+    "DenseObservations",
     "ExpressionPrior",
     "Fit",
     "FitOptions",
@@ -26,18 +30,15 @@ __all__ = [
     "load_model",
 ]
 
-_HOMES = {
-    "ExpressionPrior": "fit_options",
-    "FitOptions": "fit_options",
-    "Fit": "landmark_fit",
-    "fit": "landmark_fit",
-    "LandmarkNoise": "landmark_noise",
-    "MorphableModel": "morphable_model",
-    "load_model": "morphable_model",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+load_when_asked(
+    __name__,
+    {
+        "camera": ("Camera",),
+        "dense_points": ("DenseObservations",),
+        "fit": ("Fit", "fit"),
+        "morphable_model.landmark_noise": ("LandmarkNoise",),
+        "morphable_model.model_file": ("load_model",),
+        "morphable_model.morphable_model": ("MorphableModel",),
+        "options": ("ExpressionPrior", "FitOptions"),
+    },
+)

@@ -1,18 +1,8 @@
-"""Named arrays of .npz, .h5 and (by scipy.io) .mat, sizes checked first.
+"""Named arrays of .npz and .h5 files that others made, their sizes checked first.
 
-Named numeric arrays in files of others, their sizes checked before they are read.
-
-`npz_arrays`, `mat_arrays` and `hdf5_arrays` open the kinds of file. Nothing is unpickled.
-
-Arrays of an .npz, read without pickle.
-
-Datasets of an HDF5 file by path; no link or storage that leaves the file is followed.
-
-Keeps the HDF5 library from files that it never comes back from.
-
-HDF5 2.0 walks through a global heap, where texts of variable length lie, by the sizes that its
-objects state; at an object that states none it stays for ever, and nothing can interrupt it. Found
-by `make fuzz`. So heaps are walked here before the library sees the file.
+`open_npz` and `open_hdf5` open a file; `numbers` and `text` take an array out of it, or raise one
+DataError. Nothing is unpickled, no link or storage that leaves an HDF5 file is followed. For MATLAB
+files see mat_files.py.
 """
 
 from __future__ import annotations
@@ -38,23 +28,54 @@ MAX_VALUES = 1_000_000_000
 # Deflate packs nothing better than this; what claims more is not in the file.
 MOST_PACKED = 1032
 
+# What zipfile, zlib and NumPy raise for damaged archives; RuntimeError: encrypted.
+DAMAGED = (
+    *(OSError, ValueError, EOFError, KeyError, SyntaxError, MemoryError, OverflowError),
+    *(zipfile.BadZipFile, NotImplementedError, zlib.error, RuntimeError, struct.error),
+    tokenize.TokenError,
+)
+
 
 class ArrayFile(Protocol):
-    """A file of named arrays."""
+    """A file of named arrays.
+
+    Attributes
+    ----------
+    path : of the file
+    """
 
     path: Path
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """The shape of an array without reading it; None where the file has none of that name."""
+        """The shape of an array without reading it; None where the file has none of that name.
+
+        Parameters
+        ----------
+        name : of the array
+        """
 
     def array(self, name: str) -> NDArray[Any]:
-        """The array as it is stored; `numbers` and `text` check what they take from it."""
+        """The array as it is stored; `numbers` and `text` check what they take from it.
+
+        Parameters
+        ----------
+        name : of an array that the file has
+        """
 
 
 def required_shape(file: ArrayFile, name: str, *, what: str) -> tuple[int, ...]:
     """The shape of an array that must be there.
 
-    Raises DataError where the file has no such array or it is too large to be a face model.
+    Parameters
+    ----------
+    file : that is open
+    name : of the array
+    what : what it is, for the message
+
+    Raises
+    ------
+    DataError
+        the file has no such array, or it is too large to be a face model
     """
     shape = file.shape(name)
     if shape is None:
@@ -73,7 +94,16 @@ def required_shape(file: ArrayFile, name: str, *, what: str) -> tuple[int, ...]:
 def numbers(file: ArrayFile, name: str, *, what: str) -> NDArray[Any]:
     """A numeric array that must be there, finite, as it is stored.
 
-    Raises DataError where it is missing, too large, not numeric or not finite.
+    Parameters
+    ----------
+    file : that is open
+    name : of the array
+    what : what it is, for the message
+
+    Raises
+    ------
+    DataError
+        it is missing, too large, not numeric or not finite
     """
     required_shape(file, name, what=what)
     array = file.array(name)
@@ -88,7 +118,18 @@ def numbers(file: ArrayFile, name: str, *, what: str) -> NDArray[Any]:
 
 
 def text(file: ArrayFile, name: str) -> list[str]:
-    """An array of text that must be there, flattened."""
+    """An array of text that must be there, flattened.
+
+    Parameters
+    ----------
+    file : that is open
+    name : of the array
+
+    Raises
+    ------
+    DataError
+        it is missing, or no text
+    """
     required_shape(file, name, what="text")
     array = file.array(name)
     if array.dtype.kind not in "US":
@@ -100,16 +141,13 @@ def text(file: ArrayFile, name: str) -> list[str]:
 
 
 def one_line(error: Exception) -> str:
-    """An error of another library in one line."""
+    """An error of another library in one line.
+
+    Parameters
+    ----------
+    error : whose text may have several lines, or none
+    """
     return " ".join(str(error).split()) or type(error).__name__
-
-
-# What zipfile, zlib and NumPy raise for damaged archives; RuntimeError: encrypted.
-DAMAGED = (
-    *(OSError, ValueError, EOFError, KeyError, SyntaxError, MemoryError, OverflowError),
-    *(zipfile.BadZipFile, NotImplementedError, zlib.error, RuntimeError, struct.error),
-    tokenize.TokenError,
-)
 
 
 class NpzFile:
@@ -123,7 +161,7 @@ class NpzFile:
         }
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """See ArrayFile."""
+        """See `ArrayFile`."""
         if name not in self._members:
             return None
         return self._header(name)[0]
@@ -137,7 +175,7 @@ class NpzFile:
         return shape, dtype
 
     def array(self, name: str) -> NDArray[Any]:
-        """See ArrayFile."""
+        """See `ArrayFile`."""
         _check_size(self._archive.getinfo(f"{name}.npy"), *self._header(name))
         with self._archive.open(f"{name}.npy") as member:
             return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
@@ -149,7 +187,17 @@ class NpzFile:
 
 @contextmanager
 def open_npz(path: Path) -> Iterator[NpzFile]:
-    """An .npz to read; raises DataError where it is none or holds pickled objects."""
+    """An .npz to read.
+
+    Parameters
+    ----------
+    path : of the file
+
+    Raises
+    ------
+    DataError
+        it is none, is damaged, or holds pickled objects
+    """
     _refuse_pickle(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -219,12 +267,12 @@ class Hdf5File:
         return node
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """See ArrayFile."""
+        """See `ArrayFile`."""
         dataset = self._dataset(name)
         return None if dataset is None or dataset.shape is None else tuple(dataset.shape)
 
     def array(self, name: str) -> NDArray[Any]:
-        """See ArrayFile."""
+        """See `ArrayFile`."""
         dataset = self._dataset(name)
         if dataset is None:
             raise KeyError(name)
@@ -233,20 +281,40 @@ class Hdf5File:
         return array.astype(np.str_) if array.dtype.kind == "O" else array
 
     def members(self, group: str) -> list[str]:
-        """The names directly below a group, sorted; empty where there is no such group."""
+        """The names directly below a group, sorted; empty where there is no such group.
+
+        Parameters
+        ----------
+        group : its path in the file
+        """
         import h5py
 
         node = self._node(group)
         return sorted(node) if isinstance(node, h5py.Group) else []
 
     def attribute(self, name: str) -> Any:
-        """A root attribute, None where it is missing."""
+        """A root attribute, None where it is missing.
+
+        Parameters
+        ----------
+        name : of the attribute
+        """
         return self._file.attrs.get(name)
 
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Hdf5File]:
-    """An HDF5 file to read; raises DataError where it is none or damaged."""
+    """An HDF5 file to read.
+
+    Parameters
+    ----------
+    path : of the file
+
+    Raises
+    ------
+    DataError
+        it is none, is damaged, or holds links that leave the file
+    """
     import h5py
 
     try:
@@ -265,9 +333,22 @@ _OBJECT = struct.Struct("<HHIQ")
 
 
 def check_heaps(path: Path) -> None:
-    """Raise ValueError where a global heap of an HDF5 file holds an object without a size.
+    """Refuse an HDF5 file that the library would never come back from.
 
-    Raises OSError where the file cannot be read. A file of another kind passes.
+    HDF5 2.0 walks through a global heap, where texts of variable length lie, by the sizes that its
+    objects state; at an object that states none it stays for ever, and nothing can interrupt it.
+    Found by `make fuzz`. So heaps are walked here before the library sees the file.
+
+    Parameters
+    ----------
+    path : of the file; one of another kind passes
+
+    Raises
+    ------
+    ValueError
+        a global heap holds an object without a size
+    OSError
+        the file cannot be read
     """
     with Path(path).open("rb") as file:
         if not Path(path).stat().st_size:
@@ -277,7 +358,17 @@ def check_heaps(path: Path) -> None:
 
 
 def check_heaps_in(content: mmap.mmap | bytes) -> None:
-    """The same for the bytes of a file."""
+    """The same for the bytes of a file.
+
+    Parameters
+    ----------
+    content : of the file
+
+    Raises
+    ------
+    ValueError
+        a global heap holds an object without a size
+    """
     at = content.find(_HEAP)
     while at >= 0:
         _check_heap(content, at)

@@ -23,7 +23,10 @@ DEFAULT_FOCAL_RATIO = 1.5
 class Camera:
     """A camera without distortion, its principal point in the image's middle.
 
-    width, height: pixels. focal: pixels.
+    Attributes
+    ----------
+    width, height : pixels
+    focal : focal length, pixels
     """
 
     width: int
@@ -32,9 +35,17 @@ class Camera:
 
     @classmethod
     def for_image(cls, width: int, height: int, focal: float | None = None) -> Camera:
-        """The camera of an image of (width, height) pixels; without focal 1.5 x the longer side.
+        """The camera of an image.
 
-        Raises UsageError where a size or the focal length is not positive and finite.
+        Parameters
+        ----------
+        width, height : pixels
+        focal : pixels; by default 1.5 x the longer side
+
+        Raises
+        ------
+        UsageError
+            a size or the focal length is not positive and finite
         """
         if width <= 0 or height <= 0:
             raise UsageError(f"image size {width}x{height}: both sides must be positive")
@@ -44,16 +55,45 @@ class Camera:
             raise UsageError(f"focal length {focal}: give a positive number of pixels")
         return cls(int(width), int(height), float(focal))
 
+    @classmethod
+    def around(cls, landmarks: ArrayLike, focal: float | None = None) -> Camera:
+        """The camera of an image whose middle is that of the landmarks, where no size is known.
+
+        Parameters
+        ----------
+        landmarks : (..., 2) float, source pixels, NaN where missing
+        focal : pixels; by default 1.5 x the longer side of that image
+
+        Raises
+        ------
+        UsageError
+            no landmark is finite
+        """
+        points = np.asarray(landmarks, np.float64).reshape(-1, 2)
+        if not np.isfinite(points).any():
+            raise UsageError("landmarks: none is finite; nothing can be fitted")
+        # The image reaches from 0 to as far beyond the bounding box as that is from 0.
+        spread = np.nanmin(points, axis=0) + np.nanmax(points, axis=0)
+        width, height = np.maximum(np.rint(spread) + 1, 1).astype(int)
+        return cls.for_image(int(width), int(height), focal)
+
     @property
     def centre(self) -> tuple[float, float]:
         """The principal point (x, y), pixels."""
         return (self.width - 1) / 2.0, (self.height - 1) / 2.0
 
     def project(self, points: ArrayLike, pose: ArrayLike) -> NDArray[np.float64]:
-        """Model points in the image.
+        """Model points in the image: the projection P of Eq. 3.
 
-        points: (..., n, 3) decimetres, model coordinates. pose: (..., 6) rotation vector (radians)
-        and translation (decimetres). Returns (..., n, 2) float64 pixels; NaN behind the camera.
+        Parameters
+        ----------
+        points : (..., n, 3) float, decimetres, model coordinates
+        pose : (..., 6) float, rotation vector (radians) and translation (decimetres)
+
+        Returns
+        -------
+        (..., n, 2) float64
+            pixels; NaN behind the camera
         """
         seen = to_camera(points, pose)
         depth = -seen[..., 2]
@@ -68,7 +108,18 @@ class Camera:
 
 
 def to_camera(points: ArrayLike, pose: ArrayLike) -> NDArray[np.float64]:
-    """Model points (..., n, 3) in camera coordinates at pose (..., 6), decimetres, float64."""
+    """Model points in camera coordinates.
+
+    Parameters
+    ----------
+    points : (..., n, 3) float, decimetres, model coordinates
+    pose : (..., 6) float, rotation vector (radians) and translation (decimetres)
+
+    Returns
+    -------
+    (..., n, 3) float64
+        decimetres
+    """
     pose = np.asarray(pose, np.float64)
     rotation = rotation_matrix(pose[..., :3])
     turned = np.asarray(points, np.float64) @ np.swapaxes(rotation, -1, -2)
@@ -76,7 +127,16 @@ def to_camera(points: ArrayLike, pose: ArrayLike) -> NDArray[np.float64]:
 
 
 def rotation_matrix(vector: ArrayLike) -> NDArray[np.float64]:
-    """Rotation matrices (..., 3, 3) of rotation vectors (..., 3), radians (Rodrigues' formula)."""
+    """Rotation matrices of rotation vectors, by Rodrigues' formula.
+
+    Parameters
+    ----------
+    vector : (..., 3) float, radians
+
+    Returns
+    -------
+    (..., 3, 3) float64
+    """
     vector = np.asarray(vector, np.float64)
     angle = np.linalg.norm(vector, axis=-1)[..., None, None]
     cross = np.zeros((*vector.shape[:-1], 3, 3))
@@ -90,10 +150,21 @@ def rotation_matrix(vector: ArrayLike) -> NDArray[np.float64]:
 
 
 def rotation_vector(matrix: ArrayLike) -> NDArray[np.float64]:
-    """Rotation vectors (..., 3), radians, of rotation matrices (..., 3, 3)."""
+    """Rotation vectors of rotation matrices.
+
+    Parameters
+    ----------
+    matrix : (..., 3, 3) float
+
+    Returns
+    -------
+    (..., 3) float64
+        radians, of length 0 to pi
+    """
     matrix = np.asarray(matrix, np.float64)
     flat = matrix.reshape(-1, 3, 3)
-    # The eigenvector form of the unit quaternion (Bar-Itzhack 2000) holds at every angle.
+    # The unit quaternion is the eigenvector of K / 3 with the largest eigenvalue (Bar-Itzhack, New
+    # method for extracting the quaternion from a rotation matrix, 2000); it holds at every angle.
     k = np.empty((len(flat), 4, 4))
     xx, yy, zz = flat[:, 0, 0], flat[:, 1, 1], flat[:, 2, 2]
     k[:, 0] = np.stack(

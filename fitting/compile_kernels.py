@@ -29,8 +29,9 @@ def main() -> None:
         {"noise": noise, "temporal": 1e-3},
         {"robust": "huber"},
     ]
+    # Each variant takes other branches of the kernels, or kernels of its own.
     for variant in variants:
-        fit(landmarks, model, image_size=SIZE, **variant)
+        fit(landmarks, model, camera=camera, **variant)
     smooth_run(landmarks, TrackNoise(np.ones(SIGNALS), np.ones(SIGNALS)))
 
 

@@ -33,8 +33,11 @@ NO_WEIGHT = 1e-6
 class DensePoints:
     """d points of a detector, as the calibration found them.
 
-    places: (d, 3) on the model's surface. deviation: (d,) float32 of a coordinate, in inter-ocular
-    distances. model_sha256: fingerprint of that model's surface, see `surface_digest`.
+    Attributes
+    ----------
+    places : (d, 3) on the model's surface
+    deviation : (d,) float32, standard deviation of a coordinate, inter-ocular distances
+    model_sha256 : fingerprint of that model's surface, see `surface_digest`
     """
 
     places: SurfacePoints
@@ -48,29 +51,82 @@ class DensePoints:
         return DensePoints(self.places[index], self.deviation[index], self.model_sha256)
 
     def weights(self) -> Floats:
-        """(d,) of the points' squared distances, beside 1 of a landmark in Eq. 3."""
+        """Weights (d,) float64 of the squared distances, beside 1 of a landmark in Eq. 3."""
         return (UNIT_ERROR / self.deviation.astype(np.float64)) ** 2 / TOGETHER
 
 
-def checked_dense(points: DensePoints, dense: ArrayLike, frames: int) -> tuple[DensePoints, Floats]:
-    """Dense points (frames, d, 2) and those of the calibration that they are.
+@dataclass(frozen=True, eq=False)
+class DenseObservations:
+    """A detector's dense points in n frames, for a fit beside the 68 landmarks.
 
-    The first ones: without the irises, a detector has the others in the same order.
-    Raises UsageError for another shape.
+    Attributes
+    ----------
+    points : (n, d, 2) or (d, 2) float, source pixels, NaN where missing; the first d of the
+        calibration's points: without the irises, a detector has the others in the same order
+    calibration : where they lie on the model and how much they err; None: that of the embedded
+        model
+    only : fit them alone; the landmarks then only say how the face is turned
     """
-    found = np.asarray(dense, np.float64)
-    found = found[None] if found.ndim == 2 else found
-    if found.ndim != 3 or found.shape[::2] != (frames, 2) or not 0 < found.shape[1] <= len(points):
-        raise UsageError(
-            f"dense: shape {found.shape}, expected ({frames}, {len(points)}, 2) or fewer points"
+
+    points: ArrayLike
+    calibration: DensePoints | None = None
+    only: bool = False
+
+    def beside(
+        self, model: MorphableModel, landmarks: Floats, weight: Floats
+    ) -> tuple[DensePoints, Floats, Floats]:
+        """The dense points behind the landmarks of the same frames.
+
+        Parameters
+        ----------
+        model : that is fitted
+        landmarks : (n, 68, 2) float64, source pixels
+        weight : (n, 68) float64, confidences
+
+        Returns
+        -------
+        tuple
+            the calibration of the d points, all points (n, 68 + d, 2) and weights (n, 68 + d)
+
+        Raises
+        ------
+        UsageError
+            the points are of other frames, or more than the calibration has
+        DataError
+            there is no calibration for the model
+        """
+        calibration = self.calibration or load_dense_points(model)
+        found = self._checked(len(landmarks), len(calibration))
+        calibration = calibration[: found.shape[1]]
+        own = np.broadcast_to(calibration.weights(), found.shape[:2])
+        return (
+            calibration,
+            np.concatenate([landmarks, found], axis=1),
+            np.concatenate([weight * (NO_WEIGHT if self.only else 1.0), own], axis=1),
         )
-    return points[: found.shape[1]], found
+
+    def _checked(self, frames: int, most: int) -> Floats:
+        found = np.asarray(self.points, np.float64)
+        found = found[None] if found.ndim == 2 else found
+        if found.ndim != 3 or found.shape[::2] != (frames, 2) or not 0 < found.shape[1] <= most:
+            raise UsageError(
+                f"dense: shape {found.shape}, expected ({frames}, {most}, 2) or fewer points"
+            )
+        return found
 
 
 def load_dense_points(model: MorphableModel, path: Path | None = None) -> DensePoints:
-    """The dense points calibrated for a model. path: the model's file; None: the embedded model.
+    """The dense points calibrated for a model.
 
-    Raises DataError where there are none, or they were calibrated for another model.
+    Parameters
+    ----------
+    model : that they must lie on
+    path : the model's file, beside which they are looked for; None: those of the embedded model
+
+    Raises
+    ------
+    DataError
+        there are none, or they were calibrated for another model
     """
     source = ASSET if path is None else Path(path).with_suffix(SUFFIX)
     points = _read(source)
@@ -84,7 +140,12 @@ def load_dense_points(model: MorphableModel, path: Path | None = None) -> DenseP
 
 @lru_cache(maxsize=4)
 def surface_digest(model: MorphableModel) -> str:
-    """SHA-256, in hexadecimal, of a model's surface and how it moves, whatever its landmarks."""
+    """SHA-256, in hexadecimal, of a model's surface and how it moves, whatever its landmarks.
+
+    Parameters
+    ----------
+    model : whose mean, bases and triangles count
+    """
     total = hashlib.sha256()
     for array in (model.mean, model.identity, model.expression, model.triangles):
         total.update(np.ascontiguousarray(array).tobytes())
@@ -112,7 +173,18 @@ def _read(path: Path) -> DensePoints:
 
 
 def write_dense_points(path: Path, points: DensePoints) -> None:
-    """Write dense points; raises OutputError."""
+    """Write dense points, whole or not at all.
+
+    Parameters
+    ----------
+    path : of the file
+    points : that `load_dense_points` finds there again
+
+    Raises
+    ------
+    OutputError
+        the file cannot be written
+    """
     content = io.BytesIO()
     np.savez_compressed(
         content,

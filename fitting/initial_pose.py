@@ -12,16 +12,23 @@ from .morphable_model.landmark_scheme import COUNT, OUTER_EYE_CORNERS
 
 Floats = NDArray[np.float64]
 
+MINIMUM_POINTS = 6  # with fewer finite points a frame is not fitted
+
 
 @dataclass(frozen=True, eq=False)
 class NormalisedLandmarks:
     """Landmarks of n frames about the principal point, y up, unit = inter-ocular distance, level.
 
-    target: (n, p, 2), NaN where missing: 68 landmarks, and dense points behind them where they are
-    fitted too. weight: (n, p), 0 where missing. unit: (n,) pixels.
-    roll: (n,) radians, by which the image was turned about the principal point to level the eyes.
-    usable: (n,) bool, enough finite points to fit. yaw_range: (n,) int64, which of the ranges of
-    yaw by which a detector's noise is known.
+    Attributes
+    ----------
+    target : (n, p, 2) float64, NaN where missing: 68 landmarks, and dense points behind them where
+        they are fitted too
+    weight : (n, p) float64, 0 where missing
+    unit : (n,) float64, inter-ocular distance, pixels
+    roll : (n,) float64, radians, by which the image was turned about the principal point to level
+        the eyes
+    usable : (n,) bool, enough finite points to fit
+    yaw_range : (n,) int64, which of the ranges of yaw by which a detector's noise is known
     """
 
     target: Floats
@@ -32,7 +39,12 @@ class NormalisedLandmarks:
     yaw_range: NDArray[np.int64]
 
     def rows(self, chosen: NDArray[np.integer]) -> NormalisedLandmarks:
-        """Some of the frames."""
+        """Some of the frames.
+
+        Parameters
+        ----------
+        chosen : (m,) int, their indices
+        """
         return NormalisedLandmarks(
             self.target[chosen],
             self.weight[chosen],
@@ -45,10 +57,13 @@ class NormalisedLandmarks:
     def without_bias(
         self, bias: NDArray[np.floating], limits: NDArray[np.floating], mean: Floats
     ) -> NormalisedLandmarks:
-        """Less a detector's bias, each frame's by its yaw, which is held for good.
+        """Less a detector's bias, each frame's by its yaw, which is kept as its yaw_range.
 
-        bias: (b, 68, 2), in inter-ocular distances, face level, y down. limits: (b - 1,) radians,
-        between the ranges of yaw. mean: (p, 3) points of the mean face.
+        Parameters
+        ----------
+        bias : (b, 68, 2) float, inter-ocular distances, face level, y down
+        limits : (b - 1,) float, radians, between the ranges of yaw
+        mean : (p, 3) float64, points of the mean face, decimetres
         """
         ranges = np.searchsorted(limits, yaw_of(self, mean)).astype(np.int64)
         target = self.target.copy()
@@ -58,28 +73,47 @@ class NormalisedLandmarks:
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """rotation: (n, 3, 3) and translation: (n, 3), decimetres, of n frames."""
+    """Poses of n frames.
+
+    Attributes
+    ----------
+    rotation : (n, 3, 3) float64
+    translation : (n, 3) float64, decimetres
+    """
 
     rotation: Floats
     translation: Floats
 
     def turned(self, angle: Floats) -> Poses:
-        """The same poses seen after the camera turned by -angle (n,) about its axis."""
+        """The same poses seen after the camera turned about its axis.
+
+        Parameters
+        ----------
+        angle : (n,) float64, radians, by which the image turns
+        """
         cos, sin, zero = np.cos(angle), np.sin(angle), np.zeros_like(angle)
         one = np.ones_like(angle)
         turn = np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], -1).reshape(-1, 3, 3)
         return Poses(turn @ self.rotation, np.einsum("nab,nb->na", turn, self.translation))
 
 
-MINIMUM_POINTS = 6
-
-
 def normalise(
     landmarks: Floats, weights: Floats, camera: Camera, mean: Floats
 ) -> NormalisedLandmarks:
-    """Normalise landmarks (n, p, 2) in source pixels; mean: (p, 3) points of the mean face.
+    """Landmarks about the principal point, level, in inter-ocular distances.
 
     Where an outer eye corner is missing, size and roll come from the other points.
+
+    Parameters
+    ----------
+    landmarks : (n, p, 2) float64, source pixels, NaN where missing
+    weights : (n, p) float64, 0 for missing
+    camera : of the images
+    mean : (p, 3) float64, points of the mean face, decimetres
+
+    Returns
+    -------
+    NormalisedLandmarks
     """
     centred = (landmarks - np.asarray(camera.centre)) * np.array([1.0, -1.0])
     here = np.isfinite(centred).all(-1) & (weights > 0)
@@ -109,9 +143,19 @@ def normalise(
 
 
 def yaw_of(points: NormalisedLandmarks, mean: Floats) -> Floats:
-    """Yaw (n,) of the mean face seen without perspective in the 68 landmarks, radians.
+    """Yaw of the mean face seen without perspective in the 68 landmarks.
 
-    Positive where the face is turned to the person's left; it depends on nothing but the frame.
+    It depends on nothing but the frame.
+
+    Parameters
+    ----------
+    points : of n frames
+    mean : (p, 3) float64, points of the mean face, decimetres
+
+    Returns
+    -------
+    (n,) float64
+        radians, positive where the face is turned to the person's left
     """
     landmarks = replace(points, target=points.target[:, :COUNT], weight=points.weight[:, :COUNT])
     rotation = weak_perspective(landmarks, np.ones(len(points.unit)), mean[:COUNT]).rotation
@@ -119,17 +163,32 @@ def yaw_of(points: NormalisedLandmarks, mean: Floats) -> Floats:
 
 
 def weak_perspective(points: NormalisedLandmarks, focal: Floats, mean: Floats) -> Poses:
-    """Pose of the mean face (68, 3) in every frame, by least squares without perspective.
+    """Pose of the mean face in every frame, by least squares without perspective.
 
-    focal: (n,) focal lengths in the frames' units. Frames that are not usable get the identity.
+    An affine camera (2 x 4) by linear least squares; the rows of a rotation that are nearest to its
+    linear part are U V^T of the singular value decomposition (orthogonal Procrustes, Schoenemann
+    1966), and the mean of the singular values is focal / depth.
+
+    Parameters
+    ----------
+    points : of n frames
+    focal : (n,) float64, focal lengths in the frames' units
+    mean : (p, 3) float64, points of the mean face, decimetres
+
+    Returns
+    -------
+    Poses
+        the identity for frames that are not usable
     """
     target = np.where(np.isfinite(points.target), points.target, 0.0)
     affine = _affine(target, np.where(points.usable[:, None], points.weight, 1.0), mean)
     left, size, right = np.linalg.svd(affine[:, :, :3], full_matrices=False)
     rows = left @ right
+    # The third row of a rotation is the cross product of the others.
     rotation = np.concatenate([rows, np.cross(rows[:, 0], rows[:, 1])[:, None]], 1)
     scale = np.maximum(size.mean(1), 1e-3)
     depth = focal / scale
+    # The depth is that of the mean face's middle, which turns about the model's origin.
     nearer = rotation[:, 2] @ mean.mean(0)
     translation = np.concatenate(
         [affine[:, :, 3] * (depth / focal)[:, None], -(depth + nearer)[:, None]], 1
@@ -140,10 +199,10 @@ def weak_perspective(points: NormalisedLandmarks, focal: Floats, mean: Floats) -
 
 
 def _affine(target: Floats, weight: Floats, mean: Floats) -> Floats:
-    """Weighted least squares of target (n, 68, 2) on mean (68, 3): (n, 2, 4)."""
+    """Weighted least squares of target (n, p, 2) on mean (p, 3): affine cameras (n, 2, 4)."""
     homogeneous = np.column_stack([mean, np.ones(len(mean))])
     filled = np.where(np.isfinite(target), target, 0.0)
     normal = np.einsum("ni,ia,ib->nab", weight, homogeneous, homogeneous)
-    right = np.einsum("ni,ia,nic->nac", weight, homogeneous, filled)
+    rhs = np.einsum("ni,ia,nic->nac", weight, homogeneous, filled)
     normal += 1e-9 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(4)
-    return np.swapaxes(np.linalg.solve(normal, right), 1, 2)
+    return np.swapaxes(np.linalg.solve(normal, rhs), 1, 2)

@@ -1,25 +1,20 @@
 """A clip's landmarks smoothed in time: face frame, noise of the track, Kalman smoother.
 
-Landmarks smoothed in time: a Kalman filter and smoother, both ways, without lag.
+Landmarks become 140 signals: their places in a frame of the face, and that frame's own motion. The
+frame is the similarity that takes the mean head's rigid points (eye corners, nose) to the detected
+ones; what is left of the landmarks in it is expression, person and the detector's noise.
 
-Each signal of face_frame.py moves with constant velocity that random accelerations change (Harvey's
-local linear trend without noise of its level). Accelerations are not normal: a face rests, then a
-brow goes up within four frames. Their variance is therefore that of a t distribution with few
-degrees of freedom: a factor a frame and part of the face, found by expectation maximisation from
-the accelerations of all its landmarks together, so that onsets and blinks stay as sharp as they
-are. The smoother is the one of de Jong (1989), which gives the accelerations too.
+Each signal moves with constant velocity that random accelerations change (Harvey's local linear
+trend without noise of its level, 1989). Accelerations are not normal: a face rests, then a brow
+goes up within four frames. Their variance is therefore that of a t distribution with few degrees of
+freedom: a factor a frame and part of the face, found by expectation maximisation from the
+accelerations of all its landmarks together, so that onsets and blinks stay as sharp as they are.
 
-How a clip's landmarks tremble and how they move: variances from its own second differences.
-
-Under constant velocity that random accelerations change, and white errors, the second difference
-over k frames has the variance ``q k (2 k^2 + 1) / 3 + 6 r``. Medians at two such k give q and r; a
-few onsets, blinks and turns of the head do not change them. Counts of whole numbers are kept, so
-that a clip gives the same whatever pieces it comes in.
-
-Landmarks as a moving frame of the face and their places in it: 140 signals in time.
-
-The frame is the similarity that takes the mean head's rigid points (eye corners, nose) to the
-detected ones. What is left of the landmarks in it is expression, person and the detector's noise.
+How much a clip's signals tremble and move (`TrackNoise`) comes from its own second differences:
+over k frames they have the variance ``q k (2 k^2 + 1) / 3 + 6 r``, with q that of the accelerations
+and r that of the errors. Medians at two such k give both; a few onsets, blinks and turns of the
+head do not change them. Counts of whole numbers are kept, so that a clip gives the same whatever
+pieces it comes in.
 """
 
 from __future__ import annotations
@@ -32,22 +27,56 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .morphable_model.landmark_scheme import COUNT, OUTER_EYE_CORNERS
-from .morphable_model.model_file import load_model
+from .morphable_model.model_file import mean_landmarks
 
 Floats = NDArray[np.float64]
 
-ROUNDS = 12
+ROUNDS = 12  # of expectation maximisation
 FREEDOM = 1.0  # degrees of freedom of the accelerations
 INDEPENDENT = 4.0  # so many landmarks' coordinates of a part count as independent
 # Variance of the first frame's velocity over that of the errors: hardly known.
 UNKNOWN = 1e4
 
+SHORT, LONG = 1, 4  # frames over which differences are taken
+REACH = 2 * LONG  # frames that a difference spans
+# Of a normal distribution, its standard deviation over the median of its size.
+OVER_MEDIAN = 1.4826
+# Bins of a size's logarithm: 1 % each.
+SMALLEST, BIN, BINS = 1e-7, np.log(1.01), 2600
+# Least differences from which variances are taken; below, nothing is smoothed.
+ENOUGH = 20
+# Bounds of q / r: below the first a signal would be smoothed over seconds.
+STIFFEST, LOOSEST = 0.01, 1e4
+# No detector trembles so much, in inter-ocular distances: such frames are no video.
+LARGEST_ERROR = 0.02
+
+# What expression moves least: eye corners, nose bridge and nostrils.
+RIGID = (36, 39, 42, 45, *range(27, 36))
+# Signals: x and y of each landmark in the frame, then the frame's log size, angle and place.
+PLACES = 2 * COUNT
+SIGNALS = PLACES + 4
+PARTS: tuple[tuple[int, ...], ...] = (
+    tuple(range(17)),
+    tuple(range(17, 27)),
+    tuple(range(27, 36)),
+    tuple(range(36, 42)),
+    tuple(range(42, 48)),
+    tuple(range(48, 68)),
+)
+
 
 def smooth_run(landmarks: Floats, noise: TrackNoise) -> Floats:
     """Smooth a run of frames without gaps.
 
-    landmarks: (n, 68, 2) float64, finite, source pixels. noise: of their clip. Returns the same
-    shape; runs of one or two frames come back as they are.
+    Parameters
+    ----------
+    landmarks : (n, 68, 2) float64, finite, source pixels
+    noise : of their clip
+
+    Returns
+    -------
+    (n, 68, 2) float64
+        source pixels; runs of one or two frames come back as they are
     """
     if len(landmarks) < 3:
         return landmarks.copy()
@@ -58,8 +87,9 @@ def smooth_run(landmarks: Floats, noise: TrackNoise) -> Floats:
         _smooth(signals, noise.error, noise.acceleration, factor, part, smoothed, square)
         if step + 1 < ROUNDS:
             for number in range(factor.shape[1]):
-                seen = square[:, part == number].mean(1)
-                factor[:, number] = (FREEDOM + INDEPENDENT * seen) / (FREEDOM + INDEPENDENT)
+                # The expected factor of a t distribution, given the mean of its squares.
+                mean = square[:, part == number].mean(1)
+                factor[:, number] = (FREEDOM + INDEPENDENT * mean) / (FREEDOM + INDEPENDENT)
     return from_face_frame(smoothed)
 
 
@@ -76,13 +106,16 @@ def _smooth(
     """Smooth every signal; square: expected squared accelerations over `acceleration`.
 
     State (place a, velocity b), its covariance (paa, pab, pbb); backward the smoothing vector
-    (ra, rb) and its covariance (naa, nab, nbb).
+    (ra, rb) and its covariance (naa, nab, nbb): the smoother of de Jong (1989), which gives the
+    accelerations too.
     """
     count = len(signals)
     state = np.empty((count, 5))
     for s in range(signals.shape[1]):
         a, b = signals[0, s], 0.0
         paa, pab, pbb = UNKNOWN * error[s], 0.0, UNKNOWN * error[s]
+        # Forward, Kalman's filter: what is expected of frame t from those before it. `spread` is
+        # the variance of the innovation, k the gain after the motion, which adds b to a.
         for t in range(count):
             state[t, 0], state[t, 1] = a, b
             state[t, 2], state[t, 3], state[t, 4] = paa, pab, pbb
@@ -96,6 +129,8 @@ def _smooth(
                 pbb - kb * kb * spread + new,
             )
         ra = rb = naa = nab = nbb = 0.0
+        # Backward: the acceleration after frame t is q rb, with the variance q - q^2 nbb left; the
+        # smoothed place is the expected one and its covariance times (ra, rb).
         for t in range(count - 1, -1, -1):
             variance = acceleration[s] * factor[t, part[s]]
             change = variance * rb
@@ -111,25 +146,14 @@ def _smooth(
             out[t, s] = a + paa * ra + pab * rb
 
 
-SHORT, LONG = 1, 4  # frames over which differences are taken
-REACH = 2 * LONG  # frames that a difference spans
-# Of a normal distribution, its standard deviation over the median of its size.
-OVER_MEDIAN = 1.4826
-# Bins of a size's logarithm: 1 % each.
-SMALLEST, BIN, BINS = 1e-7, np.log(1.01), 2600
-# Least differences from which variances are taken; below, nothing is smoothed.
-ENOUGH = 20
-# Bounds of q / r: below the first a signal would be smoothed over seconds.
-STIFFEST, LOOSEST = 0.01, 1e4
-# No detector trembles so much, in inter-ocular distances: such frames are no video.
-LARGEST_ERROR = 0.02
-
-
 @dataclass(frozen=True, eq=False)
 class TrackNoise:
-    """Variances of a clip's 140 signals (see face_frame.py), each (140,) in its squared unit.
+    """Variances of a clip's 140 signals, in the squared unit of each (see `to_face_frame`).
 
-    error: of the detector's white errors. acceleration: of the random changes of velocity, a frame.
+    Attributes
+    ----------
+    error : (140,) float64, of the detector's white errors
+    acceleration : (140,) float64, of the random changes of velocity, a frame
     """
 
     error: Floats
@@ -142,14 +166,22 @@ def _counts() -> NDArray[np.int64]:
 
 @dataclass(eq=False)
 class DifferenceCounts:
-    """Counts of second differences over 1 and 4 frames, (2, 140, bins)."""
+    """How often second differences of each size occur in a clip.
+
+    Attributes
+    ----------
+    counts : (2, 140, bins) int64, over 1 and over 4 frames
+    """
 
     counts: NDArray[np.int64] = field(default_factory=_counts)
 
     def add(self, landmarks: Floats, first: int = 0) -> None:
-        """Count the differences of a run without gaps, (n, 68, 2) finite.
+        """Count the differences of a run without gaps.
 
-        first: those whose last frame is before this one were counted already.
+        Parameters
+        ----------
+        landmarks : (n, 68, 2) float64, finite, source pixels
+        first : index in the run; differences whose last frame is before it were counted already
         """
         if len(landmarks) <= 2 * SHORT:
             return
@@ -166,6 +198,7 @@ class DifferenceCounts:
         """The variances; None where there are too few differences, or the frames are no video."""
         if int(self.counts[1, 0].sum()) < ENOUGH:
             return None
+        # short = q + 6 r and long = q weight + 6 r, solved for q and r.
         short, long = (OVER_MEDIAN**2 * self._median(row) ** 2 for row in (0, 1))
         weight = LONG * (2 * LONG**2 + 1) / 3
         acceleration = np.maximum((long - short) / (weight - 1.0), 0.0)
@@ -183,50 +216,23 @@ class DifferenceCounts:
         return np.asarray(SMALLEST * np.exp(BIN * (middle + 0.5)), np.float64)
 
 
-# What expression moves least: eye corners, nose bridge and nostrils.
-RIGID = (36, 39, 42, 45, *range(27, 36))
-# Signals: x and y of each landmark in the frame, then the frame's log size, angle and place.
-PLACES = 2 * COUNT
-SIGNALS = PLACES + 4
-PARTS: tuple[tuple[int, ...], ...] = (
-    tuple(range(17)),
-    tuple(range(17, 27)),
-    tuple(range(27, 36)),
-    tuple(range(36, 42)),
-    tuple(range(42, 48)),
-    tuple(range(48, 68)),
-)
-
-
-@lru_cache(maxsize=1)
-def part_of_signal() -> NDArray[np.int64]:
-    """(140,): which part of the face moves a signal; the frame itself is the last part."""
-    part = np.full(SIGNALS, len(PARTS))
-    for number, points in enumerate(PARTS):
-        for point in points:
-            part[2 * point : 2 * point + 2] = number
-    return part
-
-
-@lru_cache(maxsize=1)
-def _mean_face() -> NDArray[np.complex128]:
-    """The mean head's landmarks from the front (68,), y down, in inter-ocular distances."""
-    model = load_model()
-    x, y, _ = model.landmarks["anatomical"].on(model.mean).T
-    face = x - 1j * y
-    right, left = OUTER_EYE_CORNERS
-    return np.asarray(face / abs(face[left] - face[right]), np.complex128)
-
-
 def to_face_frame(landmarks: Floats) -> Floats:
-    """Landmarks (n, 68, 2), finite, pixels -> signals (n, 140).
+    """Landmarks as places in a frame of the face, and that frame's motion.
 
-    Places are in inter-ocular distances; the frame's size is in log pixels for one of them, its
-    angle in radians without jumps of 2 pi, its place in pixels.
+    A similarity in the plane is a complex number times a point, plus another.
+
+    Parameters
+    ----------
+    landmarks : (n, 68, 2) float64, finite, source pixels
+
+    Returns
+    -------
+    (n, 140) float64
+        places in inter-ocular distances; then the frame's size in log pixels for one of them, its
+        angle in radians without jumps of 2 pi, and its place in pixels
     """
     points = landmarks[..., 0] + 1j * landmarks[..., 1]
-    rigid = _mean_face()[list(RIGID)]
-    rigid = rigid - rigid.mean()
+    rigid = _rigid_points()
     own = points[:, list(RIGID)]
     centre = own.mean(1)
     turn = ((own - centre[:, None]) @ rigid.conj()) / float((abs(rigid) ** 2).sum())
@@ -240,9 +246,42 @@ def to_face_frame(landmarks: Floats) -> Floats:
 
 
 def from_face_frame(signals: Floats) -> Floats:
-    """The inverse of `to_face_frame`: (n, 140) -> (n, 68, 2), pixels."""
+    """The inverse of `to_face_frame`.
+
+    Parameters
+    ----------
+    signals : (n, 140) float64
+
+    Returns
+    -------
+    (n, 68, 2) float64
+        source pixels
+    """
     places = signals[:, 0:PLACES:2] + 1j * signals[:, 1:PLACES:2]
     turn = np.exp(signals[:, PLACES] + 1j * signals[:, PLACES + 1])
     centre = signals[:, PLACES + 2] + 1j * signals[:, PLACES + 3]
     points = places * turn[:, None] + centre[:, None]
     return np.stack([points.real, points.imag], -1)
+
+
+@lru_cache(maxsize=1)
+def _rigid_points() -> NDArray[np.complex128]:
+    """The mean head's rigid points from the front, about their middle.
+
+    (r,), x + iy with y down, in inter-ocular distances.
+    """
+    x, y, _ = mean_landmarks().T
+    face = x - 1j * y
+    right, left = OUTER_EYE_CORNERS
+    rigid = (face / abs(face[left] - face[right]))[list(RIGID)]
+    return np.asarray(rigid - rigid.mean(), np.complex128)
+
+
+@lru_cache(maxsize=1)
+def part_of_signal() -> NDArray[np.int64]:
+    """Which part of the face moves a signal, (140,) int64; the frame itself is the last part."""
+    part = np.full(SIGNALS, len(PARTS))
+    for number, points in enumerate(PARTS):
+        for point in points:
+            part[2 * point : 2 * point + 2] = number
+    return part

@@ -1,9 +1,4 @@
-"""FitOptions, and the loss and priors that follow from it.
-
-How Eq. 3 is set up and solved: options, and what the kernels make of them.
-
-The prior of f_exp that comes with glee: plausible expressions as a Gaussian, by name.
-"""
+"""FitOptions: how Eq. 3 is set up and solved, and the loss and priors that follow from it."""
 
 from __future__ import annotations
 
@@ -18,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from .morphable_model.landmark_noise import LandmarkNoise, yaw_ranges
 from .morphable_model.landmark_scheme import COUNT
-from .solver.normal_equations import Prior
+from .solver.fitter import Prior
 from .solver.problem import GEMAN_MCCLURE, HUBER, PLAIN, Loss
 
 Floats = NDArray[np.float64]
@@ -31,12 +26,19 @@ DEVIATIONS_BOUND = 3.0
 # Added to each coordinate of a detector's noise: what no calibration sees, and what keeps a
 # covariance estimated from aligned faces, which is singular, definite. Inter-ocular distances.
 NOISE_FLOOR = 0.003
+PRIOR_ASSET = Path(__file__).with_name("assets") / "expression_prior.npz"
 ROBUST_KINDS = {None: PLAIN, "huber": HUBER, "geman-mcclure": GEMAN_MCCLURE}
 
 
 @dataclass(frozen=True, eq=False)
 class ExpressionPrior:
-    """A Gaussian prior of f_exp beside the ridge. mean: (e,); covariance: (e, e)."""
+    """A Gaussian prior of f_exp beside the ridge.
+
+    Attributes
+    ----------
+    mean : (e,) float64
+    covariance : (e, e) float64
+    """
 
     mean: Floats
     covariance: Floats
@@ -46,17 +48,31 @@ class ExpressionPrior:
 class FitOptions:
     """How Eq. 3 is set up and solved.
 
-    bounds: f_exp within [0, 1], or [-3, 3] where the model's expressions are statistical modes, and
-    f_shape within [-3, 3]. regularisation: weights of |f_exp|^2 and |f_shape|^2; None for those
-    that landmark_error asks for (`noise_level`), and for the paper's 1e-4 where the loss is robust
-    or a prior is given. landmark_error: standard deviation of a
-    landmark's coordinate in inter-ocular distances; None to estimate it where it is needed. curves:
-    sliding landmarks are compared with the detected curve, else with the detected point. contour:
-    jaw landmarks move to the visible contour. robust: None, ``huber`` or ``geman-mcclure`` with
-    robust_scale in inter-ocular distances. noise: of the detector; residuals are whitened by it.
-    prior: of f_exp. temporal: weight of |f_exp(t) - f_exp(t - 1)|^2. estimate_focal: one focal
-    length a subject. identity_frames: most frames from which a subject's identity is taken.
-    iterations, tolerance: of Levenberg-Marquardt. dtype: of the kernels.
+    Attributes
+    ----------
+    bounds : f_exp within [0, 1], or [-3, 3] where the model's expressions are statistical modes,
+        and f_shape within [-3, 3]
+    regularisation : weights of |f_exp|^2 and |f_shape|^2; None for those that landmark_error asks
+        for, and for the paper's 1e-4 where the loss is robust or a prior is given
+    landmark_error : standard deviation of a landmark's coordinate, inter-ocular distances; None to
+        estimate it where it is needed
+    curves : sliding landmarks are compared with the detected curve, else with the detected point
+    contour : jaw landmarks move to the visible contour
+    robust : None, ``huber`` or ``geman-mcclure``
+    robust_scale : of the robust loss, inter-ocular distances
+    noise : of the detector; residuals are whitened by it
+    prior : of f_exp
+    temporal : weight of |f_exp(t) - f_exp(t - 1)|^2
+    estimate_focal : one focal length a subject
+    identity_frames : most frames from which a subject's identity is taken
+    iterations, tolerance : most steps of Levenberg-Marquardt, and the relative decrease of the
+        energy that ends it
+    dtype : of the kernels
+
+    Raises
+    ------
+    UsageError
+        a value is out of range, or two options exclude each other
     """
 
     bounds: bool = True
@@ -100,7 +116,17 @@ class FitOptions:
 
 
 def loss_of(options: FitOptions) -> Loss:
-    """The residuals' loss. Raises UsageError where the noise has other shapes."""
+    """The residuals' loss.
+
+    Parameters
+    ----------
+    options : robust, robust_scale and noise of which are used
+
+    Raises
+    ------
+    UsageError
+        the noise has other shapes than those of 68 landmarks
+    """
     covariance = np.empty((0, 0, 0))
     if options.noise is not None:
         covariance = _upwards(np.asarray(yaw_ranges(options.noise).covariance, np.float64))
@@ -119,9 +145,21 @@ def priors_of(
 ) -> tuple[Prior, Prior]:
     """Priors of all coefficients, f_shape first, and of the expression alone.
 
-    blendshapes: expressions go from 0 to 1; otherwise they are in standard deviations.
+    Parameters
+    ----------
+    options : bounds, regularisation and prior of which are used
+    shapes, expressions : lengths of f_shape and f_exp
+    blendshapes : expressions go from 0 to 1; otherwise they are in standard deviations
 
-    Raises UsageError where the prior of f_exp has another shape.
+    Returns
+    -------
+    tuple of Prior
+        of all coefficients, and of f_exp alone
+
+    Raises
+    ------
+    UsageError
+        the prior of f_exp has another shape
     """
     on_expression, on_shape = options.regularisation or (PAPER_WEIGHT, PAPER_WEIGHT)
     mean, precision = np.zeros(expressions), np.empty((0, 0))
@@ -155,15 +193,25 @@ def priors_of(
     return whole, local
 
 
-PRIOR_ASSET = Path(__file__).with_name("assets") / "expression_prior.npz"
-
-
 @lru_cache(maxsize=4)
 def expression_prior(names: tuple[str, ...]) -> ExpressionPrior:
-    """The prior for a model whose expressions have these names, in their order.
+    """The prior of f_exp that comes with glee: plausible expressions as a Gaussian.
 
-    Mean (e,) and covariance (e, e) of `pipeline/estimate_expression_prior.py`; the names' order is
-    the model's. Raises UsageError where the model has an expression that the prior lacks.
+    Estimated by `tools/estimate_expression_prior.py`.
+
+    Parameters
+    ----------
+    names : of the model's expressions, in its order
+
+    Returns
+    -------
+    ExpressionPrior
+        in the order of the names
+
+    Raises
+    ------
+    UsageError
+        the model has an expression that the prior lacks
     """
     with np.load(PRIOR_ASSET, allow_pickle=False) as archive:
         known = [str(name) for name in archive["names"]]

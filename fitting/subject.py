@@ -1,12 +1,8 @@
 """One subject: sample, landmark error, focal length, identity, then every frame.
 
-The fit of one subject's frames, normalised: identity, focal length, then every frame.
-
-What a sample of a subject's frames tells: identity, focal length, the landmarks' error.
-
-Fits of frames from nothing: a pose to start from, and others where that goes badly.
-
-A few frames that stand for many: spread over poses and expressions, the same ones each time.
+What all frames of a subject share (focal length, identity, the error of the landmarks) is estimated
+from a sample of frames that stand for all; then every frame is fitted by itself. The file reads
+from `fit_group` down.
 """
 
 from __future__ import annotations
@@ -21,10 +17,10 @@ from .fitters import Fitters, landmark_error, residuals_seen, ridge_energy
 from .initial_pose import NormalisedLandmarks, Poses, weak_perspective
 from .morphable_model.landmark_scheme import COUNT, OUTER_EYE_CORNERS
 from .options import UNIT_ERROR
-from .solver.joint_identity import fit_subject
-from .solver.levenberg_marquardt import CONVERGED, FrameStates, Observations, Outcome, fit_frames
-from .solver.normal_equations import Fitter
-from .solver.problem import with_identity
+from .solver.fitter import Fitter
+from .solver.joint_identity import fit_joint_identity
+from .solver.levenberg_marquardt import CONVERGED, FitResult, fit_frames
+from .solver.problem import Frames, State, with_identity
 from .solver.temporal import smooth
 from .solver.uncertainty import describe_frames, reduced_energies
 
@@ -32,16 +28,81 @@ Floats = NDArray[np.float64]
 
 # Above this median distance, in inter-ocular distances, it is no fit.
 HOPELESS = 0.1
+# Above this root mean square distance, in inter-ocular distances, a fit is tried again from the
+# initial pose turned by these angles about the vertical, radians.
+DOUBTFUL = 0.06
+OTHER_YAWS = (-0.7, 0.7)
 # Frames with identities of their own from which the error of landmarks is estimated.
 APART_FRAMES = 64
+# No smaller error of a landmark, inter-ocular distances, where every frame has its own identity:
+# with weaker weights a few fits do not settle.
+LEAST_ERROR_APART = 0.003
+FOCAL_FRAMES = 40
+FOCAL_RATIOS = (0.5, 2.5)  # of the focal length that was assumed
 TEMPORAL_ROUNDS = 2
+# Share of the frames farthest from the middle that no sample takes: mostly failed landmarks.
+_OUTLIERS = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class SubjectFrames:
+    """n usable frames of one subject, as landmarks and as the kernels read them.
+
+    Attributes
+    ----------
+    landmarks : NormalisedLandmarks of the n frames
+    data : Frames of the same
+    """
+
+    landmarks: NormalisedLandmarks
+    data: Frames
+
+    @classmethod
+    def of(cls, landmarks: NormalisedLandmarks, focal: float) -> SubjectFrames:
+        """Frames seen by one camera.
+
+        Parameters
+        ----------
+        landmarks : all usable
+        focal : pixels
+        """
+        root_weight = np.sqrt(landmarks.weight)
+        data = Frames(landmarks.target, root_weight, focal / landmarks.unit, landmarks.yaw_range)
+        return cls(landmarks, data)
+
+    def rows(self, chosen: NDArray[np.integer]) -> SubjectFrames:
+        """Some of the frames.
+
+        Parameters
+        ----------
+        chosen : (m,) int, their indices
+        """
+        return SubjectFrames(self.landmarks.rows(chosen), self.data.rows(chosen))
+
+    def zoomed(self, scale: float) -> SubjectFrames:
+        """The same seen by a camera of another focal length.
+
+        Parameters
+        ----------
+        scale : factor of the focal length
+        """
+        return replace(self, data=self.data._replace(focal=scale * self.data.focal))
 
 
 @dataclass(frozen=True, eq=False)
 class GroupFit:
-    """Fits of m frames; shape: (m, s), expression and deviation: (m, e), rms and median: (m,).
+    """Fits of m frames.
 
-    error: of a landmark's coordinate, in inter-ocular distances; NaN where it was not asked for.
+    Attributes
+    ----------
+    shape : (m, s) float, f_shape
+    expression : (m, e) float, f_exp
+    deviation : (m, e) float64, standard deviations of f_exp
+    rms, median : (m,) float64, of D over the landmarks, inter-ocular distances
+    poses : of the m frames, level
+    result : energy, iterations and status
+    focal_scale : factor of the focal length that was assumed
+    error : of a landmark's coordinate, inter-ocular distances; NaN where it was not asked for
     """
 
     shape: NDArray[np.floating]
@@ -50,19 +111,19 @@ class GroupFit:
     rms: Floats
     median: Floats
     poses: Poses
-    outcome: Outcome
+    result: FitResult
     focal_scale: float
     error: float
 
     @property
     def converged(self) -> NDArray[np.bool_]:
         """(m,) whether the solver settled at a fit worth the name."""
-        return np.asarray((self.outcome.status == CONVERGED) & (self.median < HOPELESS))
+        return np.asarray((self.result.status == CONVERGED) & (self.median < HOPELESS))
 
 
 def fit_group(
     fitters: Fitters,
-    part: NormalisedLandmarks,
+    landmarks: NormalisedLandmarks,
     focal: float,
     f_shape: Floats | None,
     *,
@@ -71,64 +132,125 @@ def fit_group(
 ) -> GroupFit:
     """Fit frames that are all usable and of one subject.
 
-    focal: pixels. f_shape: (s,) a known identity. own_shapes: one identity a frame. linked: (m,)
-    whether a frame follows the one before it in time.
+    Parameters
+    ----------
+    fitters : the model made ready for the options
+    landmarks : of the m frames
+    focal : pixels
+    f_shape : (s,) float64, a known identity, or None
+    own_shapes : one identity a frame
+    linked : (m,) bool, whether a frame follows the one before it in time
+
+    Returns
+    -------
+    GroupFit
     """
-    observations = Observations(
-        part.target, np.sqrt(part.weight), focal / part.unit, part.yaw_range
-    )
+    frames = SubjectFrames.of(landmarks, focal)
     if own_shapes and f_shape is None:
-        return _fit_apart(fitters, part, observations)
+        return _fit_apart(fitters, frames)
     scale = 1.0
     if f_shape is None and fitters.options.estimate_focal:
-        scale = focal_scale(fitters, part, observations)
-        observations = replace(observations, focal=scale * observations.focal)
+        scale = focal_scale(fitters, frames)
+        frames = frames.zoomed(scale)
     error = fitters.options.landmark_error if fitters.options.adapts else np.nan
     if error is None or f_shape is None:
-        few, seen = sample(part, observations, fitters.options.identity_frames)
-        error, f_shape = settle(fitters, few, seen, error, f_shape)
+        sample = sample_frames(frames, fitters.options.identity_frames)
+        error, f_shape = estimate_identity(fitters, sample, error, f_shape)
     fitters = fitters.for_error(error)
     fitter = fitters.local._replace(points=with_identity(fitters.points, f_shape))
-    states = start(fitter, part, observations)
-    outcome = fit_all(fitter, part, observations, states)
+    states = start(fitter, frames)
+    result = fit_all(fitter, frames, states)
     if fitters.options.temporal > 0:
-        _smooth(fitter, observations, states, outcome, linked, fitters.options.temporal)
-    rms, median, deviation = describe_frames(fitter, observations, states, _unit(error))
+        _smooth(fitter, frames.data, states, result, linked, fitters.options.temporal)
     shape = np.broadcast_to(f_shape, (len(states.x), fitters.shapes))
+    rms, median, deviation = describe_frames(fitter, frames.data, states, _unit(error))
     poses = Poses(states.rotation, states.translation)
-    return GroupFit(shape, states.x, deviation, rms, median, poses, outcome, scale, error)
+    return GroupFit(shape, states.x, deviation, rms, median, poses, result, scale, error)
 
 
-def _fit_apart(fitters: Fitters, part: NormalisedLandmarks, observations: Observations) -> GroupFit:
+def _fit_apart(fitters: Fitters, frames: SubjectFrames) -> GroupFit:
     """One identity a frame, as in the paper."""
     error = fitters.options.landmark_error if fitters.options.adapts else np.nan
     if error is None:
-        error = error_apart(fitters, *sample(part, observations, APART_FRAMES))
+        error = error_apart(fitters, sample_frames(frames, APART_FRAMES))
     fitter = fitters.for_error(error).whole
-    states = start(fitter, part, observations)
-    outcome = fit_all(fitter, part, observations, states)
-    rms, median, deviation = describe_frames(fitter, observations, states, _unit(error))
+    states = start(fitter, frames)
+    result = fit_all(fitter, frames, states)
+    rms, median, deviation = describe_frames(fitter, frames.data, states, _unit(error))
     shape, expression = states.x[:, : fitters.shapes], states.x[:, fitters.shapes :]
     poses = Poses(states.rotation, states.translation)
-    return GroupFit(shape, expression, deviation, rms, median, poses, outcome, 1.0, error)
+    return GroupFit(shape, expression, deviation, rms, median, poses, result, 1.0, error)
 
 
 def _unit(error: float) -> float:
     return UNIT_ERROR if np.isnan(error) else error
 
 
+def start(fitter: Fitter, frames: SubjectFrames) -> State:
+    """Where fits begin: coefficients 0, or the nearest within bounds, and the pose of that face.
+
+    Parameters
+    ----------
+    fitter : of the frames
+    frames : n of one subject
+
+    Returns
+    -------
+    State
+        of the n frames
+    """
+    poses = weak_perspective(frames.landmarks, frames.data.focal, fitter.points.mean)
+    dtype = fitter.points.modes.dtype
+    x = np.clip(np.zeros(fitter.points.coefficients), fitter.prior.lower, fitter.prior.upper)
+    each = np.tile(x.astype(dtype), (len(frames.data.focal), 1))
+    return State(each, poses.rotation, poses.translation)
+
+
+def fit_all(fitter: Fitter, frames: SubjectFrames, states: State) -> FitResult:
+    """Fit every frame; where that went badly, also from poses turned to both sides.
+
+    Parameters
+    ----------
+    fitter : of the frames
+    frames : n of one subject
+    states : start of each, overwritten by the solutions
+
+    Returns
+    -------
+    FitResult
+        of the better fit of each frame; the iterations are those of all its fits
+    """
+    result = fit_frames(fitter, frames.data, states)
+    # A dense point counts as much as it weighs.
+    limit = (COUNT + frames.landmarks.weight[:, COUNT:].sum(1)) * DOUBTFUL**2
+    doubtful = np.flatnonzero((result.status != CONVERGED) | (result.energy > limit))
+    for yaw in OTHER_YAWS if len(doubtful) else ():
+        some = frames.rows(doubtful)
+        trial = start(fitter, some)
+        turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+        trial.rotation[:] = trial.rotation @ turn
+        again = fit_frames(fitter, some.data, trial)
+        better = (again.energy < result.energy[doubtful]) & (again.status == CONVERGED)
+        rows = doubtful[better]
+        states.x[rows], states.rotation[rows] = trial.x[better], trial.rotation[better]
+        states.translation[rows] = trial.translation[better]
+        result.energy[rows], result.status[rows] = again.energy[better], again.status[better]
+        result.iterations[doubtful] += again.iterations
+    return result
+
+
 def _smooth(
     fitter: Fitter,
-    observations: Observations,
-    states: FrameStates,
-    outcome: Outcome,
+    frames: Frames,
+    states: State,
+    result: FitResult,
     linked: NDArray[np.bool_],
     weight: float,
 ) -> None:
     """Replace f_exp by the sequence's minimum, then fit the pose to it."""
     prior = fitter.prior
     for _ in range(TEMPORAL_ROUNDS):
-        hessian, gradient = reduced_energies(fitter, observations, states)
+        hessian, gradient = reduced_energies(fitter, frames, states)
         smoothed = smooth(
             states.x.astype(np.float64),
             gradient,
@@ -138,180 +260,170 @@ def _smooth(
             (prior.lower, prior.upper),
         )
         states.x[:] = smoothed
-        posed = fit_frames(_with_fixed(fitter), observations, states, fixed=True)
-    outcome.energy[:] = posed.energy
-    outcome.status[:] = posed.status
+        posed = fit_frames(_with_own_bounds(fitter), frames, states, fixed=True)
+    result.energy[:] = posed.energy
+    result.status[:] = posed.status
 
 
-def _with_fixed(fitter: Fitter) -> Fitter:
+def _with_own_bounds(fitter: Fitter) -> Fitter:
     """The fitter with bounds of its own, which `fit_frames` sets to a frame's coefficients."""
     prior = fitter.prior
     return fitter._replace(prior=prior._replace(lower=prior.lower.copy(), upper=prior.upper.copy()))
 
 
-FOCAL_FRAMES = 40
-FOCAL_RATIOS = (0.5, 2.5)  # of the focal length that was assumed
-# No smaller error of a landmark, inter-ocular distances, where every frame has its own identity:
-# with weaker weights a few fits do not settle.
-LEAST_ERROR_APART = 0.003
+def focal_scale(fitters: Fitters, frames: SubjectFrames) -> float:
+    """The factor of the assumed focal length that lets one identity explain the frames best.
 
-
-def sample(
-    part: NormalisedLandmarks, observations: Observations, count: int
-) -> tuple[NormalisedLandmarks, Observations]:
-    """A few frames that stand for all; frames with a missing landmark only if all have one."""
-    chosen = spread_sample(part.target, count)
-    if len(chosen) == 0:
-        chosen = np.argsort(-(part.weight > 0).sum(1), kind="stable")[:count]
-    return part.rows(chosen), observations.rows(chosen)
-
-
-def settle(
-    fitters: Fitters,
-    few: NormalisedLandmarks,
-    seen: Observations,
-    error: float | None,
-    f_shape: Floats | None,
-) -> tuple[float, Floats]:
-    """What is not known yet of a landmark's error and f_shape, from frames that stand for all."""
-    if error is None:
-        error, start = _error_at(fitters, few, seen, f_shape)
-    else:
-        start = np.zeros(fitters.shapes)
-    if f_shape is None:
-        f_shape, _, _ = _fit_sample(fitters.for_error(error), few, seen, start)
-    return error, f_shape
-
-
-def _error_at(
-    fitters: Fitters, few: NormalisedLandmarks, seen: Observations, f_shape: Floats | None
-) -> tuple[float, Floats]:
-    """A landmark's error and f_shape, with the paper's weights."""
-    shape = np.zeros(fitters.shapes) if f_shape is None else f_shape
-    local = fitters.local._replace(points=with_identity(fitters.points, shape))
-    known = 0
-    if f_shape is None:
-        shape, states, energy = _fit_sample(fitters, few, seen, shape)
-        energy -= float(ridge_energy(fitters.shape_prior, shape[None])[0])
-        local = fitters.local._replace(points=with_identity(fitters.points, shape))
-        known = fitters.shapes
-    else:
-        states = start(local, few, seen)
-        reached = fit_all(local, few, seen, states).energy
-        energy = float(reached[np.isfinite(reached)].sum())
-    deviation = describe_frames(local, seen, states, 1.0)[2]
-    return _error(local, seen, states, deviation, energy, known), shape
-
-
-def error_apart(fitters: Fitters, few: NormalisedLandmarks, seen: Observations) -> float:
-    """A landmark's error from frames that each have an identity of their own.
-
-    Twice: the first time the paper's weights leave much that is not error of the landmarks.
+    Parameters
+    ----------
+    fitters : the model made ready for the options
+    frames : of the subject, with the assumed focal length
     """
-    error = np.nan
-    for _ in range(2):
-        weighted = fitters.for_error(error)
-        states = start(weighted.whole, few, seen)
-        reached = fit_all(weighted.whole, few, seen, states).energy
-        energy = float(reached[np.isfinite(reached)].sum())
-        of_shape = describe_frames(weighted.joint, seen, states, 1.0)[2]
-        of_expression = describe_frames(weighted.whole, seen, states, 1.0)[2]
-        deviation = np.concatenate([of_shape, of_expression], axis=1)
-        error = _error(weighted.whole, seen, states, deviation, energy, 0)
-        error = max(error, LEAST_ERROR_APART)
-    return error
-
-
-def _error(
-    fitter: Fitter,
-    seen: Observations,
-    states: FrameStates,
-    deviation: Floats,
-    energy: float,
-    known: int,
-) -> float:
-    good = np.isfinite(states.x).all(axis=1)
-    x = states.x[good]
-    left = energy - float(ridge_energy(fitter.prior, x).sum())
-    rows = residuals_seen(fitter.scheme, seen.root_weight[good])
-    return landmark_error(fitter.prior, x, deviation[good], rows, left, known)
-
-
-def _fit_sample(
-    fitters: Fitters, few: NormalisedLandmarks, seen: Observations, f_shape: Floats
-) -> tuple[Floats, FrameStates, float]:
-    states = start(fitters.local, few, seen)
-    return fit_subject(fitters.local, fitters.joint, seen, f_shape, states)
-
-
-def focal_scale(fitters: Fitters, part: NormalisedLandmarks, observations: Observations) -> float:
-    """The factor of the assumed focal length that lets one identity explain the frames best."""
-    few, seen = sample(part, observations, FOCAL_FRAMES)
+    sample = sample_frames(frames, FOCAL_FRAMES)
 
     def energy(log_scale: float) -> float:
-        scaled = replace(seen, focal=float(np.exp(log_scale)) * seen.focal)
-        return _fit_sample(fitters, few, scaled, np.zeros(fitters.shapes))[2]
+        zoomed = sample.zoomed(float(np.exp(log_scale)))
+        return _fit_sample(fitters, zoomed, np.zeros(fitters.shapes))[2]
 
     low, high = np.log(FOCAL_RATIOS)
     best = minimize_scalar(energy, bounds=(low, high), method="bounded", options={"xatol": 0.01})
     return float(np.exp(best.x))
 
 
-# Above this root mean square distance, in inter-ocular distances, a fit is tried again.
-DOUBTFUL = 0.06
-OTHER_YAWS = (-0.7, 0.7)
+def estimate_identity(
+    fitters: Fitters, sample: SubjectFrames, error: float | None, f_shape: Floats | None
+) -> tuple[float, Floats]:
+    """What is not known yet of a landmark's error and f_shape, from frames that stand for all.
+
+    Parameters
+    ----------
+    fitters : the model made ready for the options, with the paper's weights
+    sample : frames of the subject
+    error : of a landmark's coordinate, inter-ocular distances; NaN: the weights are given; None: to
+        be estimated
+    f_shape : (s,) float64, or None to estimate it
+
+    Returns
+    -------
+    tuple
+        the error, and f_shape (s,) float64
+    """
+    if error is None:
+        error, first = _error_and_shape(fitters, sample, f_shape)
+    else:
+        first = np.zeros(fitters.shapes)
+    if f_shape is None:
+        f_shape, _, _ = _fit_sample(fitters.for_error(error), sample, first)
+    return error, f_shape
 
 
-def start(fitter: Fitter, part: NormalisedLandmarks, observations: Observations) -> FrameStates:
-    """Coefficients 0 (or the nearest within bounds) and the pose of that face."""
-    poses = weak_perspective(part, observations.focal, fitter.points.mean)
-    dtype = fitter.points.modes.dtype
-    x = np.clip(np.zeros(fitter.points.coefficients), fitter.prior.lower, fitter.prior.upper)
-    return FrameStates(
-        np.tile(x.astype(dtype), (len(observations.focal), 1)), poses.rotation, poses.translation
-    )
+def _error_and_shape(
+    fitters: Fitters, sample: SubjectFrames, f_shape: Floats | None
+) -> tuple[float, Floats]:
+    """A landmark's error and f_shape, with the paper's weights."""
+    shape = np.zeros(fitters.shapes) if f_shape is None else f_shape
+    local = fitters.local._replace(points=with_identity(fitters.points, shape))
+    shared = 0
+    if f_shape is None:
+        shape, states, energy = _fit_sample(fitters, sample, shape)
+        energy -= float(ridge_energy(fitters.shape_prior, shape[None])[0])
+        local = fitters.local._replace(points=with_identity(fitters.points, shape))
+        shared = fitters.shapes
+    else:
+        states = start(local, sample)
+        reached = fit_all(local, sample, states).energy
+        energy = float(reached[np.isfinite(reached)].sum())
+    deviation = describe_frames(local, sample.data, states, 1.0)[2]
+    return _error(local, sample.data, states, deviation, energy, shared), shape
 
 
-def fit_all(
-    fitter: Fitter, part: NormalisedLandmarks, observations: Observations, states: FrameStates
-) -> Outcome:
-    """Fit every frame; where that went badly, also from poses turned to both sides."""
-    outcome = fit_frames(fitter, observations, states)
-    # A dense point counts as much as it weighs.
-    limit = (COUNT + part.weight[:, COUNT:].sum(1)) * DOUBTFUL**2
-    doubtful = np.flatnonzero((outcome.status != CONVERGED) | (outcome.energy > limit))
-    for yaw in OTHER_YAWS if len(doubtful) else ():
-        some = observations.rows(doubtful)
-        trial = start(fitter, part.rows(doubtful), some)
-        turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-        trial.rotation[:] = trial.rotation @ turn
-        again = fit_frames(fitter, some, trial)
-        better = (again.energy < outcome.energy[doubtful]) & (again.status == CONVERGED)
-        rows = doubtful[better]
-        states.x[rows], states.rotation[rows] = trial.x[better], trial.rotation[better]
-        states.translation[rows] = trial.translation[better]
-        outcome.energy[rows], outcome.status[rows] = again.energy[better], again.status[better]
-        outcome.iterations[doubtful] += again.iterations
-    return outcome
+def error_apart(fitters: Fitters, sample: SubjectFrames) -> float:
+    """A landmark's error from frames that each have an identity of their own.
+
+    Twice: the first time the paper's weights leave much that is not error of the landmarks.
+
+    Parameters
+    ----------
+    fitters : the model made ready for the options, with the paper's weights
+    sample : frames of the subject
+
+    Returns
+    -------
+    float
+        standard deviation of a coordinate, inter-ocular distances
+    """
+    error = np.nan
+    for _ in range(2):
+        weighted = fitters.for_error(error)
+        states = start(weighted.whole, sample)
+        reached = fit_all(weighted.whole, sample, states).energy
+        energy = float(reached[np.isfinite(reached)].sum())
+        of_shape = describe_frames(weighted.joint, sample.data, states, 1.0)[2]
+        of_expression = describe_frames(weighted.whole, sample.data, states, 1.0)[2]
+        deviation = np.concatenate([of_shape, of_expression], axis=1)
+        error = _error(weighted.whole, sample.data, states, deviation, energy, 0)
+        error = max(error, LEAST_ERROR_APART)
+    return error
 
 
-# Share of the frames farthest from the middle that is left out: mostly failed landmarks.
-_OUTLIERS = 0.03
+def _error(
+    fitter: Fitter,
+    sample: Frames,
+    states: State,
+    deviation: Floats,
+    energy: float,
+    shared: int,
+) -> float:
+    good = np.isfinite(states.x).all(axis=1)
+    x = states.x[good]
+    left = energy - float(ridge_energy(fitter.prior, x).sum())
+    rows = residuals_seen(fitter.scheme, sample.root_weight[good])
+    return landmark_error(fitter.prior, x, deviation[good], rows, left, shared)
+
+
+def _fit_sample(
+    fitters: Fitters, sample: SubjectFrames, f_shape: Floats
+) -> tuple[Floats, State, float]:
+    states = start(fitters.local, sample)
+    return fit_joint_identity(fitters.local, fitters.joint, sample.data, f_shape, states)
+
+
+def sample_frames(frames: SubjectFrames, count: int) -> SubjectFrames:
+    """Frames that stand for all; one with a missing landmark only if all have one.
+
+    Parameters
+    ----------
+    frames : of a subject
+    count : most frames of the sample
+    """
+    landmarks = frames.landmarks
+    chosen = spread_sample(landmarks.target, count)
+    if len(chosen) == 0:
+        chosen = np.argsort(-(landmarks.weight > 0).sum(1), kind="stable")[:count]
+    return frames.rows(chosen)
 
 
 def spread_sample(landmarks: ArrayLike, count: int) -> NDArray[np.int64]:
-    """Indices of up to `count` frames, ascending, that lie far apart in pose and expression.
+    """Indices of frames that lie far apart in pose and expression, the same ones each time.
 
-    Farthest point sampling on the landmarks without position, size and tilt, from the frame nearest
-    to the middle on.
+    Farthest point sampling (Gonzalez 1985) on the landmarks without position, size and tilt, from
+    the frame nearest to the middle on.
 
-    landmarks: (n, 68, 2), any unit; frames with NaN are never chosen.
+    Parameters
+    ----------
+    landmarks : (n, p, 2) float, any unit; frames with NaN are never chosen
+    count : most indices
+
+    Returns
+    -------
+    (m,) int64
+        ascending, m <= count
     """
     landmarks = np.asarray(landmarks, np.float64)
     usable = np.flatnonzero(np.isfinite(landmarks).all((1, 2)))
     if len(usable) <= count:
         return usable
-    shapes = _normalised(landmarks[usable])
+    shapes = _without_position(landmarks[usable])
     distance = ((shapes - np.median(shapes, axis=0)) ** 2).sum(1)
     inner = np.argsort(distance, kind="stable")[: max(count, round(len(usable) * (1 - _OUTLIERS)))]
     inner.sort()
@@ -324,8 +436,8 @@ def spread_sample(landmarks: ArrayLike, count: int) -> NDArray[np.int64]:
     return np.unique(usable[inner[chosen]])
 
 
-def _normalised(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Landmarks (n, 68, 2) centred, of unit size, the eye line level -> (n, 136)."""
+def _without_position(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Landmarks (n, p, 2) centred, of unit size, the eye line level -> (n, 2 p)."""
     shapes = landmarks - landmarks.mean(1, keepdims=True)
     shapes /= np.sqrt((shapes**2).sum((1, 2), keepdims=True)) + 1e-12
     right, left = OUTER_EYE_CORNERS

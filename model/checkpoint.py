@@ -17,7 +17,9 @@ from .network.config import GLEENetConfig
 from .network.glee_net import GLEENet
 
 FORMAT_NAME = "glee-checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# Up to this version networks were trained on crops and f_exp of other landmarks than iBUG's.
+_OTHER_LANDMARKS = 1
 CHECKPOINT_FILE = "checkpoint.pt"
 # The parts that the pre-training trains.
 _EXPRESSION = ("global_branch.", "local_branch.")
@@ -27,12 +29,27 @@ _EXPRESSION = ("global_branch.", "local_branch.")
 class Checkpoint:
     """One fold's network and the state of its training.
 
-    config: of the network. weights: its state dict (f_exp statistics included), the averaged one
-    where there is an EMA. train_subjects, test_subjects, dataset: names. fit_model: name
-    of the morphable model that f_exp belongs to. reference: (e,) for f_exp relative to the person
-    (see person_specific.py), None for f_exp as it is. finished: training is over. training: what
-    training goes on from (steps done, own weights, optimiser, random state), empty once finished.
-    provenance: how the frames were made (`Provenance.as_dict`).
+    Attributes
+    ----------
+    config : GLEENetConfig
+        Of the network.
+    weights : dict of str to Tensor
+        Its state dict (f_exp statistics included), the averaged one where there is an EMA.
+    train_subjects, test_subjects : tuple of str
+        Names.
+    dataset : str
+        Name of the dataset.
+    fit_model : str
+        Name of the morphable model that f_exp belongs to.
+    reference : (e,) float32 or None
+        For f_exp relative to the person (see person_specific.py), None for f_exp as it is.
+    finished : bool
+        Training is over.
+    training : dict
+        What training goes on from (steps done, own weights, optimiser, loss scaler), empty once
+        finished.
+    provenance : dict
+        How the frames were made (`Provenance.as_dict`).
     """
 
     config: GLEENetConfig
@@ -47,14 +64,27 @@ class Checkpoint:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def network(self) -> GLEENet:
-        """The network with its weights, in evaluation mode."""
+        """Build the network with its weights, in evaluation mode."""
         network = build_glee_net(self.config)
         network.load_state_dict(self.weights)
         return network.eval()
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all. Raises OutputError where it cannot be written."""
+    """Write a checkpoint, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    checkpoint : Checkpoint
+        To write.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be written.
+    """
     content = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
     content["config"] = asdict(checkpoint.config)
     buffer = io.BytesIO()
@@ -63,7 +93,23 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raises WeightsError where it is missing, damaged, or not glee's."""
+    """Read a checkpoint.
+
+    Parameters
+    ----------
+    path : Path
+        File that `save_checkpoint` wrote.
+
+    Returns
+    -------
+    Checkpoint
+        On the CPU.
+
+    Raises
+    ------
+    WeightsError
+        Where the file is missing, damaged, or not glee's.
+    """
     remedy = "train again, or give the folder of a trained run"
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -74,6 +120,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT_NAME:
         raise WeightsError(f"{path}: is not a glee checkpoint; {remedy}")
     version = content.pop("version", None)
+    if version == _OTHER_LANDMARKS:
+        raise WeightsError(
+            f"{path}: was trained on landmarks of another definition than this glee's (checkpoint "
+            f"version {version}); run `glee preprocess` again, and train again"
+        )
     if version != FORMAT_VERSION:
         raise WeightsError(
             f"{path}: checkpoint version {version}, this glee reads {FORMAT_VERSION}; {remedy}"
@@ -102,9 +153,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def load_expression(network: GLEENet, run: Path) -> None:
     """Give global and local branch the weights of a pre-trained run.
 
-    run: folder of `pretrain`, or a checkpoint file.
+    Parameters
+    ----------
+    network : GLEENet
+        Changed in place.
+    run : Path
+        Folder of `pretrain`, or a checkpoint file.
 
-    Raises WeightsError where there is no finished one, or its branches have other shapes.
+    Raises
+    ------
+    WeightsError
+        Where there is no finished one, or its branches have other shapes.
     """
     path = run / CHECKPOINT_FILE if run.is_dir() else run
     checkpoint = load_checkpoint(path)

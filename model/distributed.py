@@ -1,13 +1,8 @@
-"""Several processes under torchrun or Slurm.
+"""Several processes training one network, under torchrun or Slurm; one process without either.
 
-Several processes training one network, under torchrun or Slurm; one process without either.
-
-What torchrun or Slurm's srun says, in environment variables, about the processes of a run.
-
-Batch normalisation over the batches of all processes, on any device.
-
-torch's own SyncBatchNorm needs GPUs; this one also runs under gloo, so that two processes can be
-compared with one on any machine.
+`joined_world` joins the processes that the launcher's environment variables name. Batch
+normalisation goes over the batches of all processes: torch's own SyncBatchNorm needs GPUs; the one
+here also runs under gloo, so that two processes can be compared with one on any machine.
 """
 
 from __future__ import annotations
@@ -24,17 +19,41 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UsageError
 
+# Ports from which a job's is taken, so that two jobs on one machine do not meet.
+_FIRST_PORT, _PORTS = 20_000, 20_000
+
 
 @dataclass(frozen=True)
 class World:
-    """This process among all. rank: from 0. size: of all. local_rank: on its machine, from 0."""
+    """This process among all.
+
+    Attributes
+    ----------
+    rank : int
+        Of this process, from 0.
+    size : int
+        Processes in all.
+    local_rank : int
+        On its machine, from 0.
+    """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
 
     def check_batch(self, batch: int) -> None:
-        """Raise UsageError where a batch cannot be shared equally."""
+        """Refuse a batch that cannot be shared equally.
+
+        Parameters
+        ----------
+        batch : int
+            Frames of a step.
+
+        Raises
+        ------
+        UsageError
+            Where it is no multiple of the processes.
+        """
         if batch % self.size:
             raise UsageError(f"batch {batch} cannot be shared by {self.size} processes; change it")
 
@@ -44,7 +63,7 @@ class World:
         return self.rank == 0
 
     def mean(self, value: float) -> float:
-        """Mean of a number over all processes."""
+        """Average `value` over all processes."""
         if self.size == 1:
             return value
         total = torch.tensor(value, dtype=torch.float64)
@@ -60,11 +79,26 @@ class World:
 
 
 def choose_device(name: str, world: World, precision: str = "float32") -> torch.device:
-    """The device to train on: "auto" takes CUDA where there is one.
+    """Choose the device to train on.
 
-    precision: of the forward pass.
+    Parameters
+    ----------
+    name : str
+        "cpu", "cuda" or "auto", which takes CUDA where there is one.
+    world : World
+        Its local rank numbers the GPU.
+    precision : str
+        Of the forward pass.
 
-    Raises UsageError where the device is unknown, not there, or cannot train at that precision.
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    UsageError
+        Where the device is unknown, not there, or cannot train at that precision.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -81,8 +115,11 @@ def choose_device(name: str, world: World, precision: str = "float32") -> torch.
 def reproducible(deterministic: bool) -> Iterator[None]:
     """Leave torch's random state and its choice of algorithms as they were.
 
-    deterministic: while the context lasts, a GPU takes only algorithms whose bits repeat; torch
-    raises RuntimeError where there is none.
+    Parameters
+    ----------
+    deterministic : bool
+        While the context lasts, a GPU takes only algorithms whose bits repeat; torch raises
+        RuntimeError where there is none.
     """
     before = torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng():
@@ -99,7 +136,20 @@ def reproducible(deterministic: bool) -> Iterator[None]:
 def joined_world(device: str) -> Iterator[World]:
     """Join the processes that torchrun or Slurm started, for as long as the context lasts.
 
-    Raises UsageError where their environment (see `read_launch`) does not say how.
+    Parameters
+    ----------
+    device : str
+        "auto", "cpu" or "cuda".
+
+    Yields
+    ------
+    World
+        This process among all.
+
+    Raises
+    ------
+    UsageError
+        Where their environment (see `read_launch`) does not say how.
     """
     launch = read_launch(os.environ)
     world = World(launch.rank, launch.size, launch.local_rank)
@@ -129,7 +179,7 @@ def joined_world(device: str) -> Iterator[World]:
 
 
 def gathered_sum(value: Tensor) -> Tensor:
-    """Sum of a tensor over all processes, through which gradients flow back."""
+    """Sum a tensor `value` over all processes; gradients flow back through the sum."""
     total: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
     return total
 
@@ -150,15 +200,20 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-# Ports from which a job's is taken, so that two jobs on one machine do not meet.
-_FIRST_PORT, _PORTS = 20_000, 20_000
-
-
 @dataclass(frozen=True)
 class Launch:
-    """rank: of this process, from 0. size: processes in all. local_rank: on its machine, from 0.
+    """How a launcher started this process.
 
-    address, port: where they meet; "" where nobody says.
+    Attributes
+    ----------
+    rank : int
+        Of this process, from 0.
+    size : int
+        Processes in all.
+    local_rank : int
+        On its machine, from 0.
+    address, port : str
+        Where they meet; "" where nobody says.
     """
 
     rank: int = 0
@@ -169,15 +224,28 @@ class Launch:
 
 
 def read_launch(variables: Mapping[str, str]) -> Launch:
-    """How this process was started; a single one where neither launcher speaks.
+    """Read how this process was started; a single one where neither launcher speaks.
 
     torchrun sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT. srun sets SLURM_PROCID,
     SLURM_STEP_NUM_TASKS (before that, SLURM_NTASKS), SLURM_LOCALID, SLURM_STEP_NODELIST and
-    SLURM_JOB_ID; the first node and a port by the job's number are where its processes meet,
-    unless MASTER_ADDR and MASTER_PORT say otherwise. A job's script itself, which has no step, is
-    a single process whatever the job's number of tasks.
+    SLURM_JOB_ID; the first node and a port by the job's number are where its processes meet, unless
+    MASTER_ADDR and MASTER_PORT say otherwise. A job's script itself, which has no step, is a single
+    process whatever the job's number of tasks.
 
-    Raises UsageError where a variable is not a number or contradicts another.
+    Parameters
+    ----------
+    variables : mapping of str to str
+        The environment.
+
+    Returns
+    -------
+    Launch
+        What it says.
+
+    Raises
+    ------
+    UsageError
+        Where a variable is not a number or contradicts another.
     """
     address, port = variables.get("MASTER_ADDR", ""), variables.get("MASTER_PORT", "")
     if "RANK" in variables and "WORLD_SIZE" in variables:
@@ -194,7 +262,7 @@ def read_launch(variables: Mapping[str, str]) -> Launch:
 
 
 def first_node(nodes: str) -> str:
-    """The first name of Slurm's list: "gpu[03-05,9],login" -> "gpu03"."""
+    """Give the first name of Slurm's list `nodes`: "gpu[03-05,9],login" -> "gpu03"."""
     found = re.match(r"([^,\[]*)(?:\[(\w+)[^\]]*\])?([^,\[]*)", nodes)
     return "" if found is None else "".join(part or "" for part in found.groups())
 
@@ -221,7 +289,7 @@ class SynchronisedBatchNorm(_BatchNorm):
         return
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, channels, ...) -> the same shape."""
+        """Normalise x, (b, channels, ...) float -> the same shape."""
         if not self.training:
             return super().forward(x)
         x = x.float()
@@ -246,7 +314,7 @@ class SynchronisedBatchNorm(_BatchNorm):
 
 
 def synchronise_norms(network: nn.Module) -> None:
-    """Let every trained BatchNorm of a network use all processes' samples, in place."""
+    """Let every trained BatchNorm of `network` use all processes' samples, in place."""
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):

@@ -1,8 +1,6 @@
-"""TrainOptions, recipes, and the schedule that follows.
+"""Options of a training run, each preset's recipe, and the schedule of steps that follows.
 
-Options of a training run: the recipe of each preset, written beside what came of it.
-
-Steps and learning rate of a training, as functions of the step alone.
+The options are written beside what came of them, once.
 """
 
 from __future__ import annotations
@@ -28,23 +26,60 @@ IDENTITIES = ("live", "cached")
 class TrainOptions:
     """Every choice that shapes a run's weights, besides the data.
 
-    preset, ablation: of the network. aus: AU numbers; () takes those that papers report. epochs,
-    batch (frames), learning_rate, momentum, weight_decay: of SGD. schedule: "constant" or "cosine",
-    after `warmup` (share of all steps, linear). clip: largest norm of the gradient, 0 for none.
-    accumulate: parts that a batch is computed in. ema: decay of the averaged weights, 0 for none.
-    precision: of the forward pass. deterministic: refuse algorithms of a GPU whose bits differ from
-    run to run. identity: "live", V_id of every crop, or "cached", that of the centre crop as
-    `glee embed` keeps it. mirror, light: augmentation. person_specific: f_exp relative to
-    the person's median (beyond the paper). folds: of a seeded split. facenet, split, init: paths of
-    weights, of folds, and of a pre-trained run; "" for none. triplets: drawn for an epoch of
-    pre-training where the data has no table of its own; shared_triplets: instead so many among the
-    3 `batch` faces of each step, 0 for none. margin: of Eq. 4 for all triplets, 0 for
-    each type's own. centre: pre-training standardises E_exp over the batch before Eq. 4, without
-    which a network from random weights collapses to one point. checkpoint_steps: also write a
-    checkpoint every so many steps, 0 for epochs only.
-
-    Beyond the paper (docs/experiments.md measures it): identity_adversary: strength of its
-    reversed gradient, 0 for none.
+    Attributes
+    ----------
+    preset, ablation : str
+        Of the network, keys of config.PRESETS and config.ABLATIONS.
+    aus : tuple of int
+        AU numbers; () takes those that papers report.
+    epochs : int
+        Passes over the frames.
+    batch : int
+        Frames (or triplets) of a step.
+    learning_rate, momentum, weight_decay : float
+        Of SGD.
+    schedule : str
+        "constant" or "cosine", of the learning rate.
+    warmup : float
+        Share of all steps before it, linear.
+    clip : float
+        Largest norm of the gradient, 0 for none.
+    accumulate : int
+        Shares that a batch is computed in.
+    ema : float
+        Decay of the averaged weights, 0 for none.
+    precision : str
+        Of the forward pass: "float32", "bfloat16" or "float16".
+    deterministic : bool
+        Refuse algorithms of a GPU whose bits differ from run to run.
+    identity : str
+        "live", V_id of every crop, or "cached", that of the centre crop as `glee embed` keeps it.
+    mirror : bool
+        Mirror half of the faces.
+    light : float
+        Strength of the change of light, 0 for none.
+    person_specific : bool
+        f_exp relative to the person's median (beyond the paper).
+    seed : int
+        Of every random choice.
+    folds : int
+        Of a seeded split.
+    facenet, split, init : str
+        Paths of weights, of folds, and of a pre-trained run; "" for none.
+    triplets : int
+        Drawn for an epoch of pre-training where the data has no table of its own.
+    shared_triplets : int
+        Instead so many among the 3 `batch` faces of each step, 0 for none.
+    margin : float
+        Of Eq. 4 for all triplets, 0 for each type's own.
+    centre : bool
+        Pre-training standardises E_exp over the batch before Eq. 4, without which a network from
+        random weights collapses to one point.
+    identity_adversary : float
+        Strength of its reversed gradient, 0 for none (beyond the paper; docs/experiments.md
+        measures it).
+    checkpoint_steps : int
+        Also write a checkpoint every so many steps, 0 for epochs only.
     """
 
     preset: str = "paper"
@@ -139,15 +174,48 @@ _PRETRAIN_RECIPES: dict[str, dict[str, Any]] = {
 
 
 def train_options(preset: str, **changes: Any) -> TrainOptions:
-    """A preset's recipe with changes; a change of None keeps the recipe's value.
+    """Give a preset's recipe of the training, with changes.
 
-    Raises OptionsError where the preset or a value is unknown.
+    Parameters
+    ----------
+    preset : str
+        "paper" (§4.2) or "compact".
+    **changes
+        Fields of TrainOptions; None keeps the recipe's value.
+
+    Returns
+    -------
+    TrainOptions
+        The options.
+
+    Raises
+    ------
+    OptionsError
+        Where the preset, a name or a value is unknown.
     """
     return _with_changes(_RECIPES, preset, changes)
 
 
 def pretrain_options(preset: str, **changes: Any) -> TrainOptions:
-    """The same for the pre-training."""
+    """Give a preset's recipe of the pre-training, with changes.
+
+    Parameters
+    ----------
+    preset : str
+        "paper" (§4.2) or "compact".
+    **changes
+        Fields of TrainOptions; None keeps the recipe's value.
+
+    Returns
+    -------
+    TrainOptions
+        The options.
+
+    Raises
+    ------
+    OptionsError
+        Where the preset, a name or a value is unknown.
+    """
     return _with_changes(_PRETRAIN_RECIPES, preset, changes)
 
 
@@ -167,7 +235,19 @@ def _with_changes(
 def write_options(run: Path, options: TrainOptions) -> None:
     """Write a run's options once, or check that a run to go on with has the same.
 
-    Raises OptionsError naming what differs, OutputError where the folder cannot be written.
+    Parameters
+    ----------
+    run : Path
+        The run's folder.
+    options : TrainOptions
+        Of the run.
+
+    Raises
+    ------
+    OptionsError
+        Naming what differs.
+    OutputError
+        Where the folder cannot be written.
     """
     path = run / OPTIONS_FILE
     if path.exists():
@@ -183,7 +263,23 @@ def write_options(run: Path, options: TrainOptions) -> None:
 
 
 def read_options(run: Path) -> TrainOptions:
-    """Read a run's options. Raises OptionsError where it is no run or the file is damaged."""
+    """Read a run's options.
+
+    Parameters
+    ----------
+    run : Path
+        The run's folder.
+
+    Returns
+    -------
+    TrainOptions
+        As they were written.
+
+    Raises
+    ------
+    OptionsError
+        Where it is no run or the file is damaged.
+    """
     path = run / OPTIONS_FILE
     try:
         content = tomllib.loads(path.read_text())
@@ -198,8 +294,13 @@ def read_options(run: Path) -> TrainOptions:
 class Schedule:
     """How many steps an epoch has, and the learning rate of each.
 
-    frames: trained on in an epoch; those that do not fill a last batch wait for another epoch's
-    shuffle.
+    Attributes
+    ----------
+    options : TrainOptions
+        Of the run.
+    frames : int
+        Trained on in an epoch; those that do not fill a last batch wait for another epoch's
+        shuffle.
     """
 
     options: TrainOptions
@@ -221,7 +322,7 @@ class Schedule:
         return self.options.epochs * self.steps_per_epoch
 
     def learning_rate(self, step: int) -> float:
-        """Linear warm-up, then constant, or half a cosine down to zero."""
+        """Give the rate of `step`: linear warm-up, then constant, or half a cosine down to zero."""
         options = self.options
         warmup = options.warmup * self.total
         if step < warmup:
@@ -232,7 +333,7 @@ class Schedule:
         return options.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
     def saves_at(self, done: int) -> bool:
-        """Whether a checkpoint is due after `done` steps (the last one is written apart)."""
+        """Say whether a checkpoint is due after `done` steps (the last one is written apart)."""
         every = self.options.checkpoint_steps
         due = done % self.steps_per_epoch == 0 or (every > 0 and done % every == 0)
         return due and done < self.total

@@ -44,10 +44,18 @@ RENDERED_PARTS = ("skin", "lips", "eyes")
 
 @dataclass(frozen=True)
 class Calibration:
-    """What `calibrate` did. way: "renders" or "carried" (from the embedded model's calibration).
+    """What `calibrate` did.
 
-    renders, faces: how many pictures were drawn, and in how many the face was found. nme_before,
-    nme_after: of the inner 51 against the anatomical and the calibrated points; NaN if carried.
+    Attributes
+    ----------
+    model, detector : str
+        Names.
+    way : str
+        "renders" or "carried" (from the embedded model's calibration).
+    renders, faces : int
+        How many pictures were drawn, and in how many the face was found.
+    nme_before, nme_after : float
+        Of the inner 51 against the anatomical and the calibrated points; NaN if carried.
     """
 
     model: str
@@ -59,7 +67,13 @@ class Calibration:
     nme_after: float
 
     def lines(self) -> tuple[str, ...]:
-        """What the command prints."""
+        """Say it as text.
+
+        Returns
+        -------
+        tuple of str
+            What the command prints.
+        """
         if self.way == "carried":
             return (
                 f"{self.model}: landmarks of {self.detector} carried over from the embedded model",
@@ -82,11 +96,35 @@ def calibrate(
 ) -> Calibration:
     """Calibrate a model to a detector backend and write it as a new model file.
 
-    detector: name of the backend. output: the model file to write, ``.h5``. model: path of a model;
-    None for the embedded one. renders: random faces to draw. seed: of them. settings: of the
-    backend. dense: lay its dense points too, into a file ``.dense.npz`` beside the model file.
     A model without eyes cannot be shown to a detector: the embedded model's calibration is carried
-    over by registration. Raises UsageError, WeightsError, DataError, OutputError.
+    over by registration.
+
+    Parameters
+    ----------
+    detector : str
+        Name of the backend.
+    output : Path
+        The model file to write, ``.h5``.
+    model : Path or None
+        A model's file; None for the embedded one.
+    renders : int
+        Random faces to draw.
+    seed : int
+        Of them.
+    settings : BackendSettings
+        What the user tells the backend.
+    dense : bool
+        Lay its dense points too, into a file ``.dense.npz`` beside the model file.
+
+    Returns
+    -------
+    Calibration
+        What was done.
+
+    Raises
+    ------
+    UsageError, WeightsError, DataError, OutputError
+        For arguments, weights files, models and files that cannot be used.
     """
     output = Path(output)
     if output.suffix.lower() not in HDF5_SUFFIXES:

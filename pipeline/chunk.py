@@ -21,8 +21,10 @@ from .images.crops import BORDER_GREY, align, alignment_transform, encode_crop
 from .images.frames import FrameIndex, read_frames
 from .landmarks.backends import BackendSettings, load_detector
 from .landmarks.dense_landmarks import DenseDetector
-from .landmarks.lookahead import Lookahead, frames_together, looking_ahead
+from .landmarks.detector import landmark_definition
+from .landmarks.lookahead import Lookahead, batched, frames_together
 from .landmarks.tracking import FaceTracker, TrackedFrame
+from .options import PreprocessOptions
 from .shards.shard import REASONS, FrameArrays, Shard, ShardHeader, read_shard, write_shard
 
 logger = logging.getLogger(__name__)
@@ -30,11 +32,26 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class ChunkTask:
-    """Frames start .. stop - 1 of a clip, whose shard is `path`.
+    """Frames start .. stop - 1 of a clip, and the shard that they are to be.
 
-    clip: with the labels of these frames only. index: the part for these frames.
-    options: fields of PreprocessOptions. detector: name and version. weights: folder of its
-    weights files, None for its own place.
+    Attributes
+    ----------
+    clip : Clip
+        With the labels of these frames only.
+    index : FrameIndex
+        Where these frames lie in the source.
+    start, stop : int
+        Frames of the clip, stop excluded.
+    path : Path
+        The shard.
+    options : PreprocessOptions
+        What shapes it.
+    detector : str
+        The backend's name and version.
+    dataset_options : mapping
+        The dataset's own options that were chosen, for the shard's header.
+    weights : str or None
+        Folder of the backend's weights files; None for its own place.
     """
 
     clip: Clip
@@ -42,14 +59,25 @@ class ChunkTask:
     start: int
     stop: int
     path: Path
-    options: Mapping[str, Any]
+    options: PreprocessOptions
     detector: str
+    dataset_options: Mapping[str, Any] = field(default_factory=dict)
     weights: str | None = None
 
 
 @dataclass(frozen=True)
 class ChunkResult:
-    """What became of a chunk's frames: reason -> frames; and seconds of each step."""
+    """What became of a chunk's frames.
+
+    Attributes
+    ----------
+    reasons : mapping
+        Reason -> frames, "ok" for the valid ones.
+    steps : mapping
+        Step of the work -> seconds.
+    kept : bool
+        The shard was there already.
+    """
 
     reasons: Mapping[str, int]
     steps: Mapping[str, float] = field(default_factory=dict)
@@ -59,48 +87,62 @@ class ChunkResult:
 def make_shard(task: ChunkTask) -> ChunkResult:
     """Write a chunk's shard, unless a whole one with the same options, source and labels is there.
 
-    Raises DataError where the source cannot be read, OutputError where the shard cannot be written.
+    Parameters
+    ----------
+    task : ChunkTask
+        The chunk.
+
+    Returns
+    -------
+    ChunkResult
+        What became of its frames.
+
+    Raises
+    ------
+    DataError
+        Where the source cannot be read.
+    OutputError
+        Where the shard cannot be written.
     """
     header, labels = _header(task), _labels(task)
     old = _same_shard(task.path, header, labels)
     if old is not None:
         return ChunkResult(_reason_counts(old.frames.reason), kept=True)
     begin = perf_counter()
-    work = _Work(task)
-    for images in work.groups(read_frames(task.clip, task.index, task.start, task.stop)):
+    taken = _ChunkFrames(task)
+    for images in taken.groups(read_frames(task.clip, task.index, task.start, task.stop)):
         for image in images:
-            work.take(image)
-    steps = {"decode": perf_counter() - begin - sum(work.steps.values()), **work.steps}
+            taken.take(image)
+    steps = {"decode": perf_counter() - begin - sum(taken.steps.values()), **taken.steps}
     begin = perf_counter()
-    options = task.options
-    frames = work.arrays(task.clip.numbers(task.start, task.stop))
+    frames = taken.arrays(task.clip.numbers(task.start, task.stop))
     write_shard(
         task.path,
         header,
         frames,
-        work.crops,
+        taken.crops,
         labels,
-        encoding=options["encoding"],
-        crop_size=options["crop_size"],
+        encoding=task.options.encoding,
+        crop_size=task.options.crop_size,
     )
     steps["write"] = perf_counter() - begin
     return ChunkResult(_reason_counts(frames.reason), steps)
 
 
-class _Work:
+class _ChunkFrames:
     """A chunk's frames as they are taken, one after the other."""
 
     def __init__(self, task: ChunkTask) -> None:
         options = task.options
         self._size = task.index.size
-        self._crop_size = int(options["crop_size"])
-        self._encoding = (str(options["encoding"]), int(options["quality"]))
-        self._options = options
+        self._crop_size = options.crop_size
+        self._encoding = (options.encoding, options.quality)
+        self._tracking = options.tracking
         self._alone = bool(task.clip.boxes)
-        settings = BackendSettings(task.weights, options.get("device"), options.get("flip"))
-        detector = load_detector(options["detector"], settings)
-        self._dense = DenseDetector(detector) if options.get("dense") else None
-        self._detector = self._dense or looking_ahead(detector)
+        settings = BackendSettings(task.weights, options.device, options.flip)
+        detector = load_detector(options.detector, settings)
+        self._dense = DenseDetector(detector) if options.dense else None
+        self._detector = self._dense or batched(detector)
         self._together = 1 if self._alone else frames_together(self._detector)
         self._tracker = self._new_tracker()
         self._tracked: list[TrackedFrame] = []
@@ -110,11 +152,7 @@ class _Work:
         self.steps = dict.fromkeys(("track", "align", "encode"), 0.0)
 
     def _new_tracker(self) -> FaceTracker:
-        return FaceTracker(
-            self._detector,
-            detect_every=self._options["detect_every"],
-            minimum_confidence=self._options["minimum_confidence"],
-        )
+        return FaceTracker(self._detector, self._tracking)
 
     def groups(
         self, images: Iterable[npt.NDArray[np.uint8] | None]
@@ -192,10 +230,11 @@ def _header(task: ChunkTask) -> ShardHeader:
         fps=task.index.fps,
         frame_size=task.index.size,
         detector=task.detector,
-        options=dict(task.options),
+        options={**task.options.stated(), **task.dataset_options},
         glee_version=__version__,
         au_names=() if labels is None else labels.au_names,
         label_kind="none" if labels is None else labels.kind,
+        landmark_definition=landmark_definition(task.detector.split(" ")[0]),
     )
 
 

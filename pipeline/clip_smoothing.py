@@ -1,12 +1,9 @@
-"""What fit3d fits: a clip's landmarks smoothed, the same whatever its chunks.
-
-Smoothed landmarks of a clip for the fit: the same whatever chunks its frames lie in.
+"""What fit3d fits of a shard's frames: landmarks smoothed in time, and dense points behind them.
 
 A clip is smoothed in blocks of frames counted from its first one, each with the frames around it,
-from whichever shards they lie in. How much, follows from second differences of the whole clip,
-which are counted shard by shard. The shards keep the landmarks as they were detected.
-
-What `fit3d` fits of a shard's frames: landmarks, and dense points where they are asked for.
+from whichever shards they lie in: the result is the same whatever chunks the frames lie in. How
+much, follows from second differences of the whole clip, which are counted shard by shard. The
+shards keep the landmarks as they were detected.
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ from .shards.shard import Shard, read_shard
 Landmarks = npt.NDArray[np.float64]
 
 # Frames of a block, and of its surroundings on both sides. The smoother's memory of a frame at
-# this distance is below 1e-6 (`track_noise.STIFFEST`).
+# this distance is below 1e-6 (`landmark_smoothing.STIFFEST`).
 BLOCK, CONTEXT = 64, 64
 # A face that moves or grows by more from one frame to the next is not the same shot: its middle,
 # in inter-ocular distances, and its size, as a factor.
@@ -36,40 +33,133 @@ CUT, GROWTH = 0.5, 1.3
 
 
 class Stretch(NamedTuple):
-    """Frames of a clip. landmarks: (n, 68, 2) float64, NaN where not valid; frame_id: (n,)."""
+    """Frames of a clip that follow each other in its shards.
+
+    Attributes
+    ----------
+    landmarks : (n, 68, 2) float64
+        Source pixels, NaN where not valid.
+    frame_id : (n,) int64
+        The dataset's own numbers.
+    """
 
     landmarks: Landmarks
     frame_id: npt.NDArray[np.int64]
 
 
-def stretch_of(shard: Shard) -> Stretch:
-    """A shard's frames."""
-    landmarks = shard.frames.landmarks.astype(np.float64)
-    landmarks[~shard.frames.valid] = np.nan
-    return Stretch(landmarks, shard.frames.frame_id)
+def fitted_points(
+    path: Path, shard: Shard, track: TrackNoise | None, dense: str | None
+) -> Landmarks:
+    """Give what is fitted of a shard's frames. Dense points are not smoothed.
+
+    Parameters
+    ----------
+    path : Path
+        The shard's, beside those of its clip.
+    shard : Shard
+        The same, read.
+    track : TrackNoise or None
+        The noise of the clip's landmarks; None to leave them as they are.
+    dense : str or None
+        Whether dense points are fitted too, see `Fit3dOptions`.
+
+    Returns
+    -------
+    (n, 68, 2) or (n, 68 + d, 2) float64
+        Source pixels, NaN where not valid; dense points behind the landmarks.
+
+    Raises
+    ------
+    UsageError
+        Where the shard has no dense points.
+    """
+    landmarks = smoothed_chunk(path, shard, track)
+    if not dense:
+        return landmarks
+    if shard.frames.landmarks_dense is None:
+        raise UsageError(f"{path}: holds no dense points; run `glee preprocess` with --dense")
+    points = shard.frames.landmarks_dense.astype(np.float64)
+    points[~shard.frames.valid] = np.nan
+    return np.concatenate([landmarks, points], axis=1)
 
 
-def runs(of: Stretch) -> Iterator[slice]:
-    """Runs of valid frames that follow each other, without a cut between them."""
-    finite = np.isfinite(of.landmarks).reshape(len(of.landmarks), -1)
-    there = np.asarray(finite.all(axis=1), np.bool_)
-    middle, size = of.landmarks.mean(1), inter_ocular_distance(of.landmarks)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        moved = np.linalg.norm(np.diff(middle, axis=0), axis=1) / size[:-1]
-        growth = np.abs(np.log(size[1:] / size[:-1]))
-    follows = (np.diff(of.frame_id) == 1) & (moved <= CUT) & (growth <= np.log(GROWTH))
-    start = None
-    for frame in range(len(there) + 1):
-        goes_on = frame < len(there) and bool(there[frame])
-        if start is not None and not (goes_on and follows[frame - 1]):
-            yield slice(start, frame)
-            start = None
-        if goes_on and start is None:
-            start = frame
+def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Complete the options of a fit that was made before there were all of today's.
+
+    An option that came later, and whose default leaves the fit as it was, stands here; a shard
+    without it is then not fitted again.
+
+    Parameters
+    ----------
+    options : mapping or None
+        As a shard holds them.
+
+    Returns
+    -------
+    mapping or None
+        With all options; None for None.
+    """
+    return None if options is None else {"dense": None, **options}
+
+
+def points_digest(shard: Shard, *, dense: bool = False) -> str:
+    """Digest what a shard's fit depends on.
+
+    Parameters
+    ----------
+    shard : Shard
+        The shard.
+    dense : bool
+        Its dense points are fitted too.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal.
+    """
+    digest = hashlib.sha256(repr((shard.header.frame_size, shard.header.detector)).encode())
+    digest.update(np.ascontiguousarray(shard.frames.valid).tobytes())
+    digest.update(np.ascontiguousarray(shard.frames.landmarks).tobytes())
+    if dense and shard.frames.landmarks_dense is not None:
+        digest.update(np.ascontiguousarray(shard.frames.landmarks_dense).tobytes())
+    return digest.hexdigest()
+
+
+def noise_by_clip(paths: Iterable[Path]) -> Mapping[str, TrackNoise | None]:
+    """Estimate the noise of each clip of a subject, from all its shards in order.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        The subject's shards.
+
+    Returns
+    -------
+    mapping
+        Clip -> its noise; None where it cannot be smoothed.
+    """
+    by_clip: dict[str, list[Path]] = {}
+    for path in paths:
+        by_clip.setdefault(path.parent.name, []).append(path)
+    return {
+        clip: clip_noise(stretch_of(read_shard(path, verify=False)) for path in sorted(own))
+        for clip, own in by_clip.items()
+    }
 
 
 def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:
-    """The noise of a clip from its shards in their order; None where it cannot be smoothed."""
+    """Estimate the noise of a clip.
+
+    Parameters
+    ----------
+    shards : iterable of Stretch
+        Its shards in their order.
+
+    Returns
+    -------
+    TrackNoise or None
+        None where the clip cannot be smoothed.
+    """
     counts = DifferenceCounts()
     before: Stretch | None = None
     for new in shards:
@@ -84,18 +174,27 @@ def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:
     return counts.noise()
 
 
-def smoothed(of: Stretch, noise: TrackNoise) -> Landmarks:
-    """Landmarks of a stretch smoothed run by run, NaN where they were."""
-    out = of.landmarks.copy()
-    for run in runs(of):
-        out[run] = smooth_run(of.landmarks[run], noise)
-    return out
-
-
 def smoothed_chunk(path: Path, shard: Shard, noise: TrackNoise | None) -> Landmarks:
-    """The smoothed landmarks of a shard's frames, (n, 68, 2) float64, NaN where not valid.
+    """Smooth the landmarks of a shard's frames.
 
-    path: the shard's, beside those of its clip. Raises ShardError where one of them is damaged.
+    Parameters
+    ----------
+    path : Path
+        The shard's, beside those of its clip.
+    shard : Shard
+        The same, read.
+    noise : TrackNoise or None
+        Of its clip; None to leave the landmarks as they are.
+
+    Returns
+    -------
+    (n, 68, 2) float64
+        Source pixels, NaN where not valid.
+
+    Raises
+    ------
+    ShardError
+        Where a shard of the clip is damaged.
     """
     own = stretch_of(shard)
     if noise is None:
@@ -113,18 +212,18 @@ def smoothed_chunk(path: Path, shard: Shard, noise: TrackNoise | None) -> Landma
 
 def _between(path: Path, own: Stretch, place: tuple[int, int], low: int, high: int) -> Stretch:
     """Frames low to high of a clip, as far as it goes, one of whose shards is at hand."""
-    parts = [own]
+    stretches = [own]
     first, last = place
     before = after = int(path.stem)
     while first > low and before > 0:
         before -= 1
-        first, _, part = _beside(path, before)
-        parts.insert(0, part)
+        first, _, stretch = _beside(path, before)
+        stretches.insert(0, stretch)
     while last < high and _path_beside(path, after + 1).exists():
         after += 1
-        _, last, part = _beside(path, after)
-        parts.append(part)
-    joined = Stretch(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        _, last, stretch = _beside(path, after)
+        stretches.append(stretch)
+    joined = Stretch(*(np.concatenate(arrays) for arrays in zip(*stretches, strict=True)))
     chosen = slice(low - first, high - first)
     return Stretch(joined.landmarks[chosen], joined.frame_id[chosen])
 
@@ -146,48 +245,70 @@ def _read(path: Path, inode: int, changed: int) -> tuple[int, int, Stretch]:
     return shard.header.start, shard.header.stop, stretch_of(shard)
 
 
-def noise_by_clip(paths: Iterable[Path]) -> Mapping[str, TrackNoise | None]:
-    """The noise of each clip of a subject, from all its shards in order."""
-    by_clip: dict[str, list[Path]] = {}
-    for path in paths:
-        by_clip.setdefault(path.parent.name, []).append(path)
-    return {
-        clip: clip_noise(stretch_of(read_shard(path, verify=False)) for path in sorted(own))
-        for clip, own in by_clip.items()
-    }
+def stretch_of(shard: Shard) -> Stretch:
+    """Give a shard's frames.
 
+    Parameters
+    ----------
+    shard : Shard
+        The shard.
 
-# How dense points are used: with the landmarks, or in their place.
-DENSE_BESIDE, DENSE_ONLY = "beside", "only"
-
-
-def fitted_points(
-    path: Path, shard: Shard, track: TrackNoise | None, options: Mapping[str, Any]
-) -> Landmarks:
-    """What is fitted of a shard's frames: landmarks (n, 68, 2), and dense points behind them.
-
-    Dense points are not smoothed. Raises UsageError where the shard has none.
+    Returns
+    -------
+    Stretch
+        NaN where a frame is not valid.
     """
-    landmarks = smoothed_chunk(path, shard, track)
-    if not options.get("dense"):
-        return landmarks
-    if shard.frames.landmarks_dense is None:
-        raise UsageError(f"{path}: holds no dense points; run `glee preprocess` with --dense")
-    dense = shard.frames.landmarks_dense.astype(np.float64)
-    dense[~shard.frames.valid] = np.nan
-    return np.concatenate([landmarks, dense], axis=1)
+    landmarks = shard.frames.landmarks.astype(np.float64)
+    landmarks[~shard.frames.valid] = np.nan
+    return Stretch(landmarks, shard.frames.frame_id)
 
 
-def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Options of a fit that was made before there were dense points."""
-    return None if options is None else {"dense": None, **options}
+def smoothed(of: Stretch, noise: TrackNoise) -> Landmarks:
+    """Smooth the landmarks of a stretch run by run.
+
+    Parameters
+    ----------
+    of : Stretch
+        Frames of a clip.
+    noise : TrackNoise
+        Of the clip.
+
+    Returns
+    -------
+    (n, 68, 2) float64
+        Source pixels, NaN where they were.
+    """
+    out = of.landmarks.copy()
+    for run in runs(of):
+        out[run] = smooth_run(of.landmarks[run], noise)
+    return out
 
 
-def points_digest(shard: Shard, *, dense: bool = False) -> str:
-    """SHA-256, in hexadecimal, of what a shard's fit depends on."""
-    digest = hashlib.sha256(repr((shard.header.frame_size, shard.header.detector)).encode())
-    digest.update(np.ascontiguousarray(shard.frames.valid).tobytes())
-    digest.update(np.ascontiguousarray(shard.frames.landmarks).tobytes())
-    if dense and shard.frames.landmarks_dense is not None:
-        digest.update(np.ascontiguousarray(shard.frames.landmarks_dense).tobytes())
-    return digest.hexdigest()
+def runs(of: Stretch) -> Iterator[slice]:
+    """Find the runs of valid frames that follow each other, without a cut between them.
+
+    Parameters
+    ----------
+    of : Stretch
+        Frames of a clip.
+
+    Yields
+    ------
+    slice
+        Of the stretch's frames.
+    """
+    finite = np.isfinite(of.landmarks).reshape(len(of.landmarks), -1)
+    there = np.asarray(finite.all(axis=1), np.bool_)
+    middle, size = of.landmarks.mean(1), inter_ocular_distance(of.landmarks)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        moved = np.linalg.norm(np.diff(middle, axis=0), axis=1) / size[:-1]
+        growth = np.abs(np.log(size[1:] / size[:-1]))
+    follows = (np.diff(of.frame_id) == 1) & (moved <= CUT) & (growth <= np.log(GROWTH))
+    start = None
+    for frame in range(len(there) + 1):
+        goes_on = frame < len(there) and bool(there[frame])
+        if start is not None and not (goes_on and follows[frame - 1]):
+            yield slice(start, frame)
+            start = None
+        if goes_on and start is None:
+            start = frame

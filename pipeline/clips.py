@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+# Names by which files of a folder are taken for videos; what they are, their content tells.
+VIDEO_SUFFIXES = (
+    *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2t", ".m2ts"),
+    *(".m4v", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv"),
+    *(".qt", ".ts", ".vob", ".webm", ".wmv"),
+)
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 # Left, right, top, bottom of a face in parts of the image's width and height.
@@ -20,8 +25,16 @@ FaceBox = tuple[float, float, float, float]
 class ClipLabels:
     """AU labels of a clip, one row for each frame from its first on.
 
-    au_names: ("AU1", ...). kind: "occurrence" or "intensity". values: (m, a) int8, -1 unknown;
-    m may exceed the clip's frames. shortest: the label file that ends first, for messages.
+    Attributes
+    ----------
+    au_names : tuple of str
+        ("AU1", ...).
+    kind : str
+        "occurrence" or "intensity".
+    values : (m, a) int8
+        -1 where unknown; m may exceed the clip's frames.
+    shortest : Path
+        The label file that ends first, for messages.
     """
 
     au_names: tuple[str, ...]
@@ -34,13 +47,25 @@ class ClipLabels:
 class Clip:
     """One video, or one folder of images, of one subject.
 
-    dataset, subject, name: as the shard names them. root: the dataset's folder. source: the video
-    file or image folder. images: file names in the order of the frames; empty for a video.
-    first_frame_id: the dataset's own number of frame 0; the others count on from it.
-    frame_ids: the dataset's own number of every frame, ascending, where they do not. boxes: the
-    face of every image, as (left, right, top, bottom) in parts of its width and height; then each
-    frame is the cut-out around it (`face_cutout`) and no frame has to do with the one before.
-    labels: None where the dataset has none.
+    Attributes
+    ----------
+    dataset, subject, name : str
+        As the shard names them.
+    root : Path
+        The dataset's folder.
+    source : Path
+        The video file or image folder.
+    images : tuple of str
+        File names in the order of the frames; empty for a video.
+    first_frame_id : int
+        The dataset's own number of frame 0; the others count on from it.
+    frame_ids : tuple of int
+        The dataset's own number of every frame, ascending, where they do not.
+    boxes : tuple of FaceBox
+        The face of every image; then each frame is the cut-out around it (`face_cutout`) and no
+        frame has to do with the one before.
+    labels : ClipLabels or None
+        None where the dataset has none.
     """
 
     dataset: str
@@ -66,7 +91,18 @@ class Clip:
         return source.relative_to(self.root).as_posix()
 
     def numbers(self, start: int, stop: int) -> npt.NDArray[np.int64]:
-        """The dataset's own numbers of the frames start .. stop - 1: (stop - start,) int64."""
+        """Give the dataset's own numbers of frames.
+
+        Parameters
+        ----------
+        start, stop : int
+            Frames of the clip, stop excluded.
+
+        Returns
+        -------
+        (stop - start,) int64
+            Ascending.
+        """
         if self.frame_ids:
             return np.array(self.frame_ids[start:stop], np.int64)
         return np.arange(self.first_frame_id + start, self.first_frame_id + stop, dtype=np.int64)
@@ -74,9 +110,15 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class FoundClip:
-    """A clip that a dataset has by its folders and file names; `read` parses its labels.
+    """A clip that a dataset has by its folders and file names.
 
-    read raises DataError where they are wrong, so that one bad file can be told from the others.
+    Attributes
+    ----------
+    subject, name : str
+        As the shard names them.
+    read : callable
+        Parses the labels and gives the clip; raises DataError where they are wrong, so that one bad
+        file can be told from the others.
     """
 
     subject: str
@@ -88,9 +130,16 @@ class FoundClip:
 class DatasetContent:
     """What a reader found in a dataset's folder before it opened what the clips are made of.
 
-    clips: sorted by subject and name. missing, surplus: one line each for what should be there and
-    is not, and for what is there and is not used. counts: what was read, left out and why.
-    files: tables for the work folder, name -> content.
+    Attributes
+    ----------
+    clips : tuple of FoundClip
+        Sorted by subject and name.
+    missing, surplus : tuple of str
+        One line each for what should be there and is not, and for what is there and is not used.
+    counts : mapping
+        What was read, left out and why.
+    files : mapping
+        Tables for the work folder, name -> content.
     """
 
     clips: tuple[FoundClip, ...]

@@ -14,7 +14,8 @@ from .cluster.options import QUEUES, ClusterOptions, stage_cluster_options
 from .datasets import find_content, shaping_options
 from .images.frames import index_frames
 from .landmarks.backends import BackendSettings, chosen_detector, refined_name
-from .preprocess import STAGE, PreprocessOptions
+from .options import PreprocessOptions
+from .preprocess import STAGE
 from .shards.shard import list_shards, read_shard, shard_path
 from .summary import progress_bar
 from .work_folder import read_options
@@ -38,9 +39,24 @@ def preprocess_dry_run(
     progress: bool = True,
     dataset_options: Mapping[str, Any] | None = None,
 ) -> list[str]:
-    """Lines that say what `preprocess` with these arguments would do; see there.
+    """Say what `preprocess` with these arguments would do.
 
-    Raises UsageError, DataError, WeightsError, OptionsError.
+    Parameters
+    ----------
+    dataset, root, out, options, workers, cluster, cluster_config, progress, dataset_options
+        As in `preprocess`.
+    settings : BackendSettings or None
+        What the user tells the backend.
+
+    Returns
+    -------
+    list of str
+        Lines of text.
+
+    Raises
+    ------
+    UsageError, DataError, WeightsError, OptionsError
+        As `preprocess`.
     """
     options.check()
     settings = settings or BackendSettings()
@@ -86,7 +102,25 @@ def fit3d_dry_run(
     cluster: str | None = None,
     cluster_config: Path | None = None,
 ) -> list[str]:
-    """Lines that say what `fit3d` would do in a work folder. Raises ShardError, UsageError."""
+    """Say what `fit3d` would do in a work folder.
+
+    Parameters
+    ----------
+    work, workers, cluster, cluster_config
+        As in `fit3d`.
+
+    Returns
+    -------
+    list of str
+        Lines of text.
+
+    Raises
+    ------
+    ShardError
+        Where the folder holds no shards.
+    UsageError
+        Where the table [cluster] makes no sense.
+    """
     paths = list_shards(Path(work))
     frames = fitted = broken = 0
     for path in paths:

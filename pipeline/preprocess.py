@@ -5,22 +5,23 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, GleeError, UsageError
+from ..errors import DataError, GleeError
 from ..whole_files import write_whole
 from .chunk import ChunkTask, make_shard
 from .clips import Clip, DatasetContent
 from .cluster.cluster import Cluster, open_cluster
 from .cluster.options import stage_cluster_options
 from .datasets import find_content, shaping_options
-from .images.crops import ENCODINGS, QUALITY
 from .images.frames import FrameIndex, index_frames
 from .landmarks.backends import BackendSettings, chosen_detector, load_detector, refined_name
 from .landmarks.dense_landmarks import DenseDetector
+from .options import PreprocessOptions
 from .shards.shard import SHARD_FOLDER, shard_path
 from .summary import Summary, Tally, progress_bar
 from .work_folder import carry_mark, state_options, work_in, write_plan
@@ -28,53 +29,6 @@ from .work_folder import carry_mark, state_options, work_in, write_plan
 logger = logging.getLogger(__name__)
 
 STAGE = "preprocess"
-MAXIMUM_CHUNK = 1024
-
-
-@dataclass(frozen=True)
-class PreprocessOptions:
-    """Every option that shapes the shards.
-
-    detector: backend, or `auto`, the best one installed; `fan:yunet` is its variant yunet. device,
-    flip: of the backend, see `BackendSettings`. detect_every: frames between two looks of
-    the detector at a tracked face. minimum_confidence: of a valid frame. crop_size: side of the
-    aligned crop, pixels.
-    encoding: of crops, one of `crop_encoding.ENCODINGS`; quality: of JPEG, 1 to 100.
-    chunk_frames: frames of a shard, at most 1024. refine: go over the landmarks with the refiner
-    (`pipeline.refiner`); the detector is then stated as, for example, `mesh+refiner`. dense: keep
-    all points of a backend that has more than 68, for `fit3d` to use.
-    """
-
-    detector: str = "dlib"
-    detect_every: int = 10
-    minimum_confidence: float = 0.4
-    crop_size: int = 200
-    encoding: str = "jpeg"
-    quality: int = QUALITY
-    chunk_frames: int = MAXIMUM_CHUNK
-    device: str | None = None
-    flip: bool | None = None
-    refine: bool | None = None
-    dense: bool | None = None
-
-    def stated(self) -> dict[str, Any]:
-        """The options by name, without those left to the backend."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    def check(self) -> None:
-        """Raises UsageError where a value makes no sense."""
-        bounds = {
-            "detect_every": (1, 1000),
-            "minimum_confidence": (0.0, 1.0),
-            "crop_size": (32, 1024),
-            "quality": (1, 100),
-            "chunk_frames": (1, MAXIMUM_CHUNK),
-        }
-        for name, (low, high) in bounds.items():
-            if not low <= getattr(self, name) <= high:
-                raise UsageError(f"{name} is {getattr(self, name)}; give {low} to {high}")
-        if self.encoding not in ENCODINGS:
-            raise UsageError(f"encoding is {self.encoding!r}; give one of {', '.join(ENCODINGS)}")
 
 
 def preprocess(
@@ -93,19 +47,45 @@ def preprocess(
 ) -> Summary:
     """Make the shards of a dataset in a work folder; whole ones that are there already stay.
 
-    dataset: one of `datasets.DATASETS`. root: its folder. out: the work folder.
-    weights: folder of the backend's weights files; what they hold is recorded, where they lie is
-    not. workers: processes; None for one a core. cluster: where they run, see `open_cluster`;
-    None for what the table says.
-    cluster_config: TOML file with a table [cluster], instead of the one in the work folder's
-    glee.toml. overwrite: drop what the folder holds and begin anew.
-    dataset_options: the dataset's own, see its module's OPTIONS; None means its default.
-
     The result does not depend on workers, their order or a run that was killed. A clip or chunk
     that fails is logged and the others are finished; then its error is raised.
 
-    Raises UsageError, DataError, WeightsError, OutputError, OptionsError (the folder was made with
-    other options).
+    Parameters
+    ----------
+    dataset : str
+        One of `datasets.DATASETS`.
+    root : Path
+        The dataset's folder.
+    out : Path
+        The work folder.
+    options : PreprocessOptions or None
+        What shapes the shards; None for the defaults.
+    weights : Path or None
+        Folder of the backend's weights files; what they hold is recorded, where they lie is not.
+    workers : int or None
+        Processes; None for one a core.
+    cluster : str or None
+        Where they run, see `open_cluster`; None for what the table [cluster] says.
+    cluster_config : Path or None
+        TOML file with a table [cluster], instead of the one in the work folder's glee.toml.
+    overwrite : bool
+        Drop what the folder holds and begin anew.
+    progress : bool
+        Show progress bars.
+    dataset_options : mapping or None
+        The dataset's own, see its module's OPTIONS; None means its default.
+
+    Returns
+    -------
+    Summary
+        Frames by outcome, clip by clip.
+
+    Raises
+    ------
+    UsageError, DataError, WeightsError, OutputError
+        See `errors`.
+    OptionsError
+        Where the folder was made with other options.
     """
     begin = time.monotonic()
     options = options or PreprocessOptions()
@@ -113,8 +93,8 @@ def preprocess(
     content = find_content(dataset, Path(root), **(dataset_options or {}))
     clips = _read_clips(content)
     tally = Tally(STAGE)
-    place_of_weights = None if weights is None else str(Path(weights).resolve())
-    settings = BackendSettings(place_of_weights, options.device, options.flip)
+    weights_folder = None if weights is None else str(Path(weights).resolve())
+    settings = BackendSettings(weights_folder, options.device, options.flip)
     backend_name = chosen_detector(options.detector, settings)
     options = replace(options, detector=refined_name(backend_name, options.refine))
     detector = load_detector(options.detector, settings)
@@ -122,7 +102,7 @@ def preprocess(
         DenseDetector(detector)
     chosen = shaping_options(dataset, dict(dataset_options or {}))
     with work_in(Path(out), STAGE) as work:
-        places = stage_cluster_options(work, cluster_config)
+        cluster_options = stage_cluster_options(work, cluster_config)
         stated: dict[str, Any] = {"dataset": dataset, **options.stated(), **chosen}
         state_options(work, STAGE, stated, overwrite=overwrite)
         if overwrite:
@@ -130,13 +110,14 @@ def preprocess(
         carry_mark(Path(root), work)
         for name, table in content.files.items():
             write_whole(work / name, table)
-        with open_cluster(cluster, workers, places) as place:
-            indices = _index_clips(clips, place, tally, progress)
+        with open_cluster(cluster, workers, cluster_options) as running_cluster:
+            deinterlace = bool(options.deinterlace)
+            indices = _index_clips(clips, running_cluster, tally, progress, deinterlace)
             write_plan(work, dataset, options.chunk_frames, indices)
             backend = (f"{detector.name} {detector.version}", settings.weights)
-            _make_shards(
-                indices, work, {**options.stated(), **chosen}, backend, place, tally, progress
-            )
+            tasks = _chunk_tasks(indices, work, options, chosen, backend)
+            total = sum(index.count for _, index in indices)
+            _make_shards(tasks, total, running_cluster, tally, progress)
         _remove_surplus(indices, work, options)
     return tally.finish(time.monotonic() - begin)
 
@@ -164,14 +145,15 @@ def _read_clips(content: DatasetContent) -> list[Clip]:
 
 
 def _index_clips(
-    clips: list[Clip], place: Cluster, tally: Tally, progress: bool
+    clips: list[Clip], cluster: Cluster, tally: Tally, progress: bool, deinterlace: bool
 ) -> list[tuple[Clip, FrameIndex]]:
     """Clips with their frames located, in the clips' order; those that fail are left out."""
     found: dict[tuple[str, str], FrameIndex] = {}
     bare = {(clip.subject, clip.name): clip for clip in clips}
     tasks = [replace(clip, labels=None) for clip in clips]
+    index = partial(index_frames, deinterlace=deinterlace)
     with progress_bar("index", len(clips), "clip", shown=progress) as bar:
-        for outcome in place.run(index_frames, tasks):
+        for outcome in cluster.run(index, tasks):
             key = (outcome.task.subject, outcome.task.name)
             bar.update(1)
             try:
@@ -179,6 +161,7 @@ def _index_clips(
                     raise outcome.error or DataError(f"{outcome.task.source}: no result")
                 _check_labels(bare[key], outcome.result)
                 found[key] = outcome.result
+                tally.describe(*key, outcome.result.describe())
             except Exception as error:
                 tally.fail("/".join(key), error)
     return [(clip, found[key]) for key, clip in bare.items() if key in found]
@@ -194,18 +177,10 @@ def _check_labels(clip: Clip, index: FrameIndex) -> None:
 
 
 def _make_shards(
-    indices: list[tuple[Clip, FrameIndex]],
-    work: Path,
-    options: Mapping[str, Any],
-    backend: tuple[str, str | None],
-    place: Cluster,
-    tally: Tally,
-    progress: bool,
+    tasks: Iterable[ChunkTask], total: int, cluster: Cluster, tally: Tally, progress: bool
 ) -> None:
-    tasks = _chunk_tasks(indices, work, options, backend)
-    total = sum(index.count for _, index in indices)
     with progress_bar(STAGE, total, "frame", shown=progress) as bar:
-        for outcome in place.run(make_shard, tasks):
+        for outcome in cluster.run(make_shard, tasks):
             task = outcome.task
             bar.update(task.stop - task.start)
             if outcome.result is None:
@@ -220,21 +195,24 @@ def _make_shards(
 def _chunk_tasks(
     indices: list[tuple[Clip, FrameIndex]],
     work: Path,
-    options: Mapping[str, Any],
+    options: PreprocessOptions,
+    dataset_options: Mapping[str, Any],
     backend: tuple[str, str | None],
 ) -> Iterator[ChunkTask]:
     for clip, index in indices:
-        for number, start in enumerate(range(0, index.count, options["chunk_frames"])):
-            stop = min(start + options["chunk_frames"], index.count)
+        for number, start in enumerate(range(0, index.count, options.chunk_frames)):
+            stop = min(start + options.chunk_frames, index.count)
             labels = clip.labels
-            part = None if labels is None else replace(labels, values=labels.values[start:stop])
+            if labels is not None:
+                labels = replace(labels, values=labels.values[start:stop])
             yield ChunkTask(
-                clip=replace(clip, labels=part),
+                clip=replace(clip, labels=labels),
                 index=index.part(start, stop),
                 start=start,
                 stop=stop,
                 path=shard_path(work, clip.subject, clip.name, number),
                 options=options,
+                dataset_options=dataset_options,
                 detector=backend[0],
                 weights=backend[1],
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,19 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import UsageError
 from ..fitting.camera import Camera
-from ..fitting.dense_points import load_dense_points
-from ..fitting.fit import Fit, FitOptions, fit
+from ..fitting.dense_points import DenseObservations, load_dense_points
+from ..fitting.fit import Fit, fit
 from ..fitting.landmark_smoothing import TrackNoise
-from ..fitting.morphable_model.landmark_noise import LandmarkNoise
 from ..fitting.morphable_model.landmark_scheme import COUNT
 from ..fitting.morphable_model.model_file import load_model, model_digest
-from ..fitting.morphable_model.morphable_model import MorphableModel
-from ..fitting.options import PAPER_WEIGHT, expression_prior
 from ..fitting.subject import spread_sample
-from .clip_smoothing import DENSE_ONLY, fitted_points, noise_by_clip, points_digest, with_defaults
-from .landmarks.detector import REFINED
+from .clip_smoothing import fitted_points, noise_by_clip, points_digest, with_defaults
+from .options import DENSE_ONLY, Fit3dOptions
 from .shards.shard import REASONS, FitArrays, Shard, add_fit, read_shard
 
 NOT_CONVERGED = "not_converged"
@@ -37,11 +33,23 @@ Landmarks = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SubjectTask:
-    """All shards of a subject. options: fields of Fit3dOptions. again: fit what is fitted too."""
+    """All shards of a subject, whose identity is to be fitted.
+
+    Attributes
+    ----------
+    subject : str
+        As the shards name it.
+    paths : tuple of Path
+        Its shards, sorted.
+    options : Fit3dOptions
+        What shapes the fit.
+    again : bool
+        Fit what is fitted too.
+    """
 
     subject: str
     paths: tuple[Path, ...]
-    options: Mapping[str, Any]
+    options: Fit3dOptions
     again: bool
 
 
@@ -49,11 +57,22 @@ class SubjectTask:
 class SubjectResult:
     """A subject's identity for the frames' fit.
 
-    f_shape: (60,) float32, or None where each frame has its own or no frame is valid.
-    sources: (one a path) digests of what the fit of that shard depends on. fitted: (one a path)
-    whether the shard holds that very fit already. focal: pixels, and landmark_error: inter-ocular
-    distances, where they were estimated. tracks: of each clip, how its landmarks tremble; None
-    where they are not smoothed.
+    Attributes
+    ----------
+    f_shape : (s,) float32 or None
+        None where each frame has its own or no frame is valid.
+    focal : float or None
+        Focal length, pixels, where it was estimated.
+    landmark_error : float or None
+        Error of a landmark's coordinate, inter-ocular distances, where it was estimated.
+    sources : tuple of str
+        One a path: digests of what the fit of that shard depends on.
+    fitted : tuple of bool
+        One a path: whether the shard holds that very fit already.
+    tracks : mapping
+        Clip -> the noise of its landmarks; None where they are not smoothed.
+    seconds : float
+        What it took.
     """
 
     f_shape: npt.NDArray[np.float32] | None
@@ -67,21 +86,51 @@ class SubjectResult:
 
 @dataclass(frozen=True, eq=False)
 class ShardTask:
-    """One shard to fit. f_shape: (s,) float32 of its subject, or None. The rest: see above."""
+    """One shard to fit.
+
+    Attributes
+    ----------
+    path : Path
+        The shard.
+    f_shape : (s,) float32 or None
+        Of its subject; None where each frame has its own.
+    focal, landmark_error : float or None
+        Of its subject, see `SubjectResult`.
+    track : TrackNoise or None
+        The noise of its clip's landmarks.
+    options : Fit3dOptions
+        What shapes the fit.
+    source : str
+        Digest of what the fit depends on.
+    keep : bool
+        The shard holds that very fit already.
+    """
 
     path: Path
     f_shape: npt.NDArray[np.float32] | None
     focal: float | None
     landmark_error: float | None
     track: TrackNoise | None
-    options: Mapping[str, Any]
+    options: Fit3dOptions
     source: str
     keep: bool
 
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What became of a shard's frames: reason -> frames, "ok" for the converged ones."""
+    """What became of a shard's frames.
+
+    Attributes
+    ----------
+    subject, clip : str
+        As the shard names them.
+    reasons : mapping
+        Reason -> frames, "ok" for the converged ones.
+    steps : mapping
+        Step of the work -> seconds.
+    kept : bool
+        The fit was there already.
+    """
 
     subject: str
     clip: str
@@ -93,19 +142,35 @@ class ShardResult:
 def fit_subject(task: SubjectTask) -> SubjectResult:
     """Fit one identity to a sample of a subject's frames, unless all its shards are fitted.
 
-    Raises ShardError where a shard cannot be read, DataError where the model cannot.
+    Parameters
+    ----------
+    task : SubjectTask
+        The subject's shards.
+
+    Returns
+    -------
+    SubjectResult
+        What the fit of its shards needs.
+
+    Raises
+    ------
+    ShardError
+        Where a shard cannot be read.
+    DataError
+        Where the morphable model cannot be read.
     """
     begin = perf_counter()
-    joint, smooth = task.options["identity"] == "subject", task.options["smooth"]
+    joint, smooth = task.options.identity == "subject", task.options.smooth
     digests, before = [], []
     for path in task.paths:
         shard = read_shard(path, verify=False)
-        digests.append(points_digest(shard, dense=bool(task.options.get("dense"))))
+        digests.append(points_digest(shard, dense=bool(task.options.dense)))
         before.append(None if shard.fit is None else shard.fit.options)
     whole = hashlib.sha256("".join(digests).encode()).hexdigest()
     sources = tuple(whole if joint or smooth else digest for digest in digests)
+    wanted = asdict(task.options)
     fitted = tuple(
-        not task.again and with_defaults(options) == {**task.options, "source": source}
+        not task.again and with_defaults(options) == {**wanted, "source": source}
         for options, source in zip(before, sources, strict=True)
     )
     f_shape, focal, error = None, None, None
@@ -117,19 +182,32 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
 
 
 def _candidates(
-    path: Path, tracks: Mapping[str, TrackNoise | None], options: Mapping[str, Any]
+    path: Path, tracks: Mapping[str, TrackNoise | None], options: Fit3dOptions
 ) -> tuple[tuple[int, int], str, npt.NDArray[np.float64]]:
     """Frame size, detector, and points of a shard that stand for all of its frames."""
     shard = read_shard(path, verify=False)
-    points = fitted_points(path, shard, tracks.get(path.parent.name), options)
-    chosen = spread_sample(points[:, :COUNT], int(options["sample_frames"]))
+    points = fitted_points(path, shard, tracks.get(path.parent.name), options.dense)
+    chosen = spread_sample(points[:, :COUNT], options.sample_frames)
     return shard.header.frame_size, _detector(shard), points[chosen]
 
 
 def fit_shard(task: ShardTask) -> ShardResult:
     """Fit every valid frame of a shard and write the result into it.
 
-    Raises ShardError, DataError, OutputError.
+    Parameters
+    ----------
+    task : ShardTask
+        The shard.
+
+    Returns
+    -------
+    ShardResult
+        What became of its frames.
+
+    Raises
+    ------
+    ShardError, DataError, OutputError
+        Where the shard or the model cannot be read, or the shard not be written.
     """
     begin = perf_counter()
     shard = read_shard(task.path)
@@ -158,7 +236,7 @@ def _result(
 
 def _joint_identity(
     candidates: list[tuple[tuple[int, int], str, npt.NDArray[np.float64]]],
-    options: Mapping[str, Any],
+    options: Fit3dOptions,
 ) -> tuple[npt.NDArray[np.float32] | None, float | None, float | None]:
     """f_shape (s,), the focal length where it is estimated, and landmarks' error, from all shards.
 
@@ -171,13 +249,13 @@ def _joint_identity(
         return None, None, None
     size, detector = max(counts, key=lambda key: (counts[key], key))
     landmarks = np.concatenate([c[2] for c in candidates if c[:2] == (size, detector)])
-    landmarks = landmarks[spread_sample(landmarks[:, :COUNT], int(options["sample_frames"]))]
-    scattered = {**options, "temporal": 0.0}
+    landmarks = landmarks[spread_sample(landmarks[:, :COUNT], options.sample_frames)]
+    scattered = replace(options, temporal=0.0)
     result = _run_fit(landmarks, size, detector, scattered, f_shape=None, joint=True)
     good = np.isfinite(result.f_shape).all(1)
     if not good.any():
         return None, None, None
-    focal = float(result.focal[good][0]) if options["estimate_focal"] else None
+    focal = float(result.focal[good][0]) if options.estimate_focal else None
     error = float(result.landmark_error[good][0])
     shape = np.asarray(result.f_shape[good][0], np.float32)
     return shape, focal, None if np.isnan(error) else error
@@ -185,14 +263,9 @@ def _joint_identity(
 
 def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
     header, valid = shard.header, shard.frames.valid
-    options = {
-        **task.options,
-        "focal": task.focal or task.options["focal"],
-        "estimate_focal": False,
-        "landmark_error": task.landmark_error,
-    }
-    before, after = _neighbours(task) if options["temporal"] > 0 else (None, None)
-    points = fitted_points(task.path, shard, task.track, options)
+    options = replace(task.options, focal=task.focal or task.options.focal, estimate_focal=False)
+    before, after = _neighbours(task) if options.temporal > 0 else (None, None)
+    points = fitted_points(task.path, shard, task.track, options.dense)
     landmarks, own = _in_context(points, before, after)
     result = _run_fit(
         landmarks,
@@ -200,10 +273,11 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
         _detector(shard),
         options,
         f_shape=task.f_shape,
-        joint=options["identity"] == "subject",
+        joint=options.identity == "subject",
+        landmark_error=task.landmark_error,
     )
     known = valid & np.isfinite(result.pose[own]).all(1)
-    model = _model(options)
+    model = load_model(options.model_path)
     return FitArrays(
         f_exp=_masked(result.f_exp[own], known),
         f_exp_std=_masked(result.f_exp_std[own], known),
@@ -213,12 +287,12 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
         rmse=_masked(result.rmse[own], known),
         iterations=np.where(known, result.iterations[own], 0).astype(np.int32),
         converged=np.asarray(result.converged[own], bool) & known,
-        options={**task.options, "source": task.source},
+        options={**asdict(task.options), "source": task.source},
         model=model.name,
         model_sha256=model_digest(model),
         expression_names=model.expression_names,
         image_size=header.frame_size,
-        focal=Camera.for_image(*header.frame_size, focal=options["focal"]).focal,
+        focal=Camera.for_image(*header.frame_size, focal=options.focal).focal,
     )
 
 
@@ -231,7 +305,7 @@ def _neighbours(task: ShardTask) -> tuple[Landmarks | None, Landmarks | None]:
         there = beside >= 0 and path.exists()
         shard = read_shard(path, verify=False) if there else None
         found.append(
-            None if shard is None else fitted_points(path, shard, task.track, task.options)
+            None if shard is None else fitted_points(path, shard, task.track, task.options.dense)
         )
     return found[0], found[1]
 
@@ -257,70 +331,30 @@ def _run_fit(
     landmarks: npt.NDArray[np.float64],
     size: tuple[int, int],
     detector: str,
-    options: Mapping[str, Any],
+    options: Fit3dOptions,
     *,
     f_shape: npt.NDArray[np.float32] | None,
     joint: bool,
+    landmark_error: float | None = None,
 ) -> Fit:
     """The fit of points (n, 68, 2), or (n, 68 + d, 2) with dense points behind the landmarks."""
-    model = _model(options)
-    dense = landmarks[:, COUNT:] if options.get("dense") else None
-    noise = detector_noise(model, detector) if options["whiten"] else None
-    if options["whiten"] and noise is None:
-        raise UsageError(
-            f"whiten: model {model.name} is not calibrated to detector {detector}; calibrated are: "
-            f"{', '.join(sorted(model.noise)) or 'none'}"
-        )
+    model = load_model(options.model_path)
+    dense = None
+    if options.dense:
+        calibration = load_dense_points(model, options.model_path)
+        only = options.dense == DENSE_ONLY
+        dense = DenseObservations(landmarks[:, COUNT:], calibration, only=only)
+    how = replace(options.fit_options(model, detector), landmark_error=landmark_error)
     return fit(
         landmarks[:, :COUNT],
         model,
-        image_size=size,
-        focal=options["focal"],
+        camera=Camera.for_image(*size, options.focal),
         landmark_set=detector if detector in model.landmarks else "anatomical",
         identity="subject" if joint else "frame",
         f_shape=f_shape,
         dense=dense,
-        dense_points=None if dense is None else load_dense_points(model, _model_path(options)),
-        dense_only=options.get("dense") == DENSE_ONLY,
-        options=FitOptions(
-            bounds=options["bounds"],
-            regularisation=ridge_weights(options),
-            landmark_error=options.get("landmark_error"),
-            curves=options["curves"],
-            robust=options["robust"],
-            noise=noise,
-            prior=expression_prior(model.expression_names) if options["prior"] else None,
-            temporal=options["temporal"],
-            estimate_focal=options["estimate_focal"],
-            identity_frames=options["sample_frames"],
-        ),
+        options=how,
     )
-
-
-def detector_noise(model: MorphableModel, detector: str) -> LandmarkNoise | None:
-    """How a detector errs: by the model's calibration, or as measured with the refiner."""
-    if detector in model.noise or not detector.endswith(REFINED):
-        return model.noise.get(detector)
-    from .landmarks.refiner.noise import noise_of  # it imports torch
-
-    return noise_of(detector)
-
-
-def ridge_weights(options: Mapping[str, Any]) -> tuple[float, float] | None:
-    """As given; None for those that the landmarks of a subject ask for."""
-    given = options["expression_weight"], options["shape_weight"]
-    if None not in given:
-        return given
-    # What a chunk's landmarks ask for would depend on where a clip is cut.
-    return None if options["identity"] == "subject" else (PAPER_WEIGHT, PAPER_WEIGHT)
-
-
-def _model(options: Mapping[str, Any]) -> MorphableModel:
-    return load_model(_model_path(options))
-
-
-def _model_path(options: Mapping[str, Any]) -> Path | None:
-    return None if options["model"] is None else Path(options["model"])
 
 
 def _detector(shard: Shard) -> str:

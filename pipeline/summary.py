@@ -1,8 +1,7 @@
-"""What a stage did, and its progress bar.
+"""What a stage did: frames by outcome, clip by clip, and its failures; and its progress bar.
 
-What a stage did: frames by outcome, clip by clip; and its failures, raised at the end.
-
-A progress bar on stderr with rate and remaining time; none where stderr is no terminal.
+Failures are raised when the stage is at its end. The bar goes to stderr with rate and remaining
+time; there is none where stderr is no terminal.
 """
 
 from __future__ import annotations
@@ -23,20 +22,44 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ClipSummary:
-    """Frames of one clip. invalid: reason -> frames."""
+    """Frames of one clip.
+
+    Attributes
+    ----------
+    subject, clip : str
+        As the shards name them.
+    frames, valid : int
+        All of them, and those with a result.
+    invalid : mapping
+        Reason -> frames.
+    source : str
+        Codec and container of a video, and what is unusual in it; or "".
+    """
 
     subject: str
     clip: str
     frames: int
     valid: int
     invalid: Mapping[str, int]
+    source: str = ""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a stage did. steps: part of the work -> seconds, summed over workers.
+    """What a stage did.
 
-    made, kept: shards written, and left as they were. seconds: wall clock.
+    Attributes
+    ----------
+    stage : str
+        Its name.
+    clips : tuple of ClipSummary
+        Sorted by subject and clip.
+    made, kept : int
+        Shards written, and left as they were.
+    seconds : float
+        Wall clock.
+    steps : mapping
+        Step of the work -> seconds, summed over workers.
     """
 
     stage: str
@@ -65,10 +88,17 @@ class Summary:
         return dict(total.most_common())
 
     def lines(self) -> list[str]:
-        """The summary as text: a line a clip and one for all."""
+        """Say it as text.
+
+        Returns
+        -------
+        list of str
+            A line a clip and one for all.
+        """
         width = max((len(f"{c.subject}/{c.clip}") for c in self.clips), default=0)
         lines = [
             f"{c.subject + '/' + c.clip:{width}}  {_outcome(c.frames, c.valid, c.invalid)}"
+            + (f"; {c.source}" if c.source else "")
             for c in self.clips
         ]
         total = _outcome(self.frames, self.valid, self.invalid)
@@ -83,7 +113,13 @@ def _outcome(frames: int, valid: int, invalid: Mapping[str, int]) -> str:
 
 
 class Tally:
-    """Counts a stage's outcomes while they come in, whatever their order."""
+    """Counts a stage's outcomes while they come in, whatever their order.
+
+    Parameters
+    ----------
+    stage : str
+        Its name.
+    """
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
@@ -92,27 +128,72 @@ class Tally:
         self._made = 0
         self._kept = 0
         self._errors: list[tuple[str, Exception]] = []
+        self._sources: dict[tuple[str, str], str] = {}
 
     def add(
         self, subject: str, clip: str, reasons: Mapping[str, int], *, kept: bool = False
     ) -> None:
-        """One shard's frames by reason, "ok" for the valid ones."""
+        """Count one shard's frames.
+
+        Parameters
+        ----------
+        subject, clip : str
+            As the shard names them.
+        reasons : mapping
+            Reason -> frames, "ok" for the valid ones.
+        kept : bool
+            The shard was there already.
+        """
         self._frames.setdefault((subject, clip), Counter()).update(reasons)
         self._made += not kept
         self._kept += kept
 
+    def describe(self, subject: str, clip: str, source: str) -> None:
+        """What a clip's source is: codec and container, and its oddities."""
+        self._sources[subject, clip] = source
+
     def add_steps(self, steps: Mapping[str, float]) -> None:
-        """Seconds spent in parts of the work."""
+        """Add seconds spent in steps of the work.
+
+        Parameters
+        ----------
+        steps : mapping
+            Step -> seconds.
+        """
         for name, spent in steps.items():
             self._steps[name] = self._steps.get(name, 0.0) + spent
 
     def fail(self, what: str, error: Exception) -> None:
-        """A task that raised."""
+        """Count a task that raised.
+
+        Parameters
+        ----------
+        what : str
+            The task, for the log.
+        error : Exception
+            What it raised.
+        """
         logger.error("%s: %s", what, _first_line(error))
         self._errors.append((what, error))
 
     def finish(self, seconds: float) -> Summary:
-        """The summary; raises the first failure, by name, where there was one."""
+        """Close the count.
+
+        Parameters
+        ----------
+        seconds : float
+            Wall clock.
+
+        Returns
+        -------
+        Summary
+            What the stage did.
+
+        Raises
+        ------
+        GleeError
+            The first failure by name, where there was one, of its own kind.
+        """
         clips = tuple(
             ClipSummary(
                 subject,
@@ -120,6 +201,7 @@ class Tally:
                 sum(reasons.values()),
                 reasons["ok"],
                 {name: n for name, n in sorted(reasons.items()) if name != "ok" and n},
+                self._sources.get((subject, clip), ""),
             )
             for (subject, clip), reasons in sorted(self._frames.items())
         )
@@ -148,12 +230,40 @@ class Progress(Protocol):
     """Something that counts what is done."""
 
     def update(self, n: float = 1) -> object:
-        """n more are done."""
+        """Count what is done.
+
+        Parameters
+        ----------
+        n : float
+            So many more.
+
+        Returns
+        -------
+        object
+            Of no meaning.
+        """
 
 
 @contextmanager
 def progress_bar(label: str, total: int, unit: str, *, shown: bool = True) -> Iterator[Progress]:
-    """A bar for `total` units; `shown` False switches it off on a terminal too."""
+    """Show a bar while the block lasts.
+
+    Parameters
+    ----------
+    label : str
+        What is done.
+    total : int
+        Units of it.
+    unit : str
+        Their name.
+    shown : bool
+        False switches the bar off on a terminal too.
+
+    Yields
+    ------
+    Progress
+        To be told what is done.
+    """
     disable = None if shown else True
     with tqdm(total=total, desc=label, unit=unit, disable=disable, smoothing=0.1) as bar:
         yield bar

@@ -1,12 +1,9 @@
-"""A work folder: plan.json, glee.toml, lock, status, the mark of rendered people.
+"""A work folder: its lock, the options that each stage states once, its plan, the mark of renders.
 
-A work folder: its shards, its `glee.toml` that states each stage's options once, its lock.
-
-The plan of a work folder: which shards `preprocess` will have made when it is done.
-
-The mark of rendered people: a work folder made from `glee synth` data says so for good.
-
-Figures on rendered faces must never pass for figures on a dataset whose layout they imitate.
+`glee.toml` states the options of every stage that ran; `plan.json` says which shards `preprocess`
+will have made when it is done; the lock file says who is at work. A folder made from `glee synth`
+data says so for good: figures on rendered faces must never pass for figures on a dataset whose
+layout they imitate.
 """
 
 from __future__ import annotations
@@ -36,78 +33,41 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-
 LOCK_FILE = ".glee.lock"
 _FORMAT = 1
 # Looks at a lock that is held: `glee status` holds it for a moment.
 _LOCK_TRIES = 3
 
+PLAN_FILE = "plan.json"
 
-def read_options(work: Path) -> dict[str, dict[str, Any]]:
-    """The options of each stage that ran in a work folder; {} where none did.
-
-    Raises OptionsError where `glee.toml` cannot be read or is of a newer format.
-    """
-    path = Path(work) / OPTIONS_FILE
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise OptionsError(f"{path}: cannot be read ({reason}); mend it or remove it") from None
-    cluster = content.pop(CLUSTER_TABLE, None)
-    if cluster is not None and not content:
-        return {}
-    version = content.pop("format", None)
-    if version != _FORMAT or not all(isinstance(part, dict) for part in content.values()):
-        raise OptionsError(
-            f"{path}: format {version}, this glee reads {_FORMAT}; use another folder"
-        )
-    return content
-
-
-def state_options(work: Path, stage: str, options: dict[str, Any], *, overwrite: bool) -> None:
-    """Write a stage's options into `glee.toml`, or check that they are the ones it states.
-
-    options: TOML values (None is left out). overwrite: state the new ones instead of stopping.
-
-    Raises OptionsError saying what differs, OutputError where the file cannot be written.
-    """
-    stated = read_options(work)
-    new = {key: value for key, value in options.items() if value is not None}
-    old = stated.get(stage)
-    if old == new:
-        return
-    if old is not None and not overwrite:
-        differences = "; ".join(
-            f"{key} is {old.get(key, 'not set')!r} there, {new.get(key, 'not set')!r} now"
-            for key in sorted({*old, *new})
-            if old.get(key) != new.get(key)
-        )
-        raise OptionsError(
-            f"{Path(work) / OPTIONS_FILE}: {stage} ran here with other options: {differences}; "
-            "give the same options, another folder, or --overwrite"
-        )
-    content = {"format": _FORMAT, **{**stated, stage: new}, **_cluster_table(Path(work))}
-    write_whole(Path(work) / OPTIONS_FILE, tomli_w.dumps(content).encode())
-
-
-def _cluster_table(work: Path) -> dict[str, Any]:
-    """The user's table [cluster], which is kept as it is."""
-    path = work / OPTIONS_FILE
-    content = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return {name: table for name, table in content.items() if name == CLUSTER_TABLE}
+MARK_FILE = "SYNTHETIC"
+_TRUTH_FOLDER = "truth"
+_TEXT = b"These shards show rendered people, written by `glee synth`, not the dataset's.\n"
 
 
 @contextmanager
 def work_in(work: Path, stage: str = "") -> Iterator[Path]:
-    """Make a work folder if need be and hold it alone; temporaries of killed runs are removed.
+    """Make a work folder if need be and hold it alone while the block lasts.
 
-    So are, at the end, those of this run's workers that were killed: whoever holds the folder is
-    the only one to write into it. stage: what is run, for `glee status`.
+    Temporaries of killed runs are removed, and at the end those of this run's workers that were
+    killed: whoever holds the folder is the only one to write into it.
 
-    Raises OutputError where the folder cannot be made or another run is at work in it.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    stage : str
+        What is run, for `glee status`.
+
+    Yields
+    ------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        Where the folder cannot be made or another run is at work in it.
     """
     work = Path(work)
     handle = _locked(work)
@@ -129,18 +89,6 @@ def work_in(work: Path, stage: str = "") -> Iterator[Path]:
         # Still there where the run was killed.
         os.ftruncate(handle, 0)
         os.close(handle)
-
-
-def _sign(handle: int, stage: str) -> None:
-    """Say in the lock file who holds it."""
-    holder = {
-        "stage": stage,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(holder).encode(), 0)
 
 
 def _locked(work: Path) -> int:
@@ -173,15 +121,6 @@ def _locked(work: Path) -> int:
     return handle
 
 
-def read_holder(lock: Path) -> dict[str, str] | None:
-    """Who signed a lock file: "stage", "host", "pid", "since"; None where nobody did."""
-    try:
-        content = json.loads(lock.read_text(encoding="utf-8")[:4096])
-        return {key: str(content[key]) for key in ("stage", "host", "pid", "since")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _refuse_a_living_holder(work: Path, handle: int) -> None:
     """Where the holder was a process of this host that is gone, its lock is taken over."""
     holder = read_holder(work / LOCK_FILE)
@@ -210,12 +149,133 @@ def _taken(work: Path, holder: dict[str, str] | None, remedy: str = "") -> Outpu
     )
 
 
-PLAN_FILE = "plan.json"
+def read_holder(lock: Path) -> dict[str, str] | None:
+    """Read who signed a lock file.
+
+    Parameters
+    ----------
+    lock : Path
+        The file.
+
+    Returns
+    -------
+    dict or None
+        "stage", "host", "pid", "since"; None where nobody signed.
+    """
+    try:
+        content = json.loads(lock.read_text(encoding="utf-8")[:4096])
+        return {key: str(content[key]) for key in ("stage", "host", "pid", "since")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _sign(handle: int, stage: str) -> None:
+    """Say in the lock file who holds it."""
+    holder = {
+        "stage": stage,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, json.dumps(holder).encode(), 0)
+
+
+def read_options(work: Path) -> dict[str, dict[str, Any]]:
+    """Read the options of each stage that ran in a work folder.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    dict
+        Stage -> option -> value; {} where none ran.
+
+    Raises
+    ------
+    OptionsError
+        Where `glee.toml` cannot be read or is of a newer format.
+    """
+    path = Path(work) / OPTIONS_FILE
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise OptionsError(f"{path}: cannot be read ({reason}); mend it or remove it") from None
+    cluster = content.pop(CLUSTER_TABLE, None)
+    if cluster is not None and not content:
+        return {}
+    version = content.pop("format", None)
+    if version != _FORMAT or not all(isinstance(part, dict) for part in content.values()):
+        raise OptionsError(
+            f"{path}: format {version}, this glee reads {_FORMAT}; use another folder"
+        )
+    return content
+
+
+def state_options(work: Path, stage: str, options: dict[str, Any], *, overwrite: bool) -> None:
+    """Write a stage's options into `glee.toml`, or check that they are the ones it states.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    stage : str
+        Its name.
+    options : dict
+        Option -> a TOML value; None is left out.
+    overwrite : bool
+        State the new ones instead of stopping.
+
+    Raises
+    ------
+    OptionsError
+        Saying what differs.
+    OutputError
+        Where the file cannot be written.
+    """
+    stated = read_options(work)
+    new = {key: value for key, value in options.items() if value is not None}
+    old = stated.get(stage)
+    if old == new:
+        return
+    if old is not None and not overwrite:
+        differences = "; ".join(
+            f"{key} is {old.get(key, 'not set')!r} there, {new.get(key, 'not set')!r} now"
+            for key in sorted({*old, *new})
+            if old.get(key) != new.get(key)
+        )
+        raise OptionsError(
+            f"{Path(work) / OPTIONS_FILE}: {stage} ran here with other options: {differences}; "
+            "give the same options, another folder, or --overwrite"
+        )
+    content = {"format": _FORMAT, **{**stated, stage: new}, **_cluster_table(Path(work))}
+    write_whole(Path(work) / OPTIONS_FILE, tomli_w.dumps(content).encode())
+
+
+def _cluster_table(work: Path) -> dict[str, Any]:
+    """The user's table [cluster], which is kept as it is."""
+    path = work / OPTIONS_FILE
+    content = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {name: table for name, table in content.items() if name == CLUSTER_TABLE}
 
 
 @dataclass(frozen=True)
 class PlannedClip:
-    """A clip with its frames and the shards that they fill."""
+    """A clip with its frames and the shards that they fill.
+
+    Attributes
+    ----------
+    subject, clip : str
+        As the shards name them.
+    frames, shards : int
+        How many.
+    """
 
     subject: str
     clip: str
@@ -225,7 +285,15 @@ class PlannedClip:
 
 @dataclass(frozen=True)
 class Plan:
-    """All clips of a dataset whose frames could be located."""
+    """All clips of a dataset whose frames could be located.
+
+    Attributes
+    ----------
+    dataset : str
+        Its name.
+    clips : tuple of PlannedClip
+        In the dataset's order.
+    """
 
     dataset: str
     clips: tuple[PlannedClip, ...]
@@ -234,7 +302,24 @@ class Plan:
 def write_plan(
     work: Path, dataset: str, chunk_frames: int, indices: Iterable[tuple[Clip, FrameIndex]]
 ) -> None:
-    """Write `plan.json` whole. Raises OutputError."""
+    """Write `plan.json` whole.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    dataset : str
+        Its name.
+    chunk_frames : int
+        Frames of a shard, at most.
+    indices : iterable of (Clip, FrameIndex)
+        The clips with their frames located.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written.
+    """
     clips = [
         asdict(PlannedClip(clip.subject, clip.name, index.count, -(-index.count // chunk_frames)))
         for clip, index in indices
@@ -244,9 +329,22 @@ def write_plan(
 
 
 def read_plan(work: Path) -> Plan | None:
-    """The plan; None where none has been written.
+    """Read `plan.json`.
 
-    Raises ShardError where it cannot be read or is of another format.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    Plan or None
+        None where none has been written.
+
+    Raises
+    ------
+    ShardError
+        Where it cannot be read or is of another format.
     """
     path = Path(work) / PLAN_FILE
     try:
@@ -267,20 +365,36 @@ def read_plan(work: Path) -> Plan | None:
         ) from None
 
 
-MARK_FILE = "SYNTHETIC"
-_TRUTH_FOLDER = "truth"
-_TEXT = b"These shards show rendered people, written by `glee synth`, not the dataset's.\n"
-
-
 def carry_mark(root: Path, work: Path) -> None:
     """Mark a work folder where its dataset has the truth beside it that only `glee synth` writes.
 
-    Raises OutputError where the mark cannot be written.
+    Parameters
+    ----------
+    root : Path
+        The dataset's folder.
+    work : Path
+        The work folder.
+
+    Raises
+    ------
+    OutputError
+        Where the mark cannot be written.
     """
     if any((Path(root) / _TRUTH_FOLDER).glob("*.h5")) and not is_synthetic(work):
         write_whole(Path(work) / MARK_FILE, _TEXT)
 
 
 def is_synthetic(work: Path) -> bool:
-    """Whether a work folder carries the mark."""
+    """Tell whether a work folder carries the mark.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    bool
+        True where its shards show rendered people.
+    """
     return (Path(work) / MARK_FILE).exists()

@@ -20,9 +20,24 @@ from .work_folder import LOCK_FILE, Plan, read_holder, read_plan
 
 
 def work_status(work: Path) -> list[str]:
-    """Lines that say which shards are made and fitted, who is at work, and the last change.
+    """Say which shards are made and fitted, who is at work, and when the last change was.
 
-    Raises DataError where the folder is none, ShardError where its plan cannot be read.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    list of str
+        Lines of text.
+
+    Raises
+    ------
+    DataError
+        Where the folder is none.
+    ShardError
+        Where its plan cannot be read.
     """
     work = Path(work)
     if not (work / SHARD_FOLDER).is_dir():
@@ -40,11 +55,25 @@ def work_status(work: Path) -> list[str]:
 
 
 def work_status_facts(work: Path) -> dict[str, Any]:
-    """The same as plain data. expected: shards that the plan asks for, None before it is written.
+    """Give what `work_status` says as plain data.
 
-    run: who holds or held the folder, None where nobody signed; at_work: None where this file
-    system has no locks. changed: seconds since 1970 of the newest shard, None without shards.
-    Raises as `work_status` does.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    dict
+        Among others `expected`: shards that the plan asks for, None before it is written.
+        `run`: who holds or held the folder, None where nobody signed. `at_work`: None where this
+        file system has no locks. `changed`: seconds since 1970 of the newest shard, None without
+        shards.
+
+    Raises
+    ------
+    DataError, ShardError
+        As `work_status`.
     """
     work_status(work)
     made = sorted((Path(work) / SHARD_FOLDER).glob("*/*/*.h5"))

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: bars, dots and lines, told apart by shape and dash as well as by colour."""
+"""Charts as inline SVG: bars, dots and lines, which shape and dash distinguish as colour does."""
 
 from __future__ import annotations
 
@@ -17,9 +17,20 @@ _ROW, _TOP, _BOTTOM, _CHARACTER = 20, 8, 26, 7.2
 
 @dataclass(frozen=True)
 class Series:
-    """Values with a look. values: NaN where there is none. mark: "disc", "ring", "diamond".
+    """Values with a look.
 
-    dash: SVG dash pattern of a line, "" for a solid one.
+    Attributes
+    ----------
+    name : str
+        For the legend.
+    values : sequence of float
+        NaN where there is none.
+    colour : str
+        Of CSS.
+    mark : str
+        "disc", "ring" or "diamond".
+    dash : str
+        SVG dash pattern of a line, "" for a solid one.
     """
 
     name: str
@@ -39,9 +50,29 @@ def bar_chart(
     colour: str = BLUE,
     width: int = 640,
 ) -> Markup:
-    """Horizontal bars from 0, one a label, the value written at its end.
+    """Draw horizontal bars from 0, one a label, the value written at its end.
 
-    title: what a screen reader says. unit: follows each value.
+    Parameters
+    ----------
+    labels : sequence of str
+        From top to bottom.
+    values : sequence of float
+        NaN is written as not defined.
+    title : str
+        What a screen reader says.
+    unit : str
+        Follows each value.
+    decimals : int
+        Of each value.
+    colour : str
+        Of CSS.
+    width : int
+        Pixels.
+
+    Returns
+    -------
+    Markup
+        An svg element.
     """
     left = _label_width(labels)
     ticks = nice_ticks(0.0, max([*_finite(values), 0.0]) or 1.0)
@@ -71,9 +102,27 @@ def dot_chart(
     unit: str = "",
     width: int = 640,
 ) -> Markup:
-    """One line a label, a mark for each series at its value, a thin line between them.
+    """Draw one line a label, a mark for each series at its value, a thin line between them.
 
-    lower, upper: ends of the axis, stretched where a value lies outside.
+    Parameters
+    ----------
+    labels : sequence of str
+        From top to bottom.
+    series : sequence of Series
+        A value for each label.
+    title : str
+        What a screen reader says.
+    lower, upper : float
+        Ends of the axis, stretched where a value lies outside.
+    unit : str
+        Follows each value of the axis.
+    width : int
+        Pixels.
+
+    Returns
+    -------
+    Markup
+        An svg element.
     """
     every = [value for one in series for value in _finite(one.values)]
     ticks = nice_ticks(min([lower, *every]), max([upper, *every]))
@@ -83,15 +132,15 @@ def dot_chart(
     for row, label in enumerate(labels):
         y = _TOP + _ROW * row + _ROW / 2
         parts.append(_text(left - 6, y + 4, label, "end"))
-        places = [
+        marks = [
             (_at(one.values[row], ticks, left, right), one)
             for one in series
             if math.isfinite(one.values[row])
         ]
-        if len(places) > 1:
-            first, last = min(x for x, _ in places), max(x for x, _ in places)
+        if len(marks) > 1:
+            first, last = min(x for x, _ in marks), max(x for x, _ in marks)
             parts.append(f'<path d="M{first:.1f} {y}H{last:.1f}" stroke="#bbbbbb"/>')
-        parts.extend(_mark(x, y, one.mark, one.colour) for x, one in places)
+        parts.extend(_mark(x, y, one.mark, one.colour) for x, one in marks)
     return _svg(width, height, title, parts)
 
 
@@ -107,7 +156,30 @@ def line_chart(
     width: int = 440,
     height: int = 150,
 ) -> Markup:
-    """Lines over a common x; a NaN interrupts a line. heading: written over the chart."""
+    """Draw lines over a common x; a NaN interrupts a line.
+
+    Parameters
+    ----------
+    x : sequence of float
+        Common to all series.
+    series : sequence of Series
+        A value for each x.
+    title : str
+        What a screen reader says.
+    heading : str
+        Written over the chart.
+    x_label : str
+        Written below the axis.
+    lower, upper : float
+        Ends of the vertical axis.
+    width, height : int
+        Pixels.
+
+    Returns
+    -------
+    Markup
+        An svg element.
+    """
     horizontal, vertical = nice_ticks(min(x), max(x)), nice_ticks(lower, upper, 4)
     left, right, top, bottom = 34.0, width - 10.0, 22.0, height - 32.0
     parts = [_text(left, 13, heading, "start", BLACK, bold=True)]
@@ -121,7 +193,7 @@ def line_chart(
             parts.append(_text(where, bottom + 14, f"{tick:g}", "middle", _FAINT))
     parts.append(_text(right, height - 4, x_label, "end", _FAINT))
     for one in series:
-        place = [
+        points = [
             (
                 _between(at, min(x), max(x), left, right),
                 _between(value, vertical[0], vertical[-1], bottom, top),
@@ -129,13 +201,26 @@ def line_chart(
             for at, value in zip(x, one.values, strict=True)
         ]
         dash = f' stroke-dasharray="{one.dash}"' if one.dash else ""
-        parts.append(f'<path d="{_path(place)}" fill="none" stroke="{one.colour}"')
+        parts.append(f'<path d="{_path(points)}" fill="none" stroke="{one.colour}"')
         parts.append(f' stroke-width="1.8" stroke-linejoin="round"{dash}/>')
     return _svg(width, height, title, parts)
 
 
 def legend(series: Sequence[Series], *, lines: bool = False) -> Markup:
-    """The series' names with their marks, or their lines, as a list."""
+    """List the series' names with their marks, or their lines.
+
+    Parameters
+    ----------
+    series : sequence of Series
+        In order.
+    lines : bool
+        Show the lines.
+
+    Returns
+    -------
+    Markup
+        A list element.
+    """
     items = []
     for one in series:
         dash = f' stroke-dasharray="{one.dash}"' if one.dash else ""
@@ -150,7 +235,20 @@ def legend(series: Sequence[Series], *, lines: bool = False) -> Markup:
 
 
 def nice_ticks(low: float, high: float, most: int = 8) -> list[float]:
-    """Ticks at round steps (1, 2 or 5 times a power of ten) that cover low to high."""
+    """Choose ticks at round steps (1, 2 or 5 times a power of ten) that cover low to high.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the values.
+    most : int
+        Steps.
+
+    Returns
+    -------
+    list of float
+        Ticks, ascending.
+    """
     span = max(high - low, 1e-9)
     power = 10.0 ** math.floor(math.log10(span / most))
     step = next(f * power for f in (1, 2, 5, 10, 20) if span / (f * power) <= most)
@@ -177,9 +275,9 @@ def _between(value: float, low: float, high: float, start: float, stop: float) -
     return start + (value - low) / max(high - low, 1e-12) * (stop - start)
 
 
-def _path(places: Sequence[tuple[float, float]]) -> str:
+def _path(points: Sequence[tuple[float, float]]) -> str:
     commands, pen_down = [], False
-    for x, y in places:
+    for x, y in points:
         if not (math.isfinite(x) and math.isfinite(y)):
             pen_down = False
             continue

@@ -40,9 +40,20 @@ _QUEUE_QUESTIONS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. needed: glee cannot do what was asked for without it.
+    """One thing that was looked at.
 
-    text: what was found. remedy: what to do where it is not ok.
+    Attributes
+    ----------
+    name : str
+        Of the thing.
+    ok : bool
+        Whether it is as it should be.
+    text : str
+        What was found.
+    remedy : str
+        What to do where it is not ok.
+    needed : bool
+        glee cannot do what was asked for without it.
     """
 
     name: str
@@ -52,12 +63,12 @@ class Finding:
     needed: bool = True
 
     def line(self) -> str:
-        """One line: ok, note or FIX."""
+        """Give one line: ok, note or FIX."""
         sign = "ok  " if self.ok else "FIX " if self.needed else "note"
         return f"{sign}  {self.name}: {self.text}" + (f"; {self.remedy}" if self.remedy else "")
 
     def as_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Give plain data."""
         return asdict(self)
 
 
@@ -68,14 +79,32 @@ def examine(
     root: Path | None = None,
     cluster: str = "local",
 ) -> list[Finding]:
-    """Look at everything. folder: where a run would write. dataset, root: what it would read.
+    """Look at the installation, this machine, and the folder of a planned run.
 
-    cluster: where it would run, as `preprocess` has it. Raises UsageError where only one of dataset
-    and root is given.
+    Parameters
+    ----------
+    folder : Path
+        Where a run would write.
+    dataset : str, optional
+        What it would read.
+    root : Path, optional
+        Where the dataset lies.
+    cluster : str
+        Where it would run, as `preprocess` has it.
+
+    Returns
+    -------
+    list of Finding
+        In order.
+
+    Raises
+    ------
+    UsageError
+        Where only one of dataset and root is given.
     """
     if (dataset is None) != (root is None):
         raise UsageError("give both --dataset and --root, or neither of them")
-    looks: list[Callable[[], Iterator[Finding]]] = [
+    checks: list[Callable[[], Iterator[Finding]]] = [
         _versions,
         _cores,
         _gpu,
@@ -85,7 +114,7 @@ def examine(
         lambda: _cluster(cluster),
         lambda: _room(folder, dataset, root),
     ]
-    return [finding for look in looks for finding in look()]
+    return [finding for check in checks for finding in check()]
 
 
 def _versions() -> Iterator[Finding]:
@@ -114,9 +143,11 @@ def _unmet() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
     try:
-        texts = metadata.requires("glee") or []
+        texts = metadata.requires("glee-net") or []
     except metadata.PackageNotFoundError:
-        yield Finding("installation", False, "glee is not installed", "pip install .", needed=False)
+        yield Finding(
+            "installation", False, "glee-net is not installed", "pip install .", needed=False
+        )
         return
     for text in texts:
         requirement = Requirement(text)
@@ -168,8 +199,8 @@ def _detectors() -> Iterator[Finding]:
     from ..pipeline.landmarks.dlib_backend import model_path
     from ..pipeline.landmarks.mesh.weights import WEIGHTS_PATH, read_weights
 
-    yield _tried("mesh weights", lambda: f"{len(read_weights(WEIGHTS_PATH))} arrays", needed=True)
-    yield _tried("dlib weights", lambda: str(model_path()), needed=True)
+    yield _checked("mesh weights", lambda: f"{len(read_weights(WEIGHTS_PATH))} arrays", needed=True)
+    yield _checked("dlib weights", lambda: str(model_path()), needed=True)
     folder = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch"))
     folder = folder / "hub" / "checkpoints"
     found = sorted(path.name for path in folder.glob("*FAN4-*"))
@@ -178,7 +209,7 @@ def _detectors() -> Iterator[Finding]:
         "fan weights",
         bool(found) and installed,
         f"{', '.join(found)} in {folder}" if found else f"none in {folder}",
-        "" if found and installed else "only --detector fan needs them: glee[fan] and --weights",
+        "" if found and installed else "only --detector fan needs them: see docs/backends.md",
         needed=False,
     )
 
@@ -191,17 +222,19 @@ def _models(folder: Path) -> Iterator[Finding]:
         model = load_model()
         return f"{model.name}, calibrated to {', '.join(sorted(model.noise))}"
 
-    yield _tried("embedded model", embedded, needed=True)
+    yield _checked("embedded model", embedded, needed=True)
     try:
         stated = read_options(folder).get("fit3d", {}).get("model")
     except GleeError as error:
         yield Finding("work folder", False, str(error))
         return
     if stated:
-        yield _tried("model of the work folder", lambda: load_model(Path(stated)).name, needed=True)
+        yield _checked(
+            "model of the work folder", lambda: load_model(Path(stated)).name, needed=True
+        )
 
 
-def _tried(name: str, look: Callable[[], str], *, needed: bool) -> Finding:
+def _checked(name: str, look: Callable[[], str], *, needed: bool) -> Finding:
     try:
         return Finding(name, True, look(), needed=needed)
     except (GleeError, ImportError) as error:
@@ -212,27 +245,29 @@ def _locking(folder: Path) -> Iterator[Finding]:
     """Try a shard's way of writing, and HDF5's locks, in the folder itself."""
     import h5py
 
-    place = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
+    nearest = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
     try:
-        with tempfile.TemporaryDirectory(prefix=".glee-doctor-", dir=place) as trial:
+        with tempfile.TemporaryDirectory(prefix=".glee-doctor-", dir=nearest) as trial:
             path = Path(trial) / "trial.h5"
             with h5py.File(path, "w", locking=True) as file:
                 file["x"] = np.arange(4)
             with h5py.File(path, "r", locking=True) as file:
                 whole = bool((file["x"][()] == np.arange(4)).all())
             path.replace(path.with_name("renamed.h5"))
-        yield Finding("folder", whole, f"{place}: HDF5 with locks, rename")
+        yield Finding("folder", whole, f"{nearest}: HDF5 with locks, rename")
     except BlockingIOError as error:
         yield Finding(
             "folder",
             False,
-            f"{place}: HDF5 cannot lock files there ({error})",
+            f"{nearest}: HDF5 cannot lock files there ({error})",
             "shards need no locks; set HDF5_USE_FILE_LOCKING=FALSE for other HDF5 programs",
             needed=False,
         )
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
-        yield Finding("folder", False, f"{place}: {reason}", "choose a folder that can be written")
+        yield Finding(
+            "folder", False, f"{nearest}: {reason}", "choose a folder that can be written"
+        )
 
 
 def _cluster(spec: str) -> Iterator[Finding]:
@@ -259,14 +294,14 @@ def _cluster(spec: str) -> Iterator[Finding]:
             needed=wanted,
         )
     if wanted and _version("dask-jobqueue") == "missing":
-        yield Finding("dask-jobqueue", False, "missing", "pip install 'glee[cluster]'")
+        yield Finding("dask-jobqueue", False, "missing", "pip install '.[cluster]'")
 
 
 def _room(folder: Path, dataset: str | None, root: Path | None) -> Iterator[Finding]:
-    place = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
-    free = shutil.disk_usage(place).free
+    nearest = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
+    free = shutil.disk_usage(nearest).free
     if dataset is None or root is None:
-        yield Finding("room", True, f"{_size(free)} free in {place.absolute()}")
+        yield Finding("room", True, f"{_size(free)} free in {nearest.absolute()}")
         return
     from ..pipeline.verification import verify_dataset
 
@@ -287,7 +322,8 @@ def _room(folder: Path, dataset: str | None, root: Path | None) -> Iterator[Find
     yield Finding(
         "room",
         free >= needed,
-        f"{_size(free)} free in {place.absolute()}, shards of {frames} frames need {_size(needed)}",
+        f"{_size(free)} free in {nearest.absolute()}, "
+        f"shards of {frames} frames need {_size(needed)}",
         "" if free >= needed else "free space, or choose another folder",
     )
 

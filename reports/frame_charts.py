@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from . import charts
 from .charts import nice_ticks
 
-# Of an outcome, by its place in pipeline.shards.REASONS: told apart by lightness too.
+# Of an outcome, by its place in pipeline.shards.REASONS: of different lightness too.
 OUTCOME_COLOURS = (
     "#d9e4ec",
     "#d55e00",
@@ -34,7 +34,19 @@ _LIGHT, _MIDDLE, _DARK = (254, 248, 214), (122, 134, 150), (0, 32, 77)
 
 @dataclass(frozen=True)
 class Dots:
-    """Frames to be drawn as dots. frame: names of their pictures, "" for none."""
+    """Frames to be drawn as dots.
+
+    Attributes
+    ----------
+    x, y : sequence of float
+        Of each frame; those without a finite y are left out.
+    frame : sequence of str
+        Names of their pictures, "" for none.
+    text : sequence of str
+        Shown on hover.
+    colour : str
+        Of CSS.
+    """
 
     x: Sequence[float]
     y: Sequence[float]
@@ -51,9 +63,25 @@ def strip_chart(
     title: str,
     width: int = 900,
 ) -> Markup:
-    """One strip a clip, its frames from left to right, coloured by outcome.
+    """Draw one strip a clip, its frames from left to right, coloured by outcome.
 
-    outcomes: of each clip (n,), indices into names.
+    Parameters
+    ----------
+    labels : sequence of str
+        Names of the clips.
+    outcomes : sequence of (n,) uint8
+        Of each clip, indices into names.
+    names : sequence of str
+        Of the outcomes.
+    title : str
+        What a screen reader says.
+    width : int
+        Pixels.
+
+    Returns
+    -------
+    Markup
+        An svg element.
     """
     left = _left(labels)
     longest = max(len(outcome) for outcome in outcomes)
@@ -77,12 +105,25 @@ def strip_chart(
     return _svg(width, height, title, parts)
 
 
-def outcome_legend(names: Sequence[str], seen: Sequence[int]) -> Markup:
-    """Names of the outcomes that occur, with their colours."""
+def outcome_legend(names: Sequence[str], kinds: Sequence[int]) -> Markup:
+    """List the outcomes that occur, with their colours.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of all outcomes.
+    kinds : sequence of int
+        Those that occur, indices into names.
+
+    Returns
+    -------
+    Markup
+        A list element.
+    """
     items = [
         f'<li><svg width="18" height="14" aria-hidden="true"><rect width="18" height="14" '
         f'fill="{OUTCOME_COLOURS[kind]}"/></svg> {escape(names[kind].replace("_", " "))}</li>'
-        for kind in seen
+        for kind in kinds
     ]
     return Markup(f'<ul class="legend">{"".join(items)}</ul>')
 
@@ -90,7 +131,24 @@ def outcome_legend(names: Sequence[str], seen: Sequence[int]) -> Markup:
 def dots_chart(
     dots: Dots, *, title: str, x_label: str, y_label: str, width: int = 900, height: int = 240
 ) -> Markup:
-    """Dots over x; each can be reached by keyboard and shows its frame."""
+    """Draw dots over x; each can be reached by keyboard and shows its frame.
+
+    Parameters
+    ----------
+    dots : Dots
+        Frames.
+    title : str
+        What a screen reader says.
+    x_label, y_label : str
+        Written at the axes.
+    width, height : int
+        Pixels.
+
+    Returns
+    -------
+    Markup
+        An svg element.
+    """
     finite = [value for value in dots.y if np.isfinite(value)] or [1.0]
     horizontal = nice_ticks(min(dots.x, default=0), max(dots.x, default=1))
     vertical = nice_ticks(0.0, max(finite), 5)
@@ -126,9 +184,25 @@ def heat_map(
     upper: float = 1.0,
     width: int = 900,
 ) -> Markup:
-    """A grid of cells, light at 0 and dark at `upper`; the value of each on hover.
+    """Draw a grid of cells, light at 0 and dark at `upper`; the value of each on hover.
 
-    values: (rows, columns), NaN where there is none.
+    Parameters
+    ----------
+    rows, columns : sequence of str
+        Names.
+    values : (rows, columns) float
+        NaN where there is none.
+    title : str
+        What a screen reader says.
+    upper : float
+        Value of the darkest cell.
+    width : int
+        Pixels.
+
+    Returns
+    -------
+    Markup
+        An svg element.
     """
     left, top = _left(rows), 8 + _CHARACTER * max(len(name) for name in columns)
     wide = min((width - left - 10) / len(columns), 46.0)
@@ -163,8 +237,8 @@ def _shade(share: float) -> str:
         return "#ffffff"
     share = min(max(share, 0.0), 1.0)
     first, second = (_LIGHT, _MIDDLE) if share < 0.5 else (_MIDDLE, _DARK)
-    part = 2 * share if share < 0.5 else 2 * share - 1
-    mixed = [round(a + part * (b - a)) for a, b in zip(first, second, strict=True)]
+    weight = 2 * share if share < 0.5 else 2 * share - 1
+    mixed = [round(a + weight * (b - a)) for a, b in zip(first, second, strict=True)]
     return "#{:02x}{:02x}{:02x}".format(*mixed)
 
 

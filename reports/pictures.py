@@ -11,12 +11,13 @@ import numpy.typing as npt
 from ..fitting.camera import Camera, to_camera
 from ..fitting.morphable_model.landmark_scheme import CURVES
 from ..fitting.morphable_model.morphable_model import MorphableModel
-from ..fitting.render.rasteriser import Raster, rasterise, screen_points, vertex_normals
+from ..fitting.morphable_model.surface import vertex_normals
+from ..fitting.render.rasteriser import Raster, rasterise, screen_points
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
 
-# Okabe and Ito (2008): told apart with every kind of colour vision.
+# Okabe and Ito (2008): distinct with every kind of colour vision.
 DETECTED, TRUE = (86, 180, 233), (230, 159, 0)
 # Of the mesh, lit; parts that are not named have the skin's.
 _SKIN = (96, 188, 162)
@@ -30,9 +31,17 @@ _SHIFT = 4  # sub-pixel bits of OpenCV's drawing
 
 
 def square_around(landmarks: Floats) -> npt.NDArray[np.float64]:
-    """The similarity (2, 3) from source pixels to a picture with the face in its middle.
+    """Find the similarity from source pixels to a picture with the face in its middle.
 
-    landmarks: (k, 2), source pixels.
+    Parameters
+    ----------
+    landmarks : (k, 2) float, source pixels
+        Of the face.
+
+    Returns
+    -------
+    (2, 3) float64
+        The transform.
     """
     low, high = landmarks.min(0), landmarks.max(0)
     side = MARGIN * float((high - low).max())
@@ -43,7 +52,20 @@ def square_around(landmarks: Floats) -> npt.NDArray[np.float64]:
 
 
 def cut_out(image: Image, to_picture: npt.NDArray[np.float64]) -> Image:
-    """The picture (SIDE, SIDE, 3) of a frame (h, w, 3) uint8 RGB."""
+    """Cut the picture out of a frame.
+
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+        RGB, the frame.
+    to_picture : (2, 3) float64
+        From `square_around`.
+
+    Returns
+    -------
+    (SIDE, SIDE, 3) uint8
+        RGB.
+    """
     flags = cv2.INTER_CUBIC if to_picture[0, 0] > 1 else cv2.INTER_AREA
     grey = (128, 128, 128)
     cut = cv2.warpAffine(image, to_picture, (SIDE, SIDE), flags=flags, borderValue=grey)
@@ -53,9 +75,21 @@ def cut_out(image: Image, to_picture: npt.NDArray[np.float64]) -> Image:
 def with_landmarks(
     image: Image, to_picture: npt.NDArray[np.float64], detected: Floats, true: Floats
 ) -> Image:
-    """The picture with the true landmarks as rings and the detected ones as dots on curves.
+    """Draw the true landmarks as rings and the detected ones as dots on curves.
 
-    image: (h, w, 3) uint8 RGB, the frame. detected, true: (68, 2), source pixels.
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+        RGB, the frame.
+    to_picture : (2, 3) float64
+        From `square_around`.
+    detected, true : (68, 2) float, source pixels
+        Landmarks.
+
+    Returns
+    -------
+    (SIDE, SIDE, 3) uint8
+        RGB.
     """
     picture = cut_out(image, to_picture)
     for points, colour, true_ones in ((true, TRUE, True), (detected, DETECTED, False)):
@@ -81,17 +115,34 @@ def with_mesh(
     pose: Floats,
     camera: Camera,
 ) -> Image:
-    """The picture with a shaded mesh over the face.
+    """Draw a shaded mesh over the face.
 
-    image: (h, w, 3) uint8 RGB, the frame. mesh: (n, 3) decimetres. pose: (6,), see camera.py.
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+        RGB, the frame.
+    to_picture : (2, 3) float64
+        From `square_around`.
+    model : MorphableModel
+        Its triangles and their parts are used.
+    mesh : (n, 3) float, decimetres
+        In model coordinates.
+    pose : (6,) float
+        Rotation vector (radians) and translation (decimetres), see camera.py.
+    camera : Camera
+        Of the frame.
+
+    Returns
+    -------
+    (SIDE, SIDE, 3) uint8
+        RGB.
     """
     picture = cut_out(image, to_picture)
-    seen = to_camera(mesh, pose).astype(np.float32)
-    screen = screen_points(seen, camera.focal, camera.centre)
+    in_camera = to_camera(mesh, pose).astype(np.float32)
+    screen = screen_points(in_camera, camera.focal, camera.centre)
     screen[:, :2] = _moved(screen[:, :2], to_picture)
     raster = rasterise(screen, model.triangles, Raster.empty(SIDE, SIDE))
-    normals = np.empty_like(seen)
-    vertex_normals(seen, model.triangles, normals)
+    normals = vertex_normals(in_camera, model.triangles)
     covered = raster.triangle >= 0
     corners = model.triangles[raster.triangle[covered]]
     first, second = raster.weights[covered].T
@@ -106,7 +157,7 @@ def with_mesh(
 
 
 def jpeg_uri(picture: Image) -> str:
-    """A picture (h, w, 3) uint8 RGB as a data URI."""
+    """Encode a `picture`, (h, w, 3) uint8 RGB, as a data URI."""
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     done, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
     if not done:

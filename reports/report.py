@@ -17,7 +17,17 @@ TEMPLATE = "report.html"
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """One number at the top. note: what it is compared with."""
+    """One number at the top of a report.
+
+    Attributes
+    ----------
+    label : str
+        What it is.
+    value : str
+        With its unit.
+    note : str
+        What it is compared with.
+    """
 
     label: str
     value: str
@@ -26,7 +36,17 @@ class KeyFigure:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a data URI, and what it shows, for those who do not see it."""
+    """A picture.
+
+    Attributes
+    ----------
+    uri : str
+        As a data URI.
+    alt : str
+        What it shows, for those who do not see it.
+    label : str
+        Written below it.
+    """
 
     uri: str
     alt: str
@@ -35,7 +55,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureRow:
-    """Pictures side by side and the text that goes with them."""
+    """Pictures side by side.
+
+    Attributes
+    ----------
+    pictures : sequence of Picture
+        From left to right.
+    caption : str
+        The text that goes with them.
+    kind : str
+        For the template.
+    """
 
     pictures: Sequence[Picture]
     caption: str
@@ -44,7 +74,19 @@ class PictureRow:
 
 @dataclass(frozen=True)
 class Chart:
-    """SVG charts of one caption; legend: markup of `figures.legend` or ""."""
+    """SVG charts of one caption.
+
+    Attributes
+    ----------
+    charts : sequence of Markup
+        From left to right.
+    caption : str
+        Below them.
+    legend : Markup or str
+        Of `charts.legend`, or "".
+    kind : str
+        For the template.
+    """
 
     charts: Sequence[Markup]
     caption: str
@@ -54,9 +96,22 @@ class Chart:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text below a header; columns in `numbers` are set to the right.
+    """Rows of text below a header.
 
-    strong: indices of rows that stand out.
+    Attributes
+    ----------
+    caption : str
+        Above the table.
+    header : sequence of str
+        Names of the columns.
+    rows : sequence of sequence of str
+        Cells.
+    numbers : sequence of int
+        Columns that are set to the right.
+    strong : sequence of int
+        Rows that stand out.
+    kind : str
+        For the template.
     """
 
     caption: str
@@ -69,7 +124,19 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, one or two sentences on what its numbers mean, and what it shows."""
+    """A heading and what it shows.
+
+    Attributes
+    ----------
+    name : str
+        Anchor in the file.
+    title : str
+        The heading.
+    meaning : str
+        One or two sentences on what its numbers mean.
+    blocks : sequence of PictureRow, Chart or Table
+        From top to bottom.
+    """
 
     name: str
     title: str
@@ -79,9 +146,22 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report. lead: what was done, in a sentence or two. foot: what it was made with.
+    """A whole report.
 
-    faces: pictures by the frame names that charts carry, shown on hover and on focus.
+    Attributes
+    ----------
+    title : str
+        Of the file.
+    lead : str
+        What was done, in a sentence or two.
+    figures : sequence of KeyFigure
+        At the top.
+    sections : sequence of Section
+        In order.
+    foot : str
+        What it was made with.
+    faces : mapping of str to str
+        Data URIs by the frame names that charts carry, shown on hover and on focus.
     """
 
     title: str
@@ -93,12 +173,25 @@ class Report:
 
 
 def render_report(report: Report) -> str:
-    """The report as HTML: styles and pictures inside, nothing loaded from elsewhere."""
+    """Render `report` as HTML: styles and pictures inside, nothing loaded from elsewhere."""
     return _template().render(report=report)
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write the report, whole. Raises OutputError where it cannot be written."""
+    """Write a report, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        HTML file.
+    report : Report
+        To write.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be written.
+    """
     write_whole(path, render_report(report).encode())
 
 

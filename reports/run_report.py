@@ -21,22 +21,35 @@ MOST_POINTS = 400  # of a training curve
 
 
 def run_report(run: Path) -> Report:
-    """How a run trained and how good it is on people whom its networks never saw.
+    """Report how a run trained and how good it is on people whom its networks never saw.
 
-    Raises DataError where no fold is trained.
+    Parameters
+    ----------
+    run : Path
+        Folder of a training.
+
+    Returns
+    -------
+    Report
+        To write.
+
+    Raises
+    ------
+    DataError
+        Where no fold is trained.
     """
     files = sorted(Path(run).glob(f"fold*/{PREDICTIONS_FILE}"))
     if not files:
         raise DataError(f"{run}: no fold is trained; run `glee train` with this folder first")
-    parts = {file.parent.name.removeprefix("fold"): load_predictions(file) for file in files}
-    results = measure(parts)
-    counts = _counts(parts)
+    predictions = {file.parent.name.removeprefix("fold"): load_predictions(file) for file in files}
+    results = measure(predictions)
+    counts = _counts(predictions)
     low, high = f1_interval(counts)
     return Report(
         title=f"{run.name}: Action Units on unseen people",
         lead=f"{results['frames']} frames of {len(results['subjects'])} subjects, each predicted "
-        f"by a network that never saw the person; {len(parts)} folds. An AU is present where its "
-        f"probability is above {THRESHOLD}.",
+        f"by a network that never saw the person; {len(predictions)} folds. An AU is present where "
+        f"its probability is above {THRESHOLD}.",
         figures=[
             KeyFigure(
                 "Mean F1",
@@ -69,12 +82,12 @@ def _hundred(value: float | None) -> float:
     return float("nan") if value is None else 100 * float(value)
 
 
-def _counts(parts: dict[str, Predictions]) -> npt.NDArray[np.int64]:
+def _counts(predictions: dict[str, Predictions]) -> npt.NDArray[np.int64]:
     """`confusion` of each person and AU, (subjects, aus, 4)."""
-    each = list(parts.values())
-    labels = np.concatenate([part.labels for part in each])
-    present = np.concatenate([part.probability for part in each]) > THRESHOLD
-    subject = np.concatenate([part.subject for part in each])
+    each = list(predictions.values())
+    labels = np.concatenate([fold.labels for fold in each])
+    present = np.concatenate([fold.probability for fold in each]) > THRESHOLD
+    subject = np.concatenate([fold.subject for fold in each])
     return np.stack(
         [
             np.stack([confusion(present[mine, i], labels[mine, i]) for i in range(labels.shape[1])])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,30 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass
 class ClipFrames:
-    """A clip's frames, n of them, in order; crops are left on disk.
+    """A clip's n frames in order; crops are left on disk.
 
-    reason: (n,) uint8. error: (n,) float32, fit residual over the inter-ocular distance, NaN where
-    not fitted. yaw: (n,) degrees. jitter: (n,) second difference of the landmarks over the same.
-    place: (n, 2) the shard's number and the row in it.
+    Attributes
+    ----------
+    subject, clip : str
+        Names.
+    fps : float
+        Frames a second, 0 where not known.
+    frame_id : (n,) int64
+        The dataset's own number of each frame.
+    reason : (n,) uint8
+        Index into pipeline.shards.REASONS, 0 where the frame is valid.
+    error : (n,) float32
+        Fit residual over the inter-ocular distance, NaN where not fitted.
+    yaw : (n,) float32, degrees
+        Of the head, NaN where not fitted.
+    jitter : (n,) float32
+        Second difference of the landmarks over the inter-ocular distance.
+    f_exp : (n, e) float32
+        NaN where not fitted.
+    labels : (n, a) int8
+        -1 unknown.
+    location : (n, 2) int64
+        The shard's number and the row in it.
     """
 
     subject: str
@@ -36,12 +55,28 @@ class ClipFrames:
     jitter: Floats
     f_exp: Floats
     labels: npt.NDArray[np.int8]
-    place: npt.NDArray[np.int64]
+    location: npt.NDArray[np.int64]
 
 
 @dataclass
 class WorkFrames:
-    """All clips. names: of blendshapes, () where nothing is fitted. paths: of the shards."""
+    """All clips of a work folder.
+
+    Attributes
+    ----------
+    dataset, detector : str
+        Names.
+    clips : list of ClipFrames
+        In the order of the shards.
+    au_names : tuple of str
+        Columns of the labels.
+    names : tuple of str
+        Of blendshapes, () where nothing is fitted.
+    paths : list of Path
+        Of the shards.
+    fitted : int
+        Shards with a fit.
+    """
 
     dataset: str
     detector: str
@@ -50,26 +85,56 @@ class WorkFrames:
     names: tuple[str, ...]
     paths: list[Path]
     fitted: int
-    options: dict[str, object] = field(default_factory=dict)
 
     def labelled(self) -> list[LabelledClip]:
-        """Clips as `label_agreement` takes them."""
+        """Give the clips as `label_agreement` takes them."""
         return [LabelledClip(clip.frame_id, clip.labels, clip.f_exp) for clip in self.clips]
 
     def crop(self, clip: ClipFrames, row: int) -> npt.NDArray[np.uint8]:
-        """The aligned face (size, size, 3) uint8 RGB of a frame."""
-        shard, inside = clip.place[row]
+        """Read the aligned face of a frame.
+
+        Parameters
+        ----------
+        clip : ClipFrames
+            One of `clips`.
+        row : int
+            The frame in it.
+
+        Returns
+        -------
+        (size, size, 3) uint8
+            RGB.
+        """
+        shard, inside = clip.location[row]
         return read_shard(self.paths[shard], verify=False).crop(int(inside))
 
 
 def gather_frames(work: Path) -> WorkFrames:
-    """Read all shards of a work folder. Raises DataError where there is none, ShardError."""
+    """Read all shards of a work folder.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    WorkFrames
+        All frames but their crops.
+
+    Raises
+    ------
+    DataError
+        Where there is no shard.
+    ShardError
+        Where one is damaged.
+    """
     if not (Path(work) / SHARD_FOLDER).is_dir() or not (paths := list_shards(work)):
         raise DataError(
             f"{work}: holds no shards; `glee preprocess --out {in_shell(work)}` makes them"
         )
     clips: dict[tuple[str, str], list[ClipFrames]] = {}
-    seen: list[Shard] = []
+    first: Shard | None = None
     landmarks: dict[tuple[str, str], list[Floats]] = {}
     names: tuple[str, ...] = ()
     fitted = 0
@@ -80,9 +145,10 @@ def gather_frames(work: Path) -> WorkFrames:
         landmarks.setdefault(key, []).append(shard.frames.landmarks)
         if shard.fit is not None:
             names, fitted = shard.fit.expression_names, fitted + 1
-        seen = seen or [shard]
-    header = seen[0].header
-    joined = [_joined(parts, np.concatenate(landmarks[key])) for key, parts in clips.items()]
+        first = first or shard
+    assert first is not None
+    header = first.header
+    joined = [_joined(chunks, np.concatenate(landmarks[key])) for key, chunks in clips.items()]
     return WorkFrames(
         header.dataset, header.detector, joined, header.au_names, names, paths, fitted
     )
@@ -110,36 +176,36 @@ def _frames(shard: Shard, number: int) -> ClipFrames:
         jitter=nothing,
         f_exp=f_exp,
         labels=shard.labels,
-        place=np.stack([np.full(count, number), np.arange(count)], axis=1),
+        location=np.stack([np.full(count, number), np.arange(count)], axis=1),
     )
 
 
-def _joined(parts: list[ClipFrames], landmarks: Floats) -> ClipFrames:
-    first = parts[0]
+def _joined(chunks: list[ClipFrames], landmarks: Floats) -> ClipFrames:
+    first = chunks[0]
     return ClipFrames(
         subject=first.subject,
         clip=first.clip,
         fps=first.fps,
-        frame_id=np.concatenate([part.frame_id for part in parts]),
-        reason=np.concatenate([part.reason for part in parts]),
-        error=np.concatenate([part.error for part in parts]),
-        yaw=np.concatenate([part.yaw for part in parts]),
+        frame_id=np.concatenate([chunk.frame_id for chunk in chunks]),
+        reason=np.concatenate([chunk.reason for chunk in chunks]),
+        error=np.concatenate([chunk.error for chunk in chunks]),
+        yaw=np.concatenate([chunk.yaw for chunk in chunks]),
         jitter=_jitter(landmarks),
-        f_exp=_f_exp(parts),
-        labels=np.concatenate([part.labels for part in parts]),
-        place=np.concatenate([part.place for part in parts]),
+        f_exp=_f_exp(chunks),
+        labels=np.concatenate([chunk.labels for chunk in chunks]),
+        location=np.concatenate([chunk.location for chunk in chunks]),
     )
 
 
-def _f_exp(parts: list[ClipFrames]) -> Floats:
-    """Of all parts, (n, e), NaN where a shard is not fitted."""
-    width = max(part.f_exp.shape[1] for part in parts)
+def _f_exp(chunks: list[ClipFrames]) -> Floats:
+    """Of all chunks, (n, e), NaN where a shard is not fitted."""
+    width = max(chunk.f_exp.shape[1] for chunk in chunks)
     return np.concatenate(
         [
-            part.f_exp
-            if part.f_exp.shape[1] == width
-            else np.full((len(part.f_exp), width), np.nan, np.float32)
-            for part in parts
+            chunk.f_exp
+            if chunk.f_exp.shape[1] == width
+            else np.full((len(chunk.f_exp), width), np.nan, np.float32)
+            for chunk in chunks
         ]
     )
 

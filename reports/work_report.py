@@ -1,9 +1,4 @@
-"""Of shards.
-
-The report of a work folder: frames by outcome, jitter, the fit, coefficients, labels.
-
-The section on whether labels belong to the faces they stand beside.
-"""
+"""The report of a work folder: frames by outcome, jitter, the fit, coefficients, labels."""
 
 from __future__ import annotations
 
@@ -34,9 +29,24 @@ SPREAD = 2.0  # a frame is among the worst once a clip and so many seconds
 
 
 def work_report(work: Path) -> Report:
-    """Everything that can be said of shards without a truth to hold them against.
+    """Report everything that can be said of shards without a truth to hold them against.
 
-    Raises DataError where the folder holds no shards, ShardError where one cannot be read.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    Report
+        To write.
+
+    Raises
+    ------
+    DataError
+        Where the folder holds no shards.
+    ShardError
+        Where one cannot be read.
     """
     frames = gather_frames(work)
     chosen = _sampled(frames)
@@ -92,8 +102,8 @@ def _key_figures(frames: WorkFrames) -> list[KeyFigure]:
 
 
 def _outcomes(frames: WorkFrames) -> Section:
-    seen = Counter(int(kind) for clip in frames.clips for kind in clip.reason.tolist())
-    kinds = sorted(seen)
+    found = Counter(int(kind) for clip in frames.clips for kind in clip.reason.tolist())
+    kinds = sorted(found)
     rows = []
     for name in (*_subjects(frames), "all"):
         mine = [clip for clip in frames.clips if name in (clip.subject, "all")]
@@ -145,9 +155,9 @@ def _label(clip: ClipFrames) -> str:
 
 def _sampled(frames: WorkFrames) -> list[tuple[str, ClipFrames, int]]:
     """Frames spread evenly over all clips, by name."""
-    places = [(clip, row) for clip in frames.clips for row in range(len(clip.reason))]
-    step = max(len(places) // SAMPLED, 1)
-    return [(f"{_label(c)} {c.frame_id[row]}", c, row) for c, row in places[step // 2 :: step]]
+    every = [(clip, row) for clip in frames.clips for row in range(len(clip.reason))]
+    step = max(len(every) // SAMPLED, 1)
+    return [(f"{_label(c)} {c.frame_id[row]}", c, row) for c, row in every[step // 2 :: step]]
 
 
 def _errors(frames: WorkFrames, chosen: list[tuple[str, ClipFrames, int]]) -> Section:
@@ -279,7 +289,18 @@ def _jitter(frames: WorkFrames) -> Section:
 
 
 def agreement_section(frames: WorkFrames) -> list[Section]:
-    """Correlation of each AU with the blendshapes of each; empty where nothing can be compared."""
+    """Correlate the labels of each AU with the blendshapes of each.
+
+    Parameters
+    ----------
+    frames : WorkFrames
+        Of a work folder.
+
+    Returns
+    -------
+    list of Section
+        One; none where nothing can be compared.
+    """
     if not frames.names or not frames.au_names:
         return []
     aus = tuple(int(name.removeprefix("AU")) for name in frames.au_names)

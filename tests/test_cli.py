@@ -153,8 +153,8 @@ def test_a_video_given_as_model_is_one_plain_line(tmp_path, capsys):
 def test_the_trainings_help_states_the_values_of_both_presets(capsys):
     assert run(["train", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "--epochs INTEGER RANGE [default: (10)" in said
-    assert "--learning-rate FLOAT [default: (paper: 0.002, compact: 0.02)]" in said
+    assert "passes over the training frames. [default: (10)" in said
+    assert "Learning rate of SGD. [default: (paper: 0.002, compact: 0.02)]" in said
     assert run(["pretrain", "--help"]) == 0
     assert "[default: (paper: 0.0002, compact: 0.05)]" in " ".join(capsys.readouterr().out.split())
 

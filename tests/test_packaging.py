@@ -20,7 +20,9 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # What conda-forge calls otherwise.
-CONDA_NAMES = {"pytorch": "torch"}
+CONDA_NAMES = {"py-opencv": "opencv-python-headless", "pytorch": "torch"}
+# What the conda environment has beside what glee always needs.
+CONDA_EXTRAS = ("cluster", "fan")
 # Peers of the benchmarks, which make installs for nobody.
 NOT_LOCKED = {"bench"}
 
@@ -50,7 +52,8 @@ def locked():
 def test_the_conda_environment_has_pyprojects_names_and_bounds():
     there = environment()
     python = there.pop("python")
-    assert there == bounds(PROJECT["dependencies"])
+    extras = [line for extra in CONDA_EXTRAS for line in PROJECT["optional-dependencies"][extra]]
+    assert there == bounds([*PROJECT["dependencies"], *extras])
     assert set(SpecifierSet(PROJECT["requires-python"])) <= set(python)
 
 
@@ -73,6 +76,22 @@ def test_every_folder_of_python_is_packaged():
     assert named | {"glee"} == set(packages)
 
 
+def test_no_hint_installs_the_project_that_has_our_name_on_pypi():
+    """`glee` there is somebody else's; ours is installed from the checkout."""
+    assert PROJECT["name"] == "glee-net"
+    assert PROJECT["scripts"] == {"glee": "glee.cli:main"}
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    strangers = re.compile(r"pip install (?:-\S+ )*['\"]?glee(?![\w/.-])|\bglee\[\w+\]")
+    for name in names.splitlines():
+        path = ROOT / name
+        # install.md and this test say what not to do.
+        if path.name in ("install.md", "test_packaging.py") or not path.is_file():
+            continue
+        if path.suffix in (".py", ".md", ".def", ".yml", ".toml"):
+            assert not strangers.search(path.read_text(encoding="utf-8")), name
+
+
 @pytest.mark.slow
 def test_a_wheel_runs_in_a_fresh_environment(tmp_path):
     """Its own files come from the wheel, what it depends on from this environment."""
@@ -81,7 +100,7 @@ def test_a_wheel_runs_in_a_fresh_environment(tmp_path):
     own = ["--no-build-isolation"] if builder() >= Version("77") else []
     build = ["wheel", "--no-deps", *own, "-w", tmp_path, source(tmp_path)]
     subprocess.run([*pip, *build], check=True, capture_output=True)
-    wheel = next(tmp_path.glob("glee-*.whl"))
+    wheel = next(tmp_path.glob("glee_net-*.whl"))
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
     python = tmp_path / "env" / "bin" / "python"
     subprocess.run([*pip, "--python", python, "install", "--no-deps", wheel], check=True)

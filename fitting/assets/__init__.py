@@ -1,1 +1,3 @@
-"""The embedded morphable model and the scripts that build it."""
+"""Data only: the embedded model, priors and calibrations that the tools build."""
+
+__all__: list[str] = []

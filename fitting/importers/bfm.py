@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError
 from ..array_files import Hdf5File, numbers, open_hdf5, required_shape
-from ..mat_arrays import open_mat
+from ..mat_files import open_mat
 from .raw_model import RawModel, as_deviations, as_mean, as_modes, as_triangles, no_expressions
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..array_files import numbers, required_shape
-from ..mat_arrays import open_mat
+from ..mat_files import open_mat
 from .raw_model import RawModel, as_deviations, as_mean, as_modes, as_triangles, no_expressions
 
 

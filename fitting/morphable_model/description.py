@@ -13,7 +13,17 @@ ARKIT_BASIS = "ARKit 51"
 
 
 def expression_basis(model: MorphableModel) -> str:
-    """The name of a model's expression basis: ``ARKit 51``, or what its names begin with."""
+    """The name of a model's expression basis.
+
+    Parameters
+    ----------
+    model : the morphable model
+
+    Returns
+    -------
+    str
+        ``ARKit 51``, or what the expressions' names begin with and their number
+    """
     if model.expression_names == ARKIT_NAMES:
         return ARKIT_BASIS
     stems = {name.rstrip("0123456789").rstrip("-_ ") for name in model.expression_names}
@@ -22,7 +32,17 @@ def expression_basis(model: MorphableModel) -> str:
 
 
 def model_info(model: MorphableModel) -> str:
-    """The table that ``glee model info`` prints, without a final newline."""
+    """Describe a model as the table that ``glee model info`` prints.
+
+    Parameters
+    ----------
+    model : the morphable model
+
+    Returns
+    -------
+    str
+        a line a fact, without a final newline
+    """
     size = np.ptp(model.mean, axis=0) * 10
     right, left = (
         next(iter(model.landmarks.values())).on(model.mean)[i] for i in OUTER_EYE_CORNERS
@@ -49,7 +69,17 @@ def model_info(model: MorphableModel) -> str:
 
 
 def model_facts(model: MorphableModel) -> dict[str, Any]:
-    """The same as plain data."""
+    """Describe a model as plain data, for JSON.
+
+    Parameters
+    ----------
+    model : the morphable model
+
+    Returns
+    -------
+    dict
+        numbers, strings and lists of strings by name
+    """
     return {
         "name": model.name,
         "vertices": len(model.mean),

@@ -20,9 +20,12 @@ BY_YAW = ("yaw_limits", "yaw_bias", "yaw_covariance")
 class YawNoise:
     """How a detector errs on faces of each of b ranges of yaw, as LandmarkNoise describes it.
 
-    limits: (b - 1,) float32 radians, ascending, between the ranges; a face turned to the person's
-    left has a positive yaw, measured as `initial_pose.yaw_of` does. bias: (b, 68, 2) float32.
-    covariance: (b, 136, 136) float32.
+    Attributes
+    ----------
+    limits : (b - 1,) float32, radians, ascending, between the ranges; a face turned to the person's
+        left has a positive yaw, measured as `initial_pose.yaw_of` does
+    bias : (b, 68, 2) float32, inter-ocular distances
+    covariance : (b, 136, 136) float32, squared inter-ocular distances
     """
 
     limits: NDArray[np.float32]
@@ -37,9 +40,12 @@ class LandmarkNoise:
     In the face-aligned frame (x along the line of the outer eye corners to the person's left, y
     down the face), in inter-ocular distances. Of left and right the mean, mirrored.
 
-    bias: (68, 2) float32, detected minus true on average.
-    covariance: (136, 136) float32 of what remains, x and y of a landmark beside each other.
-    by_yaw: the same for ranges of yaw, where it is known; a fit then takes it instead.
+    Attributes
+    ----------
+    bias : (68, 2) float32, detected minus true on average, inter-ocular distances
+    covariance : (136, 136) float32, of what remains, squared inter-ocular distances; x and y of a
+        landmark stand beside each other
+    by_yaw : the same for ranges of yaw, where it is known; a fit then takes it instead
     """
 
     bias: NDArray[np.float32]
@@ -50,7 +56,18 @@ class LandmarkNoise:
 def yaw_ranges(noise: LandmarkNoise) -> YawNoise:
     """The noise by yaw; where there is none, one range of all faces.
 
-    Raises UsageError where its arrays have other shapes.
+    Parameters
+    ----------
+    noise : of a landmark set
+
+    Returns
+    -------
+    YawNoise
+
+    Raises
+    ------
+    UsageError
+        its arrays have other shapes
     """
     found = noise.by_yaw
     if found is None:
@@ -76,7 +93,17 @@ def noise_arrays(noise: LandmarkNoise) -> dict[str, NDArray[np.float32]]:
 
 
 def arrays_by_detector(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:
-    """Of a file's arrays those of noise, `noise/DETECTOR/NAME`, by detector and name."""
+    """Find the arrays of noise, `noise/DETECTOR/NAME`, among those of a file.
+
+    Parameters
+    ----------
+    arrays : by their path in the file
+
+    Returns
+    -------
+    dict
+        detector -> name -> array
+    """
     found: dict[str, dict[str, NDArray[Any]]] = {}
     for key, array in arrays.items():
         group, _, rest = key.partition("/")
@@ -87,7 +114,21 @@ def arrays_by_detector(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str
 
 
 def noise_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> LandmarkNoise:
-    """A noise from what `noise_arrays` gave; raises KeyError where an array is missing."""
+    """Make a noise of what `noise_arrays` gave.
+
+    Parameters
+    ----------
+    arrays : by the names that they have in files
+
+    Returns
+    -------
+    LandmarkNoise
+
+    Raises
+    ------
+    KeyError
+        an array is missing
+    """
     found = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
     by_yaw = None
     if any(name in found for name in BY_YAW):
@@ -96,7 +137,17 @@ def noise_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> LandmarkNoise:
 
 
 def expected_shapes(arrays: Mapping[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
-    """The shapes that arrays of these names must have."""
+    """The shapes that the arrays of a noise must have.
+
+    Parameters
+    ----------
+    arrays : by the names that they have in files; ``yaw_limits`` tells the number of ranges
+
+    Returns
+    -------
+    dict
+        name -> shape
+    """
     shapes: dict[str, tuple[int, ...]] = {
         "bias": (COUNT, 2),
         "covariance": (2 * COUNT, 2 * COUNT),

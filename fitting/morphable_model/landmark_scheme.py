@@ -1,18 +1,15 @@
-"""The 68 landmarks and the 51 ARKit names.
+"""The iBUG / Multi-PIE scheme of 68 landmarks, and the names of the 51 ARKit blendshapes.
 
-The iBUG / Multi-PIE scheme of 68 landmarks: regions, end points, curves, mirror pairs.
-
-Indices from 0; "right" and "left" are the person's. Source: Multi-PIE as used by iBUG 300-W.
-
-The 51 expression blendshapes: ARKit's names without ``tongueOut``, in alphabetical order.
+Of the landmarks: regions, end points, curves, mirror pairs. Indices are from 0; "right" and "left"
+are the person's. Source: Multi-PIE (Gross et al. 2010) as used by iBUG 300-W (Sagonas et al. 2013).
+The blendshapes are ARKit's without ``tongueOut``, in alphabetical order (Apple's documentation of
+ARFaceAnchor.BlendShapeLocation).
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-SEGMENT = 7  # numbers that describe a segment
 
 COUNT = 68
 
@@ -38,6 +35,8 @@ END_POINTS = (
     *(48, 51, 54, 57, 60, 64),
 )
 SLIDING = tuple(index for index in range(COUNT) if index not in END_POINTS)
+
+SEGMENT = 7  # numbers that describe a segment
 
 # Polylines through the landmarks; each sliding landmark is an inner node of exactly one.
 CURVES: dict[str, tuple[int, ...]] = {
@@ -83,42 +82,6 @@ def _mirror() -> NDArray[np.int64]:
 MIRROR = _mirror()
 
 
-def inter_ocular_distance(landmarks: ArrayLike) -> NDArray[np.float64]:
-    """Distance between the outer eye corners of landmarks (..., 68, 2), (...) in their unit."""
-    landmarks = np.asarray(landmarks, np.float64)
-    right, left = OUTER_EYE_CORNERS
-    return np.asarray(np.linalg.norm(landmarks[..., left, :] - landmarks[..., right, :], axis=-1))
-
-
-def nme(measured: ArrayLike, truth: ArrayLike, points: tuple[int, ...] = INNER) -> float:
-    """Normalised mean error: mean distance over `points` / the true inter-ocular distance.
-
-    measured, truth: (n, 68, 2), the same unit; frames with NaN are left out. NaN without frames.
-    """
-    measured, truth = np.asarray(measured, np.float64), np.asarray(truth, np.float64)
-    where = list(points)
-    distance = np.linalg.norm(measured[:, where] - truth[:, where], axis=-1).mean(1)
-    ratio = distance / inter_ocular_distance(truth)
-    ratio = ratio[np.isfinite(ratio)]
-    return float(ratio.mean()) if ratio.size else float("nan")
-
-
-def curve_table() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The scheme's curves as arrays for the kernels.
-
-    Returns (68,) int32, the curve that each landmark slides on or -1 for an end point, and
-    (curves, longest + 1) int32, the landmarks of each curve, -1 behind its last.
-    """
-    longest = max(len(nodes) for nodes in CURVES.values())
-    nodes = np.full((len(CURVES), longest + 1), -1, np.int32)
-    curve_of = np.full(COUNT, -1, np.int32)
-    for row, members in enumerate(CURVES.values()):
-        nodes[row, : len(members)] = members
-        for landmark in members[1:-1]:
-            curve_of[landmark] = row
-    return curve_of, nodes
-
-
 def _both(*stems: str) -> tuple[str, ...]:
     return tuple(f"{stem}{side}" for stem in stems for side in ("Left", "Right"))
 
@@ -135,3 +98,64 @@ ARKIT_NAMES: tuple[str, ...] = tuple(
         + ("mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper")
     )
 )
+
+
+def inter_ocular_distance(landmarks: ArrayLike) -> NDArray[np.float64]:
+    """Distance between the outer eye corners, landmarks 36 and 45.
+
+    Parameters
+    ----------
+    landmarks : (..., 68, 2) float, any unit
+
+    Returns
+    -------
+    (...) float64
+        in the landmarks' unit
+    """
+    landmarks = np.asarray(landmarks, np.float64)
+    right, left = OUTER_EYE_CORNERS
+    return np.asarray(np.linalg.norm(landmarks[..., left, :] - landmarks[..., right, :], axis=-1))
+
+
+def nme(measured: ArrayLike, truth: ArrayLike, points: tuple[int, ...] = INNER) -> float:
+    """Normalised mean error: mean distance over `points` / the true inter-ocular distance.
+
+    As of iBUG 300-W (Sagonas et al. 2013).
+
+    Parameters
+    ----------
+    measured : (n, 68, 2) float, any unit; frames with NaN are left out
+    truth : (n, 68, 2) float, the same unit; frames with NaN are left out
+    points : landmarks that count, by default all but the jaw
+
+    Returns
+    -------
+    float
+        inter-ocular distances, the mean over the frames; NaN without frames
+    """
+    measured, truth = np.asarray(measured, np.float64), np.asarray(truth, np.float64)
+    where = list(points)
+    distance = np.linalg.norm(measured[:, where] - truth[:, where], axis=-1).mean(1)
+    ratio = distance / inter_ocular_distance(truth)
+    ratio = ratio[np.isfinite(ratio)]
+    return float(ratio.mean()) if ratio.size else float("nan")
+
+
+def curve_table() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The scheme's curves as arrays for the kernels.
+
+    Returns
+    -------
+    curve_of : (68,) int32
+        the curve that each landmark slides on, -1 for an end point
+    nodes : (curves, longest + 1) int32
+        the landmarks of each curve, -1 behind its last
+    """
+    longest = max(len(nodes) for nodes in CURVES.values())
+    nodes = np.full((len(CURVES), longest + 1), -1, np.int32)
+    curve_of = np.full(COUNT, -1, np.int32)
+    for row, members in enumerate(CURVES.values()):
+        nodes[row, : len(members)] = members
+        for landmark in members[1:-1]:
+            curve_of[landmark] = row
+    return curve_of, nodes

@@ -1,14 +1,11 @@
-"""model.h5: read, write, digest; load_model.
+"""A morphable model's file: `load_model`, the format `model.h5`, and the model's digest.
 
-Morphable models as HDF5 files, `model.h5`: versioned, whole, with a checksum over the content.
-
-Datasets: `mean`, `identity`, `expression`, `expression_names`, `triangles`, `mirror`, `parts`,
-`part_names`, `uv` (if any), `jaw_candidates/{vertices, weights}`, and groups `masks`, `landmarks`,
-`curves`, of which the last two hold `vertices` and `weights` a name, and `noise` with `bias`,
-`covariance` and, where it is known by yaw, `yaw_limits`, `yaw_bias`, `yaw_covariance` a name.
-Shapes as in MorphableModel and LandmarkNoise.
-
-A morphable model's fingerprint: f_exp of one model means nothing to another.
+`model.h5` is HDF5: versioned, whole or absent, with a checksum over its content. Datasets: `mean`,
+`identity`, `expression`, `expression_names`, `triangles`, `mirror`, `parts`, `part_names`, `uv` (if
+any), `jaw_candidates/{vertices, weights}`, and groups `masks`, `landmarks`, `curves`, of which the
+last two hold `vertices` and `weights` a name, and `noise` with `bias`, `covariance` and, where it
+is known by yaw, `yaw_limits`, `yaw_bias`, `yaw_covariance` a name. Shapes as in MorphableModel and
+LandmarkNoise.
 """
 
 from __future__ import annotations
@@ -30,10 +27,11 @@ from ..array_files import Hdf5File, numbers, open_hdf5, required_shape, text
 from .landmark_noise import BY_YAW, arrays_by_detector, noise_arrays, noise_of_arrays
 from .morphable_model import (
     ASSET,
+    ASSET_FORMAT,
+    ASSET_VERSION,
     HDF5_SUFFIXES,
     MorphableModel,
     SurfacePoints,
-    _assemble,
     check_model,
 )
 
@@ -42,8 +40,82 @@ FORMAT = "glee-morphable-model"
 VERSION = 2
 
 
+@lru_cache(maxsize=4)
+def load_model(path: Path | None = None) -> MorphableModel:
+    """Read a morphable model; without a path the embedded one.
+
+    Parameters
+    ----------
+    path : a ``model.h5`` of ``glee model import``, or an ``.npz`` as
+        ``tools/build_morphable_model.py`` writes it
+
+    Returns
+    -------
+    MorphableModel
+        kept in memory for the next call
+
+    Raises
+    ------
+    DataError
+        the file is missing, is no such file, or is of another version
+    """
+    source = ASSET if path is None else Path(path)
+    if source.suffix.lower() in HDF5_SUFFIXES:
+        return read_model(source)
+    try:
+        with np.load(source, allow_pickle=False) as archive:
+            return _of_asset(dict(archive))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{source}: cannot be read as a glee morphable model ({error}); "
+            "reinstall glee or give the path of another model"
+        ) from None
+
+
+def read_model(path: Path) -> MorphableModel:
+    """Read a model that `write_model` wrote.
+
+    Parameters
+    ----------
+    path : a `model.h5`
+
+    Returns
+    -------
+    MorphableModel
+
+    Raises
+    ------
+    DataError
+        the file is missing, is no such file, of a newer version, damaged, or its arrays do not fit
+        together
+    """
+    with open_hdf5(Path(path)) as file:
+        _check_kind(file)
+        arrays: dict[str, NDArray[Any]] = {}
+        for name in _names(file):
+            is_text = name in ("expression_names", "part_names")
+            arrays[name] = np.array(text(file, name)) if is_text else _numbers(file, name)
+        name, checksum = str(file.attribute("name")), str(file.attribute("checksum"))
+    if _checksum(arrays) != checksum:
+        raise DataError(f"{path}: its content does not match its checksum; import the model again")
+    model = _assembled(name, arrays)
+    check_model(model, str(path))
+    return model
+
+
 def write_model(path: Path, model: MorphableModel) -> None:
-    """Write a model; the same model gives the same bytes. Raises OutputError."""
+    """Write a model as `model.h5`; the same model gives the same bytes.
+
+    Parameters
+    ----------
+    path : the file
+    model : the morphable model
+
+    Raises
+    ------
+    OutputError
+        the file cannot be written
+    """
     arrays = _arrays(model)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", track_order=False) as file:
@@ -59,24 +131,83 @@ def write_model(path: Path, model: MorphableModel) -> None:
     write_whole(Path(path), buffer.getvalue())
 
 
-def read_model(path: Path) -> MorphableModel:
-    """Read a model that `write_model` wrote.
+@lru_cache(maxsize=4)
+def model_digest(model: MorphableModel) -> str:
+    """Digest what a fit depends on: mean, bases, names, landmarks.
 
-    Raises DataError where the file is missing, is no such file, of a newer version, damaged, or
-    its arrays do not fit together.
+    f_exp of one model means nothing to another.
+
+    Parameters
+    ----------
+    model : the morphable model
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal
     """
-    with open_hdf5(Path(path)) as file:
-        _check_kind(file)
-        arrays: dict[str, NDArray[Any]] = {}
-        for name in _names(file):
-            is_text = name in ("expression_names", "part_names")
-            arrays[name] = np.array(text(file, name)) if is_text else _numbers(file, name)
-        name, checksum = str(file.attribute("name")), str(file.attribute("checksum"))
-    if _checksum(arrays) != checksum:
-        raise DataError(f"{path}: its content does not match its checksum; import the model again")
-    model = _assembled(name, arrays)
-    check_model(model, str(path))
-    return model
+    total = hashlib.sha256("\n".join(model.expression_names).encode())
+    for array in (model.mean, model.identity, model.expression, model.triangles):
+        total.update(np.ascontiguousarray(array).tobytes())
+    for name, points in sorted({**model.landmarks, **model.curves}.items()):
+        total.update(name.encode())
+        total.update(np.ascontiguousarray(points.vertices).tobytes())
+        total.update(np.ascontiguousarray(points.weights).tobytes())
+    return total.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def mean_landmarks() -> NDArray[np.float64]:
+    """The 68 anatomical landmarks of the embedded model's mean head.
+
+    Returns
+    -------
+    (68, 3) float64
+        decimetres, model coordinates (y up); read-only
+    """
+    model = load_model()
+    points = model.landmarks["anatomical"].on(model.mean)
+    points.setflags(write=False)
+    return points
+
+
+def _of_asset(arrays: dict[str, NDArray[np.generic]]) -> MorphableModel:
+    """A model of the arrays of an ``.npz``, whose bases are whole numbers of a step a mode."""
+    format_name, version = str(arrays["format"]), int(np.asarray(arrays["version"]).item())
+    if format_name != ASSET_FORMAT or version != ASSET_VERSION:
+        raise ValueError(f"format {format_name} version {version}, expected {ASSET_VERSION}")
+
+    def basis(name: str) -> NDArray[np.float32]:
+        steps = np.asarray(arrays[f"{name}_step"], np.float32)[:, None, None]
+        return np.asarray(arrays[name]).astype(np.float32) * steps
+
+    def points(name: str) -> SurfacePoints:
+        vertices = np.asarray(arrays[f"{name}/vertices"]).astype(np.int32)
+        return SurfacePoints(vertices, np.asarray(arrays[f"{name}/weights"]).astype(np.float32))
+
+    def group(prefix: str) -> dict[str, SurfacePoints]:
+        ending = "/vertices"
+        keys = (key for key in arrays if key.startswith(prefix) and key.endswith(ending))
+        return {key[len(prefix) : -len(ending)]: points(key[: -len(ending)]) for key in keys}
+
+    masks = {key[6:]: np.asarray(arrays[key]) for key in arrays if key.startswith("masks/")}
+    return MorphableModel(
+        name=str(arrays["name"]),
+        mean=np.asarray(arrays["mean"], np.float32),
+        identity=basis("identity"),
+        expression=basis("expression"),
+        expression_names=tuple(str(name) for name in arrays["expression_names"]),
+        triangles=np.asarray(arrays["triangles"]).astype(np.int32),
+        mirror=np.asarray(arrays["mirror"]).astype(np.int32),
+        parts=np.asarray(arrays["parts"], np.uint8),
+        part_names=tuple(str(name) for name in arrays["part_names"]),
+        uv=np.asarray(arrays["uv"]).astype(np.float32),
+        masks={name: mask.astype(np.float32) / 255.0 for name, mask in masks.items()},
+        landmarks=group("landmarks/"),
+        jaw_candidates=points("jaw_candidates"),
+        curves=group("curves/"),
+        noise={key: noise_of_arrays(own) for key, own in arrays_by_detector(arrays).items()},
+    )
 
 
 def _numbers(file: Hdf5File, name: str) -> NDArray[Any]:
@@ -180,37 +311,3 @@ def _assembled(name: str, arrays: dict[str, NDArray[Any]]) -> MorphableModel:
         masks={key[6:]: array for key, array in arrays.items() if key.startswith("masks/")},
         noise={key: noise_of_arrays(own) for key, own in arrays_by_detector(arrays).items()},
     )
-
-
-@lru_cache(maxsize=4)
-def load_model(path: Path | None = None) -> MorphableModel:
-    """Read a morphable model; without a path the embedded one.
-
-    path: a ``model.h5`` of ``glee model import``, or an ``.npz`` as
-    ``tools/build_morphable_model.py`` writes it.
-    Raises DataError when the file is missing, is no such file, or is of another version.
-    """
-    source = ASSET if path is None else Path(path)
-    if source.suffix.lower() in HDF5_SUFFIXES:
-        return read_model(source)
-    try:
-        with np.load(source, allow_pickle=False) as archive:
-            return _assemble(dict(archive))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{source}: cannot be read as a glee morphable model ({error}); "
-            "reinstall glee or give the path of another model"
-        ) from None
-
-
-@lru_cache(maxsize=4)
-def model_digest(model: MorphableModel) -> str:
-    """SHA-256, in hexadecimal, over what a fit depends on: mean, bases, names, landmarks."""
-    total = hashlib.sha256("\n".join(model.expression_names).encode())
-    for array in (model.mean, model.identity, model.expression, model.triangles):
-        total.update(np.ascontiguousarray(array).tobytes())
-    for name, points in sorted({**model.landmarks, **model.curves}.items()):
-        total.update(name.encode())
-        total.update(np.ascontiguousarray(points.vertices).tobytes())
-        total.update(np.ascontiguousarray(points.weights).tobytes())
-    return total.hexdigest()

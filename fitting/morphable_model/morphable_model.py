@@ -1,8 +1,6 @@
-"""Mean, identity and expression bases, points on the surface; arrays that fit together.
+"""A morphable model: mean, identity and expression bases, and named points on its surface (Eq. 2).
 
-The morphable model: mean, identity and expression bases, and named points on its surface.
-
-Checks that the arrays of a morphable model fit together.
+`check_model` makes sure that the arrays of a model fit together.
 """
 
 from __future__ import annotations
@@ -14,13 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import DataError
-from .landmark_noise import (
-    LandmarkNoise,
-    arrays_by_detector,
-    expected_shapes,
-    noise_arrays,
-    noise_of_arrays,
-)
+from .landmark_noise import LandmarkNoise, expected_shapes, noise_arrays
 
 ASSET = Path(__file__).parents[1] / "assets" / "morphable_model.npz"
 ASSET_FORMAT = "glee-morphable-model"
@@ -32,14 +24,27 @@ HDF5_SUFFIXES = (".h5", ".hdf5")
 class SurfacePoints:
     """Points on a triangle mesh by barycentric coordinates.
 
-    vertices: (..., 3) int32 vertex indices; weights: (..., 3) float32, each row sums to 1.
+    Attributes
+    ----------
+    vertices : (..., 3) int32, the corners of each point's triangle
+    weights : (..., 3) float32, barycentric, each row sums to 1
     """
 
     vertices: NDArray[np.int32]
     weights: NDArray[np.float32]
 
     def on(self, mesh: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The points on a mesh (n, 3), any unit -> (..., 3) float64 in that unit."""
+        """Where the points lie on a mesh.
+
+        Parameters
+        ----------
+        mesh : (n, 3) float, any unit
+
+        Returns
+        -------
+        (..., 3) float64
+            in the mesh's unit
+        """
         corners = np.asarray(mesh, np.float64)[self.vertices]
         return np.asarray(np.einsum("...k,...kc->...c", self.weights.astype(np.float64), corners))
 
@@ -52,9 +57,13 @@ class SurfacePoints:
 
 @dataclass(frozen=True, eq=False)
 class PointBasis:
-    """The model reduced to P surface points, all float64, decimetres.
+    """The model reduced to surface points, whose shape is ... below.
 
-    mean: (..., 3); identity: (k, ..., 3); expression: (e, ..., 3), where ... is the points' shape.
+    Attributes
+    ----------
+    mean : (..., 3) float64, decimetres
+    identity : (k, ..., 3) float64, decimetres at one standard deviation
+    expression : (e, ..., 3) float64, decimetres at coefficient 1
     """
 
     mean: NDArray[np.float64]
@@ -68,20 +77,24 @@ class MorphableModel:
 
     Coordinates are decimetres, x to the person's left, y up, z to the front of the face.
 
-    mean: (n, 3) float32.
-    identity: (k, n, 3) float32, one standard deviation each; k = 60 for the embedded model.
-    expression: (e, n, 3) float32, displacement of each blendshape at coefficient 1; e = 51, the
-        ARKit shapes, for the embedded model.
-    expression_names: (e,) the names of the expressions; they tell which basis it is.
-    triangles: (m, 3) int32, counter-clockwise seen from outside.
-    mirror: (n,) int32, the vertex on the other side of the face.
-    parts: (m,) uint8 index into part_names for each triangle.
-    uv: (n, 2) float32 texture coordinates, or None.
-    masks: soft vertex labels, (n,) float32 in [0, 1], such as ``lips`` or ``eyelids``.
-    landmarks: sets of 68 points in the iBUG order: ``anatomical`` and one for each detector.
-    jaw_candidates: (17, k) points: for each jaw landmark a line over the cheek, front to back.
-    curves: named polylines on which sliding landmarks lie.
-    noise: for each calibrated landmark set how that detector errs.
+    Attributes
+    ----------
+    name : of the model
+    mean : (n, 3) float32, decimetres
+    identity : (k, n, 3) float32, one standard deviation each; k = 60 for the embedded model
+    expression : (e, n, 3) float32, displacement of each blendshape at coefficient 1; e = 51, the
+        ARKit shapes, for the embedded model
+    expression_names : (e,) the names of the expressions; they tell which basis it is
+    triangles : (m, 3) int32, counter-clockwise seen from outside
+    mirror : (n,) int32, the vertex on the other side of the face
+    parts : (m,) uint8, index into part_names for each triangle
+    part_names : of skin, lips, mouth, eyes, teeth, tongue, as far as the model has them
+    landmarks : sets of 68 points in the iBUG order: ``anatomical`` and one for each detector
+    jaw_candidates : (17, k) points, for each jaw landmark a line over the cheek, front to back
+    curves : named polylines on which sliding landmarks lie
+    uv : (n, 2) float32, texture coordinates, or None
+    masks : (n,) float32 in [0, 1] each, soft vertex labels such as ``lips`` or ``eyelids``
+    noise : for each calibrated landmark set how that detector errs
     """
 
     name: str
@@ -103,7 +116,18 @@ class MorphableModel:
     def shape(
         self, f_shape: ArrayLike | None = None, f_exp: ArrayLike | None = None
     ) -> NDArray[np.float32]:
-        """The mesh for f_shape (k,) and f_exp (e,), either may be None -> (n, 3) float32."""
+        """The mesh of an identity with an expression (Eq. 2).
+
+        Parameters
+        ----------
+        f_shape : (k,) float, standard deviations, or None for the mean identity
+        f_exp : (e,) float, coefficients, or None for the neutral face
+
+        Returns
+        -------
+        (n, 3) float32
+            decimetres
+        """
         mesh = self.mean.copy()
         # Not by BLAS, whose sums depend on its number of threads: the same mesh everywhere.
         if f_shape is not None:
@@ -113,7 +137,17 @@ class MorphableModel:
         return mesh
 
     def at(self, points: SurfacePoints) -> PointBasis:
-        """The model reduced to surface points of any shape."""
+        """Reduce the model to surface points.
+
+        Parameters
+        ----------
+        points : of any shape ...
+
+        Returns
+        -------
+        PointBasis
+            (..., 3) each
+        """
         weights = points.weights.astype(np.float64)
 
         def reduce(basis: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -123,51 +157,34 @@ class MorphableModel:
         return PointBasis(reduce(self.mean), reduce(self.identity), reduce(self.expression))
 
     def part_triangles(self, *names: str) -> NDArray[np.int32]:
-        """The triangles of the named parts, (j, 3) int32."""
+        """The triangles of some parts.
+
+        Parameters
+        ----------
+        names : of part_names; one that the model lacks has no triangles
+
+        Returns
+        -------
+        (j, 3) int32
+            vertices
+        """
         wanted = [self.part_names.index(name) for name in names]
         return self.triangles[np.isin(self.parts, wanted)]
 
 
-def _assemble(arrays: dict[str, NDArray[np.generic]]) -> MorphableModel:
-    format_name, version = str(arrays["format"]), int(np.asarray(arrays["version"]).item())
-    if format_name != ASSET_FORMAT or version != ASSET_VERSION:
-        raise ValueError(f"format {format_name} version {version}, expected {ASSET_VERSION}")
-
-    def basis(name: str) -> NDArray[np.float32]:
-        steps = np.asarray(arrays[f"{name}_step"], np.float32)[:, None, None]
-        return np.asarray(arrays[name]).astype(np.float32) * steps
-
-    def points(name: str) -> SurfacePoints:
-        vertices = np.asarray(arrays[f"{name}/vertices"]).astype(np.int32)
-        return SurfacePoints(vertices, np.asarray(arrays[f"{name}/weights"]).astype(np.float32))
-
-    def group(prefix: str) -> dict[str, SurfacePoints]:
-        ending = "/vertices"
-        keys = (key for key in arrays if key.startswith(prefix) and key.endswith(ending))
-        return {key[len(prefix) : -len(ending)]: points(key[: -len(ending)]) for key in keys}
-
-    masks = {key[6:]: np.asarray(arrays[key]) for key in arrays if key.startswith("masks/")}
-    return MorphableModel(
-        name=str(arrays["name"]),
-        mean=np.asarray(arrays["mean"], np.float32),
-        identity=basis("identity"),
-        expression=basis("expression"),
-        expression_names=tuple(str(name) for name in arrays["expression_names"]),
-        triangles=np.asarray(arrays["triangles"]).astype(np.int32),
-        mirror=np.asarray(arrays["mirror"]).astype(np.int32),
-        parts=np.asarray(arrays["parts"], np.uint8),
-        part_names=tuple(str(name) for name in arrays["part_names"]),
-        uv=np.asarray(arrays["uv"]).astype(np.float32),
-        masks={name: mask.astype(np.float32) / 255.0 for name, mask in masks.items()},
-        landmarks=group("landmarks/"),
-        jaw_candidates=points("jaw_candidates"),
-        curves=group("curves/"),
-        noise={key: noise_of_arrays(own) for key, own in arrays_by_detector(arrays).items()},
-    )
-
-
 def check_model(model: MorphableModel, where: str) -> None:
-    """Raise DataError, naming `where`, for the first array that does not fit the others."""
+    """Check that a model's arrays fit each other.
+
+    Parameters
+    ----------
+    model : the morphable model
+    where : what the message names, such as the file
+
+    Raises
+    ------
+    DataError
+        for the first array that does not fit, or where there are no landmarks
+    """
     n, m = len(model.mean), len(model.triangles)
     modes, expressions = len(model.identity), len(model.expression_names)
     shapes: list[tuple[str, NDArray[np.generic], tuple[int, ...]]] = [

@@ -1,8 +1,6 @@
-"""Looks drawn at random; parts that can be left out.
+"""How a rendered person and picture look, all but shape and pose; looks drawn at random.
 
-How a rendered person and picture look, all but shape and pose; and random looks.
-
-What a picture's realism is made of, part by part: each can be left out, some be added.
+`RenderParts` names what a picture's realism is made of: each part can be left out, some be added.
 """
 
 from __future__ import annotations
@@ -50,7 +48,14 @@ IRIS_SHARES = (0.38, 0.27, 0.13, 0.09, 0.13)
 
 @dataclass(frozen=True)
 class Light:
-    """Lamps on the face, colours as linear intensities, directions towards them (camera axes)."""
+    """Lamps on the face.
+
+    Attributes
+    ----------
+    key, fill : directions towards the two lamps, camera axes (x right, y up, z to the camera)
+    key_colour, fill_colour : linear RGB intensities of the lamps
+    sky_colour, ground_colour : linear RGB intensities of the light from above and from below
+    """
 
     key: Direction = (-0.35, 0.45, 0.82)
     key_colour: Colour = (0.78, 0.76, 0.72)
@@ -64,16 +69,25 @@ class Light:
 class Appearance:
     """A person's colours and textures, the light, the background and the sensor.
 
-    Colours are sRGB, 0-255. Lengths on the face are decimetres.
-
-    tone: of the skin on the Monk scale, 1 light to 10 dark; None if it is not from there.
-    skin, lip, hair, brow, iris, cloth: colours. lip_paint: 0 bare to 1 lipstick.
-    skin_gloss: strength of the highlights. blotches, freckles, stubble, wrinkles, lashes: 0 to 1.
-    brow_density: 0 to 1; brow_width: thickness. hair_line: height of the hair line over the
-    eyes; hair_volume: thickness of the hair; both None for a bald head.
-    seed: of the textures and the background. background: ``plain``, ``soft`` or ``clutter``.
-    defocus: pixels (standard deviation). noise: grey levels (standard deviation). exposure: factor.
-    without, added: names of parts, see render_levers.py.
+    Attributes
+    ----------
+    skin, lip, hair, brow, iris, cloth : sRGB, 0-255
+    lip_paint : 0 bare to 1 lipstick
+    skin_gloss : strength of the highlights, 0 to 1
+    blotches, freckles, stubble, wrinkles, lashes : strength of each, 0 to 1
+    brow_density : 0 to 1
+    brow_width : thickness of the brows, decimetres
+    hair_line : height of the hair line over the eyes, decimetres; None for a bald head
+    hair_volume : thickness of the hair, decimetres
+    light : the lamps
+    seed : of the textures and the background
+    background : ``plain``, ``soft`` or ``clutter``
+    defocus : standard deviation of the lens's blur, pixels
+    noise : standard deviation of the sensor's noise, grey levels
+    exposure : factor of the light
+    tone : of the skin on the Monk scale, 1 light to 10 dark; None if it is not from there
+    without : names of PARTS that are left out
+    added : names of ADDITIONS
     """
 
     skin: Colour = (205, 160, 130)
@@ -105,7 +119,16 @@ class Appearance:
 
 
 def random_appearance(rng: np.random.Generator) -> Appearance:
-    """A random person in a random picture; the same generator state gives the same look."""
+    """Draw a random person in a random picture.
+
+    Parameters
+    ----------
+    rng : the same state gives the same appearance
+
+    Returns
+    -------
+    Appearance
+    """
     tone = float(rng.uniform(LIGHTEST, DARKEST))
     skin = skin_tone(tone, float(rng.normal(0.0, 0.02)))
     male = bool(rng.random() < 0.5)
@@ -145,7 +168,16 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
 
 
 def random_light(rng: np.random.Generator) -> Light:
-    """A key lamp from the front half, a weak fill, sky and ground."""
+    """Draw a key lamp from the front half, a weak fill, sky and ground.
+
+    Parameters
+    ----------
+    rng : the same state gives the same light
+
+    Returns
+    -------
+    Light
+    """
     side, height = rng.uniform(-65.0, 65.0), rng.uniform(5.0, 55.0)
     key = _towards(side, height)
     fill = _towards(-float(np.sign(side)) * rng.uniform(20.0, 70.0), rng.uniform(-10.0, 30.0))
@@ -163,7 +195,18 @@ def random_light(rng: np.random.Generator) -> Light:
 
 
 def skin_tone(tone: float, redness: float = 0.0) -> Colour:
-    """The albedo of a place on the Monk scale, 1 light to 10 dark; redness shifts it."""
+    """The albedo of a place on the Monk skin tone scale (Monk 2019).
+
+    Parameters
+    ----------
+    tone : 1 light to 10 dark; between the swatches linear
+    redness : what red gains and blue loses, a share
+
+    Returns
+    -------
+    (3,) float
+        sRGB, 0-255
+    """
     scale = np.arange(1, len(SKIN_TONES) + 1)
     grey = [np.interp(tone, scale, [swatch[c] for swatch in SKIN_TONES]) for c in range(3)]
     shift = (1.0 + redness, 1.0, 1.0 - redness)
@@ -235,37 +278,66 @@ ADDITIONS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Levers:
+class RenderParts:
     """The parts left out of a picture and those added; none by default.
 
-    without: names of PARTS. added: names of ADDITIONS.
+    Attributes
+    ----------
+    without : names of PARTS
+    added : names of ADDITIONS
     """
 
     without: frozenset[str] = frozenset()
     added: frozenset[str] = frozenset()
 
 
-AS_EVER = Levers()
+ALL_PARTS = RenderParts()
 
 
-def levers_of(without: Iterable[str] = (), added: Iterable[str] = ()) -> Levers:
-    """Levers from names; raises UsageError for one that is unknown."""
-    levers = Levers(frozenset(without), frozenset(added))
+def render_parts(without: Iterable[str] = (), added: Iterable[str] = ()) -> RenderParts:
+    """Make RenderParts of names.
+
+    Parameters
+    ----------
+    without : names of PARTS to leave out
+    added : names of ADDITIONS
+
+    Returns
+    -------
+    RenderParts
+
+    Raises
+    ------
+    UsageError
+        a name is unknown
+    """
+    parts = RenderParts(frozenset(without), frozenset(added))
     for names, known, option in (
-        (levers.without, PARTS, "--without"),
-        (levers.added, ADDITIONS, "--with"),
+        (parts.without, PARTS, "--without"),
+        (parts.added, ADDITIONS, "--with"),
     ):
         for name in sorted(names - known.keys()):
             raise UsageError(f"{option} {name!r} is unknown; known are: {', '.join(known)}")
-    return levers
+    return parts
 
 
-def pulled(look: Appearance, levers: Levers) -> Appearance:
-    """A look without what is left out, with what is added; the same one where that is nothing."""
-    if levers == AS_EVER:
-        return look
-    without = levers.without
-    changes: dict[str, object] = {"without": without, "added": levers.added}
+def with_parts(appearance: Appearance, parts: RenderParts) -> Appearance:
+    """Leave parts out of an appearance, and add others.
+
+    Parameters
+    ----------
+    appearance : the whole one
+    parts : to leave out and to add
+
+    Returns
+    -------
+    Appearance
+        the same object where nothing is left out or added
+    """
+    if parts == ALL_PARTS:
+        return appearance
+    without = parts.without
+    changes: dict[str, object] = {"without": without, "added": parts.added}
     if "hair" in without:
         changes["hair_line"] = None
     if "light" in without:
@@ -276,4 +348,4 @@ def pulled(look: Appearance, levers: Levers) -> Appearance:
         changes["defocus"] = 0.0
     if "noise" in without:
         changes["noise"] = 0.0
-    return replace(look, **changes)  # type: ignore[arg-type]
+    return replace(appearance, **changes)  # type: ignore[arg-type]

@@ -29,16 +29,27 @@ SHOULDER_TURN = 0.25  # share of the head's turn
 
 
 @lru_cache(maxsize=8)
-def backdrop(look: Appearance, width: int, height: int) -> Float32:
-    """The background of a look: (height, width, 3) float32 linear; do not write into it."""
-    rng = np.random.default_rng([look.seed, 2])
+def backdrop(appearance: Appearance, width: int, height: int) -> Float32:
+    """The background of a picture, kept for the next one.
+
+    Parameters
+    ----------
+    appearance : its kind of background and its seed
+    width, height : of the picture, pixels
+
+    Returns
+    -------
+    (height, width, 3) float32
+        linear RGB, read-only
+    """
+    rng = np.random.default_rng([appearance.seed, 2])
     base = rng.uniform(0.06, 0.75) * rng.uniform(0.8, 1.2, 3)
     image = np.empty((height, width, 3), np.float32)
     image[:] = base
-    if look.background != "plain":
+    if appearance.background != "plain":
         image *= _gradient(rng, width, height)
-    if look.background == "clutter":
-        _things(image, rng)
+    if appearance.background == "clutter":
+        _clutter(image, rng)
         blur = rng.uniform(0.002, 0.02) * width
         cv2.GaussianBlur(image, (0, 0), float(blur), dst=image)
     result = np.clip(image, 0.0, 1.0).astype(np.float32)
@@ -53,7 +64,7 @@ def _gradient(rng: np.random.Generator, width: int, height: int) -> Float32:
     )
 
 
-def _things(image: Float32, rng: np.random.Generator) -> None:
+def _clutter(image: Float32, rng: np.random.Generator) -> None:
     height, width = image.shape[:2]
     for _ in range(int(rng.integers(6, 22))):
         colour = tuple(float(c) for c in rng.uniform(0.02, 0.8) * rng.uniform(0.6, 1.3, 3))
@@ -67,11 +78,17 @@ def _things(image: Float32, rng: np.random.Generator) -> None:
 
 
 def add_shoulders(
-    image: Float32, look: Appearance, camera: Camera, pose: NDArray[np.float64], neck: float
+    image: Float32, appearance: Appearance, camera: Camera, pose: NDArray[np.float64], neck: float
 ) -> None:
-    """Draw the shoulders into a linear image; they follow the head's place, not its turn.
+    """Draw the shoulders into an image; they follow the head's place, and a share of its turn.
 
-    neck: height of the cut through the neck in model coordinates, decimetres.
+    Parameters
+    ----------
+    image : (h, w, 3) float32, linear RGB, changed in place
+    appearance : the cloth's colour
+    camera : of the image
+    pose : (6,) float64, rotation vector (radians) and translation (decimetres) of the head
+    neck : height of the cut through the neck, model coordinates, decimetres
     """
     outline = np.concatenate([SHOULDER, SHOULDER[::-1] * (-1.0, 1.0)])
     points = np.column_stack(
@@ -81,18 +98,26 @@ def add_shoulders(
     polygon = camera.project(points, turned)
     if not np.isfinite(polygon).all():
         return
-    cloth = [float((c / 255.0) ** 2 * 0.7) for c in look.cloth]
+    cloth = [float((c / 255.0) ** 2 * 0.7) for c in appearance.cloth]
     fixed = np.rint(polygon * 16).astype(np.int32)
     cv2.fillPoly(image, [fixed], cloth, cv2.LINE_AA, 4)
 
 
 def add_face_cloth(
-    image: Float32, look: Appearance, camera: Camera, pose: NDArray[np.float64]
+    image: Float32, appearance: Appearance, camera: Camera, pose: NDArray[np.float64]
 ) -> None:
-    """Draw a scarf over mouth and chin into a linear image; it follows the head."""
+    """Draw a scarf over mouth and chin into an image; it follows the head.
+
+    Parameters
+    ----------
+    image : (h, w, 3) float32, linear RGB, changed in place
+    appearance : the cloth's colour
+    camera : of the image
+    pose : (6,) float64, rotation vector (radians) and translation (decimetres) of the head
+    """
     polygon = camera.project(np.concatenate([SCARF, SCARF[::-1] * (-1.0, 1.0, 1.0)]), pose)
     if not np.isfinite(polygon).all():
         return
-    cloth = [float((c / 255.0) ** 2 * 0.45) for c in look.cloth]
+    cloth = [float((c / 255.0) ** 2 * 0.45) for c in appearance.cloth]
     fixed = np.rint(polygon * 16).astype(np.int32)
     cv2.fillPoly(image, [fixed], cloth, cv2.LINE_AA, 4)

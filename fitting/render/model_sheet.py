@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from ...whole_files import write_whole
 from ..camera import Camera, to_camera
 from ..morphable_model.morphable_model import MorphableModel
-from .rasteriser import Raster, rasterise, screen_points, vertex_normals
+from ..morphable_model.surface import vertex_normals
+from .rasteriser import Raster, rasterise, screen_points
 
 Image = NDArray[np.uint8]
 
@@ -34,14 +35,35 @@ BACKGROUND, INK, MARK = 250, (30, 30, 30), (20, 90, 220)
 
 
 def draw_model_sheet(model: MorphableModel, path: Path) -> None:
-    """Write a PNG of the model. Raises OutputError where it cannot be written."""
+    """Write a picture of a model.
+
+    Parameters
+    ----------
+    model : the morphable model
+    path : a PNG
+
+    Raises
+    ------
+    OutputError
+        the file cannot be written
+    """
     done, encoded = cv2.imencode(".png", np.ascontiguousarray(model_sheet(model)[..., ::-1]))
     assert done, "a PNG of an image of this type can always be encoded"
     write_whole(Path(path), encoded.tobytes())
 
 
 def model_sheet(model: MorphableModel) -> Image:
-    """The picture, (h, w, 3) uint8 RGB: views with landmarks, modes at +-2, expressions at 1."""
+    """Draw views with landmarks, identity modes at +-2 standard deviations, and expressions at 1.
+
+    Parameters
+    ----------
+    model : the morphable model
+
+    Returns
+    -------
+    (h, w, 3) uint8
+        RGB
+    """
     mean = model.mean
     cells = [
         _landmark_cell(model, name, yaw)
@@ -66,14 +88,28 @@ def model_sheet(model: MorphableModel) -> Image:
 def draw_mesh(
     model: MorphableModel, mesh: NDArray[np.floating], *, yaw: float = 0.0, size: int = CELL
 ) -> Image:
-    """A mesh (n, 3) of the model, shaded, seen from a yaw (radians) -> (size, size, 3) uint8."""
+    """Draw a mesh of a model, shaded by one lamp.
+
+    Parameters
+    ----------
+    model : its triangles and parts
+    mesh : (n, 3) float, decimetres
+    yaw : of the head, radians
+    size : side of the picture, pixels
+
+    Returns
+    -------
+    (size, size, 3) uint8
+        RGB
+    """
     camera, pose = _view(size, yaw)
-    seen = to_camera(mesh, pose)
+    vertices = to_camera(mesh, pose)
     raster = rasterise(
-        screen_points(seen, camera.focal, camera.centre), model.triangles, Raster.empty(size, size)
+        screen_points(vertices, camera.focal, camera.centre),
+        model.triangles,
+        Raster.empty(size, size),
     )
-    normals = np.empty((len(mesh), 3), np.float32)
-    vertex_normals(seen.astype(np.float32), model.triangles, normals)
+    normals = vertex_normals(vertices.astype(np.float32), model.triangles)
     colours = np.array([COLOURS.get(name, PLAIN) for name in model.part_names], np.float64)
     drawn = raster.triangle >= 0
     triangle, two = raster.triangle[drawn], raster.weights[drawn].astype(np.float64)

@@ -1,7 +1,8 @@
 """A z-buffer: which triangle is seen at each pixel, and where on it.
 
-Screen coordinates: x right and y down in pixels, pixel centres at whole numbers, and the nearness
-1 / depth, which is linear over the screen under perspective.
+Screen coordinates: x right and y down in pixels, pixel centres at whole numbers, and the inverse
+depth, which is linear over the screen under perspective (Heckbert and Moreton 1991). In a view
+without perspective any number that grows linearly towards the viewer takes its place.
 """
 
 from __future__ import annotations
@@ -17,20 +18,32 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """What is seen at each pixel of an image of (h, w).
+    """What is seen at each pixel of an image.
 
-    triangle: (h, w) int32, -1 where nothing is. nearness: (h, w) float32, 1 / depth, 0 where
-    nothing is. weights: (h, w, 2) float32, perspective-correct barycentric weights of the
-    triangle's first two corners.
+    Attributes
+    ----------
+    triangle : (h, w) int32, -1 where nothing is
+    inverse_depth : (h, w) float32, 1 / decimetres, 0 where nothing is
+    weights : (h, w, 2) float32, perspective-correct barycentric weights of the triangle's first two
+        corners
     """
 
     triangle: NDArray[np.int32]
-    nearness: Float32
+    inverse_depth: Float32
     weights: Float32
 
     @classmethod
     def empty(cls, height: int, width: int) -> Raster:
-        """Buffers for an image of (height, width) pixels; `rasterise` fills them."""
+        """Buffers that `rasterise` fills; they hold no picture yet.
+
+        Parameters
+        ----------
+        height, width : of the image, pixels
+
+        Returns
+        -------
+        Raster
+        """
         return cls(
             np.empty((height, width), np.int32),
             np.empty((height, width), np.float32),
@@ -39,33 +52,53 @@ class Raster:
 
 
 def screen_points(
-    seen: NDArray[np.floating], focal: float, centre: tuple[float, float]
+    vertices: NDArray[np.floating], focal: float, centre: tuple[float, float]
 ) -> NDArray[np.float32]:
-    """Points in camera coordinates (n, 3), decimetres, on the screen: (n, 3) x, y, nearness.
+    """Project points to the screen by a pinhole camera.
 
-    Points behind the camera get nearness 0; `rasterise` leaves their triangles out.
+    Parameters
+    ----------
+    vertices : (n, 3) float, camera coordinates (x right, y up, looking along -z), decimetres
+    focal : focal length, pixels
+    centre : principal point, pixels
+
+    Returns
+    -------
+    (n, 3) float32
+        x, y in pixels and inverse depth; 0 for points behind the camera, whose triangles
+        `rasterise` leaves out
     """
-    depth = -np.asarray(seen, np.float64)[:, 2]
-    nearness = np.where(depth > 1e-3, 1.0 / np.maximum(depth, 1e-3), 0.0)
-    screen = np.empty((len(seen), 3), np.float32)
-    screen[:, 0] = centre[0] + focal * seen[:, 0] * nearness
-    screen[:, 1] = centre[1] - focal * seen[:, 1] * nearness
-    screen[:, 2] = nearness
+    depth = -np.asarray(vertices, np.float64)[:, 2]
+    inverse_depth = np.where(depth > 1e-3, 1.0 / np.maximum(depth, 1e-3), 0.0)
+    screen = np.empty((len(vertices), 3), np.float32)
+    screen[:, 0] = centre[0] + focal * vertices[:, 0] * inverse_depth
+    screen[:, 1] = centre[1] - focal * vertices[:, 1] * inverse_depth
+    screen[:, 2] = inverse_depth
     return screen
 
 
 def rasterise(screen: Float32, triangles: NDArray[np.int32], raster: Raster) -> Raster:
-    """Draw triangles into `raster`, whose old content is lost; returns it.
+    """Draw triangles into a raster, whose old content is lost.
 
-    screen: (n, 3) float32, see `screen_points`. triangles: (m, 3) int32, counter-clockwise seen
-    from outside in the world; those seen from behind are left out. Of two at one depth the
-    first drawn stays.
+    Of two at one depth the first drawn stays.
+
+    Parameters
+    ----------
+    screen : (n, 3) float32, see `screen_points`
+    triangles : (m, 3) int32, counter-clockwise seen from outside in the world; those seen from
+        behind are left out
+    raster : the buffers, changed in place
+
+    Returns
+    -------
+    Raster
+        the one that was given
     """
     _fill(
         np.ascontiguousarray(screen, np.float32),
         np.ascontiguousarray(triangles, np.int32),
         raster.triangle,
-        raster.nearness,
+        raster.inverse_depth,
         raster.weights,
     )
     return raster
@@ -76,13 +109,17 @@ def _fill(
     screen: Float32,
     triangles: NDArray[np.int32],
     triangle: NDArray[np.int32],
-    nearness: Float32,
+    inverse_depth: Float32,
     weights: Float32,
 ) -> None:
-    """For a pixel p of triangle abc: w_a = [p, b, c] / [a, b, c], nearness = sum w n."""
+    """Edge functions (Pineda 1988), with [a, b, c] twice the signed area of a triangle.
+
+    The barycentric weights of a pixel p are w_a = [p, b, c] / [a, b, c] and so on; its inverse
+    depth is n = w_a n_a + w_b n_b + w_c n_c.
+    """
     height, width = triangle.shape
     triangle[:] = -1
-    nearness[:] = 0.0
+    inverse_depth[:] = 0.0
     for index in range(len(triangles)):
         a, b, c = triangles[index]
         ax, ay, an = screen[a]
@@ -92,10 +129,13 @@ def _fill(
         # y points down, so counter-clockwise outside is negative here.
         if not area < -1e-9 or an <= 0.0 or bn <= 0.0 or cn <= 0.0:
             continue
+        # Pixels whose centres lie in the bounding box.
         left = max(int(np.ceil(min(ax, bx, cx))), 0)
         right = min(int(np.floor(max(ax, bx, cx))), width - 1)
         top = max(int(np.ceil(min(ay, by, cy))), 0)
         bottom = min(int(np.floor(max(ay, by, cy))), height - 1)
+        # The weights are affine in x and y: evaluated at a row's first pixel, then stepped along x
+        # by their derivatives d w_a / dx = -(c_y - b_y) / area, d w_b / dx = -(a_y - c_y) / area.
         scale = np.float32(1.0) / area
         step_a, step_b = -(cy - by) * scale, -(ay - cy) * scale
         for y in range(top, bottom + 1):
@@ -105,31 +145,13 @@ def _fill(
                 steps = np.float32(x - left)
                 at_a, at_b = w_a + steps * step_a, w_b + steps * step_b
                 at_c = np.float32(1.0) - at_a - at_b
+                # The tolerance closes the seams between triangles that rounding would leave.
                 if at_a < -1e-5 or at_b < -1e-5 or at_c < -1e-5:
                     continue
                 near = at_a * an + at_b * bn + at_c * cn
-                if near > nearness[y, x]:
-                    nearness[y, x] = near
+                if near > inverse_depth[y, x]:
+                    inverse_depth[y, x] = near
                     triangle[y, x] = index
+                    # Perspective correction: on the surface the weights are w_a n_a / n.
                     weights[y, x, 0] = at_a * an / near
                     weights[y, x, 1] = at_b * bn / near
-
-
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def vertex_normals(points: Float32, triangles: NDArray[np.int32], normals: Float32) -> None:
-    """Unit normals (n, 3) of a mesh: the sum of the triangles' normals weighted by area."""
-    normals[:] = 0.0
-    for index in range(len(triangles)):
-        a, b, c = triangles[index]
-        ux, uy, uz = points[b] - points[a]
-        vx, vy, vz = points[c] - points[a]
-        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-        for corner in (a, b, c):
-            normals[corner, 0] += nx
-            normals[corner, 1] += ny
-            normals[corner, 2] += nz
-    for vertex in range(len(normals)):
-        x, y, z = normals[vertex]
-        length = max(np.sqrt(x * x + y * y + z * z), np.float32(1e-12))
-        for axis in range(3):
-            normals[vertex, axis] /= length

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ..camera import Camera, to_camera
 from ..morphable_model.morphable_model import MorphableModel
+from ..morphable_model.surface import vertex_normals
 from . import shading
 from .appearance import Appearance, Light, random_appearance
 from .background import add_face_cloth, add_shoulders, backdrop
 from .lashes import draw_lashes, lid_gap
-from .rasteriser import Raster, rasterise, screen_points, vertex_normals
+from .rasteriser import Raster, rasterise, screen_points
 from .skin import FACE_AXIS, hair_amount, parallel_axes, skin_texture, surface_paint
 
 __all__ = ["Appearance", "random_appearance", "render"]
@@ -26,7 +27,7 @@ Float32 = NDArray[np.float32]
 SUPERSAMPLING = 2
 SHADOW_SIZE = 256
 SHADOW_SLACK = 0.02  # decimetres
-GRAIN_MARGIN = 256  # pixels
+NOISE_MARGIN = 256  # pixels
 HAIR_RISE = np.array([0.0, 0.25, 0.0], np.float32)  # hair stands up a little
 SCLERA, TEETH, TONGUE, MOUTH = (226, 220, 214), (214, 204, 184), (160, 84, 84), (104, 38, 36)
 
@@ -35,9 +36,13 @@ SCLERA, TEETH, TONGUE, MOUTH = (226, 220, 214), (214, 204, 184), (160, 84, 84), 
 class Painted:
     """A model painted for one appearance.
 
-    attributes: (n, 9) float32 in the columns of shading.py. texture: (h, w, 4) uint8.
-    materials, lamps: (7, 3) float32, the rows of shading.py. cap: (n, 3) float32 decimetres,
-    displacement of the skin by hair.
+    Attributes
+    ----------
+    attributes : (n, 9) float32, in the columns of shading.py
+    texture : (h, w, 4) uint8, sRGB albedo and gloss
+    materials : (7, 3) float32, linear albedos in the rows of shading.py
+    lamps : (7, 3) float32, directions and linear intensities in the rows of shading.py
+    cap : (n, 3) float32, displacement of the skin by hair, decimetres
     """
 
     attributes: Float32
@@ -52,18 +57,27 @@ def render(
     mesh: NDArray[np.floating],
     pose: NDArray[np.floating],
     camera: Camera,
-    look: Appearance,
+    appearance: Appearance,
     rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """A picture of a face.
+    """Take a picture of a face.
 
-    model: the embedded model (texture coordinates, masks and curves are needed).
-    mesh: (n, 3) of `model.shape`, decimetres. pose: (6,), see camera.py.
-    rng: gives this picture's sensor noise, nothing else.
-    Returns (camera.height, camera.width, 3) uint8 RGB.
+    Parameters
+    ----------
+    model : the embedded model (texture coordinates, masks and curves are needed)
+    mesh : (n, 3) float, as of `model.shape`, decimetres
+    pose : (6,) float, rotation vector (radians) and translation (decimetres), see camera.py
+    camera : that takes the picture
+    appearance : of the person, the light and the sensor
+    rng : gives this picture's sensor noise, nothing else
+
+    Returns
+    -------
+    (camera.height, camera.width, 3) uint8
+        RGB
     """
-    place: NDArray[np.float64] = np.asarray(pose, np.float64)
-    return _exposed(_scene(model, mesh, place, camera, look), look, rng)
+    scene = _scene(model, mesh, np.asarray(pose, np.float64), camera, appearance)
+    return _expose(scene, appearance, rng)
 
 
 def render_moving(
@@ -71,15 +85,30 @@ def render_moving(
     meshes: Sequence[NDArray[np.floating]],
     poses: Sequence[NDArray[np.floating]],
     camera: Camera,
-    look: Appearance,
+    appearance: Appearance,
     rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """As `render`, of a face that moves while the shutter is open: the mean of its moments."""
+    """Take a picture of a face that moves while the shutter is open: the mean of its moments.
+
+    Parameters
+    ----------
+    model : the embedded model
+    meshes : (n, 3) float each, one a moment, decimetres
+    poses : (6,) float each, one a moment
+    camera : that takes the picture
+    appearance : of the person, the light and the sensor
+    rng : gives this picture's sensor noise, nothing else
+
+    Returns
+    -------
+    (camera.height, camera.width, 3) uint8
+        RGB
+    """
     moments = [
-        _scene(model, mesh, np.asarray(pose, np.float64), camera, look)
+        _scene(model, mesh, np.asarray(pose, np.float64), camera, appearance)
         for mesh, pose in zip(meshes, poses, strict=True)
     ]
-    return _exposed(np.mean(moments, 0, dtype=np.float32), look, rng)
+    return _expose(np.mean(moments, 0, dtype=np.float32), appearance, rng)
 
 
 def _scene(
@@ -87,35 +116,48 @@ def _scene(
     mesh: NDArray[np.floating],
     pose: NDArray[np.float64],
     camera: Camera,
-    look: Appearance,
+    appearance: Appearance,
 ) -> Float32:
     """The light that falls into the camera: (height, width, 3) float32 linear."""
-    scene = np.array(backdrop(look, camera.width, camera.height))
-    _draw_head(scene, model, np.asarray(mesh, np.float32), pose, camera, look)
-    if "face-cloth" in look.added:
-        add_face_cloth(scene, look, camera, pose)
-    if "cloth" not in look.without:
-        add_shoulders(scene, look, camera, pose, float(model.mean[:, 1].min()))
+    scene = np.array(backdrop(appearance, camera.width, camera.height))
+    _draw_head(scene, model, np.asarray(mesh, np.float32), pose, camera, appearance)
+    if "face-cloth" in appearance.added:
+        add_face_cloth(scene, appearance, camera, pose)
+    if "cloth" not in appearance.without:
+        add_shoulders(scene, appearance, camera, pose, float(model.mean[:, 1].min()))
     return scene
 
 
 @lru_cache(maxsize=8)
-def painted(model: MorphableModel, look: Appearance) -> Painted:
-    """The model painted for an appearance; takes a few tenths of a second, kept for the next."""
+def painted(model: MorphableModel, appearance: Appearance) -> Painted:
+    """Paint a model for an appearance.
+
+    That takes a few tenths of a second; the result is kept for the next picture.
+
+    Parameters
+    ----------
+    model : the embedded model
+    appearance : of the person and the light
+
+    Returns
+    -------
+    Painted
+    """
     paint = surface_paint(model)
     n = len(model.mean)
     attributes = np.zeros((n, shading.ATTRIBUTES), np.float32)
-    attributes[:, shading.U], attributes[:, shading.V] = paint.texture_place.T
+    attributes[:, shading.U], attributes[:, shading.V] = paint.texture_coordinates.T
     attributes[:, shading.LIPS], attributes[:, shading.BARE] = paint.lips, paint.bare
-    attributes[:, shading.OPENNESS] = paint.openness
+    attributes[:, shading.SKY_VISIBILITY] = paint.sky_visibility
     attributes[:, shading.EYE_X : shading.EYE_Z + 1] = paint.eye
-    if "lips" in look.without:
+    if "lips" in appearance.without:
         attributes[:, shading.LIPS] = 0.0
-    if "shadows" in look.without:
-        attributes[:, shading.OPENNESS] = 1.0
+    if "shadows" in appearance.without:
+        attributes[:, shading.SKY_VISIBILITY] = 1.0
+    # In the mouth it grows dark from the lips (z = 1.14 dm) to the throat (0.72 dm).
     attributes[:, shading.INSIDE] = np.clip((model.mean[:, 2] - 0.72) / 0.42, 0.02, 1.0) ** 1.5
-    colours = (look.skin, look.lip, look.iris, SCLERA, TEETH, TONGUE, MOUTH)
-    light = look.light
+    colours = (appearance.skin, appearance.lip, appearance.iris, SCLERA, TEETH, TONGUE, MOUTH)
+    light = appearance.light
     lamps = np.array(
         [
             _unit(light.key),
@@ -128,16 +170,18 @@ def painted(model: MorphableModel, look: Appearance) -> Painted:
         ],
         np.float32,
     )
+    # Hair covers skin above the hair line, and lifts the surface along its normals.
     place = model.mean.astype(np.float64)
     angle = np.arctan2(place[:, 0], place[:, 2] - FACE_AXIS)
-    hair = hair_amount(angle, place[:, 1] - 0.06, look) * (1.0 - paint.bare)
+    hair = hair_amount(angle, place[:, 1] - 0.06, appearance) * (1.0 - paint.bare)
     skin = np.zeros(n, bool)
     skin[model.part_triangles("skin")] = True
     hair[~skin] = 0.0
-    cap = (look.hair_volume * hair)[:, None] * (paint.normals + HAIR_RISE)
+    cap = (appearance.hair_volume * hair)[:, None] * (paint.normals + HAIR_RISE)
     return Painted(
         attributes,
-        _skin_of(model, _bare(look)),
+        _skin_of(model, _skin_appearance(appearance)),
+        # A gamma of 2 stands for that of sRGB, here and wherever colours become linear.
         (np.asarray(colours, np.float32) / 255.0) ** 2,
         lamps,
         cap.astype(np.float32),
@@ -150,9 +194,11 @@ def _skin_of(model: MorphableModel, person: Appearance) -> NDArray[np.uint8]:
     return skin_texture(model, person)
 
 
-def _bare(look: Appearance) -> Appearance:
-    """A look without what leaves the skin's texture as it is."""
-    return replace(look, light=Light(), lashes=0.0, background="", defocus=0, noise=0, exposure=1)
+def _skin_appearance(appearance: Appearance) -> Appearance:
+    """An appearance without what the skin's texture does not depend on, to find it again by."""
+    return replace(
+        appearance, light=Light(), lashes=0.0, background="", defocus=0, noise=0, exposure=1
+    )
 
 
 def _draw_head(
@@ -161,12 +207,12 @@ def _draw_head(
     mesh: Float32,
     pose: NDArray[np.float64],
     camera: Camera,
-    look: Appearance,
+    appearance: Appearance,
 ) -> None:
     """The shaded head over the scene, supersampled inside its bounding box."""
-    person = painted(model, look)
-    seen = to_camera(mesh + person.cap, pose).astype(np.float32)
-    screen = screen_points(seen, camera.focal, camera.centre)
+    person = painted(model, appearance)
+    vertices = to_camera(mesh + person.cap, pose).astype(np.float32)
+    screen = screen_points(vertices, camera.focal, camera.centre)
     box = _box(screen, camera)
     if box is None:
         return
@@ -178,13 +224,12 @@ def _draw_head(
         (camera.centre[0] - left + 0.5) * SUPERSAMPLING - 0.5,
         (camera.centre[1] - top + 0.5) * SUPERSAMPLING - 0.5,
     )
-    fine = screen_points(seen, focal, centre)
-    triangles, parts = _drawn(model, look.without)
+    fine = screen_points(vertices, focal, centre)
+    triangles, parts = _drawn_triangles(model, appearance.without)
     raster = rasterise(fine, triangles, Raster.empty(*size))
-    normals = np.empty_like(seen)
-    vertex_normals(seen, model.triangles, normals)
-    shadow, axes = _shadow_map(seen, model, person)
-    if "shadows" in look.without:
+    normals = vertex_normals(vertices, model.triangles)
+    shadow, axes = _shadow_map(vertices, model, person)
+    if "shadows" in appearance.without:
         shadow = np.zeros_like(shadow)
     image = np.empty((*size, 4), np.float32)
     shading.shade(
@@ -192,9 +237,9 @@ def _draw_head(
         raster.weights,
         triangles,
         parts,
-        seen,
+        vertices,
         normals,
-        _with_lids(model, mesh, person, look),
+        _with_lids(model, mesh, person, appearance),
         person.texture,
         person.materials,
         person.lamps,
@@ -202,16 +247,18 @@ def _draw_head(
         axes,
         image,
     )
-    if "lashes" not in look.without:
-        draw_lashes(image, raster.nearness, model, seen, (focal, centre), look)
+    if "lashes" not in appearance.without:
+        draw_lashes(image, raster.inverse_depth, model, vertices, (focal, centre), appearance)
     small = cv2.resize(image, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
-    part = scene[top:bottom, left:right]
-    part *= 1.0 - small[..., 3:]
-    part += small[..., :3]
+    # Premultiplied "over" (Porter and Duff 1984): the mean of the samples holds coverage times
+    # colour.
+    behind = scene[top:bottom, left:right]
+    behind *= 1.0 - small[..., 3:]
+    behind += small[..., :3]
 
 
 @lru_cache(maxsize=4)
-def _drawn(
+def _drawn_triangles(
     model: MorphableModel, without: frozenset[str]
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """Triangles and their parts, all but teeth and tongue where these are left out."""
@@ -234,49 +281,57 @@ def _box(screen: Float32, camera: Camera) -> tuple[int, int, int, int] | None:
     return (left, top, right, bottom) if right > left and bottom > top else None
 
 
-def _shadow_map(seen: Float32, model: MorphableModel, person: Painted) -> tuple[Float32, Float32]:
+def _shadow_map(
+    vertices: Float32, model: MorphableModel, person: Painted
+) -> tuple[Float32, Float32]:
     """Nearness to the key lamp, and the way there from camera coordinates."""
-    axes = parallel_axes(seen, person.lamps[shading.KEY].astype(np.float64), SHADOW_SIZE)
-    screen = seen @ axes[:, :3].T + axes[:, 3]
+    axes = parallel_axes(vertices, person.lamps[shading.KEY].astype(np.float64), SHADOW_SIZE)
+    screen = vertices @ axes[:, :3].T + axes[:, 3]
     raster = rasterise(screen, model.triangles, Raster.empty(SHADOW_SIZE, SHADOW_SIZE))
+    # Without the slack a surface would shade itself where texel and pixel differ.
     axes[2, 3] += SHADOW_SLACK
-    return raster.nearness, axes
+    return raster.inverse_depth, axes
 
 
-def _with_lids(model: MorphableModel, mesh: Float32, person: Painted, look: Appearance) -> Float32:
-    """The vertex attributes with the openness of lids as far closed as the mesh has them."""
-    if not look.without.isdisjoint(("lids", "shadows")):
+def _with_lids(
+    model: MorphableModel, mesh: Float32, person: Painted, appearance: Appearance
+) -> Float32:
+    """The vertex attributes with the visible sky of lids as far closed as the mesh has them."""
+    if not appearance.without.isdisjoint(("lids", "shadows")):
         return person.attributes
     paint = surface_paint(model)
     attributes = person.attributes.copy()
     for side, half in (("left", model.mean[:, 0] > 0), ("right", model.mean[:, 0] <= 0)):
+        # Linear in the gap of the rims between the mean face and closed lids.
         closed = 1.0 - lid_gap(model, mesh, side) / lid_gap(model, model.mean, side)
-        change = paint.openness_closed - paint.openness
-        attributes[:, shading.OPENNESS] += np.float32(np.clip(closed, 0.0, 1.0)) * change * half
+        change = paint.sky_visibility_closed - paint.sky_visibility
+        attributes[:, shading.SKY_VISIBILITY] += (
+            np.float32(np.clip(closed, 0.0, 1.0)) * change * half
+        )
     return attributes
 
 
-def _exposed(scene: Float32, look: Appearance, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _expose(scene: Float32, appearance: Appearance, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What the camera makes of the scene: defocus, tone curve, noise, 8 bits."""
-    if look.defocus > 0.0:
-        cv2.GaussianBlur(scene, (0, 0), look.defocus, dst=scene)
-    scene *= look.exposure
+    if appearance.defocus > 0.0:
+        cv2.GaussianBlur(scene, (0, 0), appearance.defocus, dst=scene)
+    scene *= appearance.exposure
     # The square root stands for the camera's gamma; the shoulder keeps highlights from clipping.
     bright = np.sqrt(scene / (1.0 + 0.25 * scene * scene))
     bright *= 255.0
-    if look.noise > 0.0:
+    if appearance.noise > 0.0:
         height, width = scene.shape[:2]
-        grain = _grain(height, width)
-        y, x = rng.integers(0, GRAIN_MARGIN, 2)
-        bright += look.noise * grain[y : y + height, x : x + width]
+        pattern = _sensor_noise(height, width)
+        y, x = rng.integers(0, NOISE_MARGIN, 2)
+        bright += appearance.noise * pattern[y : y + height, x : x + width]
     np.clip(bright, 0.0, 255.0, out=bright)
     return np.rint(bright).astype(np.uint8)
 
 
 @lru_cache(maxsize=2)
-def _grain(height: int, width: int) -> Float32:
+def _sensor_noise(height: int, width: int) -> Float32:
     """Sensor noise of unit variance; a picture takes a random window, which is far faster."""
-    size = (height + GRAIN_MARGIN, width + GRAIN_MARGIN, 3)
+    size = (height + NOISE_MARGIN, width + NOISE_MARGIN, 3)
     return np.random.default_rng(0).standard_normal(size, dtype=np.float32)
 
 

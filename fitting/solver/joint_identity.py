@@ -1,8 +1,10 @@
 """One f_shape for all frames of a subject: variable projection over the shared coefficients.
 
-For a given identity every frame is fitted by itself; a Gauss-Newton step on the identity then
-minimises the energy of all frames together, each frame's pose and f_exp eliminated from the
-arrow-shaped normal equations (Schur complement). Memory does not grow with the frames.
+For a given identity every frame is fitted by itself, so that the energy is a function of the
+identity alone (variable projection, Golub and Pereyra 1973). A Gauss-Newton step on the identity
+then minimises the energy of all frames together, each frame's pose and f_exp eliminated from the
+arrow-shaped normal equations (Schur complement; Triggs et al., Bundle adjustment, 2000, section
+6.1). Memory does not grow with the frames.
 """
 
 from __future__ import annotations
@@ -11,70 +13,37 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .levenberg_marquardt import FrameStates, Observations, fit_frames
+from .fitter import Fitter, Prior
+from .levenberg_marquardt import DAMPING_FALL, DAMPING_RISE, LEAST_DAMPING, fit_frames
 from .linear_algebra import BoundedQuadratic, minimise, new_bounded_quadratic
-from .normal_equations import Fitter, Prior, full_gradient, hold, reduce_system
-from .problem import Frame, with_identity
-from .residuals import begin_frame, evaluate, linearise
+from .normal_equations import linearise_frame, mark_active_bounds, reduce_system
+from .problem import Frames, State, frame_of, state_of, with_identity
 
 Floats = NDArray[np.float64]
+
 ITERATIONS = 30
+# A damped step costs a fit of all frames; beyond this one the identity would move by 1e-4 of an
+# undamped step, which is below what the tolerance asks for.
+MOST_DAMPING = 1e4
 
 
-@njit(cache=True, boundscheck=False)
-def _add_reduced(
-    fitter: Fitter,
-    target: Floats,
-    root_weight: Floats,
-    focal: Floats,
-    yaw_range: NDArray[np.int64],
-    x: NDArray[np.floating],
-    rotation: Floats,
-    translation: Floats,
-    system: Floats,
-    right: Floats,
-) -> None:
-    """Add every frame's Schur complement for the identity to system and right."""
-    solver, shared = fitter.solver, len(right)
-    total = len(solver.unknown)
-    stop = total - shared
-    for i in range(len(focal)):
-        frame = Frame(target[i], root_weight[i], focal[i], yaw_range[i])
-        begin_frame(
-            fitter.points, frame, fitter.scheme, x[i], rotation[i], translation[i], fitter.work
-        )
-        energy = evaluate(
-            fitter.points,
-            frame,
-            fitter.scheme,
-            fitter.loss,
-            x[i],
-            rotation[i],
-            translation[i],
-            fitter.work,
-        )
-        if not np.isfinite(energy):
-            continue
-        linearise(fitter.points, frame, fitter.loss, rotation[i], fitter.work)
-        full_gradient(fitter, x[i])
-        hold(fitter, x[i], fitter.prior.identity, len(x[i]))
-        if not reduce_system(fitter):
-            continue
-        for p in range(shared):
-            right[p] += solver.right[stop + p]
-            for q in range(p + 1):
-                system[p, q] += solver.system[stop + p, stop + q]
-
-
-def fit_subject(
-    local: Fitter, joint: Fitter, observations: Observations, f_shape: Floats, states: FrameStates
-) -> tuple[Floats, FrameStates, float]:
+def fit_joint_identity(
+    local: Fitter, joint: Fitter, frames: Frames, f_shape: Floats, states: State
+) -> tuple[Floats, State, float]:
     """Fit one identity and every frame's pose and f_exp.
 
-    local: fitter of the expression alone, whose points are replaced by those of the identity;
-    joint: fitter of all coefficients with the identity last, whose prior counts once.
-    f_shape: (s,) start. states: start of the expression coefficients and poses.
-    Returns f_shape (s,) float64, the frames' states and the energy of all.
+    Parameters
+    ----------
+    local : fitter of the expression alone, whose points are replaced by those of the identity
+    joint : fitter of all coefficients with the identity last, whose prior counts once
+    frames : what was detected
+    f_shape : (s,) float64, start of the identity
+    states : (n,) start of the expression coefficients and poses, not changed
+
+    Returns
+    -------
+    tuple
+        f_shape (s,) float64, the frames' states, and the energy of all
     """
     prior = joint.prior
     shared = prior.identity
@@ -83,78 +52,90 @@ def fit_subject(
     every_frame = joint._replace(prior=_without_identity_prior(joint))
     step = new_bounded_quadratic(shared, np.float64)
 
-    def fitted(shape: Floats, start: FrameStates) -> tuple[float, FrameStates]:
-        result = start.copy()
+    def fitted(shape: Floats, start: State) -> tuple[float, State]:
+        reached = start.copy()
         fitter = local._replace(points=with_identity(joint.points, shape))
-        outcome = fit_frames(fitter, observations, result)
-        energy = outcome.energy[np.isfinite(outcome.energy)].sum()
-        return float(energy + (weight * (shape - mean) ** 2).sum()), result
+        energies = fit_frames(fitter, frames, reached).energy
+        energy = energies[np.isfinite(energies)].sum()
+        return float(energy + (weight * (shape - mean) ** 2).sum()), reached
 
     shape = np.clip(f_shape, lower, upper)
     energy, current = fitted(shape, states)
+    # Damping as in levenberg_marquardt.py, here relative to the diagonal of the reduced system.
     mu = 0.0
     for _ in range(ITERATIONS):
-        system, right = _reduced(every_frame, observations, shape, current)
+        system, rhs = _reduced(every_frame, frames, shape, current)
         system[np.diag_indices(shared)] += weight
-        right -= weight * (shape - mean)
-        trial = shape + _bounded_step(step, system, right, lower - shape, upper - shape, mu)
+        rhs -= weight * (shape - mean)
+        trial = shape + _bounded_step(step, system, rhs, lower - shape, upper - shape, mu)
         reached, moved = fitted(trial, current)
         if not reached < energy:
-            mu = max(10.0 * mu, 1e-3)
-            if mu > 1e4 or reached <= energy * (1.0 + joint.stop.tolerance):
+            mu = max(DAMPING_RISE * mu, LEAST_DAMPING)
+            if mu > MOST_DAMPING or reached <= energy * (1.0 + joint.stop.tolerance):
                 break
             continue
         gain, energy = energy - reached, reached
         shape, current = trial, moved
-        mu = 0.0 if mu <= 1e-3 else 0.1 * mu
+        mu = 0.0 if mu <= LEAST_DAMPING else DAMPING_FALL * mu
         if gain <= joint.stop.tolerance * energy:
             break
     return shape, current, float(energy)
 
 
 def _without_identity_prior(joint: Fitter) -> Prior:
+    """The prior that each frame brings: that of the identity counts once, not once a frame."""
     weight = joint.prior.weight.copy()
     weight[: joint.prior.identity] = 0.0
     return joint.prior._replace(weight=weight)
 
 
-def _reduced(
-    fitter: Fitter, observations: Observations, shape: Floats, states: FrameStates
-) -> tuple[Floats, Floats]:
-    """The normal equations of the identity, full symmetric (s, s), and right side (s,)."""
+def _reduced(fitter: Fitter, frames: Frames, shape: Floats, states: State) -> tuple[Floats, Floats]:
+    """The normal equations of the identity, full symmetric (s, s), and right-hand side (s,)."""
     shared = len(shape)
-    system, right = np.zeros((shared, shared)), np.zeros(shared)
-    count = len(observations.focal)
-    x = np.concatenate(
-        [np.broadcast_to(shape.astype(states.x.dtype), (count, shared)), states.x], 1
-    )
+    system, rhs = np.zeros((shared, shared)), np.zeros(shared)
+    shapes = np.broadcast_to(shape.astype(states.x.dtype), (len(frames.focal), shared))
     _add_reduced(
-        fitter,
-        observations.target,
-        observations.root_weight,
-        observations.focal,
-        observations.yaw_range,
-        x,
-        states.rotation,
-        states.translation,
-        system,
-        right,
+        fitter, frames, states._replace(x=np.concatenate([shapes, states.x], 1)), system, rhs
     )
-    return system + np.tril(system, -1).T, right
+    return system + np.tril(system, -1).T, rhs
+
+
+@njit(cache=True, boundscheck=False)
+def _add_reduced(
+    fitter: Fitter, frames: Frames, states: State, system: Floats, rhs: Floats
+) -> None:
+    """Add every frame's Schur complement for the identity to system and rhs.
+
+    Expressions that stand at a bound and would leave it are not eliminated: they do not move.
+    """
+    solver, shared = fitter.solver, len(rhs)
+    stop = len(solver.unknown) - shared
+    for i in range(len(frames.focal)):
+        state = state_of(states, i)
+        if not linearise_frame(fitter, frame_of(frames, i), state):
+            continue
+        mark_active_bounds(fitter, state.x, fitter.prior.identity, len(state.x))
+        if not reduce_system(fitter):
+            continue
+        for p in range(shared):
+            rhs[p] += solver.rhs[stop + p]
+            for q in range(p + 1):
+                system[p, q] += solver.system[stop + p, stop + q]
 
 
 def _bounded_step(
     problem: BoundedQuadratic,
     system: Floats,
-    right: Floats,
+    rhs: Floats,
     lower: Floats,
     upper: Floats,
     mu: float,
 ) -> Floats:
-    shared = len(right)
+    """The damped step of the identity within its bounds, (s,); 0 where there is none."""
+    shared = len(rhs)
     damped = system + mu * np.diag(np.diag(system))
     problem.matrix[:shared, :shared] = damped
-    problem.linear[:], problem.lower[:], problem.upper[:] = -right, lower, upper
+    problem.linear[:], problem.lower[:], problem.upper[:] = -rhs, lower, upper
     problem.state[:] = 0
     if minimise(problem) < 0:
         return np.zeros(shared)

@@ -1,49 +1,237 @@
-"""Levenberg-Marquardt on one frame and on many.
+"""Levenberg-Marquardt on one frame and on many, within bounds (Eq. 3).
 
-Levenberg-Marquardt on one frame, with bounds, in Numba (Eq. 3).
-
-Each step minimises the linearised, damped energy exactly within the bounds of f_exp: pose and
-identity are eliminated from the normal equations by a partial Cholesky factorisation, and the
-small bounded problem that remains is solved by block pivoting from the last step's guess.
-
-Fits of many frames by themselves: their unknowns, what was seen, and what came out.
+Levenberg 1944, Marquardt 1963. Each step minimises the linearised, damped energy exactly within the
+bounds of f_exp (a chord step takes the system of a step before): pose and identity are eliminated
+from the normal equations by a partial Cholesky factorisation, and the small bounded problem that
+remains is solved by block pivoting from the last step's guess.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from .fitter import Fitter
 from .linear_algebra import AT_LOWER, AT_UPPER, FREE, cholesky, minimise
 from .normal_equations import (
-    Fitter,
     assemble,
     chord_gradient,
-    eliminate_right,
+    eliminate_rhs,
     full_gradient,
-    hold,
+    mark_active_bounds,
     prior_energy,
-    set_right,
+    set_rhs,
     substitute,
 )
-from .problem import POSE, Frame
+from .problem import POSE, Frame, Frames, State, frame_of, state_of
 from .residuals import begin_frame, choose_contour, evaluate, linearise
 
 CONVERGED, EXHAUSTED, DIVERGED = 0, 1, 2
-# A step with the last iteration's factored system (a chord step) costs a fraction of a full one. It
-# is taken while each step gains at most this share of the gain before, that is, while it converges.
+
+# The damping mu is relative to the curvature diag(J^T J) of each unknown. It starts at 0, as a
+# plain Gauss-Newton step: the priors already keep the system definite, and near the solution
+# nothing converges faster. A step that does not lower the energy brings it to LEAST_DAMPING, from
+# where it changes by Marquardt's factor of 10; a full step that does lower it takes it down again,
+# and from LEAST_DAMPING to 0, since less would change a step by under a thousandth.
+LEAST_DAMPING = 1e-3
+DAMPING_RISE, DAMPING_FALL = 10.0, 0.1
+# Beyond this a step is 1e-8 of that to the minimum along each unknown. The resolution of float32
+# coefficients is 6e-8: they would not move, so no further step can lower the energy.
+MOST_DAMPING = 1e8
+# A step with the last iteration's factored system (a chord step; Kelley, Iterative methods for
+# linear and nonlinear equations, 1995, section 5.4) costs a fraction of a full one: a gradient
+# without the Jacobian, and no factorisation. Its gradient is exact, so that it ends at the same
+# solution, but it converges only linearly. It follows an accepted, undamped step that gained at
+# most this share of the gain before, that is, while steps converge (`factored` in `fit_frame`).
 CHORD_GAIN = 0.5
-# Iterations in which the jaw may still move on the contour; then it is fixed, so that energies of
-# successive iterations can be compared.
+# Iterations in which the jaw may still move on the contour. The energy jumps where a landmark moves
+# to another candidate, so that energies before and after cannot be compared, and a landmark between
+# two of them could go back and forth for ever. The contour depends on the pose above all, which the
+# first steps find; then it is fixed.
 CONTOUR_ITERATIONS = 3
+
+
+class FitResult(NamedTuple):
+    """What n fits came to.
+
+    Attributes
+    ----------
+    energy : (n,) float64, Eq. 3 in squared inter-ocular distances
+    iterations : (n,) int32, steps that were tried
+    status : (n,) int32, CONVERGED, EXHAUSTED or DIVERGED
+    """
+
+    energy: NDArray[np.float64]
+    iterations: NDArray[np.int32]
+    status: NDArray[np.int32]
+
+
+def fit_frames(
+    fitter: Fitter,
+    frames: Frames,
+    states: State,
+    *,
+    fixed: bool = False,
+    warm: bool = False,
+) -> FitResult:
+    """Fit every frame by itself from its state.
+
+    Parameters
+    ----------
+    fitter : of these frames
+    frames : what was detected
+    states : (n,) start of each frame, overwritten
+    fixed : keep the coefficients and fit the pose alone; the prior's bounds are overwritten
+    warm : start each frame from the result of the one before it
+
+    Returns
+    -------
+    FitResult
+    """
+    return _fit_frames(fitter, frames, states, fixed, warm)
+
+
+@njit(cache=True, boundscheck=False)
+def _fit_frames(
+    fitter: Fitter, frames: Frames, states: State, fixed: bool, warm: bool
+) -> FitResult:
+    count = len(frames.focal)
+    energy = np.empty(count)
+    iterations, status = np.empty(count, np.int32), np.empty(count, np.int32)
+    for i in range(count):
+        state = state_of(states, i)
+        if warm and i > 0 and status[i - 1] == CONVERGED:
+            _copy_state(state_of(states, i - 1), state)
+        # Coefficients between bounds that are equal cannot move.
+        if fixed:
+            fitter.prior.lower[:] = state.x
+            fitter.prior.upper[:] = state.x
+        energy[i], iterations[i], status[i] = fit_frame(fitter, frame_of(frames, i), state)
+    return FitResult(energy, iterations, status)
+
+
+# The outermost kernel; where it is kept, all are.
+KERNEL = _fit_frames
+
+
+@njit(cache=True, boundscheck=False)
+def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, int]:
+    """Minimise Eq. 3 for one frame.
+
+    Parameters
+    ----------
+    fitter : of this frame
+    frame : what was detected
+    state : start, within the bounds; overwritten by the solution
+
+    Returns
+    -------
+    tuple
+        the energy, the number of steps, and CONVERGED, EXHAUSTED or DIVERGED
+    """
+    # The fitter's fields are taken out once: each access counts the references of all their arrays.
+    points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
+    work, stop, trial = fitter.work, fitter.stop, fitter.solver.trial
+    x = state.x
+    guess_bounds(fitter, x)
+    begin_frame(points, frame, scheme, state, work)
+    energy = evaluate(points, frame, scheme, loss, state, work) + prior_energy(prior, x)
+    if not np.isfinite(energy):
+        return energy, 0, DIVERGED
+    mu, last_gain = 0.0, np.inf
+    # fresh: the work arrays were evaluated at the present state, but not linearised there.
+    # factored: the solver holds a factored system that may serve again. Where this is so at the top
+    # of the loop, the step is a chord step; the end of the loop decides it for the next one.
+    fresh, factored = True, False
+    for iteration in range(1, stop.iterations + 1):
+        chord = factored
+        if chord:
+            chord_gradient(fitter, frame, state)
+        else:
+            if fresh:
+                linearise(points, frame, loss, state, work)
+                full_gradient(fitter, x)
+            mark_active_bounds(fitter, x, 0, prior.identity)
+            factored = factor_system(fitter, mu)
+        reached = np.inf
+        if factored and solve_bounded(fitter, x):
+            trial_step(fitter, state)
+            data = evaluate(points, frame, scheme, loss, trial, work)
+            reached = prior_energy(prior, trial.x) + data
+        fresh = reached < energy
+        if not fresh:
+            factored = False
+            if chord:
+                # The work arrays are those of the step that was refused: back to the state.
+                evaluate(points, frame, scheme, loss, state, work)
+                fresh = True
+                continue
+            # Not lower, but no higher than the tolerance either: nothing is left to gain.
+            if reached <= energy * (1.0 + stop.tolerance):
+                return energy, iteration, CONVERGED
+            mu = max(DAMPING_RISE * mu, LEAST_DAMPING)
+            if mu > MOST_DAMPING:
+                return energy, iteration, DIVERGED
+            continue
+        gain, energy = energy - reached, reached
+        _copy_state(trial, state)
+        # The factored system serves as long as it takes most of what is left; only an undamped one,
+        # since damping belongs to the step for which it was chosen.
+        factored = mu == 0.0 and gain <= CHORD_GAIN * last_gain
+        last_gain = gain
+        if not chord:
+            mu = 0.0 if mu <= LEAST_DAMPING else DAMPING_FALL * mu
+        if iteration <= CONTOUR_ITERATIONS and choose_contour(points, state, work):
+            energy = prior_energy(prior, x) + evaluate(points, frame, scheme, loss, state, work)
+        elif gain <= stop.tolerance * energy:
+            return energy, iteration, CONVERGED
+    return energy, stop.iterations, EXHAUSTED
+
+
+@njit(cache=True, boundscheck=False)
+def _copy_state(source: State, to: State) -> None:
+    to.x[:] = source.x
+    to.rotation[:] = source.rotation
+    to.translation[:] = source.translation
+
+
+@njit(cache=True, boundscheck=False)
+def guess_bounds(fitter: Fitter, x: NDArray[np.floating]) -> None:
+    """Take the bounds at which x stands as the guess for the first step.
+
+    Parameters
+    ----------
+    fitter : filled: the bounded problem's state
+    x : (K,) coefficients
+    """
+    prior, state = fitter.prior, fitter.solver.bounded.state
+    for i in range(len(state)):
+        k = prior.identity + i
+        state[i] = FREE
+        if x[k] <= prior.lower[k]:
+            state[i] = AT_LOWER
+        elif x[k] >= prior.upper[k]:
+            state[i] = AT_UPPER
 
 
 @njit(cache=True, boundscheck=False)
 def factor_system(fitter: Fitter, mu: float) -> bool:
-    """Assemble the damped normal equations and eliminate pose and identity from them."""
+    """Assemble the damped normal equations and eliminate pose and identity from them.
+
+    Parameters
+    ----------
+    fitter : after `full_gradient` and `mark_active_bounds`; filled: the solver's system, and the
+        bounded problem's matrix with the Schur complement for f_exp
+    mu : damping relative to the curvature
+
+    Returns
+    -------
+    bool
+        False where the system is not positive definite
+    """
     solver, bounded = fitter.solver, fitter.solver.bounded
     total, left = len(solver.unknown), len(bounded.linear)
     stop = total - left
@@ -60,30 +248,75 @@ def factor_system(fitter: Fitter, mu: float) -> bool:
 
 @njit(cache=True, boundscheck=False)
 def solve_bounded(fitter: Fitter, x: NDArray[np.floating]) -> bool:
-    """The step solver.step within the bounds of f_exp, for the factored system and gradient."""
+    """The step within the bounds of f_exp, for the factored system and gradient.
+
+    Parameters
+    ----------
+    fitter : after `factor_system`, or `chord_gradient`; filled: the solver's step
+    x : (K,) coefficients from which it leads
+
+    Returns
+    -------
+    bool
+        False where there is none
+    """
     solver, prior, bounded = fitter.solver, fitter.prior, fitter.solver.bounded
     linear, lower, upper = bounded.linear, bounded.lower, bounded.upper
-    least, most, right = prior.lower, prior.upper, solver.right
+    least, most, rhs = prior.lower, prior.upper, solver.rhs
     total, left = len(solver.unknown), len(linear)
     stop = total - left
-    set_right(solver)
-    eliminate_right(solver.system, right, total, stop)
+    set_rhs(solver)
+    eliminate_rhs(solver.system, rhs, total, stop)
+    # What is left is min 1/2 y^T S y - rhs_2^T y over the step y of f_exp, x + y within bounds.
     for i in range(left):
         k = prior.identity + i
-        linear[i] = -right[stop + i]
+        linear[i] = -rhs[stop + i]
         lower[i], upper[i] = least[k] - x[k], most[k] - x[k]
     if minimise(bounded) < 0:
         return False
     solver.step[stop:] = bounded.solution
-    substitute(solver.system, right, total, stop, solver.step)
+    substitute(solver.system, rhs, total, stop, solver.step)
     return True
+
+
+@njit(cache=True, boundscheck=False)
+def trial_step(fitter: Fitter, state: State) -> None:
+    """The unknowns that the step leads to; coefficients are kept within their bounds.
+
+    f_exp is within them already; of the eliminated f_shape, a step may go beyond, and is cut.
+
+    Parameters
+    ----------
+    fitter : after `solve_bounded`; filled: the solver's trial
+    state : unknowns from which the step leads
+    """
+    solver = fitter.solver
+    unknown, step, x, trial = solver.unknown, solver.step, state.x, solver.trial.x
+    lower, upper = fitter.prior.lower, fitter.prior.upper
+    for c in range(POSE, len(unknown)):
+        k = unknown[c]
+        if k >= 0:
+            trial[k] = min(max(x[k] + step[c], lower[k]), upper[k])
+    turned_by(step[:3], state.rotation, solver.trial.rotation)
+    for a in range(3):
+        solver.trial.translation[a] = state.translation[a] + step[3 + a]
 
 
 @njit(cache=True, boundscheck=False)
 def turned_by(
     vector: NDArray[np.float64], rotation: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
-    """out = exp(vector) rotation, by Rodrigues' formula."""
+    """out = exp(vector) rotation, by Rodrigues' formula.
+
+    exp(w) c = c + sin(a)/a (w x c) + (1 - cos(a))/a^2 w x (w x c) for each column c, a = |w|. Near
+    0 the two factors are their series, 1 - a^2/6 and 1/2 - a^2/24.
+
+    Parameters
+    ----------
+    vector : (3,) float64, radians
+    rotation : (3, 3) float64
+    out : (3, 3) float64, filled
+    """
     x, y, z = vector[0], vector[1], vector[2]
     square = x * x + y * y + z * z
     if square < 1e-8:
@@ -97,226 +330,3 @@ def turned_by(
         out[0, column] = a + first * u + second * (y * w - z * v)
         out[1, column] = b + first * v + second * (z * u - x * w)
         out[2, column] = c + first * w + second * (x * v - y * u)
-
-
-@njit(cache=True, boundscheck=False)
-def take_step(
-    fitter: Fitter,
-    x: NDArray[np.floating],
-    rotation: NDArray[np.float64],
-    translation: NDArray[np.float64],
-) -> None:
-    """Fill solver.trial, solver.turn and solver.shift; coefficients stay within their bounds."""
-    solver = fitter.solver
-    unknown, step, trial = solver.unknown, solver.step, solver.trial
-    lower, upper = fitter.prior.lower, fitter.prior.upper
-    for c in range(POSE, len(unknown)):
-        k = unknown[c]
-        if k >= 0:
-            trial[k] = min(max(x[k] + step[c], lower[k]), upper[k])
-    turned_by(solver.step[:3], rotation, solver.turn)
-    for a in range(3):
-        solver.shift[a] = translation[a] + solver.step[3 + a]
-
-
-@njit(cache=True, boundscheck=False)
-def guess_state(fitter: Fitter, x: NDArray[np.floating]) -> None:
-    """Take the bounds at which x stands as the guess for the first step."""
-    prior, state = fitter.prior, fitter.solver.bounded.state
-    for i in range(len(state)):
-        k = prior.identity + i
-        state[i] = FREE
-        if x[k] <= prior.lower[k]:
-            state[i] = AT_LOWER
-        elif x[k] >= prior.upper[k]:
-            state[i] = AT_UPPER
-
-
-@njit(cache=True, boundscheck=False)
-def fit_frame(
-    fitter: Fitter,
-    frame: Frame,
-    x: NDArray[np.floating],
-    rotation: NDArray[np.float64],
-    translation: NDArray[np.float64],
-) -> tuple[float, int, int]:
-    """Minimise Eq. 3 from the given start; x, rotation and translation are overwritten.
-
-    x: (K,) of the modes' type, within its bounds. rotation: (3, 3); translation: (3,) float64.
-    Returns the energy, the number of steps, and CONVERGED, EXHAUSTED or DIVERGED.
-    """
-    points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
-    work, solver, stop = fitter.work, fitter.solver, fitter.stop
-    guess_state(fitter, x)
-    begin_frame(points, frame, scheme, x, rotation, translation, work)
-    energy = evaluate(points, frame, scheme, loss, x, rotation, translation, work)
-    energy += prior_energy(prior, x)
-    if not np.isfinite(energy):
-        return energy, 0, DIVERGED
-    mu, last_gain = 0.0, np.inf
-    fresh, factored = True, False
-    for iteration in range(1, stop.iterations + 1):
-        chord = factored
-        if chord:
-            chord_gradient(fitter, frame, x, rotation)
-        else:
-            if fresh:
-                linearise(points, frame, loss, rotation, work)
-                full_gradient(fitter, x)
-            hold(fitter, x, 0, prior.identity)
-            factored = factor_system(fitter, mu)
-        reached = np.inf
-        if factored and solve_bounded(fitter, x):
-            take_step(fitter, x, rotation, translation)
-            reached = prior_energy(prior, solver.trial) + evaluate(
-                points, frame, scheme, loss, solver.trial, solver.turn, solver.shift, work
-            )
-        fresh = reached < energy
-        if not fresh:
-            factored = False
-            if chord:
-                # The work arrays are those of the step that was refused: back to x.
-                evaluate(points, frame, scheme, loss, x, rotation, translation, work)
-                fresh = True
-                continue
-            if reached <= energy * (1.0 + stop.tolerance):
-                return energy, iteration, CONVERGED
-            mu = max(10.0 * mu, 1e-3)
-            if mu > 1e8:
-                return energy, iteration, DIVERGED
-            continue
-        gain, energy = energy - reached, reached
-        x[:] = solver.trial
-        rotation[:] = solver.turn
-        translation[:] = solver.shift
-        # The factored system serves as long as it takes most of what is left.
-        factored = mu == 0.0 and gain <= CHORD_GAIN * last_gain
-        last_gain = gain
-        if not chord:
-            mu = 0.0 if mu <= 1e-3 else 0.1 * mu
-        if iteration <= CONTOUR_ITERATIONS and choose_contour(
-            points, x, rotation, translation, work
-        ):
-            energy = prior_energy(prior, x) + evaluate(
-                points, frame, scheme, loss, x, rotation, translation, work
-            )
-        elif gain <= stop.tolerance * energy:
-            return energy, iteration, CONVERGED
-    return energy, stop.iterations, EXHAUSTED
-
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class FrameStates:
-    """The unknowns of n frames, overwritten by fits.
-
-    x: (n, K) coefficients of the modes' type. rotation: (n, 3, 3); translation: (n, 3) float64.
-    """
-
-    x: NDArray[np.floating]
-    rotation: Floats
-    translation: Floats
-
-    def copy(self) -> FrameStates:
-        """Independent arrays of the same values."""
-        return FrameStates(self.x.copy(), self.rotation.copy(), self.translation.copy())
-
-
-@dataclass(frozen=True, eq=False)
-class Observations:
-    """Normalised landmarks of n frames: target (n, 68, 2), root_weight (n, 68), focal (n,).
-
-    yaw_range: (n,) int64, which of the loss's covariances is that of each frame.
-    """
-
-    target: Floats
-    root_weight: Floats
-    focal: Floats
-    yaw_range: NDArray[np.int64]
-
-    def rows(self, chosen: NDArray[np.integer]) -> Observations:
-        """Some of the frames."""
-        return Observations(
-            self.target[chosen],
-            self.root_weight[chosen],
-            self.focal[chosen],
-            self.yaw_range[chosen],
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What n fits came to: energy (n,) float64, iterations (n,) int32, status (n,) int32."""
-
-    energy: Floats
-    iterations: NDArray[np.int32]
-    status: NDArray[np.int32]
-
-
-def fit_frames(
-    fitter: Fitter,
-    observations: Observations,
-    states: FrameStates,
-    *,
-    fixed: bool = False,
-    warm: bool = False,
-) -> Outcome:
-    """Fit every frame by itself from its state, which is overwritten.
-
-    fixed: keep the coefficients and fit the pose alone; the prior's bounds are overwritten.
-    warm: start each frame from the result of the one before it.
-    """
-    count = len(observations.focal)
-    outcome = Outcome(np.empty(count), np.empty(count, np.int32), np.empty(count, np.int32))
-    _fit_frames(
-        fitter,
-        observations.target,
-        observations.root_weight,
-        observations.focal,
-        observations.yaw_range,
-        states.x,
-        states.rotation,
-        states.translation,
-        fixed,
-        warm,
-        outcome.energy,
-        outcome.iterations,
-        outcome.status,
-    )
-    return outcome
-
-
-@njit(cache=True, boundscheck=False)
-def _fit_frames(
-    fitter: Fitter,
-    target: Floats,
-    root_weight: Floats,
-    focal: Floats,
-    yaw_range: NDArray[np.int64],
-    x: NDArray[np.floating],
-    rotation: Floats,
-    translation: Floats,
-    fixed: bool,
-    warm: bool,
-    energy: Floats,
-    iterations: NDArray[np.int32],
-    status: NDArray[np.int32],
-) -> None:
-    for i in range(len(focal)):
-        if warm and i > 0 and status[i - 1] == CONVERGED:
-            x[i] = x[i - 1]
-            rotation[i] = rotation[i - 1]
-            translation[i] = translation[i - 1]
-        if fixed:
-            fitter.prior.lower[:] = x[i]
-            fitter.prior.upper[:] = x[i]
-        frame = Frame(target[i], root_weight[i], focal[i], yaw_range[i])
-        energy[i], iterations[i], status[i] = fit_frame(
-            fitter, frame, x[i], rotation[i], translation[i]
-        )
-
-
-# The outermost kernel; where it is kept, all are.
-KERNEL = _fit_frames

@@ -1,18 +1,13 @@
 """Small dense kernels: row products, Cholesky, triangular solves, box-bounded quadratics.
 
-Small symmetric systems without allocation: row products, Cholesky, triangular solves (Numba).
+Small symmetric systems without allocation, made for sizes up to a few hundred. Matrices are
+C-contiguous, float32 or float64; of a symmetric one only the lower triangle is read and written.
+Rows are taken four at a time, so that one pass over a row serves sixteen products and the compiler
+can use vector instructions (register blocking; Golub and Van Loan, Matrix computations, sections
+1.3 and 4.2): every matrix has its rows padded to a multiple of four (``padded``).
 
-Made for sizes up to a few hundred. Matrices are C-contiguous, float32 or float64; of a symmetric
-one only the lower triangle is read and written. Rows are taken four at a time, so that one pass
-over a row serves sixteen products and the compiler can use vector instructions: every matrix has
-its rows padded to a multiple of four (``padded``).
-
-A small quadratic function within box bounds, by block principal pivoting, in Numba.
-
-Minimises 1/2 y^T S y + c^T y for lower <= y <= upper, S positive definite. Guesses which unknowns
-stand at a bound, solves for the others, and exchanges every unknown whose guess proves wrong;
-where that does not settle, only the last one (Judice and Pires 1994, Murty's rule). With a good
-guess one or two Cholesky factorisations are all.
+A quadratic function within box bounds is minimised by block principal pivoting (Judice and Pires
+1994) on top of them.
 """
 
 from __future__ import annotations
@@ -32,7 +27,12 @@ SUMS = {"reassoc", "contract", "nsz", "arcp"}
 
 @njit(cache=True)
 def padded(size: int) -> int:
-    """The next multiple of four."""
+    """The next multiple of four.
+
+    Parameters
+    ----------
+    size : a number of rows
+    """
     return (size + 3) // 4 * 4
 
 
@@ -71,9 +71,14 @@ def _products(rows: Matrix, i: int, j: int, length: int, tile: Matrix) -> None:
 
 @njit(cache=True, boundscheck=False)
 def row_products(rows: Matrix, size: int, length: int, out: Matrix, tile: Matrix) -> None:
-    """out = rows rows^T, lower triangle, over the first `size` rows and `length` columns.
+    """out = rows rows^T, lower triangle.
 
-    rows: (>= padded(size), >= length); out: (>= padded(size), >= padded(size)); tile: (4, 4) work.
+    Parameters
+    ----------
+    rows : (>= padded(size), >= length)
+    size, length : how many of its rows and columns count
+    out : (>= padded(size), >= padded(size)), filled
+    tile : (4, 4), work
     """
     for i in range(0, size, 4):
         for j in range(0, i + 4, 4):
@@ -85,11 +90,25 @@ def row_products(rows: Matrix, size: int, length: int, out: Matrix, tile: Matrix
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
 def cholesky(a: Matrix, size: int, stop: int, tile: Matrix) -> bool:
-    """Factor a = L L^T in place, lower triangle, through column `stop`; False if not positive.
+    """Factor a = L L^T in place, lower triangle, through a column.
 
-    The diagonal of L is stored as its reciprocals. With stop < size, which must then be a multiple
-    of four, rows from `stop` on hold L in the first `stop` columns and the Schur complement behind
-    them. a: (>= padded(size), >= padded(size)).
+    Left-looking, tile by tile: a tile less the products of the finished columns, then solved with
+    the diagonal tile. With stop < size, which must then be a multiple of four, rows from `stop` on
+    hold L in the first `stop` columns and the Schur complement behind them: with a = (A, C^T; C, D)
+    and A = L L^T they hold B = C L^-T and D - B B^T.
+
+    Parameters
+    ----------
+    a : (>= padded(size), >= padded(size)), overwritten; the diagonal of L is stored as its
+        reciprocals
+    size : number of unknowns
+    stop : columns that are factored
+    tile : (4, 4), work
+
+    Returns
+    -------
+    bool
+        False where a is not positive definite, or not finite
     """
     for i in range(0, size, 4):
         for j in range(0, i + 4, 4):
@@ -141,7 +160,14 @@ def _finish_diagonal(a: Matrix, i: int, j: int, rows: int, columns: int) -> bool
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
 def solve_lower(a: Matrix, size: int, b: Matrix) -> None:
-    """b = L^-1 b in place, for L as `cholesky` leaves it in a; b: (>= size,)."""
+    """b = L^-1 b in place.
+
+    Parameters
+    ----------
+    a : (>= size, >= size), L as `cholesky` leaves it
+    size : number of unknowns
+    b : (>= size,), overwritten
+    """
     for i in range(size):
         value = b[i]
         for k in range(i):
@@ -151,7 +177,14 @@ def solve_lower(a: Matrix, size: int, b: Matrix) -> None:
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
 def solve_upper(a: Matrix, size: int, b: Matrix) -> None:
-    """b = L^-T b in place, for L as `cholesky` leaves it in a; b: (>= size,)."""
+    """b = L^-T b in place.
+
+    Parameters
+    ----------
+    a : (>= size, >= size), L as `cholesky` leaves it
+    size : number of unknowns
+    b : (>= size,), overwritten
+    """
     for i in range(size - 1, -1, -1):
         value = b[i] * a[i, i]
         b[i] = value
@@ -160,15 +193,23 @@ def solve_upper(a: Matrix, size: int, b: Matrix) -> None:
 
 
 AT_LOWER, FREE, AT_UPPER = -1, 0, 1
+# Rounds in which the number of wrong guesses need not fall before unknowns are exchanged singly.
 PATIENCE = 3
+# Murty's rule ends by itself, but after up to 2^n exchanges; a few rounds are all that fits need.
 ROUNDS = 60
 
 
 class BoundedQuadratic(NamedTuple):
-    """A problem of up to n unknowns and its work arrays.
+    """The minimum of 1/2 y^T S y + c^T y for lower <= y <= upper, S positive definite.
 
-    matrix: (padded n, padded n), S, both triangles. linear, lower, upper: (n,) float64.
-    solution: (n,) float64. state: (n,) int8, the guess, then the solution's bounds.
+    Attributes
+    ----------
+    matrix : (n padded, n padded), S, both triangles
+    linear : (n,) float64, c
+    lower, upper : (n,) float64
+    solution : (n,) float64, filled
+    state : (n,) int8, AT_LOWER, FREE or AT_UPPER: the guess, then the solution's
+    factor, rhs, member, tile : work arrays
     """
 
     matrix: NDArray[np.floating]
@@ -178,13 +219,24 @@ class BoundedQuadratic(NamedTuple):
     solution: NDArray[np.float64]
     state: NDArray[np.int8]
     factor: NDArray[np.floating]
-    right: NDArray[np.floating]
+    rhs: NDArray[np.floating]
     member: NDArray[np.int32]
     tile: NDArray[np.floating]
 
 
 def new_bounded_quadratic(size: int, dtype: DTypeLike) -> BoundedQuadratic:
-    """Work arrays for problems of `size` unknowns, matrices of the given type."""
+    """A problem and its work arrays, to be filled.
+
+    Parameters
+    ----------
+    size : number of unknowns n
+    dtype : of the matrices
+
+    Returns
+    -------
+    BoundedQuadratic
+        without bounds, S and c zero
+    """
     side = int(padded(size))
     return BoundedQuadratic(
         matrix=np.zeros((side, side), dtype),
@@ -194,7 +246,7 @@ def new_bounded_quadratic(size: int, dtype: DTypeLike) -> BoundedQuadratic:
         solution=np.zeros(size),
         state=np.zeros(size, np.int8),
         factor=np.zeros((side, side), dtype),
-        right=np.zeros(side, dtype),
+        rhs=np.zeros(side, dtype),
         member=np.zeros(size, np.int32),
         tile=np.zeros((4, 4), dtype),
     )
@@ -216,18 +268,19 @@ def _solve_free(problem: BoundedQuadratic) -> bool:
             solution[i] = problem.upper[i]
     for p in range(free):
         i = problem.member[p]
-        right = -problem.linear[i]
+        value = -problem.linear[i]
+        # What stands at a bound moves to the right-hand side; free ones are 0 so far.
         for j in range(size):
-            right -= matrix[i, j] * solution[j]
-        problem.right[p] = right
+            value -= matrix[i, j] * solution[j]
+        problem.rhs[p] = value
         for q in range(p + 1):
             problem.factor[p, q] = matrix[i, problem.member[q]]
     if not cholesky(problem.factor, free, free, problem.tile):
         return False
-    solve_lower(problem.factor, free, problem.right)
-    solve_upper(problem.factor, free, problem.right)
+    solve_lower(problem.factor, free, problem.rhs)
+    solve_upper(problem.factor, free, problem.rhs)
     for p in range(free):
-        solution[problem.member[p]] = problem.right[p]
+        solution[problem.member[p]] = problem.rhs[p]
     return True
 
 
@@ -235,6 +288,8 @@ def _solve_free(problem: BoundedQuadratic) -> bool:
 def _wanted_state(problem: BoundedQuadratic, i: int, slack: float) -> int:
     """The state that unknown i asks for, given the solution for the others."""
     matrix, solution, state = problem.matrix, problem.solution, int(problem.state[i])
+    # Optimal (Karush, Kuhn and Tucker) is a free unknown between its bounds, where its slope is 0,
+    # and one at a bound whose slope pushes it against that bound.
     if state == FREE:
         if solution[i] < problem.lower[i] - slack:
             return AT_LOWER
@@ -251,9 +306,22 @@ def _wanted_state(problem: BoundedQuadratic, i: int, slack: float) -> int:
 
 @njit(cache=True, boundscheck=False)
 def minimise(problem: BoundedQuadratic, slack: float = 1e-7) -> int:
-    """Fill problem.solution and problem.state; factorisations used, -1 without a solution.
+    """Solve a bounded problem by block principal pivoting.
 
-    slack: how far a bound or the sign of a slope at a bound may be missed.
+    Guesses which unknowns stand at a bound, solves for the others, and exchanges every unknown
+    whose guess proves wrong; where that does not settle, only the last one (Judice and Pires, A
+    block principal pivoting algorithm for large-scale strictly monotone linear complementarity
+    problems, 1994, with Murty's rule). With a good guess one or two factorisations are all.
+
+    Parameters
+    ----------
+    problem : filled: solution and state
+    slack : how far a bound or the sign of a slope at a bound may be missed
+
+    Returns
+    -------
+    int
+        factorisations used, -1 without a solution
     """
     size = len(problem.linear)
     fewest, patience = size + 1, PATIENCE
@@ -277,6 +345,8 @@ def minimise(problem: BoundedQuadratic, slack: float = 1e-7) -> int:
                 problem.state[i] = problem.member[i]
         else:
             problem.state[last] = _wanted_state(problem, last, slack)
+    # Not settled: the last solution, cut to the bounds. Callers keep a step only where it lowers
+    # their energy.
     for i in range(size):
         problem.solution[i] = min(max(problem.solution[i], problem.lower[i]), problem.upper[i])
     return ROUNDS

@@ -1,11 +1,9 @@
-"""What the kernels read and write: points, frame, loss, prior, work arrays.
-
-The morphable model reduced to the 68 landmarks that a fit compares, laid out for the kernels.
-
-What the residuals of one frame are computed from, and the arrays that they are written into.
+"""What the kernels read and write: the model's points, frames, unknowns, loss, work arrays.
 
 A frame lives in normalised image coordinates: principal point at 0, y up, the inter-ocular
-distance as unit, so that weights mean the same at any resolution.
+distance as unit, so that weights mean the same at any resolution. The named tuples below go into
+the Numba kernels as they are. For n frames there is one bundle of data (`Frames`) and one of
+unknowns (`State` with a leading axis); `frame_of` and `state_of` take one frame out of them.
 """
 
 from __future__ import annotations
@@ -18,22 +16,128 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..morphable_model.landmark_scheme import COUNT, SEGMENT, curve_table
 from ..morphable_model.morphable_model import MorphableModel, PointBasis, SurfacePoints
-from .linear_algebra import SUMS, padded
+from .linear_algebra import padded
 
+POSE = 6
+PLAIN, HUBER, GEMAN_MCCLURE = 0, 1, 2
 # Landmarks of the cheeks, whose contour moves with yaw; around the chin the jaw's edge is seen at
 # any pose and the points stay on it.
 CONTOUR_LANDMARKS = (0, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16)
 
 
+class State(NamedTuple):
+    """The unknowns of one frame, or, with a leading axis n, those of n frames.
+
+    Fits overwrite the arrays.
+
+    Attributes
+    ----------
+    x : (K,) or (n, K), of the type of the model's modes, coefficients
+    rotation : (3, 3) or (n, 3, 3) float64
+    translation : (3,) or (n, 3) float64, decimetres
+    """
+
+    x: NDArray[np.floating]
+    rotation: NDArray[np.float64]
+    translation: NDArray[np.float64]
+
+    def copy(self) -> State:
+        """Independent arrays of the same values."""
+        return State(self.x.copy(), self.rotation.copy(), self.translation.copy())
+
+
+class Frame(NamedTuple):
+    """What was detected in one frame, normalised.
+
+    Attributes
+    ----------
+    target : (p, 2) float64, inter-ocular distances, NaN where missing; the 68 landmarks, and
+        behind them the dense points where they are fitted too
+    root_weight : (p,) float64, square roots of the confidences, 0 where missing
+    focal : focal length over the frame's inter-ocular distance in pixels
+    yaw_range : which of the loss's covariances is that of the frame
+    """
+
+    target: NDArray[np.float64]
+    root_weight: NDArray[np.float64]
+    focal: float
+    yaw_range: int
+
+
+class Frames(NamedTuple):
+    """What was detected in n frames: the fields of `Frame`, each with a leading axis.
+
+    Attributes
+    ----------
+    target : (n, p, 2) float64, inter-ocular distances
+    root_weight : (n, p) float64
+    focal : (n,) float64
+    yaw_range : (n,) int64
+    """
+
+    target: NDArray[np.float64]
+    root_weight: NDArray[np.float64]
+    focal: NDArray[np.float64]
+    yaw_range: NDArray[np.int64]
+
+    def rows(self, chosen: NDArray[np.integer]) -> Frames:
+        """Some of the frames.
+
+        Parameters
+        ----------
+        chosen : (m,) int, their indices
+        """
+        return Frames(
+            self.target[chosen],
+            self.root_weight[chosen],
+            self.focal[chosen],
+            self.yaw_range[chosen],
+        )
+
+
+@njit(cache=True, boundscheck=False)
+def frame_of(frames: Frames, index: int) -> Frame:
+    """One of the frames; its arrays are views.
+
+    Parameters
+    ----------
+    frames : n frames
+    index : which of them
+    """
+    return Frame(
+        frames.target[index],
+        frames.root_weight[index],
+        frames.focal[index],
+        frames.yaw_range[index],
+    )
+
+
+@njit(cache=True, boundscheck=False)
+def state_of(states: State, index: int) -> State:
+    """The unknowns of one frame; the arrays are views, so that a fit writes through them.
+
+    Parameters
+    ----------
+    states : of n frames
+    index : which of them
+    """
+    return State(states.x[index], states.rotation[index], states.translation[index])
+
+
 class PointModel(NamedTuple):
     """68 landmarks, and dense points behind them, as linear functions of K coefficients, dm.
 
-    mean: (p, 3) float64, p = 68 and the dense points. modes: (p, 3, K) float32 or float64.
-    line_mean: (17, c, 3) and line_modes: (17, c, 3, K): the jaw candidates, front to back; c may
-    be 0. line_outward: (17, 3) float64 direction out of the face in model coordinates.
-    line_last: (17,) int32, the candidate at the landmark's own place, seen from the front; the
-    visible contour lies there or further to the front. line_first: (17,) int32, how far to the
-    front it may move: not at all around the chin.
+    Attributes
+    ----------
+    mean : (p, 3) float64; p is 68 and the number of dense points
+    modes : (p, 3, K) float32 or float64
+    line_mean : (17, c, 3) float64, the candidates on the jaw lines, front to back; c may be 0
+    line_modes : (17, c, 3, K), as modes
+    line_outward : (17, 3) float64, unit directions out of the face in model coordinates
+    line_first : (17,) int32, how far to the front a jaw landmark may move: not at all around the
+        chin
+    line_last : (17,) int32, the candidate at the landmark's own place, seen from the front; the
+        visible contour lies there or further to the front
     """
 
     mean: NDArray[np.float64]
@@ -60,8 +164,17 @@ def point_model(
 ) -> PointModel:
     """Reduce a model to the points of a landmark set; coefficients are f_shape, then f_exp.
 
-    contour: jaw landmarks move to the visible contour at the pose; otherwise they are fixed.
-    dense: points (d, 3) that follow the landmarks.
+    Parameters
+    ----------
+    model : with the landmark set
+    landmark_set : name of the 68 points
+    contour : jaw landmarks move to the visible contour at the pose; otherwise they are fixed
+    dtype : of the modes, and with them of the Jacobian and of the linear systems
+    dense : (d, 3) points on the surface that follow the landmarks, or None
+
+    Returns
+    -------
+    PointModel
     """
     points = model.landmarks[landmark_set]
     if dense is not None:
@@ -118,7 +231,18 @@ def _outward(places: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def with_identity(points: PointModel, f_shape: ArrayLike) -> PointModel:
-    """The points of one person: f_shape (s,) put into the mean, the expression modes left."""
+    """The points of one person.
+
+    Parameters
+    ----------
+    points : of all coefficients, f_shape first
+    f_shape : (s,) float64
+
+    Returns
+    -------
+    PointModel
+        f_shape is part of the mean, and the modes are those of f_exp alone
+    """
     shape = np.asarray(f_shape, np.float64)
     count = len(shape)
     return points._replace(
@@ -129,63 +253,22 @@ def with_identity(points: PointModel, f_shape: ArrayLike) -> PointModel:
     )
 
 
-@njit(cache=True, boundscheck=False)
-def contour_candidate(
-    points: PointModel,
-    line: int,
-    x: NDArray[np.floating],
-    rotation: NDArray[np.float64],
-    translation: NDArray[np.float64],
-) -> int:
-    """The candidate of a jaw line that lies farthest out in the image."""
-    best, score = int(points.line_last[line]), -np.inf
-    if points.line_first[line] == best:
-        return best
-    ox, oy = points.line_outward[line, 0], points.line_outward[line, 1]
-    dx = rotation[0, 0] * ox + rotation[0, 1] * oy
-    dy = rotation[1, 0] * ox + rotation[1, 1] * oy
-    along = (
-        dx * rotation[0, 0] + dy * rotation[1, 0],
-        dx * rotation[0, 1] + dy * rotation[1, 1],
-        dx * rotation[0, 2] + dy * rotation[1, 2],
-    )
-    across = (rotation[2, 0], rotation[2, 1], rotation[2, 2])
-    offset = (dx * translation[0] + dy * translation[1], translation[2])
-    mean, modes = points.line_mean, points.line_modes
-    for candidate in range(points.line_first[line], points.line_last[line] + 1):
-        value = _outwardness(mean, modes, line, candidate, x, along, across, offset)
-        if value > score:
-            best, score = candidate, value
-    return best
-
-
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def _outwardness(
-    mean: NDArray[np.float64],
-    modes: NDArray[np.floating],
-    line: int,
-    candidate: int,
-    x: NDArray[np.floating],
-    along: tuple[float, float, float],
-    across: tuple[float, float, float],
-    offset: tuple[float, float],
-) -> float:
-    """(along . X + offset[0]) / -(across . X + offset[1]) for a candidate X of a jaw line."""
-    a = b = c = modes.dtype.type(0.0)
-    for k in range(len(x)):
-        a += modes[line, candidate, 0, k] * x[k]
-        b += modes[line, candidate, 1, k] * x[k]
-        c += modes[line, candidate, 2, k] * x[k]
-    px, py = mean[line, candidate, 0] + a, mean[line, candidate, 1] + b
-    pz = mean[line, candidate, 2] + c
-    out = along[0] * px + along[1] * py + along[2] * pz + offset[0]
-    return float(out / -(across[0] * px + across[1] * py + across[2] * pz + offset[1]))
-
-
 def landmark_places(
     model: MorphableModel, mesh: NDArray[np.floating], pose: ArrayLike, landmark_set: str
 ) -> NDArray[np.float64]:
-    """The 68 landmarks on a mesh (n, 3) at a pose (6,), jaw on the visible contour, (68, 3) dm."""
+    """The 68 landmarks on a mesh at a pose, those of the jaw on the visible contour.
+
+    Parameters
+    ----------
+    model : of the mesh
+    mesh : (n, 3) float, decimetres, model coordinates
+    pose : (6,) rotation vector (radians) and translation (decimetres)
+    landmark_set : name of the 68 points
+
+    Returns
+    -------
+    (68, 3) float64, decimetres, model coordinates
+    """
     from ..camera import rotation_matrix, to_camera
 
     points: SurfacePoints = model.landmarks[landmark_set]
@@ -203,30 +286,15 @@ def landmark_places(
     return places
 
 
-POSE = 6
-PLAIN, HUBER, GEMAN_MCCLURE = 0, 1, 2
-
-
-class Frame(NamedTuple):
-    """What was detected in one frame, normalised.
-
-    target: (p, 2) float64, NaN where missing: 68 landmarks, and dense points behind them where
-    they are fitted too. root_weight: (p,) float64, square roots of the confidences, 0 where
-    missing. focal: focal length over the inter-ocular distance. yaw_range: which of the loss's
-    covariances is its own.
-    """
-
-    target: NDArray[np.float64]
-    root_weight: NDArray[np.float64]
-    focal: float
-    yaw_range: int
-
-
 class Scheme(NamedTuple):
     """How landmarks become residuals.
 
-    curve_of: (p,) int32, the curve that a landmark slides on, -1 for an end point, as dense points
-    are. nodes: (curves, k) int32. rows: number of data residuals.
+    Attributes
+    ----------
+    curve_of : (p,) int32, the curve that a landmark slides on; -1 for an end point, as dense
+        points are
+    nodes : (curves, k) int32, the landmarks of each curve, -1 behind its last
+    rows : number of data residuals m
     """
 
     curve_of: NDArray[np.int32]
@@ -234,13 +302,40 @@ class Scheme(NamedTuple):
     rows: int
 
 
+def new_scheme(*, curves: bool = True, dense: int = 0) -> Scheme:
+    """The residuals of 68 landmarks and of the dense points behind them.
+
+    Parameters
+    ----------
+    curves : sliding landmarks are compared with the detected curve; otherwise every landmark is an
+        end point
+    dense : number of dense points
+
+    Returns
+    -------
+    Scheme
+    """
+    curve_of, nodes = curve_table()
+    if not curves:
+        curve_of[:] = -1
+    curve_of = np.concatenate([curve_of, np.full(dense, -1, np.int32)])
+    return Scheme(curve_of, nodes, _rows(curve_of))
+
+
+def _rows(curve_of: NDArray[np.int32]) -> int:
+    return int(len(curve_of) + (curve_of < 0).sum())
+
+
 class Loss(NamedTuple):
     """How residuals are weighed.
 
-    kind: PLAIN, HUBER or GEMAN_MCCLURE with its scale, in inter-ocular distances. covariance:
-    (b, 136, 136) float64 of the landmarks' errors (x0, y0, x1, ...), squared inter-ocular
-    distances, for each range of yaw; (0, 0, 0) for none. unit: the error that
-    counts as much as a whitened residual of that size.
+    Attributes
+    ----------
+    kind : PLAIN, HUBER or GEMAN_MCCLURE
+    scale : of a robust kind, inter-ocular distances
+    covariance : (b, 136, 136) float64 of the landmarks' errors (x0, y0, x1, ...), squared
+        inter-ocular distances, for each range of yaw; (0, 0, 0) for none
+    unit : the error that counts as much as a whitened residual of that size
     """
 
     kind: int
@@ -249,15 +344,28 @@ class Loss(NamedTuple):
     unit: float
 
 
-class Work(NamedTuple):
-    """Arrays of one frame's residuals, allocated once. m data rows, n = K + 6 unknowns.
+def plain_loss() -> Loss:
+    """Least squares of unit weight, as in Eq. 3."""
+    return Loss(PLAIN, 1.0, np.empty((0, 0, 0)), 1.0)
 
-    turned, seen: (p, 3), R X and R X + t. direction: (m, 2) and landmark: (m,), what each row
-    measures; row_weight: (m,). distance: (p,) D of each landmark, not weighed. value: (m,)
-    residuals; jacobian: (padded m, n padded to 8). candidate: (17,) places of the jaw landmarks on
-    their lines. whitened: rows, the first ones, that the covariance whitens, those of the 68
-    landmarks; factor: (padded whitened, the same). segments: (curves, k, 7) and segment_count:
-    (curves,), the detected curves as `curves.cut_curve` leaves them.
+
+class Workspace(NamedTuple):
+    """Arrays of one frame's residuals, allocated once: p points, m data rows, n = K + 6 unknowns.
+
+    Attributes
+    ----------
+    turned, seen : (p, 3) float64, R X and R X + t of each point X, decimetres
+    direction : (m, 2) float64, the unit vector along which a row measures
+    landmark : (m,) int32, the point that a row measures
+    row_weight : (m,) float64, what a row was multiplied by
+    distance : (p,) float64, D of each landmark, not weighed
+    value : (m,) float64, residuals
+    jacobian : (m padded, n padded to 8), of the type of the modes
+    candidate : (17,) int32, places of the jaw landmarks on their lines
+    whitened : rows, the first ones, that the covariance whitens: those of the 68 landmarks
+    factor : (whitened padded, the same) float64, Cholesky factor of their covariance
+    segments : (curves, k, 7) float64 and
+    segment_count : (curves,) int32, the detected curves as `residuals.cut_curve` leaves them
     """
 
     turned: NDArray[np.float64]
@@ -275,35 +383,23 @@ class Work(NamedTuple):
     segment_count: NDArray[np.int32]
 
 
-def new_scheme(*, curves: bool = True, dense: int = 0) -> Scheme:
-    """The residuals of 68 landmarks and so many dense points behind them.
+def new_workspace(points: PointModel, scheme: Scheme, loss: Loss) -> Workspace:
+    """Allocate the arrays of one frame's residuals; the Jacobian has the type of the modes.
 
-    Without curves every landmark is an end point.
+    Parameters
+    ----------
+    points, scheme, loss : of the fits that use it
+
+    Returns
+    -------
+    Workspace
     """
-    curve_of, nodes = curve_table()
-    if not curves:
-        curve_of[:] = -1
-    curve_of = np.concatenate([curve_of, np.full(dense, -1, np.int32)])
-    return Scheme(curve_of, nodes, _rows(curve_of))
-
-
-def _rows(curve_of: NDArray[np.int32]) -> int:
-    return int(len(curve_of) + (curve_of < 0).sum())
-
-
-def plain_loss() -> Loss:
-    """Least squares of unit weight, as in Eq. 3."""
-    return Loss(PLAIN, 1.0, np.empty((0, 0, 0)), 1.0)
-
-
-def new_work(points: PointModel, scheme: Scheme, loss: Loss) -> Work:
-    """Arrays for a model, scheme and loss; the Jacobian has the type of the model's modes."""
     rows = scheme.rows
     whitened = _rows(scheme.curve_of[:COUNT]) if loss.covariance.size else 0
     side = padded(whitened) if whitened else 0
     count = len(points.mean)
     width = (points.coefficients + POSE + 7) // 8 * 8
-    return Work(
+    return Workspace(
         turned=np.empty((count, 3)),
         seen=np.empty((count, 3)),
         direction=np.empty((rows, 2)),

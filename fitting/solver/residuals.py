@@ -1,23 +1,23 @@
-"""Residuals of one frame and their Jacobian: contour, projection, curves, robust loss, whitening.
-
-Residuals of one frame and their Jacobian: the data term of Eq. 3, in Numba.
+"""Residuals of one frame and their Jacobian: contour, projection, robust loss, whitening (Eq. 3).
 
 An end point has two residuals (x, y), a sliding point one, its signed distance from the detected
-curve. Unknowns are K coefficients, a rotation update multiplied from the left, and the translation.
+curve. Unknowns are K coefficients x, a rotation update w multiplied from the left, and the
+translation t: a point of the model lies at
 
-Where the model's landmarks lie in space for given unknowns (Numba).
+    X = mean + modes x,    p = exp(w) R X,    q = p + t,    (u, v) = focal (q_x, q_y) / -q_z
 
-Point-to-curve distance: from a projected landmark to the detected 2D contour (D of Eq. 3).
+in the model, turned, in the camera, and in the image. One calls `begin_frame` once a frame,
+`evaluate` wherever the energy is asked for, and `linearise` where the Jacobian is needed too.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..morphable_model.landmark_scheme import SEGMENT
 from .linear_algebra import SUMS, cholesky, solve_lower
+from .point_to_curve import cut_curve, nearest_on
 from .problem import (
     GEMAN_MCCLURE,
     HUBER,
@@ -26,40 +26,127 @@ from .problem import (
     Loss,
     PointModel,
     Scheme,
-    Work,
-    contour_candidate,
+    State,
+    Workspace,
 )
 
 
 @njit(cache=True, boundscheck=False)
 def begin_frame(
-    points: PointModel,
-    frame: Frame,
-    scheme: Scheme,
-    x: NDArray[np.floating],
-    rotation: NDArray[np.float64],
-    translation: NDArray[np.float64],
-    work: Work,
+    points: PointModel, frame: Frame, scheme: Scheme, state: State, work: Workspace
 ) -> None:
-    """Make the work arrays ready for a frame, before `evaluate`: its curves, the jaw contour."""
+    """Make the work arrays ready for a frame, before `evaluate`: its curves, the jaw contour.
+
+    Parameters
+    ----------
+    points : the model's points
+    frame : what was detected
+    scheme : which landmarks slide on which curve
+    state : unknowns of the frame, at which the contour is looked for
+    work : filled: segments, segment_count, candidate
+    """
     for curve in range(len(scheme.nodes)):
         work.segment_count[curve] = cut_curve(frame.target, scheme.nodes, curve, work.segments)
-    choose_contour(points, x, rotation, translation, work)
+    choose_contour(points, state, work)
+
+
+@njit(cache=True, boundscheck=False)
+def choose_contour(points: PointModel, state: State, work: Workspace) -> bool:
+    """Move the jaw landmarks to the visible contour; True where one moved.
+
+    Parameters
+    ----------
+    points : the model's points
+    state : unknowns of the frame
+    work : filled: candidate
+    """
+    moved = False
+    if points.line_mean.shape[1] == 0:
+        return moved
+    for line in range(len(work.candidate)):
+        best = contour_candidate(points, line, state)
+        moved |= best != work.candidate[line]
+        work.candidate[line] = best
+    return moved
+
+
+@njit(cache=True, boundscheck=False)
+def contour_candidate(points: PointModel, line: int, state: State) -> int:
+    """The candidate of a jaw line that lies farthest out in the image.
+
+    That is where the head's outline is seen, as in "landmark marching" (Zhu et al., High-fidelity
+    pose and expression normalization, CVPR 2015).
+
+    Parameters
+    ----------
+    points : the model's points
+    line : 0 to 16, the jaw landmark
+    state : unknowns of the frame
+    """
+    best, score = int(points.line_last[line]), -np.inf
+    if points.line_first[line] == best:
+        return best
+    x, rotation, translation = state.x, state.rotation, state.translation
+    # d = the line's direction out of the face, turned and without its depth. A candidate X is seen
+    # at (q_x, q_y) / -q_z with q = R X + t, so it lies (d . q) / -q_z out. With d . R X = (R^T d)
+    # . X the rotation is applied once a line instead of once a candidate.
+    ox, oy = points.line_outward[line, 0], points.line_outward[line, 1]
+    dx = rotation[0, 0] * ox + rotation[0, 1] * oy
+    dy = rotation[1, 0] * ox + rotation[1, 1] * oy
+    along = (
+        dx * rotation[0, 0] + dy * rotation[1, 0],
+        dx * rotation[0, 1] + dy * rotation[1, 1],
+        dx * rotation[0, 2] + dy * rotation[1, 2],
+    )
+    across = (rotation[2, 0], rotation[2, 1], rotation[2, 2])
+    offset = (dx * translation[0] + dy * translation[1], translation[2])
+    mean, modes = points.line_mean, points.line_modes
+    for candidate in range(points.line_first[line], points.line_last[line] + 1):
+        value = _outwardness(mean, modes, line, candidate, x, along, across, offset)
+        if value > score:
+            best, score = candidate, value
+    return best
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _outwardness(
+    mean: NDArray[np.float64],
+    modes: NDArray[np.floating],
+    line: int,
+    candidate: int,
+    x: NDArray[np.floating],
+    along: tuple[float, float, float],
+    across: tuple[float, float, float],
+    offset: tuple[float, float],
+) -> float:
+    """(along . X + offset[0]) / -(across . X + offset[1]) for a candidate X of a jaw line."""
+    a = b = c = modes.dtype.type(0.0)
+    for k in range(len(x)):
+        a += modes[line, candidate, 0, k] * x[k]
+        b += modes[line, candidate, 1, k] * x[k]
+        c += modes[line, candidate, 2, k] * x[k]
+    px, py = mean[line, candidate, 0] + a, mean[line, candidate, 1] + b
+    pz = mean[line, candidate, 2] + c
+    out = along[0] * px + along[1] * py + along[2] * pz + offset[0]
+    return float(out / -(across[0] * px + across[1] * py + across[2] * pz + offset[1]))
 
 
 @njit(cache=True, boundscheck=False)
 def evaluate(
-    points: PointModel,
-    frame: Frame,
-    scheme: Scheme,
-    loss: Loss,
-    x: NDArray[np.floating],
-    rotation: NDArray[np.float64],
-    translation: NDArray[np.float64],
-    work: Work,
+    points: PointModel, frame: Frame, scheme: Scheme, loss: Loss, state: State, work: Workspace
 ) -> float:
-    """Data energy at the unknowns; fills the work arrays but the Jacobian. Infinite if behind."""
-    place(points, x, rotation, translation, work)
+    """Data energy at the unknowns, the first sum of Eq. 3; infinite where a point is behind.
+
+    Parameters
+    ----------
+    points : the model's points
+    frame : what was detected
+    scheme : how landmarks become residuals
+    loss : how residuals are weighed
+    state : unknowns of the frame
+    work : filled: all but the Jacobian
+    """
+    place(points, state, work)
     # Fields are taken out of their tuples once: each access inside the loop would count references.
     seen, value, row_weight = work.seen, work.value, work.row_weight
     landmark, direction, distance = work.landmark, work.direction, work.distance
@@ -68,11 +155,13 @@ def evaluate(
     kind, scale = loss.kind, loss.scale
     row, energy = 0, 0.0
     for i in range(len(target)):
+        # The projection P of Eq. 3: the scene lies at negative z.
         depth = -seen[i, 2]
         if not depth > 1e-3:
             return np.inf
         u, v = focal * seen[i, 0] / depth, focal * seen[i, 1] / depth
         first, curve, weight = row, curve_of[i], root_weight[i]
+        # A row measures along `direction`, the gradient of its residual by (u, v).
         if curve >= 0:
             value[row], direction[row, 0], direction[row, 1] = nearest_on(
                 u, v, segments, curve, segment_count[curve]
@@ -86,6 +175,7 @@ def evaluate(
         square = 0.0
         for r in range(first, row):
             landmark[r] = i
+            # A missing landmark is NaN; as a residual of 0 without weight it asks for nothing.
             if not weight > 0.0:
                 value[r] = 0.0
             square += value[r] * value[r]
@@ -103,13 +193,16 @@ def evaluate(
 
 @njit(cache=True, boundscheck=False)
 def _robust(kind: int, scale: float, square: float) -> tuple[float, float]:
-    """Energy of a landmark's weighed squared distance, and its derivative by that square.
+    """Energy rho(s) of a landmark's weighed squared distance s, and its derivative rho'(s).
 
-    Rows scaled by the derivative's root have the energy's gradient (iteratively reweighted).
+    Rows scaled by the root of rho' have the energy's gradient: iteratively reweighted least squares
+    (Holland and Welsch 1977; Triggs et al., Bundle adjustment, 2000, section 4.3).
     """
+    # Huber 1964, with c the scale: rho = s, beyond c^2 2 c sqrt(s) - c^2; rho' = c / sqrt(s).
     if kind == HUBER and square > scale * scale:
         size = np.sqrt(square)
         return scale * (2.0 * size - scale), scale / size
+    # Geman and McClure 1987: rho = s c^2 / (c^2 + s), rho' = (c^2 / (c^2 + s))^2.
     if kind == GEMAN_MCCLURE:
         share = scale * scale / (scale * scale + square)
         return square * share, share * share
@@ -117,13 +210,17 @@ def _robust(kind: int, scale: float, square: float) -> tuple[float, float]:
 
 
 @njit(cache=True, boundscheck=False)
-def _whiten(c: NDArray[np.float64], unit: float, work: Work) -> float:
+def _whiten(c: NDArray[np.float64], unit: float, work: Workspace) -> float:
     """Whiten the landmarks' residuals by the covariance of what each row measures; the energy.
 
-    c: (136, 136), the covariance of the frame's range of yaw.
+    c: (136, 136), the covariance of the frame's range of yaw. With S = L L^T the covariance of the
+    rows, |unit L^-1 r|^2 = unit^2 r^T S^-1 r is the energy of normal errors, in units of `unit`
+    (generalised least squares, Aitken 1936).
     """
     rows = work.whitened
     factor, tile = work.factor, np.empty((4, 4))
+    # S_ij = a^T C b, with a and b the directions along which the rows i and j measure and C the 2x2
+    # block of their landmarks. A missing landmark's row is independent of all others.
     for i in range(rows):
         p, here = 2 * work.landmark[i], work.row_weight[i] > 0.0
         a0, a1 = work.direction[i]
@@ -147,93 +244,21 @@ def _whiten(c: NDArray[np.float64], unit: float, work: Work) -> float:
     return energy
 
 
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def _combine(
-    out: NDArray[np.floating],
-    modes: NDArray[np.floating],
-    a: np.floating,
-    b: np.floating,
-    c: np.floating,
-    count: int,
-) -> None:
-    """out = a modes[0] + b modes[1] + c modes[2] over the first `count` columns."""
-    mx, my, mz = modes[0], modes[1], modes[2]
-    for k in range(count):
-        out[k] = a * mx[k] + b * my[k] + c * mz[k]
-
-
 @njit(cache=True, boundscheck=False)
-def linearise(
-    points: PointModel,
-    frame: Frame,
-    loss: Loss,
-    rotation: NDArray[np.float64],
-    work: Work,
-) -> None:
-    """Fill work.jacobian (columns: coefficients, rotation, translation) after `evaluate`."""
-    count = points.modes.shape[2]
+def place(points: PointModel, state: State, work: Workspace) -> None:
+    """Where the points lie for given unknowns.
+
+    Parameters
+    ----------
+    points : the model's points
+    state : unknowns of the frame
+    work : filled: turned and seen, at the candidates that stand in `candidate`
+    """
     lines = len(work.candidate) if points.line_mean.shape[1] else 0
-    modes, line_modes, candidate = points.modes, points.line_modes, work.candidate
-    seen, turned, jacobian, focal = work.seen, work.turned, work.jacobian, frame.focal
-    landmark, direction, row_weight = work.landmark, work.direction, work.row_weight
-    kind = modes.dtype.type
-    for row in range(len(row_weight)):
-        i = landmark[row]
-        depth = -seen[i, 2]
-        scale = row_weight[row] * focal / depth
-        gx, gy = scale * direction[row, 0], scale * direction[row, 1]
-        gz = (gx * seen[i, 0] + gy * seen[i, 1]) / depth
-        out = jacobian[row]
-        _combine(
-            out,
-            line_modes[i, candidate[i]] if i < lines else modes[i],
-            kind(gx * rotation[0, 0] + gy * rotation[1, 0] + gz * rotation[2, 0]),
-            kind(gx * rotation[0, 1] + gy * rotation[1, 1] + gz * rotation[2, 1]),
-            kind(gx * rotation[0, 2] + gy * rotation[1, 2] + gz * rotation[2, 2]),
-            count,
-        )
-        x, y, z = turned[i, 0], turned[i, 1], turned[i, 2]
-        out[count] = y * gz - z * gy
-        out[count + 1] = z * gx - x * gz
-        out[count + 2] = x * gy - y * gx
-        out[count + 3], out[count + 4], out[count + 5] = gx, gy, gz
-    if loss.covariance.shape[0] > 0:
-        _whiten_rows(work, count + POSE, kind(loss.unit))
-
-
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def _whiten_rows(work: Work, width: int, unit: np.floating) -> None:
-    """jacobian = unit L^-1 jacobian, row by row; dense points' rows stay as they are."""
-    kind = work.jacobian.dtype.type
-    for i in range(work.whitened):
-        row = work.jacobian[i]
-        inverse = kind(work.factor[i, i])
-        for j in range(i):
-            share = kind(work.factor[i, j]) / unit
-            other = work.jacobian[j]
-            for k in range(width):
-                row[k] -= share * other[k]
-        for k in range(width):
-            row[k] *= inverse * unit
-
-
-@njit(cache=True, boundscheck=False)
-def choose_contour(
-    points: PointModel,
-    x: NDArray[np.floating],
-    rotation: NDArray[np.float64],
-    translation: NDArray[np.float64],
-    work: Work,
-) -> bool:
-    """Move the jaw landmarks to the visible contour; True where one moved."""
-    moved = False
-    if points.line_mean.shape[1] == 0:
-        return moved
-    for line in range(len(work.candidate)):
-        best = contour_candidate(points, line, x, rotation, translation)
-        moved |= best != work.candidate[line]
-        work.candidate[line] = best
-    return moved
+    if lines:
+        _place_jaw(points.line_mean, points.line_modes, work.candidate, state.x, work.turned)
+    _place_points(points.mean, points.modes, state.x, lines, work.turned)
+    _move(state.rotation, state.translation, work.turned, work.seen)
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
@@ -290,95 +315,85 @@ def _move(
 
 
 @njit(cache=True, boundscheck=False)
-def place(
-    points: PointModel,
-    x: NDArray[np.floating],
-    rotation: NDArray[np.float64],
-    translation: NDArray[np.float64],
-    work: Work,
-) -> None:
-    """Fill work.turned and work.seen."""
+def linearise(points: PointModel, frame: Frame, loss: Loss, state: State, work: Workspace) -> None:
+    """The Jacobian after `evaluate` at the same unknowns.
+
+    The curve's segment and normal, a robust weight and the whitening are taken as constant.
+
+    Parameters
+    ----------
+    points : the model's points
+    frame : what was detected
+    loss : how residuals are weighed
+    state : unknowns of the frame
+    work : filled: jacobian (columns: coefficients, rotation, translation)
+    """
+    count = points.modes.shape[2]
     lines = len(work.candidate) if points.line_mean.shape[1] else 0
-    if lines:
-        _place_jaw(points.line_mean, points.line_modes, work.candidate, x, work.turned)
-    _place_points(points.mean, points.modes, x, lines, work.turned)
-    _move(rotation, translation, work.turned, work.seen)
+    modes, line_modes, candidate = points.modes, points.line_modes, work.candidate
+    seen, turned, jacobian, focal = work.seen, work.turned, work.jacobian, frame.focal
+    landmark, direction, row_weight = work.landmark, work.direction, work.row_weight
+    rotation, kind = state.rotation, modes.dtype.type
+    for row in range(len(row_weight)):
+        i = landmark[row]
+        # g = dr/dq, the residual by the point in the camera. With r = weight d . (u, v) and depth
+        # -q_z: du/dq_x = focal / depth, and du/dq_z = focal q_x / depth^2 = (du/dq_x) q_x / depth;
+        # likewise v.
+        depth = -seen[i, 2]
+        scale = row_weight[row] * focal / depth
+        gx, gy = scale * direction[row, 0], scale * direction[row, 1]
+        gz = (gx * seen[i, 0] + gy * seen[i, 1]) / depth
+        out = jacobian[row]
+        # dr/dx: dq/dx_k = R modes_k, so dr/dx_k = (R^T g) . modes_k.
+        _combine(
+            out,
+            line_modes[i, candidate[i]] if i < lines else modes[i],
+            kind(gx * rotation[0, 0] + gy * rotation[1, 0] + gz * rotation[2, 0]),
+            kind(gx * rotation[0, 1] + gy * rotation[1, 1] + gz * rotation[2, 1]),
+            kind(gx * rotation[0, 2] + gy * rotation[1, 2] + gz * rotation[2, 2]),
+            count,
+        )
+        # dr/dw: exp(w) p = p + w x p + ..., so dr/dw = g . (w x p) = w . (p x g) at w = 0.
+        x, y, z = turned[i, 0], turned[i, 1], turned[i, 2]
+        out[count] = y * gz - z * gy
+        out[count + 1] = z * gx - x * gz
+        out[count + 2] = x * gy - y * gx
+        # dr/dt: dq/dt is the identity.
+        out[count + 3], out[count + 4], out[count + 5] = gx, gy, gz
+    if loss.covariance.shape[0] > 0:
+        _whiten_rows(work, count + POSE, kind(loss.unit))
 
 
-@njit(cache=True, boundscheck=False)
-def cut_curve(
-    target: NDArray[np.float64],
-    nodes: NDArray[np.int32],
-    curve: int,
-    segments: NDArray[np.float64],
-) -> int:
-    """Fill segments[curve] with the polyline target[nodes[curve]]; its number of segments.
-
-    A segment is its start (2), its vector (2), 1 / its squared length, and its left normal (2).
-    Nodes that are NaN are left out, and segments without length.
-    """
-    count, last = 0, -1
-    for k in range(nodes.shape[1]):
-        node = nodes[curve, k]
-        if node < 0:
-            break
-        if not np.isfinite(target[node, 0] + target[node, 1]):
-            continue
-        if last >= 0:
-            ex = target[node, 0] - target[last, 0]
-            ey = target[node, 1] - target[last, 1]
-            square = ex * ex + ey * ey
-            if square > 1e-24:
-                length = np.sqrt(square)
-                segments[curve, count, 0] = target[last, 0]
-                segments[curve, count, 1] = target[last, 1]
-                segments[curve, count, 2], segments[curve, count, 3] = ex, ey
-                segments[curve, count, 4] = 1.0 / square
-                segments[curve, count, 5] = -ey / length
-                segments[curve, count, 6] = ex / length
-                count += 1
-        last = node
-    return count
-
-
-@njit(cache=True, boundscheck=False)
-def nearest_on(
-    x: float, y: float, segments: NDArray[np.float64], curve: int, count: int
-) -> tuple[float, float, float]:
-    """Signed distance of (x, y) from a curve of `count` segments, and its gradient.
-
-    Positive on the left of the polyline's direction. Beside a node the distance is that to the
-    node and the gradient points away from it, so that half the square of the distance has the
-    gradient ``distance * (gx, gy)`` everywhere. Without a segment all three are 0.
-    """
-    best, nearest, at = np.inf, -1, 0.0
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _combine(
+    out: NDArray[np.floating],
+    modes: NDArray[np.floating],
+    a: np.floating,
+    b: np.floating,
+    c: np.floating,
+    count: int,
+) -> None:
+    """out = a modes[0] + b modes[1] + c modes[2] over the first `count` columns."""
+    mx, my, mz = modes[0], modes[1], modes[2]
     for k in range(count):
-        px, py = x - segments[curve, k, 0], y - segments[curve, k, 1]
-        ex, ey = segments[curve, k, 2], segments[curve, k, 3]
-        along = min(max((px * ex + py * ey) * segments[curve, k, 4], 0.0), 1.0)
-        dx, dy = px - along * ex, py - along * ey
-        square = dx * dx + dy * dy
-        if square < best:
-            best, nearest, at = square, k, along
-    if nearest < 0:
-        return 0.0, 0.0, 0.0
-    px, py = x - segments[curve, nearest, 0], y - segments[curve, nearest, 1]
-    nx, ny = segments[curve, nearest, 5], segments[curve, nearest, 6]
-    side = px * nx + py * ny
-    apart = np.sqrt(best)
-    if 0.0 < at < 1.0 or apart < 1e-12:
-        return side, nx, ny
-    sign = 1.0 if side >= 0.0 else -1.0
-    dx = px - at * segments[curve, nearest, 2]
-    dy = py - at * segments[curve, nearest, 3]
-    return sign * apart, sign * dx / apart, sign * dy / apart
+        out[k] = a * mx[k] + b * my[k] + c * mz[k]
 
 
-def signed_distances(points: ArrayLike, polyline: ArrayLike) -> NDArray[np.float64]:
-    """Signed distances of points (n, 2) from a polyline (m, 2) and their gradients, (n, 3)."""
-    target = np.asarray(polyline, np.float64)
-    nodes = np.append(np.arange(len(target)), -1).astype(np.int32)[None]
-    segments = np.zeros((1, len(target) + 1, SEGMENT))
-    count = cut_curve(target, nodes, 0, segments)
-    every = np.asarray(points, np.float64).reshape(-1, 2)
-    return np.array([nearest_on(x, y, segments, 0, count) for x, y in every])
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _whiten_rows(work: Workspace, width: int, unit: np.floating) -> None:
+    """jacobian = unit L^-1 jacobian, row by row; dense points' rows stay as they are.
+
+    Forward substitution, with all columns at once: row_i = (row_i - sum_j L_ij row_j) / L_ii. The
+    rows above are multiplied by `unit` already, which is why L_ij is divided by it.
+    """
+    kind = work.jacobian.dtype.type
+    for i in range(work.whitened):
+        row = work.jacobian[i]
+        inverse = kind(work.factor[i, i])
+        for j in range(i):
+            share = kind(work.factor[i, j]) / unit
+            other = work.jacobian[j]
+            for k in range(width):
+                row[k] -= share * other[k]
+        for k in range(width):
+            row[k] *= inverse * unit

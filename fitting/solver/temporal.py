@@ -1,8 +1,10 @@
 """Temporal smoothness of f_exp over a sequence, in closed form.
 
 To each frame's energy, quadratic around its own fit, comes ``weight |x_t - x_(t-1)|^2`` for frames
-that follow each other. The minimum within the bounds is found by projected Newton steps, each a
-block-tridiagonal Cholesky factorisation over the sequence: exact, both ways in time, without lag.
+that follow each other. The minimum within the bounds is found by projected Newton steps (Bertsekas,
+Projected Newton methods for optimization problems with simple constraints, 1982), each a
+block-tridiagonal Cholesky factorisation over the sequence (Golub and Van Loan, Matrix computations,
+section 4.5): exact, both ways in time, without lag.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from .linear_algebra import SUMS, cholesky, padded, solve_lower, solve_upper
 
 Floats = NDArray[np.float64]
 ITERATIONS = 40
-TOLERANCE = 1e-7
+TOLERANCE = 1e-7  # relative decrease of the energy that is held to be none
 
 
 def smooth(
@@ -28,15 +30,25 @@ def smooth(
 ) -> Floats:
     """Minimise the frames' quadratic energies with the temporal term, within bounds.
 
-    x: (n, e) each frame's own solution. gradient: (n, e) half the gradient of its energy there (not
-    zero at a bound). hessian: (n, e, e) half its Hessian, lower triangle. linked: (n,) whether a
-    frame follows the one before it. weight: of |x_t - x_(t-1)|^2. bounds: lower and upper (e,).
-    Returns (n, e) float64.
+    Parameters
+    ----------
+    x : (n, e) float64, each frame's own solution
+    gradient : (n, e) float64, half the gradient of its energy there (not zero at a bound)
+    hessian : (n, e, e) float, half its Hessian, lower triangle
+    linked : (n,) bool, whether a frame follows the one before it
+    weight : of |x_t - x_(t-1)|^2
+    bounds : lower and upper, (e,) float64 each
+
+    Returns
+    -------
+    (n, e) float64
     """
     lower, upper = bounds
     current = np.clip(x, lower, upper)
     energy = _energy(current, x, gradient, hessian, linked, weight)
     for _ in range(ITERATIONS):
+        # Unknowns at a bound whose slope pushes them against it stay. The others take a Newton
+        # step, halved until the energy falls, since cutting it to the bounds changes its direction.
         slope = _slope(current, x, gradient, hessian, linked, weight)
         free = ~(((current <= lower) & (slope > 0)) | ((current >= upper) & (slope < 0)))
         step = _block_solve(hessian, linked, weight, free, -slope)
@@ -127,13 +139,15 @@ def _block_solve(
     linked: NDArray[np.bool_],
     weight: float,
     free: NDArray[np.bool_],
-    right: Floats,
+    rhs: Floats,
 ) -> Floats:
     """The Newton step over the free unknowns, 0 elsewhere, (n, e).
 
-    Forward: D_t = A_t - w^2 D_(t-1)^-1, y_t = b_t + w D_(t-1)^-1 y_(t-1); backward likewise.
+    The system's diagonal blocks are A_t = hessian_t + w times the number of neighbours, and beside
+    them stands -w I. Forward: D_t = A_t - w^2 D_(t-1)^-1, y_t = b_t + w D_(t-1)^-1 y_(t-1).
+    Backward: step_t = D_t^-1 (y_t + w step_(t+1)). Where a sequence begins, nothing is carried.
     """
-    count, size = right.shape
+    count, size = rhs.shape
     side = padded(size)
     factor, tile, column = np.zeros((side, side)), np.zeros((4, 4)), np.zeros(side)
     inverse = np.zeros((count, size, size))
@@ -149,7 +163,7 @@ def _block_solve(
                     if follows and free[t - 1, i] and free[t - 1, j]:
                         value -= weight * weight * inverse[t - 1, i, j]
                 factor[i, j] = value
-            half[t, i] = right[t, i] if free[t, i] else 0.0
+            half[t, i] = rhs[t, i] if free[t, i] else 0.0
             if not free[t, i]:
                 factor[i, i] = 1.0
                 continue

@@ -1,8 +1,7 @@
-"""AUFrames from shards; dataset facts.
+"""The frames that GLEE-Net learns from: read from shards, labels as occurrence, crops at hand.
 
-The frames that GLEE-Net learns from: read from shards, labels as occurrence, crops at hand.
-
-What a dataset's own module says about evaluation: folds, AUs that papers report, threshold.
+`load_frames` is the door; `make_batch` cuts batches of frames. What a dataset's own module says
+about evaluation (folds, AUs that papers report, threshold) is read here too.
 """
 
 from __future__ import annotations
@@ -31,17 +30,44 @@ MEMORY_LIMIT = 2 << 30
 # Gives other coefficients than a shard's own: shard path -> (n, e) float32, n the shard's frames.
 FExpSource = Callable[[Path], npt.NDArray[np.float32]]
 
+# An intensity of at least this counts as occurrence where the dataset says nothing else (§4.1).
+OCCURRENCE_INTENSITY = 2
+
 
 @dataclass(frozen=True, eq=False)
 class AUFrames:
     """All valid frames of a work folder; n frames, a AUs, e expression coefficients.
 
-    au_names: ("AU1", ...). dataset: name. shards: those read. names: their paths below the folder.
-    shard_index, row: (n,) int64, where each frame is. subject: (n,) str. frame_id: (n,) int64.
-    labels: (n, a) int8, 1 present, 0 absent, -1 unknown. f_exp: (n, e) float32, NaN where not
-    fitted. expression_names: (e,). size: side of the stored crop, pixels. decoded: (n, size, size,
-    3) uint8 or None. identity: (n, 2, d) float16, V_id of the centre crop and of its mirror image
-    as `glee embed` keeps them, or None; identity_weights: digest of the model that gave them.
+    Attributes
+    ----------
+    au_names : (a,) tuple of str
+        ("AU1", ...).
+    dataset : str
+        Name.
+    shards : tuple of Shard
+        Those read.
+    names : tuple of str
+        Their paths below the folder.
+    shard_index, row : (n,) int64
+        The shard of each frame, and its row there.
+    subject : (n,) str
+        Name of each frame's subject.
+    frame_id : (n,) int64
+        The dataset's own number of each frame.
+    labels : (n, a) int8
+        1 present, 0 absent, -1 unknown.
+    f_exp : (n, e) float32
+        NaN where not fitted.
+    expression_names : (e,) tuple of str
+        Of the coefficients.
+    size : int
+        Side of the stored crop, pixels.
+    decoded : (n, size, size, 3) uint8 or None
+        All crops, RGB, where they fit in memory.
+    identity : (n, 2, d) float16 or None
+        V_id of the centre crop and of its mirror image as `glee embed` keeps them.
+    identity_weights : str
+        Digest of the model that gave them.
     """
 
     au_names: tuple[str, ...]
@@ -70,7 +96,9 @@ class AUFrames:
 
     @cached_property
     def mirrored(self) -> npt.NDArray[np.int64] | None:
-        """Which coefficient takes whose place in a mirrored face; None where nobody knows."""
+        """(e,) int64, the coefficient that a mirrored face shows; None where nobody
+        knows.
+        """
         return mirrored_expressions(self.expression_names)
 
     @cached_property
@@ -101,15 +129,15 @@ class AUFrames:
         return self.shard_index * most + self.row // BLOCK_FRAMES
 
     def of_subjects(self, subjects: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Indices of the frames of these subjects."""
+        """Find the frames of these `subjects`: (k,) int64 indices, ascending."""
         return np.flatnonzero(np.isin(self.subject, sorted(subjects)))
 
     def frame_name(self, index: int) -> str:
-        """Where a frame is, for messages: "SN001/clip/000000.h5 frame 17"."""
+        """Say where the frame `index` is, for messages: "SN001/clip/000000.h5 frame 17"."""
         return f"{self.names[self.shard_index[index]]} frame {self.frame_id[index]}"
 
     def crop(self, index: int) -> npt.NDArray[np.uint8]:
-        """The aligned face of one frame: (size, size, 3) uint8, RGB."""
+        """Give the aligned face of the frame `index`: (size, size, 3) uint8, RGB."""
         if self.decoded is not None:
             return np.asarray(self.decoded[index], np.uint8)
         image = self._reader.crop(int(self.shard_index[index]), int(self.row[index]))
@@ -122,10 +150,22 @@ class AUFrames:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Frames side by side: index (b,) int64, image (b, s, s, 3) uint8, labels, f_exp as AUFrames.
+    """b frames side by side, s pixels wide.
 
-    gain: (b, 3) and offset: (b, 1) float32, change of colours in [-1, 1]. identity: (b, d) float16,
-    V_id where it is known already, else d is 0.
+    Attributes
+    ----------
+    index : (b,) int64
+        The frames, as indices into AUFrames.
+    image : (b, s, s, 3) uint8
+        Crops, RGB.
+    f_exp : (b, e) float32
+        NaN where not fitted.
+    labels : (b, a) int8
+        1 present, 0 absent, -1 unknown.
+    gain, offset : (b, 3) and (b, 1) float32
+        Change of colours in [-1, 1].
+    identity : (b, d) float16
+        V_id where it is known already, else d is 0.
     """
 
     index: npt.NDArray[np.int64]
@@ -150,13 +190,38 @@ def load_frames(
 ) -> AUFrames:
     """Read the valid frames of a work folder.
 
-    size: side at which crops are stored, pixels. aus: AU numbers; None takes those that papers
-    report for this dataset, else all that the shards label. with_fit: f_exp is needed.
-    f_exp_source: takes the place of the shards' own f_exp. labelled: the AUs must have labels.
-    with_identity: the output of the identity model is needed. memory_limit: bytes of decoded crops.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    size : int
+        Side at which crops are stored, pixels.
+    aus : iterable of int, optional
+        AU numbers; None takes those that papers report for this dataset, else all that the shards
+        label.
+    with_fit : bool
+        f_exp is needed.
+    f_exp_source : FExpSource, optional
+        Takes the place of the shards' own f_exp.
+    labelled : bool
+        The AUs must have labels.
+    with_identity : bool
+        The output of the identity model is needed.
+    memory_limit : int
+        Decoded crops of up to so many bytes are kept in memory.
 
-    Raises ShardError where a shard is damaged, DataError where there are no valid frames, no
-    labels, no 3D fit or identity features though they are needed, or f_exp_source does not fit.
+    Returns
+    -------
+    AUFrames
+        In the order of the shards.
+
+    Raises
+    ------
+    ShardError
+        Where a shard is damaged.
+    DataError
+        Where there are no valid frames, no labels, no 3D fit or identity features though they are
+        needed, or f_exp_source does not fit.
     """
     paths = list_shards(work)
     shards = tuple(read_shard(path) for path in paths)
@@ -190,7 +255,20 @@ def load_frames(
 
 
 def occurrence(shard: Shard, au_names: tuple[str, ...]) -> npt.NDArray[np.int8]:
-    """Labels of a shard as (n, a) int8: 1 present, 0 absent, -1 unknown or not labelled."""
+    """Give the labels of a shard as occurrence.
+
+    Parameters
+    ----------
+    shard : Shard
+        n frames; intensities are compared with the dataset's threshold.
+    au_names : tuple of str
+        The a AUs wanted.
+
+    Returns
+    -------
+    (n, a) int8
+        1 present, 0 absent, -1 unknown or not labelled.
+    """
     out = np.full((len(shard), len(au_names)), -1, np.int8)
     intensity = shard.header.label_kind == "intensity"
     threshold = dataset_facts(shard.header.dataset).threshold if intensity else 1
@@ -210,7 +288,23 @@ def make_batch(
 ) -> Batch:
     """Cut a batch: random crops of one epoch, or centre crops without `draw`.
 
-    index: (b,) frames. size: of the crop, pixels. where: (b,) positions of these frames in `draw`.
+    Parameters
+    ----------
+    frames : AUFrames
+        All frames.
+    index : (b,) int64
+        Frames of the batch.
+    size : int
+        Of the crop, pixels.
+    draw : EpochDraw, optional
+        The epoch's choices.
+    where : (b,) int64, optional
+        Positions of these frames in `draw`.
+
+    Returns
+    -------
+    Batch
+        The frames.
     """
     count, middle = len(index), (frames.size - size) // 2
     image = np.empty((count, size, size, 3), np.uint8)
@@ -282,8 +376,8 @@ def _f_exp(
     return np.full(shape, np.nan, np.float32)
 
 
-def _joined(parts: list[npt.NDArray], rows: list[npt.NDArray[np.int64]]) -> npt.NDArray:  # type: ignore[type-arg]
-    return np.concatenate([part[row] for part, row in zip(parts, rows, strict=True)])
+def _joined(arrays: list[npt.NDArray], rows: list[npt.NDArray[np.int64]]) -> npt.NDArray:  # type: ignore[type-arg]
+    return np.concatenate([array[row] for array, row in zip(arrays, rows, strict=True)])
 
 
 def _in_memory(frames: AUFrames) -> AUFrames:
@@ -297,16 +391,29 @@ def _in_memory(frames: AUFrames) -> AUFrames:
 
 
 def identity_features(shards: Sequence[Shard]) -> list[npt.NDArray[np.float16]]:
-    """What the shards keep: for each (n, 2, d), V_id of the plain and of the mirrored face.
+    """Collect the V_id that shards keep.
 
-    Raises DataError where a shard has none, or others of other weights than the first.
+    Parameters
+    ----------
+    shards : sequence of Shard
+        All of one work folder.
+
+    Returns
+    -------
+    list of (n, 2, d) float16
+        Of each shard, of the plain and of the mirrored face.
+
+    Raises
+    ------
+    DataError
+        Where a shard has none, or others of other weights than the first.
     """
     found = []
     for shard in shards:
         if shard.embed is None:
             raise DataError(
                 f"{shard.path}: holds no identity features; run `glee embed`, or train with "
-                "--identity live"
+                "--identity-branch live"
             )
         if shards[0].embed is not None and shard.embed.weights != shards[0].embed.weights:
             raise DataError(
@@ -317,14 +424,18 @@ def identity_features(shards: Sequence[Shard]) -> list[npt.NDArray[np.float16]]:
     return found
 
 
-# An intensity of at least this counts as occurrence where the dataset says nothing else (§4.1).
-OCCURRENCE_INTENSITY = 2
-
-
 @dataclass(frozen=True)
 class DatasetFacts:
-    """folds: test subjects of each published fold, () where there are none. aus: numbers of the AUs
-    that papers report, () for all that are labelled. threshold: intensity that is an occurrence.
+    """What a dataset's module says about evaluation.
+
+    Attributes
+    ----------
+    folds : tuple of tuple of str
+        Test subjects of each published fold, () where there are none.
+    aus : tuple of int
+        Numbers of the AUs that papers report, () for all that are labelled.
+    threshold : int
+        Intensity that is an occurrence.
     """
 
     folds: tuple[tuple[str, ...], ...] = ()
@@ -333,9 +444,17 @@ class DatasetFacts:
 
 
 def dataset_facts(dataset: str) -> DatasetFacts:
-    """The constants FOLDS, AUS_USED and OCCURRENCE_THRESHOLD of a dataset's module, if it has them.
+    """Read FOLDS, AUS_USED and OCCURRENCE_THRESHOLD of a dataset's module, if it has them.
 
-    dataset: name, as in a shard's header.
+    Parameters
+    ----------
+    dataset : str
+        Name, as in a shard's header.
+
+    Returns
+    -------
+    DatasetFacts
+        Defaults where the dataset or the constant is not known.
     """
     if dataset not in DATASETS:
         return DatasetFacts()
@@ -348,9 +467,19 @@ def dataset_facts(dataset: str) -> DatasetFacts:
 
 
 def same_people(one: str, other: str) -> bool:
-    """Whether a subject's name means the same person in both datasets, as in DISFA and DISFA+.
+    """Say whether a subject's name means the same person in both datasets, as in DISFA and DISFA+.
 
     Such datasets share their folds.
+
+    Parameters
+    ----------
+    one, other : str
+        Names of datasets.
+
+    Returns
+    -------
+    bool
+        True where they are one dataset or have the same published folds.
     """
     folds = dataset_facts(one).folds
     return one == other or (bool(folds) and folds == dataset_facts(other).folds)

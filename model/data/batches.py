@@ -1,11 +1,8 @@
-"""A step's batch, made ahead by workers.
+"""The batches of a training, each a function of the seed and the step, and made ahead of it.
 
-Batches made ahead of the step that uses them: by a thread, or by processes of their own.
-
-A batch depends on the number of its step alone, so neither the number of processes nor how they
-are started (fork or spawn) changes what a step sees or in which order.
-
-The batches of a training, each a function of the seed and the step.
+Batches are made ahead by a thread, or by processes of their own. A batch depends on the number of
+its step alone, so neither the number of processes nor how they are started (fork or spawn) changes
+what a step sees or in which order.
 """
 
 from __future__ import annotations
@@ -37,6 +34,97 @@ _AHEAD = 2
 _ALIGNED = 64
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingBatches:
+    """The batches of a training: what is in a step's batch follows from the seed and the step.
+
+    Attributes
+    ----------
+    frames : AUFrames
+        All frames.
+    indices : (n,) int64
+        Frames to train on.
+    size : int
+        Of the crops, pixels.
+    options : TrainOptions
+        Of the run.
+    schedule : Schedule
+        Steps of the training.
+    world : World
+        The processes that share a batch.
+    """
+
+    frames: AUFrames
+    indices: npt.NDArray[np.int64]
+    size: int
+    options: TrainOptions
+    schedule: Schedule
+    world: World
+    _drawn: dict[int, EpochDraw] = field(default_factory=dict)
+
+    def of_step(self, step: int) -> Batch:
+        """Make this process's share of the batch of `step`."""
+        epoch, position = divmod(step, self.schedule.steps_per_epoch)
+        draw = self._draw(epoch)
+        begin = position * self.schedule.batch
+        where = draw.order[begin : begin + self.schedule.batch][self.world.rank :: self.world.size]
+        return make_batch(self.frames, self.indices[where], self.size, draw, where)
+
+    def _draw(self, epoch: int) -> EpochDraw:
+        """The random choices of an epoch; the last epoch's are kept."""
+        if epoch not in self._drawn:
+            self._drawn.clear()
+            self._drawn[epoch] = draw_epoch(
+                len(self.indices),
+                seed=self.options.seed,
+                epoch=epoch,
+                margin=self.frames.size - self.size,
+                mirror=self.options.mirror,
+                light=self.options.light,
+                block=self.frames.block[self.indices],
+            )
+        return self._drawn[epoch]
+
+
+def take_frames(batch: Batch, where: npt.NDArray[np.int64]) -> Batch:
+    """Take some of a batch's frames.
+
+    Parameters
+    ----------
+    batch : Batch
+        b frames.
+    where : (k,) int64
+        Which of them, 0 to b - 1.
+
+    Returns
+    -------
+    Batch
+        k frames.
+    """
+    return Batch(**{item.name: getattr(batch, item.name)[where] for item in fields(batch)})
+
+
+def split_batch(batch: Batch, count: int) -> list[Batch]:
+    """Split a batch into nearly equal shares, for gradient accumulation.
+
+    Parameters
+    ----------
+    batch : Batch
+        b frames.
+    count : int
+        Shares.
+
+    Returns
+    -------
+    list of Batch
+        The shares, in the frames' order.
+    """
+    if count == 1:
+        return [batch]
+    every = np.arange(len(batch.index))
+    return [take_frames(batch, where) for where in np.array_split(every, count)]
+
+
 def batches_ahead(
     make: Callable[[int], Item],
     first: int,
@@ -45,13 +133,28 @@ def batches_ahead(
     workers: int = 0,
     start: str | None = None,
 ) -> Iterator[Item]:
-    """The batches of the steps first .. total - 1, in this order.
+    """Make the batches of the steps first .. total - 1 ahead of their use, in this order.
 
-    make: step -> batch, a dataclass of arrays; with processes it must be picklable under "spawn".
-    workers: processes; 0 for one thread of this process. start: "fork", "spawn" or None for the
-    system's way.
+    Parameters
+    ----------
+    make : callable
+        Step -> batch, a dataclass of arrays; with processes it must be picklable under "spawn".
+    first, total : int
+        The first step, and the one after the last.
+    workers : int
+        Processes; 0 for one thread of this process.
+    start : str, optional
+        "fork", "spawn" or None for the system's way.
 
-    Raises what `make` raises (a GleeError of a process as it is).
+    Yields
+    ------
+    Item
+        The batch of each step.
+
+    Raises
+    ------
+    GleeError
+        Of a process as it is; whatever else `make` raises.
     """
     if first >= total:
         return
@@ -98,7 +201,7 @@ class _Steps(Dataset[Any]):
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
+class _ArrayView:
     """Where an array is in a batch's memory: first byte, type and shape."""
 
     begin: int
@@ -113,7 +216,7 @@ class _Place:
 
 @dataclass(frozen=True, eq=False)
 class _Packed:
-    """A batch with places for its arrays, and one block of shared memory that holds them all.
+    """A batch with views for its arrays, and one block of shared memory that holds them all.
 
     Each block is a file descriptor that is sent, received and mapped: one for each of seven arrays
     doubles what a batch costs the process that uses it.
@@ -127,20 +230,20 @@ class _Packed:
         memory = self.memory.numpy()
         return _changed(
             self.item,
-            _Place,
+            _ArrayView,
             lambda at: memory[at.begin : at.end].view(at.dtype).reshape(at.shape),
         )
 
 
 def _packed(item: Any) -> _Packed:
-    arrays: list[tuple[_Place, np.ndarray[Any, Any]]] = []
+    arrays: list[tuple[_ArrayView, np.ndarray[Any, Any]]] = []
 
-    def place(array: np.ndarray[Any, Any]) -> _Place:
+    def claim(array: np.ndarray[Any, Any]) -> _ArrayView:
         begin = -(-arrays[-1][0].end // _ALIGNED) * _ALIGNED if arrays else 0
-        arrays.append((_Place(begin, array.dtype, array.shape), array))
+        arrays.append((_ArrayView(begin, array.dtype, array.shape), array))
         return arrays[-1][0]
 
-    placed = _changed(item, np.ndarray, place)
+    placed = _changed(item, np.ndarray, claim)
     size = arrays[-1][0].end if arrays else 0
     memory = torch.empty(size, dtype=torch.uint8)
     memory.share_memory_()  # type: ignore[no-untyped-call]
@@ -156,11 +259,11 @@ def _changed(item: Any, kind: type, change: Callable[[Any], Any]) -> Any:
         return change(item)
     if not dataclasses.is_dataclass(item) or isinstance(item, type):
         return item
-    parts = {
-        part.name: _changed(getattr(item, part.name), kind, change)
-        for part in dataclasses.fields(item)
+    values = {
+        one.name: _changed(getattr(item, one.name), kind, change)
+        for one in dataclasses.fields(item)
     }
-    return dataclasses.replace(item, **parts)
+    return dataclasses.replace(item, **values)
 
 
 def _as_it_is(item: Any) -> Any:
@@ -169,55 +272,3 @@ def _as_it_is(item: Any) -> Any:
 
 def _one_thread(_: int) -> None:
     cv2.setNumThreads(1)
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingBatches:
-    """The batches of a training: what is in a step's batch follows from the seed and the step.
-
-    indices: (n,) frames to train on. size: of the crops, pixels.
-    """
-
-    frames: AUFrames
-    indices: npt.NDArray[np.int64]
-    size: int
-    options: TrainOptions
-    schedule: Schedule
-    world: World
-    _drawn: dict[int, EpochDraw] = field(default_factory=dict)
-
-    def of_step(self, step: int) -> Batch:
-        """This process's share of a step's batch."""
-        epoch, position = divmod(step, self.schedule.steps_per_epoch)
-        draw = self._draw(epoch)
-        begin = position * self.schedule.batch
-        where = draw.order[begin : begin + self.schedule.batch][self.world.rank :: self.world.size]
-        return make_batch(self.frames, self.indices[where], self.size, draw, where)
-
-    def _draw(self, epoch: int) -> EpochDraw:
-        """The random choices of an epoch; the last epoch's are kept."""
-        if epoch not in self._drawn:
-            self._drawn.clear()
-            self._drawn[epoch] = draw_epoch(
-                len(self.indices),
-                seed=self.options.seed,
-                epoch=epoch,
-                margin=self.frames.size - self.size,
-                mirror=self.options.mirror,
-                light=self.options.light,
-                block=self.frames.block[self.indices],
-            )
-        return self._drawn[epoch]
-
-
-def take_frames(batch: Batch, where: npt.NDArray[np.int64]) -> Batch:
-    """Some of a batch's frames. where: their places in it."""
-    return Batch(**{item.name: getattr(batch, item.name)[where] for item in fields(batch)})
-
-
-def split_batch(batch: Batch, parts: int) -> list[Batch]:
-    """A batch as nearly equal parts, for gradient accumulation."""
-    if parts == 1:
-        return [batch]
-    places = np.arange(len(batch.index))
-    return [take_frames(batch, where) for where in np.array_split(places, parts)]

@@ -23,12 +23,30 @@ def choose_split(
     count: int = 3,
     file: Path | None = None,
 ) -> Split:
-    """The split of these subjects: from a file, else the dataset's published one, else seeded.
+    """Choose the split of these subjects: from a file, else the published one, else seeded.
 
-    file: JSON, {"1": ["SN001", ...], ...}. dataset: its module's FOLDS is used where every fold
-    has a subject here. count: folds of a seeded split.
+    Parameters
+    ----------
+    subjects : iterable of str
+        Names; doubled ones count once.
+    dataset : str
+        Its module's FOLDS is used where every fold has a subject here.
+    seed : int
+        Of a seeded split.
+    count : int
+        Folds of a seeded split.
+    file : Path, optional
+        JSON, {"1": ["SN001", ...], ...}.
 
-    Raises DataError where the file cannot be used or there are fewer subjects than folds.
+    Returns
+    -------
+    Split
+        Fold name -> its test subjects.
+
+    Raises
+    ------
+    DataError
+        Where the file cannot be used or there are fewer subjects than folds.
     """
     present = sorted(set(subjects))
     if file is not None:
@@ -44,9 +62,26 @@ def choose_split(
 
 
 def seeded_split(subjects: list[str], *, seed: int, count: int = 3) -> Split:
-    """Subjects dealt to `count` folds of nearly equal size, from the seed alone.
+    """Deal subjects to folds of nearly equal size, from the seed alone.
 
-    Raises DataError where there are fewer subjects than folds.
+    Parameters
+    ----------
+    subjects : list of str
+        Names.
+    seed : int
+        Of the order in which they are dealt.
+    count : int
+        Folds.
+
+    Returns
+    -------
+    Split
+        Fold name -> its test subjects.
+
+    Raises
+    ------
+    DataError
+        Where there are fewer subjects than folds.
     """
     if len(subjects) < count:
         raise DataError(
@@ -60,7 +95,23 @@ def seeded_split(subjects: list[str], *, seed: int, count: int = 3) -> Split:
 
 
 def read_split(file: Path) -> Split:
-    """Read a split file. Raises DataError where it is missing or not of the form."""
+    """Read a split file.
+
+    Parameters
+    ----------
+    file : Path
+        JSON, {"1": ["SN001", ...], ...}.
+
+    Returns
+    -------
+    Split
+        Fold name -> its test subjects.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing or not of the form.
+    """
     try:
         content = json.loads(file.read_text())
         return {str(name): tuple(sorted(map(str, fold))) for name, fold in content.items()}
@@ -73,7 +124,24 @@ def read_split(file: Path) -> Split:
 def check_split(split: Split, subjects: list[str], source: str) -> Split:
     """Check that every subject is tested once and that each fold can be trained and tested.
 
-    Raises DataError where not.
+    Parameters
+    ----------
+    split : Split
+        Fold name -> its test subjects.
+    subjects : list of str
+        Those that must be in it.
+    source : str
+        Of the split, for messages.
+
+    Returns
+    -------
+    Split
+        The split without subjects that are not there.
+
+    Raises
+    ------
+    DataError
+        Where a subject is missing or doubled, or a fold leaves nothing to train or test.
     """
     tested = [subject for fold in split.values() for subject in fold]
     doubled = sorted({subject for subject in tested if tested.count(subject) > 1})

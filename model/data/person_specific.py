@@ -20,9 +20,19 @@ PRIOR_FRAMES = 30
 
 
 def common_reference(frames: AUFrames, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Mean over the persons of these frames of their median f_exp: (e,); 0 where nothing is fitted.
+    """Average over persons the median f_exp of each.
 
-    indices: (n,) frames to train on.
+    Parameters
+    ----------
+    frames : AUFrames
+        All frames.
+    indices : (n,) int64
+        Frames to train on; only their persons count.
+
+    Returns
+    -------
+    (e,) float32
+        0 where nothing is fitted.
     """
     subjects = sorted({str(name) for name in frames.subject[indices]})
     medians = [_median(frames, subject)[0] for subject in subjects]
@@ -33,9 +43,19 @@ def common_reference(frames: AUFrames, indices: npt.NDArray[np.int64]) -> npt.ND
 
 
 def relative_to_person(frames: AUFrames, reference: npt.NDArray[np.float32]) -> AUFrames:
-    """The same frames with f_exp minus what is usual for their person.
+    """Subtract from f_exp what is usual for the frame's person.
 
-    reference: (e,) from `common_reference`, which stands in where a person has few frames.
+    Parameters
+    ----------
+    frames : AUFrames
+        All frames of the persons.
+    reference : (e,) float32
+        From `common_reference`; stands in where a person has few frames.
+
+    Returns
+    -------
+    AUFrames
+        The same frames with another f_exp.
     """
     f_exp = frames.f_exp.copy()
     for subject in frames.subjects:

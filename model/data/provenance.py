@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ...errors import DataError
-from ...pipeline.fit3d import Fit3dOptions
-from ...pipeline.preprocess import PreprocessOptions
+from ...pipeline.options import Fit3dOptions, PreprocessOptions
 from ...pipeline.shards.shard import Shard
 
 # Options of the fit that give the same face another f_exp. Not among them: the focal length and
@@ -24,13 +23,24 @@ _SHAPING_F_EXP = (
     "prior",
     "smooth",
     "temporal",
+    "dense",
 )
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """detector: name. preprocess, fit3d: the stages' options. model: name of the morphable model;
-    model_sha256: its fingerprint. Empty where it is not known.
+    """How frames were made; empty where it is not known.
+
+    Attributes
+    ----------
+    detector : str
+        Name of the landmark detector.
+    preprocess, fit3d : dict
+        The stages' options.
+    model : str
+        Name of the morphable model.
+    model_sha256 : str
+        Its fingerprint.
     """
 
     detector: str = ""
@@ -40,12 +50,12 @@ class Provenance:
     model_sha256: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, for a checkpoint."""
+        """Give plain data, for a checkpoint."""
         return asdict(self)
 
 
 def shard_provenance(shard: Shard) -> Provenance:
-    """How the frames of a shard were made."""
+    """Read from the header of `shard` how its frames were made."""
     wanted = {item.name for item in fields(PreprocessOptions)}
     header, fit = shard.header, shard.fit
     found = Provenance(
@@ -67,9 +77,19 @@ def shard_provenance(shard: Shard) -> Provenance:
 def check_provenance(trained: Provenance, given: Provenance, *, coefficients: bool) -> None:
     """Refuse frames that the network's training does not speak for.
 
-    coefficients: f_exp is looked at.
+    Parameters
+    ----------
+    trained : Provenance
+        Of the network's training frames.
+    given : Provenance
+        Of the frames to predict.
+    coefficients : bool
+        Whether the network looks at f_exp.
 
-    Raises DataError saying what differs.
+    Raises
+    ------
+    DataError
+        Saying what differs.
     """
     if coefficients:
         hashes = trained.model_sha256, given.model_sha256

@@ -1,12 +1,9 @@
-"""Triplets and their batches.
+"""Triplets of faces for the pre-training, and their batches.
 
-Triplets of faces for the pre-training: from FEC's table, or drawn from labelled frames.
-
-The batches of a pre-training: a table's triplets, or triplets drawn among a step's faces.
-
-Drawn triplets share their faces: a face is loaded and embedded once a step, and takes part in some
-twenty triplets. Three fresh faces for each triplet cost as much and teach a compact network from
-random weights nothing (docs/experiments.md).
+Triplets come from FEC's table or are drawn from labelled frames. Drawn triplets share their faces:
+a face is loaded and embedded once a step, and takes part in some twenty triplets. Three fresh faces
+for each triplet cost as much and teach a compact network from random weights nothing
+(docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -31,12 +28,20 @@ DRAWN_MARGIN = MARGINS["THREE_CLASS_TRIPLET"]
 # A subject in so many is held out where the data has no test split of its own.
 HELD_OUT = 5
 
+# Of the random choices of a step, beside those of an epoch's order and of crops.
+_FACES, _TRIPLETS = 1, 2
+
 
 @dataclass(frozen=True, eq=False)
 class Triplets:
     """n triplets over frames; anchor and positive are the two that look most alike.
 
-    index: (n, 3) int64, frames: anchor, positive, negative. margin: (n,) float32, of Eq. 4.
+    Attributes
+    ----------
+    index : (n, 3) int64
+        Frames: anchor, positive, negative.
+    margin : (n,) float32
+        Of Eq. 4, squared distances of unit vectors.
     """
 
     index: npt.NDArray[np.int64]
@@ -46,19 +51,39 @@ class Triplets:
         return len(self.index)
 
     def with_margin(self, margin: float) -> Self:
-        """The same with one margin for all; 0 keeps each triplet's own."""
+        """Give all triplets one `margin`; 0 keeps each triplet's own."""
         return replace(self, margin=np.full_like(self.margin, margin)) if margin else self
 
 
 def find_triplets(
     work: Path, frames: AUFrames, *, count: int, seed: int
 ) -> tuple[Triplets, Triplets]:
-    """Triplets to train on and held-out ones.
+    """Find triplets to train on and held-out ones.
 
-    From the table of triplets in the work folder (splits "train" and "test"); without one, drawn
-    from the labels: `count` of the training subjects, a quarter as many of held-out subjects.
+    They come from the table of triplets in the work folder (splits "train" and "test"); without one
+    they are drawn from the labels: `count` of the training subjects, a quarter as many of held-out
+    subjects.
 
-    Raises DataError where the table cannot be used or the labels do not allow triplets.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    frames : AUFrames
+        Its frames.
+    count : int
+        Triplets to draw where there is no table.
+    seed : int
+        Of the held-out subjects and of the draw.
+
+    Returns
+    -------
+    (Triplets, Triplets)
+        To train on, and held out.
+
+    Raises
+    ------
+    DataError
+        Where the table cannot be used or the labels do not allow triplets.
     """
     if (work / TRIPLET_FILE).exists():
         return _from_table(work, frames, "train"), _from_table(work, frames, "test")
@@ -73,7 +98,20 @@ def find_triplets(
 
 
 def faces_to_draw_from(frames: AUFrames, seed: int) -> npt.NDArray[np.int64]:
-    """Frames that triplets are drawn of, where there is no table: (n,) indices, with labels."""
+    """Choose the frames that triplets are drawn of where there is no table.
+
+    Parameters
+    ----------
+    frames : AUFrames
+        All frames.
+    seed : int
+        Of the held-out subjects.
+
+    Returns
+    -------
+    (n,) int64
+        Frames with labels, of subjects that are not held out.
+    """
     return _labelled(frames, set(frames.subjects) - _held_out(frames, seed))
 
 
@@ -90,13 +128,32 @@ def _held_out(frames: AUFrames, seed: int) -> set[str]:
 def draw_triplets(
     frames: AUFrames, indices: npt.NDArray[np.int64], count: int, seed: list[int]
 ) -> Triplets:
-    """Triplets as a person might judge them: the negative has the most other Action Units.
+    """Draw triplets as a person might judge them: the negative has the most other Action Units.
 
     Three frames are drawn, and the two whose labels differ in the fewest AUs are alike; where that
     does not single out one, or a frame was drawn twice, the draw is dropped. This stands in for
     human votes on data that has labels instead.
 
-    Raises DataError where (nearly) all draws are dropped.
+    Parameters
+    ----------
+    frames : AUFrames
+        All frames.
+    indices : (n,) int64
+        Frames to draw from.
+    count : int
+        Triplets wanted; fewer where draws are dropped.
+    seed : list of int
+        Of the draw.
+
+    Returns
+    -------
+    Triplets
+        With DRAWN_MARGIN.
+
+    Raises
+    ------
+    DataError
+        Where (nearly) all draws are dropped.
     """
     if len(indices) < 3:
         raise DataError(f"{len(indices)} labelled frames; triplets need three or more")
@@ -120,14 +177,14 @@ def _from_table(work: Path, frames: AUFrames, split: str) -> Triplets:
     found = shard_triplets(work, split)
     if not len(found.table):
         raise DataError(f"{work}: no triplet of the split {split!r} has three valid faces")
-    place = {
+    frame_at = {
         (frames.names[shard], int(row)): index
         for index, (shard, row) in enumerate(zip(frames.shard_index, frames.row, strict=True))
     }
     names = [path.relative_to(work / "shards").as_posix() for path in found.shards]
     index = np.array(
         [
-            [place[names[shard], int(row)] for shard, row in zip(*pair, strict=True)]
+            [frame_at[names[shard], int(row)] for shard, row in zip(*pair, strict=True)]
             for pair in zip(found.shard_index, found.row, strict=True)
         ]
     )
@@ -137,19 +194,22 @@ def _from_table(work: Path, frames: AUFrames, split: str) -> Triplets:
     return Triplets(np.take_along_axis(index, order, 1), margins[found.table.kind])
 
 
-# Of the random choices of a step, beside those of an epoch's order and of crops.
-_FACES, _TRIPLETS = 1, 2
-
-
 @dataclass(frozen=True, eq=False)
 class TripletBatch:
     """b triplets over m faces.
 
-    place: (b, 3) int64, anchor, positive and negative among the faces. margin: (b,) float32.
+    Attributes
+    ----------
+    faces : Batch
+        The m faces.
+    face_index : (b, 3) int64
+        Anchor, positive and negative among the faces.
+    margin : (b,) float32
+        Of Eq. 4.
     """
 
     faces: Batch
-    place: npt.NDArray[np.int64]
+    face_index: npt.NDArray[np.int64]
     margin: npt.NDArray[np.float32]
 
 
@@ -157,9 +217,21 @@ class TripletBatch:
 class TripletBatches:
     """What is in a step's batch follows from the seed and the step.
 
-    triplets: of a table, shuffled each epoch; each face of a triplet gets its own random crop and
-    mirror. pool: (n,) frames, instead: each step draws 3 `batch` of them, and the option's number
-    of shared triplets among these. size: of the crops, pixels.
+    Attributes
+    ----------
+    frames : AUFrames
+        All frames.
+    triplets : Triplets
+        Of a table, shuffled each epoch; each face of a triplet gets its own random crop and mirror.
+    pool : (n,) int64 or None
+        Frames, instead of a table: each step draws 3 `batch` of them, and the option's number of
+        shared triplets among these.
+    size : int
+        Of the crops, pixels.
+    schedule : Schedule
+        Steps and options of the training.
+    world : World
+        The processes that share a batch.
     """
 
     frames: AUFrames
@@ -171,22 +243,22 @@ class TripletBatches:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Names of those that may be seen."""
-        seen = self.triplets.index[:, 0] if self.pool is None else self.pool
-        return tuple(sorted({str(name) for name in self.frames.subject[seen]}))
+        """Names of those whose faces are used, sorted."""
+        used = self.triplets.index[:, 0] if self.pool is None else self.pool
+        return tuple(sorted({str(name) for name in self.frames.subject[used]}))
 
     def of_step(self, step: int) -> TripletBatch:
-        """This process's share of a step's triplets."""
+        """Make this process's share of the triplets of `step`."""
         whole = self._of_table(step) if self.pool is None else self._drawn(step, self.pool)
         each = len(whole) // self.world.size
         mine = slice(self.world.rank, each * self.world.size, self.world.size)
         index, margin = whole.index[mine], whole.margin[mine]
         if self.pool is None:
             used = index.T.reshape(-1)
-            place = np.arange(len(used)).reshape(3, -1).T
+            face_index = np.arange(len(used)).reshape(3, -1).T
         else:
             used, found = np.unique(index, return_inverse=True)
-            place = found.reshape(-1, 3)
+            face_index = found.reshape(-1, 3)
         options = self.schedule.options
         draw = draw_epoch(
             len(used),
@@ -197,11 +269,24 @@ class TripletBatches:
             light=options.light,
         )
         faces = make_batch(self.frames, used, self.size, draw, np.arange(len(used)))
-        return TripletBatch(faces, place, margin)
+        return TripletBatch(faces, face_index, margin)
 
     def frame_names(self, batch: TripletBatch, chosen: npt.NDArray[np.bool_]) -> list[str]:
-        """Names of the frames of some of a batch's triplets (b,)."""
-        indices = batch.faces.index[np.unique(batch.place[chosen])]
+        """Name the frames of some of a batch's triplets, for messages.
+
+        Parameters
+        ----------
+        batch : TripletBatch
+            b triplets.
+        chosen : (b,) bool
+            Which of them.
+
+        Returns
+        -------
+        list of str
+            Names as `AUFrames.frame_name` gives them.
+        """
+        indices = batch.faces.index[np.unique(batch.face_index[chosen])]
         return [self.frames.frame_name(int(index)) for index in indices]
 
     def _of_table(self, step: int) -> Triplets:

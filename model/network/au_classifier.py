@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 
 class AUPrediction(NamedTuple):
-    """Logits of both predictions, (b, au_count) each; present where sigmoid(final) > 0.5."""
+    """What the classifier says of b frames; an AU is present where sigmoid(final) > 0.5 (§3.5).
+
+    Attributes
+    ----------
+    initial : (b, a) float
+        Logits of the independent FC.
+    final : (b, a) float
+        Logits of the joint FC.
+    """
 
     initial: Tensor
     final: Tensor
@@ -19,7 +27,12 @@ class AUPrediction(NamedTuple):
 class ParallelLinear(nn.Module):
     """One linear layer for each AU, computed together.
 
-    count: of the layers. inputs, outputs: of each.
+    Parameters
+    ----------
+    count : int
+        Layers.
+    inputs, outputs : int
+        Width of each layer's input and output.
     """
 
     def __init__(self, count: int, inputs: int, outputs: int) -> None:
@@ -29,12 +42,18 @@ class ParallelLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(count, outputs).uniform_(-bound, bound))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, count, inputs) -> (b, count, outputs)."""
+        """Apply layer i to x[:, i]: (b, count, inputs) float -> (b, count, outputs)."""
         return (x.transpose(0, 1) @ self.weight).transpose(0, 1) + self.bias
 
 
 class JointLayer(nn.Linear):
-    """The joint FC: every final logit from all initial logits. Starts as the identity."""
+    """The joint FC: every final logit from all initial logits. It starts as the identity.
+
+    Parameters
+    ----------
+    count : int
+        AUs.
+    """
 
     def __init__(self, count: int) -> None:
         super().__init__(count, count)
@@ -44,11 +63,28 @@ class JointLayer(nn.Linear):
 
 
 class TransformerClassifier(nn.Module):
-    """Parallel MLPs -> one token an AU -> Transformer encoders -> independent FC -> joint FC.
+    """Parallel MLPs, one token an AU, Transformer encoders, independent FC, joint FC (§3.5).
 
-    inputs: width of the joint representation F_exp. hidden: width inside the parallel MLPs.
-    width: of a token. heads, feed_forward, dropout: of each encoder. joint_fc: without it, the
-    initial prediction is the final one.
+    Parameters
+    ----------
+    au_count : int
+        AUs.
+    inputs : int
+        Width of the joint representation F_exp.
+    hidden : int
+        Width inside the parallel MLPs.
+    width : int
+        Width of a token.
+    encoders : int
+        Transformer encoders.
+    heads : int
+        Attention heads of each encoder.
+    feed_forward : int
+        Width inside each encoder's feed-forward layers.
+    dropout : float
+        Share of values dropped in each encoder.
+    joint_fc : bool
+        Without the joint FC the initial prediction is the final one (Table 5).
     """
 
     def __init__(
@@ -74,7 +110,18 @@ class TransformerClassifier(nn.Module):
         self.joint = JointLayer(au_count) if joint_fc else nn.Identity()
 
     def forward(self, f: Tensor) -> AUPrediction:
-        """F_exp (b, inputs) -> logits."""
+        """Predict the AUs of b frames.
+
+        Parameters
+        ----------
+        f : (b, inputs) float
+            F_exp, the joint representation.
+
+        Returns
+        -------
+        AUPrediction
+            Logits, (b, au_count) each.
+        """
         views = f[:, None, :].expand(-1, self.au_count, -1)
         tokens = self.token(torch.relu(self.token_hidden(views)))
         initial = self.independent(self.encoders(tokens)).squeeze(-1)
@@ -82,7 +129,19 @@ class TransformerClassifier(nn.Module):
 
 
 class MLPClassifier(nn.Module):
-    """A plain multi-label MLP in place of the Transformer, with the same two predictions."""
+    """A plain multi-label MLP in place of the Transformer (Table 5, "w/o TC").
+
+    Parameters
+    ----------
+    au_count : int
+        AUs.
+    inputs : int
+        Width of the joint representation F_exp.
+    hidden : int
+        Width of both hidden layers.
+    joint_fc : bool
+        Without the joint FC the initial prediction is the final one.
+    """
 
     def __init__(self, au_count: int, inputs: int, *, hidden: int, joint_fc: bool = True) -> None:
         super().__init__()
@@ -93,6 +152,17 @@ class MLPClassifier(nn.Module):
         self.joint = JointLayer(au_count) if joint_fc else nn.Identity()
 
     def forward(self, f: Tensor) -> AUPrediction:
-        """F_exp (b, inputs) -> logits."""
+        """Predict the AUs of b frames.
+
+        Parameters
+        ----------
+        f : (b, inputs) float
+            F_exp, the joint representation.
+
+        Returns
+        -------
+        AUPrediction
+            Logits, (b, au_count) each.
+        """
         initial = self.independent(self.mlp(f))
         return AUPrediction(initial, self.joint(initial))

@@ -1,14 +1,10 @@
-"""InceptionResnetV1, ResNet.
+"""Backbones: FaceNet's InceptionResnetV1, and a residual network of basic blocks.
 
-InceptionResnetV1, the FaceNet backbone; parameter names as in facenet-pytorch's checkpoints.
+InceptionResnetV1 is Szegedy et al. (2017) with FaceNet's channel counts. Its attribute names are
+those of facenet-pytorch's checkpoints (MIT), which load by them.
 
-Source of the architecture: Szegedy et al. 2017 with FaceNet's channel counts; a checkpoint of
-facenet-pytorch (MIT) loads with its own keys, so the attribute names here are that format.
-
-A residual network of basic blocks: the compact preset's backbone and Table 5's "w. ResNet".
-
-Source: He et al. 2016. With widths (64, 128, 256, 512) and two blocks a stage it is ResNet-18, but
-for the normalisation of its vector.
+ResNet is He et al. (2016): the compact preset's backbone and Table 5's "w. ResNet". With widths
+(64, 128, 256, 512) and two blocks a stage it is ResNet-18, but for the normalisation of its vector.
 """
 
 from __future__ import annotations
@@ -22,7 +18,19 @@ EMBEDDING_WIDTH = 512
 
 
 class BasicConv(nn.Module):
-    """Convolution without bias, batch normalisation, ReLU."""
+    """Convolution without bias, batch normalisation, ReLU.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    kernel : int or (int, int)
+        Height and width of the kernel, pixels.
+    stride : int
+        Step of the kernel, pixels.
+    padding : int or (int, int)
+        Zeros around the input, pixels.
+    """
 
     def __init__(
         self,
@@ -37,7 +45,7 @@ class BasicConv(nn.Module):
         self.bn = nn.BatchNorm2d(outputs, eps=0.001, momentum=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, inputs, h, w) -> (b, outputs, h', w')."""
+        """Convolve x: (b, inputs, h, w) float -> (b, outputs, h', w')."""
         return torch.relu(self.bn(self.conv(x)))
 
 
@@ -88,7 +96,15 @@ class Block17(_Residual):
 
 
 class Block8(_Residual):
-    """Inception-ResNet-C on 1792 channels; the last one is linear."""
+    """Inception-ResNet-C on 1792 channels; the last one of the network is linear.
+
+    Parameters
+    ----------
+    scale : float
+        Of what is added to the input.
+    linear : bool
+        Leave the ReLU at the end out.
+    """
 
     def __init__(self, scale: float = 0.20, linear: bool = False) -> None:
         one = BasicConv(1792, 192, 1)
@@ -101,7 +117,7 @@ class Block8(_Residual):
         self.linear = linear
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, 1792, h, w) -> the same shape."""
+        """Add the branches to x: (b, 1792, h, w) float -> the same shape."""
         return self._sum(x) if self.linear else super().forward(x)
 
 
@@ -117,7 +133,7 @@ class Mixed6a(nn.Module):
         self.branch2 = nn.MaxPool2d(3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, 256, h, w) -> (b, 896, (h - 1) // 2, (w - 1) // 2)."""
+        """Reduce x: (b, 256, h, w) float -> (b, 896, (h - 1) // 2, (w - 1) // 2)."""
         return torch.cat([self.branch0(x), self.branch1(x), self.branch2(x)], 1)
 
 
@@ -134,7 +150,7 @@ class Mixed7a(nn.Module):
         self.branch3 = nn.MaxPool2d(3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, 896, h, w) -> (b, 1792, (h - 1) // 2, (w - 1) // 2)."""
+        """Reduce x: (b, 896, h, w) float -> (b, 1792, (h - 1) // 2, (w - 1) // 2)."""
         parts = [self.branch0(x), self.branch1(x), self.branch2(x), self.branch3(x)]
         return torch.cat(parts, 1)
 
@@ -142,8 +158,12 @@ class Mixed7a(nn.Module):
 class InceptionResnetV1(nn.Module):
     """Face image -> 512-d embedding, as after `last_bn` (FaceNet then normalises it to length 1).
 
-    class_count: width of the recognition head `logits` of a checkpoint; 0 leaves it out, as
-    GLEE-Net does. dropout: before `last_linear`, while training.
+    Parameters
+    ----------
+    class_count : int
+        Width of a checkpoint's recognition head `logits`; 0 leaves it out, as GLEE-Net does.
+    dropout : float
+        Share of values dropped before `last_linear` while training.
     """
 
     def __init__(self, class_count: int = 0, dropout: float = 0.6) -> None:
@@ -174,7 +194,18 @@ class InceptionResnetV1(nn.Module):
         return EMBEDDING_WIDTH
 
     def forward(self, image: Tensor) -> Tensor:
-        """image: (b, 3, 160, 160) float32, RGB, (value - 127.5) / 128 -> (b, 512)."""
+        """Embed faces.
+
+        Parameters
+        ----------
+        image : (b, 3, 160, 160) float32
+            RGB, (value - 127.5) / 128.
+
+        Returns
+        -------
+        (b, 512) float32
+            Embeddings.
+        """
         x = self.conv2d_2b(self.conv2d_2a(self.conv2d_1a(image)))
         x = self.conv2d_3b(self.maxpool_3a(x))
         x = self.conv2d_4b(self.conv2d_4a(x))
@@ -187,7 +218,15 @@ class InceptionResnetV1(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with batch normalisation beside a shortcut."""
+    """Two 3x3 convolutions with batch normalisation beside a shortcut.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    stride : int
+        Of the first convolution, pixels.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -202,7 +241,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, inputs, h, w) -> (b, outputs, h / stride, w / stride)."""
+        """Convolve x: (b, inputs, h, w) float -> (b, outputs, h / stride, w / stride)."""
         y = torch.relu(self.bn1(self.conv1(x)))
         return torch.relu(self.bn2(self.conv2(y)) + self.downsample(x))
 
@@ -210,8 +249,14 @@ class BasicBlock(nn.Module):
 class ResNet(nn.Module):
     """Image -> feature vector of length widths[-1].
 
-    widths: channels of each stage; every stage after the first halves the resolution.
-    blocks: basic blocks in each stage. stem: kernel of the first convolution (stride 2).
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels of each stage; every stage after the first halves the resolution.
+    blocks : int
+        Basic blocks in each stage.
+    stem : int
+        Kernel of the first convolution, pixels; its stride is 2.
     """
 
     def __init__(
@@ -233,7 +278,18 @@ class ResNet(nn.Module):
         self.last_bn = nn.BatchNorm1d(self.width)
 
     def forward(self, image: Tensor) -> Tensor:
-        """image: (b, 3, h, w) float32, RGB, (value - 127.5) / 128 -> (b, width)."""
+        """Turn images into feature vectors.
+
+        Parameters
+        ----------
+        image : (b, 3, h, w) float32
+            RGB, (value - 127.5) / 128.
+
+        Returns
+        -------
+        (b, width) float32
+            Features.
+        """
         x = self.maxpool(torch.relu(self.bn1(self.conv1(image))))
         features: Tensor = self.last_bn(self.stages(x).mean((2, 3)))
         return features

@@ -1,6 +1,4 @@
-"""Built and counted; FaceNet's weights.
-
-Builds GLEE-Net from its configuration, and counts it.
+"""Build GLEE-Net from its configuration, count it, and give it FaceNet's published weights.
 
 The paper gives 56.6 M parameters and 8.72 GFLOPs, but not the convention. Here a parameter is any
 entry of a weight, the frozen identity model's included and FaceNet's unused recognition head not,
@@ -8,8 +6,6 @@ for BP4D's 12 AUs; a floating point operation is half a multiply-add of convolut
 products (as torch's FlopCounterMode counts), for one image. By that count the two backbones take
 5.67 GFLOPs at 160x160 and leave 3.05 for 16 extractors that "only contain a few layers"; were a
 multiply-add one operation, the extractors would cost 2.1 times both backbones.
-
-FaceNet's published weights into the global branch: strictly, or with a clear error.
 """
 
 from __future__ import annotations
@@ -32,7 +28,17 @@ from .local_branch import LocalBranch
 
 
 class ResNetBranch(nn.Module):
-    """Table 5's "w. ResNet": one plain ResNet and a linear layer in place of both branches."""
+    """Table 5's "w. ResNet": one plain ResNet and a linear layer in place of both branches.
+
+    Parameters
+    ----------
+    backbone : ResNet
+        The network before the linear layer.
+    size : int
+        Side to which images are resized, pixels.
+    width : int
+        Width of the embedding.
+    """
 
     def __init__(self, backbone: ResNet, *, size: int, width: int) -> None:
         super().__init__()
@@ -41,17 +47,41 @@ class ResNetBranch(nn.Module):
         self.reduction = nn.Linear(backbone.width, width)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(b, 3, h, w) float32, RGB, (value - 127.5) / 128 -> (b, width)."""
+        """Embed faces.
+
+        Parameters
+        ----------
+        image : (b, 3, h, w) float32
+            RGB, (value - 127.5) / 128.
+
+        Returns
+        -------
+        (b, width) float32
+            E_exp.
+        """
         features: Tensor = self.reduction(self.backbone(resize(image, self.size)))
         return features
 
 
 def build_glee_net(config: GLEENetConfig, *, facenet: Path | None = None) -> GLEENet:
-    """A network with fresh weights from torch's random state.
+    """Build a network with fresh weights from torch's random state.
 
-    facenet: checkpoint of InceptionResnetV1 for face and identity model.
+    Parameters
+    ----------
+    config : GLEENetConfig
+        What to build.
+    facenet : Path, optional
+        Checkpoint of InceptionResnetV1 for the face and the identity model.
 
-    Raises WeightsError where `facenet` does not fit.
+    Returns
+    -------
+    GLEENet
+        The network, on the CPU, in training mode.
+
+    Raises
+    ------
+    WeightsError
+        Where `facenet` does not fit.
     """
     network = GLEENet(
         _global_branch(config),
@@ -67,12 +97,25 @@ def build_glee_net(config: GLEENetConfig, *, facenet: Path | None = None) -> GLE
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Entries of all weights, frozen ones included."""
+    """Count the entries of all weights of a network, frozen ones included."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def flop_count(network: nn.Module, config: GLEENetConfig) -> int:
-    """Floating point operations for one image: 2 x multiply-adds of convolutions and products."""
+    """Count the floating point operations for one image, of convolutions and matrix products.
+
+    Parameters
+    ----------
+    network : nn.Module
+        A GLEENet; its mode is the same afterwards.
+    config : GLEENetConfig
+        That it was built from.
+
+    Returns
+    -------
+    int
+        Operations, two for each multiply-add.
+    """
     device = next(network.parameters()).device
     image = torch.zeros(1, 3, config.image_size, config.image_size, device=device)
     f_exp = torch.zeros(1, config.coefficient_count, device=device)
@@ -153,8 +196,18 @@ def load_facenet(branch: nn.Module | None, path: Path) -> None:
 
     The recognition head (`logits.*`) is not used. Everything else must be there, with its shape.
 
-    Raises WeightsError where the file is missing, is not a state dict of InceptionResnetV1, or the
-    network has no InceptionResnetV1 to take it.
+    Parameters
+    ----------
+    branch : nn.Module or None
+        The global branch of a network; changed in place.
+    path : Path
+        The checkpoint.
+
+    Raises
+    ------
+    WeightsError
+        Where the file is missing, is not a state dict of InceptionResnetV1, or the network has no
+        InceptionResnetV1 to take it.
     """
     if not isinstance(branch, GlobalBranch) or not isinstance(branch.face_model, InceptionResnetV1):
         raise WeightsError(
@@ -168,7 +221,23 @@ def load_facenet(branch: nn.Module | None, path: Path) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of a state dict; raises WeightsError where the file is none."""
+    """Read all tensors of a state dict.
+
+    Parameters
+    ----------
+    path : Path
+        File as torch.save writes it.
+
+    Returns
+    -------
+    dict of str to Tensor
+        By parameter name, on the CPU.
+
+    Raises
+    ------
+    WeightsError
+        Where the file is missing or is no state dict.
+    """
     remedy = f"give a state dict as facenet-pytorch publishes it ({PUBLISHED_NAME})"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

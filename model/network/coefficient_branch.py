@@ -17,8 +17,13 @@ class CoefficientBranch(nn.Module):
     The statistics are buffers, so a checkpoint holds them. A coefficient that is NaN (a frame that
     was not fitted) counts as the mean.
 
-    noise: standard deviation of what is added while training, in the unit of the result; it keeps
-    the classifier from learning the few training subjects' coefficients by heart.
+    Parameters
+    ----------
+    count : int
+        Length of f_exp.
+    noise : float
+        Standard deviation of what is added while training, in the unit of the result; it keeps the
+        classifier from learning the few training subjects' coefficients by heart.
     """
 
     mean: Tensor
@@ -31,7 +36,13 @@ class CoefficientBranch(nn.Module):
         self.register_buffer("deviation", torch.ones(count))
 
     def set_statistics(self, f_exp: npt.NDArray[np.float32]) -> None:
-        """Take mean and deviation from the training frames: (n, count) float32, NaN ignored."""
+        """Take mean and deviation from the training frames.
+
+        Parameters
+        ----------
+        f_exp : (n, count) float32
+            As fitted; frames with NaN are ignored.
+        """
         known = f_exp[np.isfinite(f_exp).all(1)].astype(np.float64)
         if len(known):
             self.mean.copy_(torch.from_numpy(known.mean(0)))
@@ -39,7 +50,7 @@ class CoefficientBranch(nn.Module):
             self.deviation.copy_(torch.from_numpy(floor))
 
     def forward(self, f_exp: Tensor) -> Tensor:
-        """(b, count) float32 -> the same shape, standardised."""
+        """Standardise f_exp, (b, count) float32 -> the same shape."""
         standard = (f_exp - self.mean) / self.deviation
         known = torch.where(torch.isfinite(standard), standard, torch.zeros_like(standard))
         if self.training and self.noise:

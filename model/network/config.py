@@ -16,17 +16,57 @@ CLASSIFIERS = ("transformer", "mlp")
 class GLEENetConfig:
     """Everything `build_glee_net` needs.
 
-    au_names: ("AU1", ...), one for each output. backbone: of the global branch, one of BACKBONES;
-    backbone_widths, backbone_blocks: of a "resnet". image_size: side of the square input, pixels;
-    global_size, local_size: to which the branches resize. local_*: of the 16 extractors.
-    embedding_width: of E_exp. coefficient_count: of f_exp; coefficient_noise: in
-    training, see CoefficientBranch. token_*, encoders, heads, feed_forward,
-    dropout: of the classifier. identities, identity_reversal: subjects that an adversary tells
-    apart while training, 0 for none, and the strength of its reversed gradient (beyond the paper).
-
-    Ablations: expression: "global_local"; "global" (w/o LB); "resnet" (w. ResNet); "none" (w/o GB &
-    LB). coefficients: False is w/o 3DGB. classifier: "mlp" is w/o TC. joint_fc: False is w/o joint
-    FC. fixed_expression: True is w. fixed GB & LB.
+    Attributes
+    ----------
+    au_names : tuple of str
+        ("AU1", ...), one for each output.
+    backbone : str
+        Of the global branch, one of BACKBONES.
+    backbone_widths : tuple of int
+        Channels of each stage of a "resnet".
+    backbone_blocks : int
+        Basic blocks in each stage of a "resnet".
+    backbone_dropout : float
+        Share of values dropped before InceptionResnetV1's last layer.
+    image_size : int
+        Side of the square input, pixels.
+    global_size, local_size : int
+        Sides to which the branches resize, pixels.
+    local_channels, local_strides : tuple of int
+        Of the four convolutions of each of the 16 extractors.
+    local_attention : int
+        Width of queries and keys in an extractor's self-attention.
+    local_hidden : int
+        Width inside the MLP after the extractors.
+    embedding_width : int
+        Width of E_exp.
+    coefficient_count : int
+        Length of f_exp.
+    coefficient_noise : float
+        Added to f_exp in training, see CoefficientBranch.
+    token_hidden : int
+        Width inside the classifier's parallel MLPs.
+    token_width : int
+        Width of a token.
+    encoders, heads, feed_forward : int
+        Transformer encoders, heads of each, width inside its feed-forward layers.
+    dropout : float
+        Share of values dropped in each encoder.
+    identities : int
+        Subjects that an adversary tells apart while training, 0 for none (beyond the paper).
+    identity_reversal : float
+        Strength of the adversary's reversed gradient.
+    expression : str
+        "global_local", or the ablations "global" (w/o LB), "resnet" (w. ResNet) and "none" (w/o GB
+        & LB) of Table 5.
+    coefficients : bool
+        False is w/o 3DGB.
+    classifier : str
+        "transformer"; "mlp" is w/o TC.
+    joint_fc : bool
+        False is w/o joint FC.
+    fixed_expression : bool
+        True is w. fixed GB & LB.
     """
 
     au_names: tuple[str, ...]
@@ -132,11 +172,28 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 def preset_config(
     preset: str, au_names: tuple[str, ...], ablation: str = "full", **changes: Any
 ) -> GLEENetConfig:
-    """The configuration of a preset, with changes.
+    """Give the configuration of a preset, with changes.
 
-    preset: a key of PRESETS. ablation: a key of ABLATIONS. changes: more fields of GLEENetConfig.
+    Parameters
+    ----------
+    preset : str
+        A key of PRESETS.
+    au_names : tuple of str
+        ("AU1", ...), one for each output.
+    ablation : str
+        A key of ABLATIONS, a row of Table 5.
+    **changes
+        More fields of GLEENetConfig.
 
-    Raises OptionsError where a name or a value is unknown.
+    Returns
+    -------
+    GLEENetConfig
+        The preset, changed by the ablation, then by `changes`.
+
+    Raises
+    ------
+    OptionsError
+        Where a name or a value is unknown.
     """
     if preset not in PRESETS:
         raise OptionsError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")

@@ -16,9 +16,20 @@ from .local_branch import LocalBranch
 class GLEENet(nn.Module):
     """E_exp = G_exp + L_exp; F_exp = [E_exp, f_exp]; the classifier predicts the AUs from F_exp.
 
-    global_branch, local_branch, coefficient_branch: None leaves the branch out. classifier: maps
-    F_exp to AUPrediction. fixed_expression: global and local branch never change (Table 5).
-    identity_adversary: sees E_exp while training, an option beyond the paper.
+    Parameters
+    ----------
+    global_branch : nn.Module or None
+        Image -> G_exp; None leaves the branch out.
+    local_branch : LocalBranch or None
+        Image -> L_exp.
+    coefficient_branch : CoefficientBranch or None
+        Standardises f_exp.
+    classifier : nn.Module
+        F_exp -> AUPrediction.
+    fixed_expression : bool
+        Global and local branch never change (Table 5, "w. fixed GB & LB").
+    identity_adversary : IdentityAdversary, optional
+        Sees E_exp while training, an option beyond the paper.
     """
 
     def __init__(
@@ -46,7 +57,18 @@ class GLEENet(nn.Module):
         return [branch for branch in (self.global_branch, self.local_branch) if branch is not None]
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode; fixed branches stay in evaluation mode, statistics included."""
+        """Set training mode; fixed branches stay in evaluation mode, statistics included.
+
+        Parameters
+        ----------
+        mode : bool
+            False for evaluation mode.
+
+        Returns
+        -------
+        GLEENet
+            The network itself.
+        """
         super().train(mode)
         if self.fixed_expression:
             for branch in self._expression_branches():
@@ -54,9 +76,19 @@ class GLEENet(nn.Module):
         return self
 
     def embed(self, image: Tensor, identity: Tensor | None = None) -> Tensor:
-        """E_exp: (b, 3, s, s) float32, RGB, (value - 127.5) / 128 -> (b, embedding width).
+        """Compute the expression embedding E_exp.
 
-        identity: (b, d) V_id, where it is known already (see `GlobalBranch`).
+        Parameters
+        ----------
+        image : (b, 3, s, s) float32
+            RGB, (value - 127.5) / 128.
+        identity : (b, d) float32, optional
+            V_id, where it is known already (see `GlobalBranch`).
+
+        Returns
+        -------
+        (b, embedding width) float32
+            E_exp.
         """
         parts = []
         if self.global_branch is not None:
@@ -67,7 +99,22 @@ class GLEENet(nn.Module):
         return torch.stack(parts).sum(0)
 
     def represent(self, image: Tensor, f_exp: Tensor, identity: Tensor | None = None) -> Tensor:
-        """F_exp: the joint representation, (b, representation width)."""
+        """Compute the joint representation F_exp.
+
+        Parameters
+        ----------
+        image : (b, 3, s, s) float32
+            RGB, (value - 127.5) / 128.
+        f_exp : (b, e) float32
+            As fitted; NaN where a frame was not fitted.
+        identity : (b, d) float32, optional
+            V_id, where it is known already.
+
+        Returns
+        -------
+        (b, representation width) float32
+            F_exp = [E_exp, f_exp].
+        """
         parts = [self.embed(image, identity)] if self._expression_branches() else []
         if self.coefficient_branch is not None:
             parts.append(self.coefficient_branch(f_exp))
@@ -76,10 +123,22 @@ class GLEENet(nn.Module):
     def forward(
         self, image: Tensor, f_exp: Tensor, identity: Tensor | None = None
     ) -> AUPrediction | AdversarialPrediction:
-        """Logits of the initial and the final prediction; beside them an adversary's in training.
+        """Predict the AUs of b frames.
 
-        image: (b, 3, s, s) float32, RGB, (value - 127.5) / 128. f_exp: (b, 51) float32, as fitted;
-        NaN where a frame was not fitted. identity: (b, d) V_id, where it is known already.
+        Parameters
+        ----------
+        image : (b, 3, s, s) float32
+            RGB, (value - 127.5) / 128.
+        f_exp : (b, e) float32
+            As fitted; NaN where a frame was not fitted.
+        identity : (b, d) float32, optional
+            V_id, where it is known already.
+
+        Returns
+        -------
+        AUPrediction or AdversarialPrediction
+            Logits of the initial and the final prediction; in training with an adversary its logits
+            beside them.
         """
         joint = self.represent(image, f_exp, identity)
         prediction: AUPrediction = self.classifier(joint)

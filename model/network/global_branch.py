@@ -1,9 +1,4 @@
-"""V_exp = V_face - V_id.
-
-The global branch: the whole face's expression as the deviation from its identity (Eq. 1).
-
-Images brought to the size that a branch works at.
-"""
+"""The global branch: the whole face's expression as the deviation from its identity (Eq. 1)."""
 
 from __future__ import annotations
 
@@ -16,12 +11,21 @@ from torch.nn import functional
 
 
 class GlobalBranch(nn.Module):
-    """V_exp = V_face - V_id, then a linear layer to the embedding's width.
+    """V_exp = V_face - V_id (Eq. 1), then a linear layer to the embedding's width.
 
-    The identity model starts as a copy of the face model and never changes: its parameters take
-    no gradient and its batch normalisation keeps its statistics, also while training.
+    The identity model starts as a copy of the face model and never changes: its parameters take no
+    gradient and its batch normalisation keeps its statistics, also while training.
 
-    backbone: maps (b, 3, size, size) to (b, backbone.width). size: pixels. width: of G_exp.
+    Parameters
+    ----------
+    backbone : nn.Module
+        The face model: (b, 3, size, size) -> (b, backbone_width).
+    backbone_width : int
+        Width of V_face, V_id and V_exp.
+    size : int
+        Side to which images are resized, pixels.
+    width : int
+        Width of G_exp.
     """
 
     def __init__(self, backbone: nn.Module, *, backbone_width: int, size: int, width: int) -> None:
@@ -34,21 +38,53 @@ class GlobalBranch(nn.Module):
         self.reduction = nn.Linear(backbone_width, width)
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode everywhere but in the identity model."""
+        """Set training mode everywhere but in the identity model.
+
+        Parameters
+        ----------
+        mode : bool
+            False for evaluation mode.
+
+        Returns
+        -------
+        GlobalBranch
+            The branch itself.
+        """
         super().train(mode)
         self.identity_model.eval()
         return self
 
     def identity(self, image: Tensor) -> Tensor:
-        """V_id: (b, 3, h, w) -> (b, backbone_width), without gradient."""
+        """Compute V_id without gradient.
+
+        Parameters
+        ----------
+        image : (b, 3, h, w) float32
+            RGB, (value - 127.5) / 128.
+
+        Returns
+        -------
+        (b, backbone_width) float32
+            V_id.
+        """
         with torch.no_grad():
             vector: Tensor = self.identity_model(resize(image, self.size))
         return vector
 
     def deviation(self, image: Tensor, identity: Tensor | None = None) -> Tensor:
-        """V_exp (Eq. 1): (b, 3, h, w) -> (b, backbone_width).
+        """Compute V_exp (Eq. 1).
 
-        identity: V_id, where it is known already.
+        Parameters
+        ----------
+        image : (b, 3, h, w) float32
+            RGB, (value - 127.5) / 128.
+        identity : (b, backbone_width) float32, optional
+            V_id, where it is known already.
+
+        Returns
+        -------
+        (b, backbone_width) float32
+            V_exp.
         """
         if identity is None:
             identity = self.identity(image)
@@ -56,13 +92,39 @@ class GlobalBranch(nn.Module):
         return expression
 
     def forward(self, image: Tensor, identity: Tensor | None = None) -> Tensor:
-        """G_exp: (b, 3, h, w) float32, RGB, (value - 127.5) / 128 -> (b, width)."""
+        """Compute G_exp.
+
+        Parameters
+        ----------
+        image : (b, 3, h, w) float32
+            RGB, (value - 127.5) / 128.
+        identity : (b, backbone_width) float32, optional
+            V_id, where it is known already.
+
+        Returns
+        -------
+        (b, width) float32
+            G_exp.
+        """
         expression: Tensor = self.reduction(self.deviation(image, identity))
         return expression
 
 
 def resize(image: Tensor, size: int) -> Tensor:
-    """Bilinear, low-passed where it shrinks: (b, c, h, w) float -> (b, c, size, size)."""
+    """Resize images bilinearly, low-passed where they shrink.
+
+    Parameters
+    ----------
+    image : (b, c, h, w) float
+        Images.
+    size : int
+        New side, pixels.
+
+    Returns
+    -------
+    (b, c, size, size) float
+        The same tensor where it has that size already.
+    """
     if image.shape[-2:] == (size, size):
         return image
     return functional.interpolate(

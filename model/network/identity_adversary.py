@@ -29,13 +29,34 @@ class _Reversal(torch.autograd.Function):
 
 
 def reverse_gradient(x: Tensor, strength: float) -> Tensor:
-    """x unchanged, whose gradient comes back times -strength. Any shape."""
+    """Give x unchanged, whose gradient comes back times -strength.
+
+    Parameters
+    ----------
+    x : Tensor
+        Of any shape.
+    strength : float
+        Of the reversal.
+
+    Returns
+    -------
+    Tensor
+        A view of x.
+    """
     reversed_x: Tensor = _Reversal.apply(x, strength)  # type: ignore[no-untyped-call]
     return reversed_x
 
 
 class AdversarialPrediction(NamedTuple):
-    """An AUPrediction while an adversary is trained; subject: (b, subjects), its logits."""
+    """An AUPrediction while an adversary is trained.
+
+    Attributes
+    ----------
+    initial, final : (b, a) float
+        Logits of the AUs, as in AUPrediction.
+    subject : (b, subjects) float
+        The adversary's logits of the training subjects.
+    """
 
     initial: Tensor
     final: Tensor
@@ -45,8 +66,16 @@ class AdversarialPrediction(NamedTuple):
 class IdentityAdversary(nn.Module):
     """E_exp -> gradient reversal -> a hidden layer -> logits of the training subjects.
 
-    width: of E_exp. hidden: of the layer between. subjects: to tell apart. strength: of the
-    reversal; the adversary itself learns at full strength.
+    Parameters
+    ----------
+    width : int
+        Width of E_exp.
+    hidden : int
+        Width of the hidden layer.
+    subjects : int
+        Training subjects to tell apart.
+    strength : float
+        Of the reversal; the adversary itself learns at full strength.
     """
 
     def __init__(self, width: int, hidden: int, subjects: int, strength: float) -> None:
@@ -58,11 +87,24 @@ class IdentityAdversary(nn.Module):
         )
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """E_exp (b, width) -> (b, subjects)."""
+        """Name the subjects of embeddings E_exp, (b, width) float -> logits (b, subjects)."""
         logits: Tensor = self.layers(reverse_gradient(embedding, self.strength))
         return logits
 
 
 def identity_loss(logits: Tensor, subject: Tensor) -> Tensor:
-    """Cross entropy of each frame: (b,). logits: (b, subjects). subject: (b,) int64, its number."""
+    """Compute the cross entropy of each frame.
+
+    Parameters
+    ----------
+    logits : (b, subjects) float
+        The adversary's.
+    subject : (b,) int64
+        Number of each frame's subject.
+
+    Returns
+    -------
+    (b,) float32
+        Losses.
+    """
     return functional.cross_entropy(logits.float(), subject, reduction="none")

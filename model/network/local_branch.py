@@ -20,9 +20,19 @@ _KEPT = {"34": 3 / 4, "12": 1 / 2}
 
 
 def crop_box(part: str, size: int) -> tuple[int, int, int, int]:
-    """Box of a part in a square image: (left, top, right, bottom) in pixels, ends excluded.
+    """Give the box of a part in a square image.
 
-    part: one of PARTS. size: side of the image, pixels.
+    Parameters
+    ----------
+    part : str
+        One of PARTS.
+    size : int
+        Side of the image, pixels.
+
+    Returns
+    -------
+    (int, int, int, int)
+        left, top, right, bottom in pixels, ends excluded.
     """
     sides, kept = part[:-2], round(_KEPT[part[-2:]] * size)
     left = size - kept if "R" in sides else 0
@@ -33,14 +43,19 @@ def crop_box(part: str, size: int) -> tuple[int, int, int, int]:
 
 
 def mirrored_part(part: str) -> str:
-    """The part that shows the same region after the image was mirrored."""
+    """Name the part that shows the same region as `part` after the image was mirrored."""
     return part.translate(str.maketrans("LR", "RL"))
 
 
 class SelfAttention(nn.Module):
     """Every position of a feature map attends to all; added to its input with a learnt gain.
 
-    channels: of the feature map. width: of queries and keys.
+    Parameters
+    ----------
+    channels : int
+        Of the feature map.
+    width : int
+        Width of queries and keys.
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -51,7 +66,7 @@ class SelfAttention(nn.Module):
         self.gain = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, channels, h, w) -> the same shape."""
+        """Attend within feature maps x, (b, channels, h, w) float -> the same shape."""
         query, key, value = (
             layer(x).flatten(2).transpose(1, 2) for layer in (self.query, self.key, self.value)
         )
@@ -63,7 +78,12 @@ class SelfAttention(nn.Module):
 class LocalFeatureExtractor(nn.Module):
     """Four 3x3 convolutions, self-attention, average pooling.
 
-    channels, strides: of the four convolutions. attention: width of queries and keys.
+    Parameters
+    ----------
+    channels, strides : sequence of int
+        Of the four convolutions.
+    attention : int
+        Width of queries and keys.
     """
 
     def __init__(self, channels: Sequence[int], strides: Sequence[int], attention: int) -> None:
@@ -78,7 +98,7 @@ class LocalFeatureExtractor(nn.Module):
         self.attention = SelfAttention(inputs, attention)
 
     def forward(self, part: Tensor) -> Tensor:
-        """(b, 3, size, size) -> (b, channels[-1])."""
+        """Turn one part of each image, (b, 3, size, size) float32, into (b, channels[-1])."""
         features: Tensor = self.attention(self.convolutions(part)).mean((2, 3))
         return features
 
@@ -86,7 +106,18 @@ class LocalFeatureExtractor(nn.Module):
 class LocalBranch(nn.Module):
     """16 parts -> 16 separate extractors -> concatenated -> MLP -> L_exp.
 
-    size: to which each part is resized, pixels. hidden: width inside the MLP. width: of L_exp.
+    Parameters
+    ----------
+    size : int
+        Side to which each part is resized, pixels.
+    channels, strides : sequence of int
+        Of each extractor's convolutions.
+    attention : int
+        Width of queries and keys in an extractor.
+    hidden : int
+        Width inside the MLP.
+    width : int
+        Width of L_exp.
     """
 
     def __init__(
@@ -109,7 +140,7 @@ class LocalBranch(nn.Module):
         )
 
     def parts(self, image: Tensor) -> dict[str, Tensor]:
-        """The 16 parts of square images (b, 3, s, s), each (b, 3, size, size)."""
+        """Cut square images (b, 3, s, s) into the 16 PARTS, by name, each (b, 3, size, size)."""
         cut = {}
         for part in PARTS:
             left, top, right, bottom = crop_box(part, image.shape[-1])
@@ -117,7 +148,18 @@ class LocalBranch(nn.Module):
         return cut
 
     def forward(self, image: Tensor) -> Tensor:
-        """L_exp: (b, 3, s, s) float32, RGB, (value - 127.5) / 128 -> (b, width)."""
+        """Compute L_exp.
+
+        Parameters
+        ----------
+        image : (b, 3, s, s) float32
+            RGB, (value - 127.5) / 128.
+
+        Returns
+        -------
+        (b, width) float32
+            L_exp.
+        """
         features = [self.extractors[name](part) for name, part in self.parts(image).items()]
         expression: Tensor = self.mlp(torch.cat(features, 1))
         return expression

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from ...fitting.morphable_model.model_file import model_digest
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...pipeline.analysis.analyze import ClipAnalysis, analyze
 from ...pipeline.analysis.face_fit import ANALYSIS_FIT, Identity
-from ...pipeline.analysis.inputs import AnalyzeOptions
-from ...pipeline.fit3d import Fit3dOptions
+from ...pipeline.options import AnalyzeOptions, Fit3dOptions
 from ..checkpoint import Checkpoint
 from ..data.au_dataset import AUFrames
 from ..data.augmentation import resized_face, stored_size
 from ..data.person_specific import PRIOR_FRAMES
 from ..data.provenance import Provenance, check_provenance
+from ..distributed import World, choose_device
 from ..network.glee_net import GLEENet
 from .predict import load_run, run_provenance
 from .predictions import predict_frames
@@ -29,14 +28,35 @@ from .predictions import predict_frames
 class RunScorer:
     """Mean probability over a run's folds, for people that none of them was trained on.
 
-    au_names: ("AU1", ...). detector: that the run was trained on, "" where it is not known. fit:
-    the options of the fit that it was trained on.
+    Attributes
+    ----------
+    au_names : tuple of str
+        ("AU1", ...).
+    detector : str
+        That the run was trained on, "" where it is not known.
+    fit : Fit3dOptions
+        Of the fit that it was trained on.
     """
 
     def __init__(self, run: Path, device: str = "cpu") -> None:
-        """Raises DataError where no fold is trained, WeightsError where one cannot be read."""
+        """Load the networks of a run.
+
+        Parameters
+        ----------
+        run : Path
+            Folder of a training.
+        device : str
+            "auto", "cpu" or "cuda".
+
+        Raises
+        ------
+        DataError
+            Where no fold is trained.
+        WeightsError
+            Where one cannot be read.
+        """
         self._folds = load_run(Path(run))
-        self._device = torch.device(device)
+        self._device = choose_device(device, World())
         self._networks: list[tuple[Checkpoint, GLEENet]] = [
             (checkpoint, checkpoint.network().to(self._device))
             for checkpoint in self._folds.values()
@@ -48,7 +68,22 @@ class RunScorer:
         self.fit = Fit3dOptions(**made.fit3d) if made.fit3d else ANALYSIS_FIT
 
     def check(self, detector: str, fit: Fit3dOptions, model: MorphableModel) -> None:
-        """Raises DataError where the run's training does not speak for faces made like this."""
+        """Refuse faces that the run's training does not speak for.
+
+        Parameters
+        ----------
+        detector : str
+            Name of the landmark detector.
+        fit : Fit3dOptions
+            Of the fit.
+        model : MorphableModel
+            That is fitted.
+
+        Raises
+        ------
+        DataError
+            Saying what differs.
+        """
         given = Provenance(detector, {}, asdict(fit), model.name, model_digest(model))
         for checkpoint in self._folds.values():
             own = run_provenance(checkpoint)
@@ -60,9 +95,21 @@ class RunScorer:
         f_exp: npt.NDArray[np.float32],
         identity: Identity | None,
     ) -> npt.NDArray[np.float32]:
-        """Probabilities (n, a) of aligned faces (n, 200, 200, 3) uint8 RGB and their f_exp (n, e).
+        """Predict aligned faces.
 
-        identity: whose usual f_exp is taken off where the run learnt f_exp relative to the person.
+        Parameters
+        ----------
+        crops : (n, 200, 200, 3) uint8
+            RGB.
+        f_exp : (n, e) float32
+            As fitted, NaN where not.
+        identity : Identity or None
+            Whose usual f_exp is taken off where the run learnt f_exp relative to the person.
+
+        Returns
+        -------
+        (n, a) float32
+            Probabilities.
         """
         each = [
             self._of_fold(checkpoint, network, crops, f_exp, identity)
@@ -129,10 +176,36 @@ def analyze_with_run(
     device: str = "cpu",
     progress: bool = True,
 ) -> list[ClipAnalysis]:
-    """As `pipeline.analysis.analyze.analyze`, with Action Units by a trained run.
+    """Analyse videos as `analyze` does, with Action Units by a trained run.
 
-    Detector and fit are those that the run was trained on. Raises what that raises, and DataError
-    and WeightsError for the run.
+    Detector and fit are those that the run was trained on.
+
+    Parameters
+    ----------
+    inputs : iterable of Path
+        Videos and images.
+    out : Path
+        Folder for the tables.
+    run : Path
+        Folder of a training.
+    options : AnalyzeOptions, optional
+        Of the analysis.
+    device : str
+        "auto", "cpu" or "cuda".
+    progress : bool
+        Show bars.
+
+    Returns
+    -------
+    list of ClipAnalysis
+        One a clip.
+
+    Raises
+    ------
+    DataError, WeightsError
+        For the run.
+    GleeError
+        What `analyze` raises.
     """
     scorer = RunScorer(run, device)
     return analyze(inputs, out, options=options, scorer=scorer, progress=progress)

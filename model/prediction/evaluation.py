@@ -1,11 +1,8 @@
-"""F1 per AU, pooled.
+"""How good a run is on subjects that its networks never saw: a table, and results.json.
 
-How good a run is on subjects that its networks never saw: a table, and results.json.
-
-Measures on frames with known labels: F1, AUC, Matthews correlation, and intervals over subjects.
-
-Everywhere: labels (n,) int8 with 1 present, 0 absent, -1 unknown (left out). A measure that its
-frames do not define is NaN.
+The measures (F1, AUC, Matthews correlation, intervals over subjects) are on frames with known
+labels. Everywhere labels are (n,) int8 with 1 present, 0 absent, -1 unknown (left out), and a
+measure that its frames do not define is NaN.
 """
 
 from __future__ import annotations
@@ -28,10 +25,22 @@ RESULTS_FILE = "results.json"
 # An AU is present where its probability is above this (§3.5).
 THRESHOLD = 0.5
 
+Labels = npt.NDArray[np.int8]
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """results: plain data, as in results.json. table: the same for people."""
+    """What a run is worth.
+
+    Attributes
+    ----------
+    results : dict
+        Plain data, as in results.json.
+    table : str
+        The same for people.
+    """
 
     results: dict[str, Any]
     table: str
@@ -40,10 +49,28 @@ class Evaluation:
 def evaluate(run: Path, work: Path | None = None, *, device: str = "cpu") -> Evaluation:
     """Measure a run; results.json is written where it measures the run's own test frames.
 
-    run: folder of a training. work: predict the frames of this folder instead, as `predict` does.
+    Parameters
+    ----------
+    run : Path
+        Folder of a training.
+    work : Path, optional
+        Predict the frames of this folder instead, as `predict` does.
+    device : str
+        "auto", "cpu" or "cuda", to predict on.
 
-    Raises DataError where no fold is trained or nothing is labelled, WeightsError and ShardError
-    for files, OutputError where the results cannot be written.
+    Returns
+    -------
+    Evaluation
+        The measures.
+
+    Raises
+    ------
+    DataError
+        Where no fold is trained or nothing is labelled.
+    WeightsError, ShardError
+        For files.
+    OutputError
+        Where the results cannot be written.
     """
     if work is not None:
         results = measure(predict(run, work, labelled=True, device=device))
@@ -59,20 +86,33 @@ def evaluate(run: Path, work: Path | None = None, *, device: str = "cpu") -> Eva
     return Evaluation(results, results_table(results))
 
 
-def measure(parts: dict[str, Predictions]) -> dict[str, Any]:
-    """Measures of predictions, by fold.
+def measure(predictions: dict[str, Predictions]) -> dict[str, Any]:
+    """Measure predictions.
 
     F1 is on frames with known labels, pooled over the folds for each AU, then averaged over the
-    AUs; `f1_mean_over_folds` averages each fold's F1 instead. None stands where the frames define
-    no value. `f1_interval`: 95 % bootstrap interval of the mean F1 over subjects.
+    AUs; `f1_mean_over_folds` averages each fold's F1 instead. `f1_interval` is the 95 % bootstrap
+    interval of the mean F1 over subjects.
 
-    Raises DataError where no label is known.
+    Parameters
+    ----------
+    predictions : dict of str to Predictions
+        By fold.
+
+    Returns
+    -------
+    dict
+        Plain data; None stands where the frames define no value.
+
+    Raises
+    ------
+    DataError
+        Where no label is known.
     """
-    each = list(parts.values())
+    each = list(predictions.values())
     aus = [str(name) for name in each[0].au_names]
-    labels = np.concatenate([part.labels for part in each])
-    probability = np.concatenate([part.probability for part in each])
-    subject = np.concatenate([part.subject for part in each])
+    labels = np.concatenate([fold.labels for fold in each])
+    probability = np.concatenate([fold.probability for fold in each])
+    subject = np.concatenate([fold.subject for fold in each])
     if not (labels >= 0).any():
         raise DataError("no label is known for any predicted frame; nothing can be measured")
     names = sorted({str(name) for name in subject})
@@ -80,7 +120,7 @@ def measure(parts: dict[str, Predictions]) -> dict[str, Any]:
         [_counts(probability[subject == name], labels[subject == name]) for name in names]
     )
     pooled = [f1_score(au) for au in counts.sum(0)]
-    by_fold = {name: _fold(part) for name, part in parts.items()}
+    by_fold = {name: _fold_f1(fold) for name, fold in predictions.items()}
     over_folds = [mean_of_known(list(column)) for column in zip(*by_fold.values(), strict=True)]
     columns = range(len(aus))
     return {
@@ -96,8 +136,8 @@ def measure(parts: dict[str, Predictions]) -> dict[str, Any]:
         "auc": _by_au(aus, [area_under_curve(probability[:, i], labels[:, i]) for i in columns]),
         "mcc": _by_au(aus, [matthews_correlation(au) for au in counts.sum(0)]),
         "folds": {
-            name: {"frames": len(parts[name].labels), "f1": _by_au(aus, by_fold[name])}
-            for name in parts
+            name: {"frames": len(predictions[name].labels), "f1": _by_au(aus, by_fold[name])}
+            for name in predictions
         },
         "subjects": {
             name: _by_au(aus, [f1_score(au) for au in one])
@@ -107,7 +147,7 @@ def measure(parts: dict[str, Predictions]) -> dict[str, Any]:
 
 
 def results_table(results: dict[str, Any]) -> str:
-    """The F1 table in percent, with a line for each AU and the mean."""
+    """Lay `results` out as the F1 table in percent, with a line for each AU and the mean."""
     rows = [("", "F1", "F1 over folds", "always positive", "AUC", "MCC", "present")]
     columns = ("f1", "f1_mean_over_folds", "always_positive_f1", "auc", "mcc")
     for name in (*results["aus"], "mean"):
@@ -135,8 +175,8 @@ def _counts(
     return np.stack([confusion(present[:, i], labels[:, i]) for i in range(labels.shape[1])])
 
 
-def _fold(part: Predictions) -> list[float]:
-    return [f1_score(au) for au in _counts(part.probability, part.labels)]
+def _fold_f1(fold: Predictions) -> list[float]:
+    return [f1_score(au) for au in _counts(fold.probability, fold.labels)]
 
 
 def _by_au(aus: list[str], values: list[float]) -> dict[str, float | None]:
@@ -153,13 +193,21 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-Labels = npt.NDArray[np.int8]
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
-
-
 def confusion(present: npt.NDArray[np.bool_], labels: Labels) -> Counts:
-    """(4,) int64: true positives, false positives, false negatives, true negatives."""
+    """Count the four cases of one AU.
+
+    Parameters
+    ----------
+    present : (n,) bool
+        What is predicted.
+    labels : (n,) int8
+        What is true.
+
+    Returns
+    -------
+    (4,) int64
+        True positives, false positives, false negatives, true negatives.
+    """
     yes, no = labels == 1, labels == 0
     return np.array(
         [
@@ -172,26 +220,39 @@ def confusion(present: npt.NDArray[np.bool_], labels: Labels) -> Counts:
 
 
 def f1_score(counts: Counts) -> float:
-    """F1 from `confusion`; NaN where the AU neither occurs nor is predicted."""
+    """Compute F1 from `counts` of `confusion`; NaN where the AU neither occurs nor is predicted."""
     positive, false_positive, false_negative, _ = (int(value) for value in counts)
     total = 2 * positive + false_positive + false_negative
     return 2 * positive / total if total else math.nan
 
 
 def always_positive_f1(labels: Labels) -> float:
-    """F1 of a detector that sees the AU in every frame: 2 r / (1 + r)."""
+    """Compute the F1 of always saying "present", 2 r / (1 + r), from the true `labels`."""
     return f1_score(confusion(np.ones(labels.shape, bool), labels)) if (labels == 1).any() else 0.0
 
 
 def matthews_correlation(counts: Counts) -> float:
-    """Matthews correlation coefficient from `confusion`; NaN where a row or column is empty."""
+    """Compute Matthews correlation from `counts` of `confusion`; NaN where a class is empty."""
     tp, fp, fn, tn = (float(value) for value in counts)
     scale = math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     return (tp * tn - fp * fn) / scale if scale else math.nan
 
 
 def area_under_curve(probability: Floats, labels: Labels) -> float:
-    """Area under the ROC curve: how often a present frame outranks an absent one, ties half."""
+    """Compute the area under the ROC curve: how often a present frame outranks an absent one.
+
+    Parameters
+    ----------
+    probability : (n,) float
+        Of the AU.
+    labels : (n,) int8
+        What is true.
+
+    Returns
+    -------
+    float
+        From 0 to 1, ties count half; NaN where a class is empty.
+    """
     positive, negative = probability[labels == 1], np.sort(probability[labels == 0])
     if not len(positive) or not len(negative):
         return math.nan
@@ -201,7 +262,7 @@ def area_under_curve(probability: Floats, labels: Labels) -> float:
 
 
 def mean_of_known(values: list[float]) -> float:
-    """Mean over the values that are not NaN; NaN where none is."""
+    """Average the `values` that are not NaN; NaN where none is."""
     known = [value for value in values if not math.isnan(value)]
     return float(np.mean(known)) if known else math.nan
 
@@ -209,10 +270,23 @@ def mean_of_known(values: list[float]) -> float:
 def f1_interval(
     counts: npt.NDArray[np.int64], *, seed: int = 0, draws: int = 1000, level: float = 0.95
 ) -> tuple[float, float]:
-    """Bootstrap interval over subjects of the mean F1 over AUs.
+    """Bootstrap the mean F1 over AUs: subjects are drawn with replacement, their frames pooled.
 
-    counts: (subjects, aus, 4) int64, `confusion` of each. Subjects are drawn with replacement and
-    their frames pooled. Returns (low, high).
+    Parameters
+    ----------
+    counts : (subjects, aus, 4) int64
+        `confusion` of each.
+    seed : int
+        Of the draws.
+    draws : int
+        How often the subjects are drawn.
+    level : float
+        Share of the draws within the interval.
+
+    Returns
+    -------
+    (float, float)
+        Low and high end.
     """
     random = np.random.default_rng(seed)
     chosen = random.integers(0, len(counts), (draws, len(counts)))

@@ -35,29 +35,62 @@ _MOST_FRAMES = 4096
 
 
 class AUProbabilities(nn.Module):
-    """A network seen from outside: image and f_exp to the probability of each AU."""
+    """A network as seen from outside: image and f_exp to the probability of each AU.
+
+    Parameters
+    ----------
+    network : GLEENet
+        The network.
+    """
 
     def __init__(self, network: GLEENet) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, image: Tensor, f_exp: Tensor) -> Tensor:
-        """Probabilities (b, a).
+        """Predict b frames.
 
-        image: (b, 3, s, s) float32, RGB, (value - 127.5) / 128. f_exp: (b, e) float32, NaN where a
-        frame was not fitted.
+        Parameters
+        ----------
+        image : (b, 3, s, s) float32
+            RGB, (value - 127.5) / 128.
+        f_exp : (b, e) float32
+            NaN where a frame was not fitted.
+
+        Returns
+        -------
+        (b, a) float32
+            Probabilities.
         """
         probability: Tensor = self.network(image, f_exp).final.sigmoid()
         return probability
 
 
 def export_network(run: Path, out: Path, *, fold: str | None = None) -> float:
-    """Write the network of one fold of a run as `out`; returns its largest difference from eager.
+    """Write the network of one fold of a run as one file.
 
-    fold: its name; None where the run has one only.
+    Parameters
+    ----------
+    run : Path
+        Folder of a training.
+    out : Path
+        File ending in .pt2.
+    fold : str, optional
+        Its name; None where the run has one only.
 
-    Raises UsageError for another ending than .pt2 or an unclear fold, DataError where the exported
-    network differs from the run's by more than TOLERANCE, WeightsError and OutputError for files.
+    Returns
+    -------
+    float
+        Largest difference of a probability from the network's own.
+
+    Raises
+    ------
+    UsageError
+        For another ending than .pt2 or an unclear fold.
+    DataError
+        Where that difference is more than TOLERANCE.
+    WeightsError, OutputError
+        For files.
     """
     if out.suffix != SUFFIX:
         raise UsageError(f"{out}: the ending is not {SUFFIX}, which is all that is written")
@@ -85,7 +118,20 @@ def export_network(run: Path, out: Path, *, fold: str | None = None) -> float:
 
 
 def exported(network: GLEENet, config: GLEENetConfig) -> torch.export.ExportedProgram:
-    """The folded network as a program of any number of frames at once."""
+    """Turn a network into a program for any number of frames at once.
+
+    Parameters
+    ----------
+    network : GLEENet
+        Left as it is.
+    config : GLEENetConfig
+        That it was built from.
+
+    Returns
+    -------
+    ExportedProgram
+        Of the folded network, see `folded`.
+    """
     module = AUProbabilities(folded(network)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     frames = torch.export.Dim("frames", min=1, max=_MOST_FRAMES)
     with torch.no_grad():
@@ -97,7 +143,7 @@ def exported(network: GLEENet, config: GLEENetConfig) -> torch.export.ExportedPr
 
 
 def folded(network: GLEENet) -> GLEENet:
-    """A copy for prediction, with batch normalisation folded into the layer before it."""
+    """Copy `network` for prediction, with batch normalisation folded into the layer before it."""
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
         names = [name for name, _ in module.named_children()]
@@ -119,7 +165,22 @@ def _fold(module: nn.Module, layer: str, norm: str) -> None:
 
 
 def example_input(config: GLEENetConfig, frames: int) -> tuple[Tensor, Tensor]:
-    """Random input of the right shapes."""
+    """Make random input of the right shapes.
+
+    Parameters
+    ----------
+    config : GLEENetConfig
+        Of the network.
+    frames : int
+        How many, b.
+
+    Returns
+    -------
+    image : (b, 3, s, s) float32
+        Uniform in [-1, 1], channels last in memory.
+    f_exp : (b, e) float32
+        Uniform in [0, 1].
+    """
     random = torch.Generator().manual_seed(0)
     size = config.image_size
     image = torch.rand((frames, 3, size, size), generator=random) * 2 - 1
@@ -128,7 +189,22 @@ def example_input(config: GLEENetConfig, frames: int) -> tuple[Tensor, Tensor]:
 
 
 def largest_difference(network: GLEENet, program: nn.Module, config: GLEENetConfig) -> float:
-    """Between the probabilities of a network and of its exported form, on random input."""
+    """Compare the probabilities of a network and of its exported form, on random input.
+
+    Parameters
+    ----------
+    network : GLEENet
+        Set to evaluation mode.
+    program : nn.Module
+        Its exported form.
+    config : GLEENetConfig
+        Of the network.
+
+    Returns
+    -------
+    float
+        Largest absolute difference.
+    """
     image, f_exp = example_input(config, 3)
     f_exp[0] = float("nan")
     with torch.inference_mode():

@@ -1,8 +1,6 @@
-"""predict(): shards, videos, folders.
+"""AU probabilities of shards, videos or images, with nothing but a trained run.
 
-AU probabilities of videos, images or shards, with nothing but a trained run.
-
-Predict the frames of a work folder with a trained run, never with a network that saw them.
+No frame is predicted by a network that was trained on its subject.
 """
 
 from __future__ import annotations
@@ -22,22 +20,37 @@ import torch
 
 from ...errors import DataError
 from ...fitting.morphable_model.model_file import load_model, model_digest
-from ...pipeline.fit3d import Fit3dOptions, fit3d
-from ...pipeline.preprocess import PreprocessOptions, preprocess
+from ...pipeline.fit3d import fit3d
+from ...pipeline.options import Fit3dOptions, PreprocessOptions
+from ...pipeline.preprocess import preprocess
 from ...pipeline.shards.shard import REASONS, SHARD_FOLDER, list_shards, read_shard
 from ..checkpoint import CHECKPOINT_FILE, Checkpoint, load_checkpoint
 from ..data.au_dataset import AUFrames, FExpSource, load_frames, same_people
 from ..data.augmentation import stored_size
 from ..data.person_specific import relative_to_person
 from ..data.provenance import Provenance, check_provenance
+from ..distributed import World, choose_device
 from .predictions import Predictions, predict_frames
 
 logger = logging.getLogger(__name__)
 
+# Stands in a fold's place for predictions that all folds' networks made together.
+UNSEEN = "unseen"
+
 
 @dataclass(frozen=True)
 class PredictionTable:
-    """text: CSV, a row for every frame. frames: predicted. invalid: frames without a face."""
+    """Predictions for a table program.
+
+    Attributes
+    ----------
+    text : str
+        CSV, a row for every frame.
+    frames : int
+        Predicted.
+    invalid : int
+        Frames without a face.
+    """
 
     text: str
     frames: int
@@ -57,54 +70,96 @@ def predict_table(
     """Predict a video, an image, a folder of both, or a folder with shards.
 
     Videos and images go through `preprocess` and `fit3d` with the options that the run's training
-    frames went through. run: folder of a training. work: folder to keep the shards in; None throws
-    them away. model: the morphable model, where the run's is not the embedded one.
+    frames went through.
 
-    Raises what `predict`, `preprocess` and `fit3d` raise, and DataError where the morphable model
-    is another than the run's.
+    Parameters
+    ----------
+    run : Path
+        Folder of a training.
+    source : Path
+        What to predict.
+    work : Path, optional
+        Folder to keep the shards in; None throws them away.
+    model : Path, optional
+        The morphable model, where the run's is not the embedded one.
+    workers : int, optional
+        Processes, None for one a core.
+    device : str
+        "auto", "cpu" or "cuda".
+    progress : bool
+        Show bars.
+
+    Returns
+    -------
+    PredictionTable
+        See `prediction_table`.
+
+    Raises
+    ------
+    DataError
+        Where the morphable model is another than the run's.
+    GleeError
+        What `predict`, `preprocess` and `fit3d` raise.
     """
     if (source / SHARD_FOLDER).is_dir():
         return prediction_table(predict(run, source, device=device), source)
     checkpoint = next(iter(load_run(run).values()))
     trained = run_provenance(checkpoint)
     fit = _fit_options(trained, model) if checkpoint.config.coefficients else None
-    with _folder(work) as place:
+    with _folder(work) as folder:
         preprocess(
             "folder",
             source,
-            place,
+            folder,
             options=_preprocess_options(trained),
             workers=workers,
             progress=progress,
         )
         if fit is not None:
-            fit3d(place, options=fit, workers=workers, progress=progress)
-        return prediction_table(predict(run, place, device=device), place)
+            fit3d(folder, options=fit, workers=workers, progress=progress)
+        return prediction_table(predict(run, folder, device=device), folder)
 
 
-def prediction_table(parts: dict[str, Predictions], work: Path) -> PredictionTable:
-    """Predictions as CSV: part, subject, clip, frame_id, reason, then a probability for each AU.
+def prediction_table(predictions: dict[str, Predictions], work: Path) -> PredictionTable:
+    """Write predictions as CSV.
 
-    parts: as `predict` returns them. work: the folder with the shards that were predicted. A frame
-    that is not valid has its reason and no probabilities.
+    Its columns are part (the fold, or "unseen"), subject, clip, frame_id, reason, then a
+    probability for each AU. A frame that is not valid has its reason and no probabilities.
+
+    Parameters
+    ----------
+    predictions : dict of str to Predictions
+        As `predict` returns them.
+    work : Path
+        The folder with the shards that were predicted.
+
+    Returns
+    -------
+    PredictionTable
+        The table.
+
+    Raises
+    ------
+    ShardError
+        Where a shard is damaged.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    aus = next(iter(parts.values())).au_names
+    aus = next(iter(predictions.values())).au_names
     writer.writerow(["part", "subject", "clip", "frame_id", "reason", *aus])
     frames, invalid = 0, 0
     shards = {path.relative_to(work / SHARD_FOLDER).as_posix(): path for path in list_shards(work)}
-    for part, predictions in parts.items():
+    for fold, predicted in predictions.items():
         known = {
             (shard, row): probability
             for shard, row, probability in zip(
-                predictions.shard.tolist(),
-                predictions.row.tolist(),
-                predictions.probability.tolist(),
+                predicted.shard.tolist(),
+                predicted.row.tolist(),
+                predicted.probability.tolist(),
                 strict=True,
             )
         }
-        subjects = {str(subject) for subject in predictions.subject}
+        subjects = {str(subject) for subject in predicted.subject}
         for name in (name for name in shards if name.split("/")[0] in subjects):
             shard = read_shard(shards[name], verify=False)
             subject, clip = shard.header.subject, shard.header.clip
@@ -113,7 +168,7 @@ def prediction_table(parts: dict[str, Predictions], work: Path) -> PredictionTab
                 values = [f"{value:.4f}" for value in known.get((name, row), ())]
                 frames, invalid = frames + bool(values), invalid + (not values)
                 cells = values or [""] * len(aus)
-                writer.writerow([part, subject, clip, frame_id, reason, *cells])
+                writer.writerow([fold, subject, clip, frame_id, reason, *cells])
     return PredictionTable(text.getvalue(), frames, invalid)
 
 
@@ -151,10 +206,6 @@ def _fit_options(trained: Provenance, model: Path | None) -> Fit3dOptions:
     )
 
 
-# Part of the predictions that several folds' networks made together.
-UNSEEN = "unseen"
-
-
 def predict(
     run: Path,
     work: Path,
@@ -163,15 +214,37 @@ def predict(
     f_exp_source: FExpSource | None = None,
     device: str = "cpu",
 ) -> dict[str, Predictions]:
-    """AU probabilities of all valid frames, by the networks that were not trained on the subject.
+    """Predict all valid frames by the networks that were not trained on the subject.
 
-    run: folder of a training. work: folder with shards. labelled: the frames must have labels.
-    Returns for each fold the frames of its test subjects, and as "unseen" those of subjects that no
-    fold was trained on (or of a dataset with other people), with the mean probability of all folds.
     Subjects that every network was trained on are left out, with a warning.
 
-    Raises DataError where no fold is trained, nothing is left to predict, or f_exp was fitted with
-    another morphable model; WeightsError and ShardError for files.
+    Parameters
+    ----------
+    run : Path
+        Folder of a training.
+    work : Path
+        Folder with shards.
+    labelled : bool
+        The frames must have labels.
+    f_exp_source : FExpSource, optional
+        Takes the place of the shards' own f_exp.
+    device : str
+        "auto", "cpu" or "cuda".
+
+    Returns
+    -------
+    dict of str to Predictions
+        For each fold the frames of its test subjects, and as "unseen" those of subjects that no
+        fold was trained on (or of a dataset with other people), with the mean probability of all
+        folds.
+
+    Raises
+    ------
+    DataError
+        Where no fold is trained, nothing is left to predict, or f_exp was fitted with another
+        morphable model.
+    WeightsError, ShardError
+        For files.
     """
     checkpoints = load_run(run)
     config = next(iter(checkpoints.values())).config
@@ -185,19 +258,37 @@ def predict(
     )
     subjects: dict[str, list[str]] = defaultdict(list)
     for subject in frames.subjects:
-        subjects[_part_of(subject, frames.dataset, checkpoints)].append(subject)
+        subjects[_fold_of(subject, frames.dataset, checkpoints)].append(subject)
     if left_out := subjects.pop("", []):
         logger.warning("%s: every network was trained on %s; left out", run, ", ".join(left_out))
     if not subjects:
         raise DataError(f"{work}: the networks of {run} were trained on all its subjects")
     return {
-        part: _predict_part(part, members, checkpoints, frames, torch.device(device))
-        for part, members in sorted(subjects.items())
+        fold: _predict_fold(fold, members, checkpoints, frames, choose_device(device, World()))
+        for fold, members in sorted(subjects.items())
     }
 
 
 def load_run(run: Path) -> dict[str, Checkpoint]:
-    """The finished checkpoints of a run, by fold. Raises DataError where there are none."""
+    """Read the finished checkpoints of a run.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of a training.
+
+    Returns
+    -------
+    dict of str to Checkpoint
+        By fold.
+
+    Raises
+    ------
+    DataError
+        Where there are none.
+    WeightsError
+        Where one cannot be read.
+    """
     found = {
         path.parent.name.removeprefix("fold"): load_checkpoint(path)
         for path in sorted(Path(run).glob(f"fold*/{CHECKPOINT_FILE}"))
@@ -208,7 +299,7 @@ def load_run(run: Path) -> dict[str, Checkpoint]:
     return finished
 
 
-def _part_of(subject: str, dataset: str, checkpoints: dict[str, Checkpoint]) -> str:
+def _fold_of(subject: str, dataset: str, checkpoints: dict[str, Checkpoint]) -> str:
     """Fold that tests a subject; UNSEEN where no fold knows it; "" where all trained on it."""
     own = {name: c for name, c in checkpoints.items() if same_people(c.dataset, dataset)}
     for name, item in own.items():
@@ -217,14 +308,14 @@ def _part_of(subject: str, dataset: str, checkpoints: dict[str, Checkpoint]) -> 
     return "" if any(subject in item.train_subjects for item in own.values()) else UNSEEN
 
 
-def _predict_part(
-    part: str,
+def _predict_fold(
+    fold: str,
     members: list[str],
     checkpoints: dict[str, Checkpoint],
     frames: AUFrames,
     device: torch.device,
 ) -> Predictions:
-    chosen = list(checkpoints.values()) if part == UNSEEN else [checkpoints[part]]
+    chosen = list(checkpoints.values()) if fold == UNSEEN else [checkpoints[fold]]
     index = frames.of_subjects(members)
     each = []
     for checkpoint in chosen:
@@ -244,9 +335,22 @@ def _predict_part(
 
 
 def run_provenance(checkpoint: Checkpoint) -> Provenance:
-    """How a network's training frames were made, as far as its checkpoint says.
+    """Say how a network's training frames were made, as far as its checkpoint says.
 
-    Raises DataError where the checkpoint says what this version does not know.
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Of one fold.
+
+    Returns
+    -------
+    Provenance
+        Of its training frames.
+
+    Raises
+    ------
+    DataError
+        Where the checkpoint says what this version does not know.
     """
     try:
         return Provenance(**{"model": checkpoint.fit_model, **checkpoint.provenance})

@@ -25,9 +25,22 @@ _FRAMES_AT_ONCE = 64
 class Predictions:
     """Probabilities of n frames for a AUs, beside what they are of.
 
-    au_names: (a,) str. shard: (n,) str, path below the work folder's shards. row: (n,) int64, in
-    the shard. subject: (n,) str. frame_id: (n,) int64. labels: (n, a) int8, -1 unknown.
-    probability: (n, a) float32, of the final prediction.
+    Attributes
+    ----------
+    au_names : (a,) str
+        ("AU1", ...).
+    shard : (n,) str
+        Path below the work folder's shards.
+    row : (n,) int64
+        In the shard.
+    subject : (n,) str
+        Name of each frame's subject.
+    frame_id : (n,) int64
+        The dataset's own number of each frame.
+    labels : (n, a) int8
+        1 present, 0 absent, -1 unknown.
+    probability : (n, a) float32
+        Of the final prediction.
     """
 
     au_names: npt.NDArray[np.str_]
@@ -40,9 +53,23 @@ class Predictions:
 
 
 def network_input(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Image (b, 3, s, s) float32, (value - 127.5) / 128 with changed light, and f_exp (b, 51).
+    """Turn a batch into what the network takes.
 
     Colours stay together in memory as in the crops, which convolutions on CPUs like.
+
+    Parameters
+    ----------
+    batch : Batch
+        b frames.
+    device : torch.device
+        Of the network.
+
+    Returns
+    -------
+    image : (b, 3, s, s) float32
+        RGB, (value - 127.5) / 128 with changed light.
+    f_exp : (b, e) float32
+        As fitted, NaN where not.
     """
     image = torch.from_numpy(batch.image).to(device).permute(0, 3, 1, 2)
     gain = torch.from_numpy(batch.gain).to(device)[..., None, None]
@@ -61,16 +88,32 @@ def predict_frames(
 ) -> Predictions:
     """Predict frames from their centre crops.
 
-    index: (n,) of the frames. image_size: that the network was built for, pixels.
+    Parameters
+    ----------
+    network : GLEENet
+        Set to evaluation mode.
+    frames : AUFrames
+        All frames.
+    index : (n,) int64
+        Of the frames to predict.
+    image_size : int
+        That the network was built for, pixels.
+    device : torch.device, optional
+        Of the network; the CPU by default.
+
+    Returns
+    -------
+    Predictions
+        Of the n frames.
     """
     device = device or torch.device("cpu")
     network = network.eval()
-    parts = []
+    probability = []
     with torch.inference_mode():
         for begin in range(0, len(index), _FRAMES_AT_ONCE):
             batch = make_batch(frames, index[begin : begin + _FRAMES_AT_ONCE], image_size)
             final = network(*network_input(batch, device)).final
-            parts.append(final.float().sigmoid().cpu().numpy())
+            probability.append(final.float().sigmoid().cpu().numpy())
     return Predictions(
         au_names=np.array(frames.au_names),
         shard=np.array([frames.names[i] for i in frames.shard_index[index]], np.str_),
@@ -78,12 +121,27 @@ def predict_frames(
         subject=frames.subject[index],
         frame_id=frames.frame_id[index],
         labels=frames.labels[index],
-        probability=np.concatenate(parts) if parts else np.empty((0, frames.labels.shape[1]), "f4"),
+        probability=np.concatenate(probability)
+        if probability
+        else np.empty((0, frames.labels.shape[1]), "f4"),
     )
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:
-    """Write predictions as npz, whole. Raises OutputError where they cannot be written."""
+    """Write predictions as npz, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    predictions : Predictions
+        To write.
+
+    Raises
+    ------
+    OutputError
+        Where they cannot be written.
+    """
     buffer = io.BytesIO()
     arrays = {item.name: getattr(predictions, item.name) for item in fields(predictions)}
     np.savez_compressed(buffer, **arrays)
@@ -91,7 +149,23 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def load_predictions(path: Path) -> Predictions:
-    """Read predictions. Raises DataError where the file is missing or damaged."""
+    """Read predictions.
+
+    Parameters
+    ----------
+    path : Path
+        File that `save_predictions` wrote.
+
+    Returns
+    -------
+    Predictions
+        As they were written.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing or damaged.
+    """
     try:
         with open_npz(path) as file:
             return Predictions(**{item.name: file.array(item.name) for item in fields(Predictions)})

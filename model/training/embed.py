@@ -1,13 +1,10 @@
-"""`glee embed`: V_id kept in shards, and of which weights.
-
-V_id of every frame, computed once and kept in the shards: the command `embed`.
+"""V_id of every frame, computed once and kept in the shards: the command `embed`.
 
 The identity model never changes, so its output need not be computed in every epoch. Kept are V_id
 of the crop's centre and of its mirror image; a training with the option identity = "cached" takes
 them for any random crop of the frame, since who a person is does not change with a shift of at most
-a sixteenth of the face. Prediction and evaluation always compute V_id, of the centre crop.
-
-The fingerprint of a network's frozen identity model, by which its kept output is recognised.
+a sixteenth of the face. Prediction and evaluation always compute V_id, of the centre crop. The
+digest of the identity model's weights is kept beside its output, by which a training recognises it.
 """
 
 from __future__ import annotations
@@ -42,7 +39,21 @@ _FRAMES_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class EmbedSummary:
-    """shards: in the folder. kept: those that held these features already. frames: embedded."""
+    """What `embed` did.
+
+    Attributes
+    ----------
+    shards : int
+        In the folder.
+    kept : int
+        Those that held these features already.
+    frames : int
+        Embedded now.
+    weights : str
+        Digest of the identity model, see `identity_digest`.
+    seconds : float
+        Spent in this call.
+    """
 
     shards: int
     kept: int
@@ -63,11 +74,35 @@ def embed(
 ) -> EmbedSummary:
     """Keep V_id of every valid frame in the shards of a work folder; goes on where it stopped.
 
-    facenet, init: where the identity model comes from, as for the training that will use it: a
-    FaceNet file, or a run of `pretrain`. overwrite: replace the features of other weights.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    preset : str
+        Of the network, "paper" or "compact".
+    facenet, init : str
+        Where the identity model comes from, as for the training that will use it: a FaceNet file,
+        or a run of `pretrain`; one of them, "" for the other.
+    device : str
+        "auto", "cpu" or "cuda".
+    overwrite : bool
+        Replace the features of other weights.
+    progress : bool
+        Show a bar.
 
-    Raises UsageError without weights, OptionsError where the folder has features of others,
-    WeightsError, ShardError and OutputError for files.
+    Returns
+    -------
+    EmbedSummary
+        What was done.
+
+    Raises
+    ------
+    UsageError
+        Without weights, or with both.
+    OptionsError
+        Where the folder has features of other weights.
+    WeightsError, ShardError, OutputError
+        For files.
     """
     began = time.perf_counter()
     if bool(facenet) == bool(init):
@@ -102,14 +137,14 @@ def _embedded(
     for begin in range(0, len(rows), _FRAMES_AT_ONCE):
         some = rows[begin : begin + _FRAMES_AT_ONCE]
         image = np.stack([_centre(shard.crop(int(row)), config.image_size) for row in some])
-        seen = (torch.from_numpy(image).to(device).permute(0, 3, 1, 2).float() - 127.5) / 128
-        for side, view in enumerate((seen, seen.flip(3))):
+        faces = (torch.from_numpy(image).to(device).permute(0, 3, 1, 2).float() - 127.5) / 128
+        for side, view in enumerate((faces, faces.flip(3))):
             out[side, some] = branch.identity(view).cpu().numpy()
     return EmbedArrays(out[0], out[1], weights)
 
 
 def _centre(crop: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    """The part of an aligned face that a test shows: (size, size, 3)."""
+    """Cut the centre of an aligned face, as a test shows it: (size, size, 3) uint8."""
     crop = resized_face(crop, stored_size(size))
     begin = (len(crop) - size) // 2
     return crop[begin : begin + size, begin : begin + size]
@@ -120,17 +155,51 @@ _NO_EFFECT = "num_batches_tracked"
 
 
 def identity_branch(network: GLEENet) -> GlobalBranch:
-    """The branch with the identity model. Raises OptionsError where the network has none."""
+    """Find the branch with the identity model.
+
+    Parameters
+    ----------
+    network : GLEENet
+        The network.
+
+    Returns
+    -------
+    GlobalBranch
+        Its global branch.
+
+    Raises
+    ------
+    OptionsError
+        Where the network has no identity model.
+    """
     if not isinstance(network.global_branch, GlobalBranch):
         raise OptionsError(
             "this ablation has no identity model, so nothing of it can be kept; train with "
-            "--identity live"
+            "--identity-branch live"
         )
     return network.global_branch
 
 
 def identity_digest(network: GLEENet, config: GLEENetConfig) -> str:
-    """SHA-256, in hexadecimal, over the identity model's weights and the sizes of its input."""
+    """Digest the identity model's weights and the sizes of its input.
+
+    Parameters
+    ----------
+    network : GLEENet
+        The network.
+    config : GLEENetConfig
+        That it was built from.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal.
+
+    Raises
+    ------
+    OptionsError
+        Where the network has no identity model.
+    """
     total = hashlib.sha256(f"{config.image_size} {config.global_size}".encode())
     weights = identity_branch(network).identity_model.state_dict()
     for name, value in sorted(weights.items()):

@@ -36,7 +36,20 @@ Features = Callable[[AUFrames, npt.NDArray[np.int64]], npt.NDArray[np.float32]]
 
 
 def landmark_features(frames: AUFrames, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """The 68 landmarks in the aligned crop, each axis in crop sizes: (n, 136)."""
+    """Give the 68 landmarks in the aligned crop, each axis in crop sizes.
+
+    Parameters
+    ----------
+    frames : AUFrames
+        n frames.
+    indices : (m,) int64
+        Frames to train on; not needed here.
+
+    Returns
+    -------
+    (n, 136) float32
+        x and y of each landmark; NaN where missing.
+    """
     found = np.empty((len(frames), 68, 2), np.float64)
     for number, shard in enumerate(frames.shards):
         of_shard = np.flatnonzero(frames.shard_index == number)
@@ -51,14 +64,40 @@ def landmark_features(frames: AUFrames, indices: npt.NDArray[np.int64]) -> npt.N
 def coefficient_features(
     frames: AUFrames, indices: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
-    """f_exp as it was fitted: (n, e)."""
+    """Give f_exp as it was fitted.
+
+    Parameters
+    ----------
+    frames : AUFrames
+        n frames.
+    indices : (m,) int64
+        Frames to train on; not needed here.
+
+    Returns
+    -------
+    (n, e) float32
+        NaN where not fitted.
+    """
     return frames.f_exp
 
 
 def person_specific_coefficients(
     frames: AUFrames, indices: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
-    """f_exp relative to the person's own usual face, see person_specific.py: (n, e)."""
+    """Give f_exp relative to the person's own usual face, see person_specific.py.
+
+    Parameters
+    ----------
+    frames : AUFrames
+        n frames.
+    indices : (m,) int64
+        Frames to train on; what is common to all comes from these.
+
+    Returns
+    -------
+    (n, e) float32
+        NaN where not fitted.
+    """
     return relative_to_person(frames, common_reference(frames, indices)).f_exp
 
 
@@ -73,8 +112,27 @@ def run_linear_svm(
 ) -> None:
     """Train and predict each fold that has no predictions yet; `evaluate` measures the folder.
 
-    folds: names of those wanted, () for all. Raises DataError where nothing can be trained,
-    OutputError where `out` cannot be written.
+    Parameters
+    ----------
+    frames : AUFrames
+        All frames.
+    features : Features
+        Gives what the SVMs see.
+    split : Split
+        Fold name -> its test subjects.
+    out : Path
+        Folder for the predictions.
+    seed : int
+        Of the solver.
+    folds : tuple of str
+        Names of those wanted, () for all.
+
+    Raises
+    ------
+    DataError
+        Where nothing can be trained.
+    OutputError
+        Where `out` cannot be written.
     """
     for name in folds or split:
         path = out / f"fold{name}" / PREDICTIONS_FILE
@@ -95,8 +153,26 @@ def svm_predictions(
 ) -> Predictions:
     """Predict frames with SVMs of other frames; the distance to the plane, squashed, ranks them.
 
-    features: (n, d) of all frames. trained, tested: indices of frames.
-    Raises DataError where no feature is known.
+    Parameters
+    ----------
+    frames : AUFrames
+        All frames.
+    features : (n, d) float32
+        Of all frames; NaN where a frame has none.
+    trained, tested : int64 arrays
+        Indices of frames.
+    seed : int
+        Of the solver.
+
+    Returns
+    -------
+    Predictions
+        Of the tested frames.
+
+    Raises
+    ------
+    DataError
+        Where no feature is known.
     """
     if not np.isfinite(features[trained]).all(1).any():
         raise DataError("no frame to train an SVM on has the features; run `glee fit3d` first")

@@ -13,9 +13,19 @@ from ..network.identity_adversary import AdversarialPrediction
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: Tensor) -> Tensor:
-    """Eq. 4 for each triplet: (b,); anchor and positive are the two that look most alike.
+    """Compute Eq. 4 for each triplet; anchor and positive are the two that look most alike.
 
-    anchor, positive, negative: (b, width), E_exp before normalisation. margin: (b,).
+    Parameters
+    ----------
+    anchor, positive, negative : (b, width) float
+        E_exp before normalisation.
+    margin : (b,) float
+        Of Eq. 4, squared distances of unit vectors.
+
+    Returns
+    -------
+    (b,) float
+        Losses.
     """
     a, p, n = (functional.normalize(x, dim=1) for x in (anchor, positive, negative))
     alike = (a - p).square().sum(1)
@@ -25,10 +35,18 @@ def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: Ten
 
 
 def occurrence_ratio(labels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
-    """r of Eq. 5: how often each AU is present among its known labels of the training frames.
+    """Compute r of Eq. 5: how often each AU is present among its known labels.
 
-    labels: (n, a) int8, 1 present, 0 absent, -1 unknown. Returns (a,) in (0, 1]: an AU that never
-    occurs counts as if it did once, one without known labels as 1, so that 1 / r stays finite.
+    Parameters
+    ----------
+    labels : (n, a) int8
+        Of the training frames: 1 present, 0 absent, -1 unknown.
+
+    Returns
+    -------
+    (a,) float64
+        In (0, 1]: an AU that never occurs counts as if it did once, one without known labels as 1,
+        so that 1 / r stays finite.
     """
     known = (labels >= 0).sum(0)
     present = np.maximum((labels == 1).sum(0), 1)
@@ -36,10 +54,21 @@ def occurrence_ratio(labels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, ratio: Tensor) -> Tensor:
-    """Eq. 5 for each frame: (b,).
+    """Compute Eq. 5 for each frame.
 
-    logits: (b, a). labels: (b, a), 1 present, 0 absent, -1 unknown (gives no loss and no
-    gradient). ratio: (a,), r of Eq. 5.
+    Parameters
+    ----------
+    logits : (b, a) float
+        Of one prediction.
+    labels : (b, a) int8
+        1 present, 0 absent, -1 unknown (gives no loss and no gradient).
+    ratio : (a,) float
+        r of Eq. 5.
+
+    Returns
+    -------
+    (b,) float
+        Losses.
     """
     known = labels >= 0
     target = labels.clamp(min=0).to(logits.dtype)
@@ -50,6 +79,21 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, ratio: Tensor) -> Ten
 def au_loss(
     prediction: AUPrediction | AdversarialPrediction, labels: Tensor, ratio: Tensor
 ) -> Tensor:
-    """Eq. 5 on the initial plus on the final predictions, for each frame: (b,)."""
+    """Compute Eq. 5 on the initial plus on the final predictions, for each frame.
+
+    Parameters
+    ----------
+    prediction : AUPrediction or AdversarialPrediction
+        Logits (b, a) each.
+    labels : (b, a) int8
+        1 present, 0 absent, -1 unknown.
+    ratio : (a,) float
+        r of Eq. 5.
+
+    Returns
+    -------
+    (b,) float32
+        Losses.
+    """
     initial = weighted_cross_entropy(prediction.initial.float(), labels, ratio)
     return initial + weighted_cross_entropy(prediction.final.float(), labels, ratio)

@@ -1,11 +1,8 @@
-"""pretrain(): Eq. 4.
+"""Pre-training of global and local branch on triplets of faces (Eq. 4).
 
-Pre-training of global and local branch on triplets of faces (Eq. 4).
-
-A run's folder holds options.toml, checkpoint.pt, log.csv and results.json with the triplet
-accuracy on held-out triplets. `train` starts from it with the option `init`.
-
-What `pretrain` would do: faces, triplets, steps; no crop is read and nothing is written.
+A run's folder holds options.toml, checkpoint.pt, log.csv and results.json with the triplet accuracy
+on held-out triplets. `train` starts from it with the option `init`. `pretraining_dry_run` says what
+`pretrain` would do.
 """
 
 from __future__ import annotations
@@ -47,7 +44,7 @@ from ..prediction.evaluation import RESULTS_FILE
 from ..prediction.predictions import network_input
 from .losses import triplet_loss
 from .state import TrainingState, new_network, new_state
-from .steps import PLAIN, Surroundings, last_loss, run_steps, seed_step
+from .steps import DEFAULT_RUNTIME, RuntimeOptions, last_loss, run_steps, seed_step
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +54,25 @@ _FACES_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class PretrainSummary:
-    """A pre-trained run. accuracy: share of held-out triplets whose anchor and positive are nearer
-    to each other than either is to the negative; `chance` is a third.
+    """A pre-trained run.
+
+    Attributes
+    ----------
+    run : Path
+        Its folder.
+    triplets : int
+        Trained on.
+    held_out : int
+        Triplets to measure with.
+    steps : int
+        In all.
+    loss : float
+        Mean of the last epoch, Eq. 4.
+    accuracy : float
+        Share of held-out triplets whose anchor and positive are nearer to each other than either is
+        to the negative; chance is a third.
+    seconds : float
+        Spent in this call.
     """
 
     run: Path
@@ -76,15 +90,36 @@ def pretrain(
     options: TrainOptions,
     *,
     device: str = "auto",
-    around: Surroundings = PLAIN,
+    runtime: RuntimeOptions = DEFAULT_RUNTIME,
 ) -> PretrainSummary:
     """Pre-train the expression embedding; goes on where an earlier call stopped.
 
-    work: folder with shards, and FEC's table of triplets or labels to draw triplets from. around:
-    worker processes and logs.
+    Parameters
+    ----------
+    work : Path
+        Folder with shards, and FEC's table of triplets or labels to draw triplets from.
+    out : Path
+        The run's folder.
+    options : TrainOptions
+        Of the run.
+    device : str
+        "auto", "cpu" or "cuda".
+    runtime : RuntimeOptions
+        Worker processes and logs.
 
-    Raises DataError where there are no triplets or a loss is not finite, OptionsError where `out`
-    was made with other options or the ablation has no embedding, and errors of files.
+    Returns
+    -------
+    PretrainSummary
+        What came of it.
+
+    Raises
+    ------
+    DataError
+        Where there are no triplets or a loss is not finite.
+    OptionsError
+        Where `out` was made with other options or the ablation has no embedding.
+    ShardError, WeightsError, OutputError
+        For files.
     """
     began = time.perf_counter()
     config = preset_config(options.preset, ("AU0",), options.ablation, coefficients=False)
@@ -97,20 +132,20 @@ def pretrain(
         aus=options.aus or None,
         with_fit=False,
         labelled=False,
-        memory_limit=0 if around.workers else MEMORY_LIMIT,
+        memory_limit=0 if runtime.workers else MEMORY_LIMIT,
     )
     triplets, held_out = find_triplets(work, frames, count=options.triplets, seed=options.seed)
     triplets = triplets.with_margin(options.margin)
     with joined_world(device) as world, reproducible(options.deterministic):
-        where = choose_device(device, world, options.precision)
+        chosen = choose_device(device, world, options.precision)
         world.check_batch(options.batch)
         if world.leads:
             write_options(out, options)
         schedule = Schedule(options, len(triplets))
         pool = shared_faces(work, frames, options)
         batches = TripletBatches(frames, triplets, pool, config.image_size, schedule, world)
-        network = _trained(batches, config, out, where, around)
-        accuracy = triplet_accuracy(network, frames, held_out, config.image_size, where)
+        network = _trained(batches, config, out, chosen, runtime)
+        accuracy = triplet_accuracy(network, frames, held_out, config.image_size, chosen)
         summary = PretrainSummary(
             run=out,
             triplets=len(triplets) if pool is None else schedule.total * options.shared_triplets,
@@ -129,16 +164,35 @@ def pretrain(
 def triplet_accuracy(
     network: GLEENet, frames: AUFrames, triplets: Triplets, size: int, device: torch.device
 ) -> float:
-    """Share of triplets whose anchor and positive are the two nearest in the embedding."""
-    used, place = np.unique(triplets.index, return_inverse=True)
+    """Measure the share of triplets whose anchor and positive are the two nearest faces.
+
+    Parameters
+    ----------
+    network : GLEENet
+        Set to evaluation mode.
+    frames : AUFrames
+        Frames of the triplets.
+    triplets : Triplets
+        To measure with.
+    size : int
+        Of the crops, pixels.
+    device : torch.device
+        Of the network.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
+    used, face_index = np.unique(triplets.index, return_inverse=True)
     network = network.eval()
-    parts = []
+    embeddings = []
     with torch.inference_mode():
         for begin in range(0, len(used), _FACES_AT_ONCE):
             batch = make_batch(frames, used[begin : begin + _FACES_AT_ONCE], size)
             embedding = network.embed(network_input(batch, device)[0])
-            parts.append(functional.normalize(embedding, dim=1).cpu())
-    anchor, positive, negative = torch.cat(parts)[place.reshape(-1, 3)].unbind(1)
+            embeddings.append(functional.normalize(embedding, dim=1).cpu())
+    anchor, positive, negative = torch.cat(embeddings)[face_index.reshape(-1, 3)].unbind(1)
     alike = (anchor - positive).norm(dim=1)
     apart = torch.minimum((anchor - negative).norm(dim=1), (positive - negative).norm(dim=1))
     return float((alike < apart).double().mean())
@@ -147,7 +201,22 @@ def triplet_accuracy(
 def shared_faces(
     work: Path, frames: AUFrames, options: TrainOptions
 ) -> npt.NDArray[np.int64] | None:
-    """Frames that each step draws faces of, for triplets that share them; None for a table's."""
+    """Choose the frames that each step draws faces of, for triplets that share them.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    frames : AUFrames
+        Its frames.
+    options : TrainOptions
+        Of the run.
+
+    Returns
+    -------
+    (n,) int64 or None
+        None where a table gives the triplets.
+    """
     if (work / TRIPLET_FILE).exists() or not options.shared_triplets:
         return None
     return faces_to_draw_from(frames, options.seed)
@@ -158,7 +227,7 @@ def _trained(
     config: GLEENetConfig,
     out: Path,
     device: torch.device,
-    around: Surroundings,
+    runtime: RuntimeOptions,
 ) -> GLEENet:
     frames, schedule, world = batches.frames, batches.schedule, batches.world
     path = out / CHECKPOINT_FILE
@@ -197,27 +266,56 @@ def _trained(
         make_batch=batches.of_step,
         add_gradient=add_gradient,
         frame_names=batches.frame_names,
-        around=around,
+        runtime=runtime,
     )
     return state.final
 
 
 class ExpressionEmbedding(nn.Module):
-    """A network seen as its embedding alone: images to E_exp."""
+    """A network as its embedding alone: images to E_exp.
+
+    Parameters
+    ----------
+    network : GLEENet
+        The network.
+    """
 
     def __init__(self, network: GLEENet) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        """(b, 3, s, s) float32, RGB, (value - 127.5) / 128 -> (b, embedding width)."""
+        """Embed b images.
+
+        Parameters
+        ----------
+        image : (b, 3, s, s) float32
+            RGB, (value - 127.5) / 128.
+
+        Returns
+        -------
+        (b, embedding width) float32
+            E_exp.
+        """
         return self.network.embed(image)
 
 
 def standardised_over_batch(embedding: Tensor, world: World) -> Tensor:
-    """Each coordinate at mean 0 and deviation 1 over the faces of all processes: (n, width).
+    """Bring each coordinate to mean 0 and deviation 1 over the faces of all processes.
 
     Eq. 4 is flat where all faces lie on one point, and that point is near for random weights.
+
+    Parameters
+    ----------
+    embedding : (n, width) float32
+        E_exp of this process's faces.
+    world : World
+        All processes.
+
+    Returns
+    -------
+    (n, width) float32
+        Standardised.
     """
     size = torch.full((1,), len(embedding), dtype=embedding.dtype, device=embedding.device)
     sums = torch.cat([embedding.sum(0), embedding.square().sum(0), size])
@@ -230,20 +328,34 @@ def standardised_over_batch(embedding: Tensor, world: World) -> Tensor:
 def add_triplet_gradient(
     state: TrainingState, batch: TripletBatch, accumulate: int = 1, *, centre: bool = False
 ) -> Tensor:
-    """Add the gradient of Eq. 4; returns the loss of each triplet (b,).
+    """Add the gradient of Eq. 4 to the network's.
 
-    accumulate: parts that the batch is computed in. centre: see TrainOptions.
+    Parameters
+    ----------
+    state : TrainingState
+        Of the training.
+    batch : TripletBatch
+        b triplets.
+    accumulate : int
+        Shares that the batch is computed in.
+    centre : bool
+        Standardise E_exp over the batch, see TrainOptions.
+
+    Returns
+    -------
+    (b,) float32
+        Loss of each triplet.
     """
     count, losses = len(batch.margin), []
     for some in np.array_split(np.arange(count), accumulate):
-        used, place = np.unique(batch.place[some], return_inverse=True)
+        used, face_index = np.unique(batch.face_index[some], return_inverse=True)
         faces = take_frames(batch.faces, used)
         with state.autocast():
             embedding = state.parallel(network_input(faces, state.device)[0]).float()
         if centre:
             embedding = standardised_over_batch(embedding, state.world)
         margin = torch.from_numpy(batch.margin[some]).to(state.device)
-        where = torch.from_numpy(place.reshape(-1, 3)).to(state.device)
+        where = torch.from_numpy(face_index.reshape(-1, 3)).to(state.device)
         anchor, positive, negative = embedding[where].unbind(1)
         loss = triplet_loss(anchor, positive, negative, margin)
         torch.autograd.backward(state.scaler.scale(loss.sum() / count))
@@ -252,9 +364,22 @@ def add_triplet_gradient(
 
 
 def pretraining_dry_run(work: Path, out: Path, options: TrainOptions) -> list[str]:
-    """Lines that say what `pretraining.pretrain` with these arguments would do.
+    """Say what `pretrain` would do: faces, triplets, steps; no crop is read, nothing is written.
 
-    Raises ShardError, DataError for a folder that cannot be used.
+    Parameters
+    ----------
+    work, out, options
+        As `pretrain` takes them.
+
+    Returns
+    -------
+    list of str
+        Lines.
+
+    Raises
+    ------
+    ShardError, DataError
+        For a folder that cannot be used.
     """
     work = Path(work)
     valid: dict[str, set[int]] = defaultdict(set)

@@ -26,11 +26,32 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 @dataclass(eq=False)
 class TrainingState:
-    """Network, its moving average (None without EMA), optimiser and loss scaler of one fold.
+    """Network, its moving average, optimiser and loss scaler of one fold.
 
-    parallel: the network, or what shares its gradients with the other processes of the world.
-    train_subjects, test_subjects, dataset, fit_model, reference, provenance: see Checkpoint. step:
-    steps done.
+    Attributes
+    ----------
+    config : GLEENetConfig
+        Of the network.
+    train_subjects, test_subjects, dataset, fit_model, reference, provenance
+        See Checkpoint.
+    world : World
+        The processes that share the training.
+    network : GLEENet
+        That is trained.
+    parallel : nn.Module
+        The network, or what shares its gradients with the other processes of the world.
+    average : GLEENet or None
+        Moving average of the network's weights; None without EMA.
+    optimiser : SGD
+        Of the weights.
+    scaler : GradScaler
+        Of the loss, at float16.
+    dtype : torch.dtype
+        Precision of the forward pass.
+    device : torch.device
+        Of the network.
+    step : int
+        Steps done.
     """
 
     config: GLEENetConfig
@@ -61,7 +82,13 @@ class TrainingState:
         return self.network if self.average is None else self.average
 
     def update_average(self, decay: float) -> None:
-        """Move the averaged weights towards the network's; faster in the first steps."""
+        """Move the averaged weights towards the network's; faster in the first steps.
+
+        Parameters
+        ----------
+        decay : float
+            Share of the average that stays.
+        """
         if self.average is None:
             return
         decay = min(decay, (1 + self.step) / (10 + self.step))
@@ -74,12 +101,23 @@ class TrainingState:
                 mean_buffer.copy_(buffer)
 
     def autocast(self) -> torch.autocast:
-        """Context of the forward pass at the options' precision."""
+        """Give the context of the forward pass at the options' precision."""
         reduced = self.dtype != torch.float32
         return torch.autocast(self.device.type, self.dtype if reduced else None, enabled=reduced)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint to go on from; the random choices of a step follow from its number."""
+        """Write a checkpoint to go on from; the random choices of a step follow from its number.
+
+        Parameters
+        ----------
+        path : Path
+            The checkpoint.
+
+        Raises
+        ------
+        OutputError
+            Where it cannot be written.
+        """
         training: dict[str, Any] = {
             "step": self.step,
             "network": self.network.state_dict(),
@@ -89,7 +127,18 @@ class TrainingState:
         save_checkpoint(path, self._checkpoint(training))
 
     def finish(self, path: Path) -> None:
-        """Write the last checkpoint, to predict with."""
+        """Write the last checkpoint, to predict with.
+
+        Parameters
+        ----------
+        path : Path
+            The checkpoint.
+
+        Raises
+        ------
+        OutputError
+            Where it cannot be written.
+        """
         save_checkpoint(path, self._checkpoint({}))
 
     def _checkpoint(self, training: dict[str, Any]) -> Checkpoint:
@@ -107,7 +156,7 @@ class TrainingState:
         )
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint that `save` wrote."""
+        """Go on from a `checkpoint` that `save` wrote."""
         training = checkpoint.training
         self.step = int(training["step"])
         self.network.load_state_dict(training["network"])
@@ -120,11 +169,26 @@ class TrainingState:
 def new_network(
     config: GLEENetConfig, options: TrainOptions, f_exp: npt.NDArray[np.float32] | None = None
 ) -> GLEENet:
-    """A network to train, with the weights that the options start from.
+    """Build a network to train, with the weights that the options start from.
 
-    f_exp: (n, e) of the frames to be seen, for the statistics of the 3D branch.
+    Parameters
+    ----------
+    config : GLEENetConfig
+        Of the network.
+    options : TrainOptions
+        Name the weights to start from.
+    f_exp : (n, e) float32, optional
+        Of the training frames, for the statistics of the 3D branch.
 
-    Raises WeightsError where the FaceNet file or the pre-trained run of the options does not fit.
+    Returns
+    -------
+    GLEENet
+        On the CPU.
+
+    Raises
+    ------
+    WeightsError
+        Where the FaceNet file or the pre-trained run of the options does not fit.
     """
     facenet = Path(options.facenet) if options.facenet else None
     network = build_glee_net(config, facenet=facenet)
@@ -150,9 +214,29 @@ def new_state(
     provenance: dict[str, Any] | None = None,
     entry: nn.Module | None = None,
 ) -> TrainingState:
-    """The state before the first step: SGD on the network's weights that take a gradient.
+    """Give the state before the first step: SGD on the network's weights that take a gradient.
 
-    entry: a module around the network that the loss is computed from; None for the network.
+    Parameters
+    ----------
+    network : GLEENet
+        To train; moved to the device.
+    config : GLEENetConfig
+        Of the network.
+    options : TrainOptions
+        Of the run.
+    device : torch.device
+        To train on.
+    world : World
+        The processes that share the training.
+    train_subjects, test_subjects, dataset, fit_model, reference, provenance
+        See Checkpoint.
+    entry : nn.Module, optional
+        A module around the network that the loss is computed from; None for the network.
+
+    Returns
+    -------
+    TrainingState
+        At step 0.
     """
     network = network.to(device)
     parallel = network if entry is None else entry

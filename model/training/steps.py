@@ -1,8 +1,6 @@
-"""The loop of steps: schedule, log.
+"""The loop of steps that every training takes: batches, checkpoints, log, and what stops it.
 
-The loop of steps that every training takes: batches, checkpoints, log, and what stops it.
-
-A training's losses for TensorBoard, where that is installed.
+The losses go to log.csv, and to TensorBoard where that is installed and asked for.
 """
 
 from __future__ import annotations
@@ -37,28 +35,51 @@ Item = TypeVar("Item")
 LOG_FILE = "log.csv"
 LOG_COLUMNS = ("step", "epoch", "loss", "learning_rate", "gradient_norm", "seconds")
 
+TENSORBOARD_FOLDER = "tensorboard"
+
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What changes no weight. workers: processes that make batches, 0 for a thread of this one.
-    tensorboard: write its log too.
+class RuntimeOptions:
+    """How a training runs on this machine; nothing here changes a weight.
+
+    Attributes
+    ----------
+    workers : int
+        Processes that make batches, 0 for a thread of this one.
+    tensorboard : bool
+        Write TensorBoard's log too.
     """
 
     workers: int = 0
     tensorboard: bool = False
 
 
-PLAIN = Surroundings()
+DEFAULT_RUNTIME = RuntimeOptions()
 # Enough for a step of 10 ms at batch 64 (benchmarks/train.py).
 _WORKERS_FOR_A_GPU = 2
 
 
-def surroundings_for(device: str, workers: int | None, *, tensorboard: bool) -> Surroundings:
-    """workers: None for as many as the device ("auto", "cpu", "cuda") needs beside this process."""
+def runtime_options(device: str, workers: int | None, *, tensorboard: bool) -> RuntimeOptions:
+    """Choose how a training runs.
+
+    Parameters
+    ----------
+    device : str
+        "auto", "cpu" or "cuda".
+    workers : int or None
+        None for as many as the device needs beside this process.
+    tensorboard : bool
+        Write TensorBoard's log too.
+
+    Returns
+    -------
+    RuntimeOptions
+        The choice.
+    """
     if workers is None:
         on_gpu = device != "cpu" and torch.cuda.is_available()
         workers = _WORKERS_FOR_A_GPU if on_gpu else 0
-    return Surroundings(workers, tensorboard)
+    return RuntimeOptions(workers, tensorboard)
 
 
 def run_steps(
@@ -70,21 +91,43 @@ def run_steps(
     make_batch: Callable[[int], Item],
     add_gradient: Callable[[TrainingState, Item], Tensor],
     frame_names: Callable[[Item, npt.NDArray[np.bool_]], Sequence[str]],
-    around: Surroundings = PLAIN,
+    runtime: RuntimeOptions = DEFAULT_RUNTIME,
 ) -> None:
     """Take all steps that are left, with a checkpoint after each epoch and at the end.
 
-    name: of the training, for random choices and messages. make_batch: step -> this process's
-    share of its batch. add_gradient: backward pass; returns the loss of each item (b,).
-    frame_names: names of the frames of some items (b,), for messages.
+    Parameters
+    ----------
+    state : TrainingState
+        Changed in place.
+    schedule : Schedule
+        Steps and learning rates.
+    folder : Path
+        For checkpoint and log.
+    name : str
+        Of the training, for random choices and messages.
+    make_batch : callable
+        Step -> this process's share of its batch.
+    add_gradient : callable
+        Backward pass; returns the loss of each item (b,).
+    frame_names : callable
+        Names of the frames of some items (b,), for messages.
+    runtime : RuntimeOptions
+        Worker processes and logs.
 
-    Raises DataError where a loss or gradient is not finite, naming frames.
+    Raises
+    ------
+    DataError
+        Where a loss or gradient is not finite, naming frames.
+    UsageError
+        Where TensorBoard is wanted and not installed.
+    OutputError
+        Where checkpoint or log cannot be written.
     """
     options, world = schedule.options, state.world
     log = folder / LOG_FILE
     rows = _read_log(log, state.step)
-    batches = batches_ahead(make_batch, state.step, schedule.total, workers=around.workers)
-    wanted = around.tensorboard and world.leads
+    batches = batches_ahead(make_batch, state.step, schedule.total, workers=runtime.workers)
+    wanted = runtime.tensorboard and world.leads
     with tensorboard_log(folder, state.step, wanted=wanted) as board:
         for batch in _progress(batches, schedule, state, name):
             began = time.perf_counter()
@@ -123,9 +166,27 @@ def take_step(
     options: TrainOptions,
     rate: float,
 ) -> tuple[Tensor, float]:
-    """One step of SGD; a gradient that is not finite changes no weight.
+    """Take one step of SGD; a gradient that is not finite changes no weight.
 
-    rate: learning rate. Returns the losses (b,) and the norm of the gradient before clipping.
+    Parameters
+    ----------
+    state : TrainingState
+        Changed in place.
+    batch : Item
+        Of this process.
+    add_gradient : callable
+        Backward pass; returns the loss of each item (b,).
+    options : TrainOptions
+        Of the run.
+    rate : float
+        Learning rate.
+
+    Returns
+    -------
+    losses : (b,) Tensor
+        Of the batch's items.
+    norm : float
+        Of the gradient before clipping.
     """
     state.network.train()
     state.optimiser.param_groups[0]["lr"] = rate
@@ -144,13 +205,36 @@ def take_step(
 
 
 def seed_step(seed: int, name: str, *more: int) -> None:
-    """Seed torch for a training's start, or a step and rank in it, whatever ran before."""
+    """Seed torch for a training's start, or a step and rank in it, whatever ran before.
+
+    Parameters
+    ----------
+    seed : int
+        Of the run.
+    name : str
+        Of the training.
+    *more : int
+        Step and rank.
+    """
     words = np.random.SeedSequence([seed, *name.encode(), *more]).generate_state(2)
     torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 
 def last_loss(folder: Path, epochs: int) -> float:
-    """Mean loss of the last epoch, from the log; NaN where there is none."""
+    """Read the mean loss of the last epoch from the log.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the training.
+    epochs : int
+        In all.
+
+    Returns
+    -------
+    float
+        NaN where the log has no such epoch.
+    """
     with (folder / LOG_FILE).open(newline="") as file:
         losses = [
             float(row["loss"]) for row in csv.DictReader(file) if int(row["epoch"]) == epochs - 1
@@ -198,23 +282,45 @@ def _write_log(path: Path, rows: list[tuple[float, ...]]) -> None:
     write_whole(path, text.getvalue().encode())
 
 
-TENSORBOARD_FOLDER = "tensorboard"
-
-
 class ScalarLog(Protocol):
     """What the loop of steps needs of TensorBoard's writer."""
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> object:
-        """Note one number of one step."""
+        """Note one number of one step.
+
+        Parameters
+        ----------
+        tag : str
+            Name of the curve.
+        scalar_value : float
+            The number.
+        global_step : int
+            The step.
+        """
 
 
 @contextmanager
 def tensorboard_log(folder: Path, step: int, *, wanted: bool) -> Iterator[ScalarLog | None]:
-    """A writer into `folder`/tensorboard; None where none is wanted.
+    """Open a writer into `folder`/tensorboard.
 
-    step: to go on from; what a killed run wrote of later steps is hidden.
+    Parameters
+    ----------
+    folder : Path
+        Of the training.
+    step : int
+        To go on from; what a killed run wrote of later steps is hidden.
+    wanted : bool
+        Whether to write.
 
-    Raises UsageError where TensorBoard is not installed.
+    Yields
+    ------
+    ScalarLog or None
+        None where none is wanted.
+
+    Raises
+    ------
+    UsageError
+        Where TensorBoard is not installed.
     """
     if not wanted:
         yield None
@@ -223,8 +329,8 @@ def tensorboard_log(folder: Path, step: int, *, wanted: bool) -> Iterator[Scalar
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError(
-            "TensorBoard is not installed: pip install glee[tensorboard], or leave --tensorboard "
-            "out (log.csv holds the same figures)"
+            "TensorBoard is not installed: pip install '.[tensorboard]' in glee's checkout, or "
+            "leave --tensorboard out (log.csv holds the same figures)"
         ) from error
     writer = SummaryWriter(str(folder / TENSORBOARD_FOLDER), purge_step=step)  # type: ignore[no-untyped-call]
     try:

@@ -1,26 +1,19 @@
-"""train(): folds, Eq. 5; what it would do; what is withdrawn.
-
-Training on Action Units: folds, steps, checkpoints; read it from top to bottom.
+"""Training on Action Units (Eq. 5): folds, steps, checkpoints; read it from top to bottom.
 
 A run's folder holds options.toml, split.json, data.json (a hash) and for each fold a folder with
 checkpoint.pt, log.csv and predictions.npz (of the fold's test subjects). A killed run goes on from
 its last checkpoint and, on a CPU, ends with the same bits as an undisturbed one: every random
 choice of a step (frames, crops, dropout) follows from the seed, the fold, the step and the
-process's rank. Under torchrun or Slurm, several processes share each batch.
-
-What a training would do: folds with their subjects and frames, the state of the run's folder.
-
-A training run that is refused before its first step leaves no folder that looks like a run.
+process's rank. Under torchrun or Slurm, several processes share each batch. A run that is refused
+before its first step leaves no folder that looks like a run; `training_plan` says what `train`
+would do.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,14 +22,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...errors import DataError, GleeError, OptionsError, UsageError
+from ...errors import DataError, OptionsError, UsageError
 from ...pipeline.shards.shard import list_shards, read_shard
-from ...whole_files import write_whole
 from ..checkpoint import CHECKPOINT_FILE, load_checkpoint
 from ..data.au_dataset import MEMORY_LIMIT, AUFrames, Batch, FExpSource, load_frames
 from ..data.augmentation import stored_size
 from ..data.batches import TrainingBatches, split_batch
-from ..data.folds import Split, choose_split
+from ..data.folds import choose_split
 from ..data.person_specific import common_reference, relative_to_person
 from ..distributed import World, choose_device, joined_world, reproducible
 from ..network.config import GLEENetConfig, preset_config
@@ -51,13 +43,12 @@ from ..prediction.predictions import (
 )
 from .embed import identity_digest
 from .losses import au_loss, occurrence_ratio
+from .run_folder import DATA_FILE, SPLIT_FILE, remove_if_refused, write_data
 from .state import TrainingState, new_network, new_state
-from .steps import PLAIN, Surroundings, last_loss, run_steps, seed_step
+from .steps import DEFAULT_RUNTIME, RuntimeOptions, last_loss, run_steps, seed_step
 
 logger = logging.getLogger(__name__)
 
-SPLIT_FILE = "split.json"
-DATA_FILE = "data.json"
 # Name of a fold that tests nobody: one network of all subjects, to predict other datasets.
 EVERY_SUBJECT = "every"
 ALONE = World()
@@ -65,9 +56,20 @@ ALONE = World()
 
 @dataclass(frozen=True)
 class FoldSummary:
-    """One fold: frames trained on, frames tested, steps in all, mean loss of the last epoch.
+    """What came of one fold.
 
-    seconds: spent in this call.
+    Attributes
+    ----------
+    name : str
+        Of the fold.
+    frames, test_frames : int
+        Frames trained on, and tested.
+    steps : int
+        In all.
+    loss : float
+        Mean of the last epoch, Eq. 5.
+    seconds : float
+        Spent in this call.
     """
 
     name: str
@@ -80,7 +82,17 @@ class FoldSummary:
 
 @dataclass(frozen=True)
 class TrainSummary:
-    """A run's folder and the folds that were asked for. leads: this process writes the files."""
+    """What came of a run.
+
+    Attributes
+    ----------
+    run : Path
+        Its folder.
+    folds : tuple of FoldSummary
+        Those that were asked for.
+    leads : bool
+        This process writes the files.
+    """
 
     run: Path
     folds: tuple[FoldSummary, ...]
@@ -95,18 +107,43 @@ def train(
     fold: str = "all",
     f_exp_source: FExpSource | None = None,
     device: str = "auto",
-    around: Surroundings = PLAIN,
+    runtime: RuntimeOptions = DEFAULT_RUNTIME,
 ) -> TrainSummary:
     """Train one fold or all; goes on where an earlier call with the same options stopped.
 
-    work: folder with shards. out: the run's folder. fold: a name of the split, "all", or
-    EVERY_SUBJECT.
-    f_exp_source: gives other coefficients than the shards hold. device: "auto", "cpu", "cuda".
-    around: worker processes and logs.
+    Parameters
+    ----------
+    work : Path
+        Folder with shards.
+    out : Path
+        The run's folder.
+    options : TrainOptions
+        Of the run.
+    fold : str
+        A name of the split, "all", or EVERY_SUBJECT.
+    f_exp_source : FExpSource, optional
+        Gives other coefficients than the shards hold.
+    device : str
+        "auto", "cpu" or "cuda".
+    runtime : RuntimeOptions
+        Worker processes and logs.
 
-    Raises DataError for frames, labels or a split that cannot be used and for a loss that is not
-    finite (naming the frames), OptionsError where `out` was trained with other options or data,
-    UsageError for an unknown fold, ShardError, WeightsError and OutputError for files.
+    Returns
+    -------
+    TrainSummary
+        What came of it.
+
+    Raises
+    ------
+    DataError
+        For frames, labels or a split that cannot be used and for a loss that is not finite (naming
+        the frames).
+    OptionsError
+        Where `out` was trained with other options or data.
+    UsageError
+        For an unknown fold.
+    ShardError, WeightsError, OutputError
+        For files.
     """
     config = preset_config(options.preset, (), options.ablation)
     frames = load_frames(
@@ -117,7 +154,7 @@ def train(
         f_exp_source=f_exp_source,
         with_identity=options.identity == "cached",
         # processes share no memory with this one, and remember what they read themselves
-        memory_limit=0 if around.workers else MEMORY_LIMIT,
+        memory_limit=0 if runtime.workers else MEMORY_LIMIT,
     )
     if options.mirror and config.coefficients and frames.mirrored is None:
         logger.warning("no mirrored faces: %s's expressions have no sides", frames.fit_model)
@@ -135,13 +172,13 @@ def train(
     with (
         joined_world(device) as world,
         reproducible(options.deterministic),
-        withdrawn_where_refused(out, stated, leads=world.leads),
+        remove_if_refused(out, stated, leads=world.leads),
     ):
-        where = choose_device(device, world, options.precision)
+        chosen = choose_device(device, world, options.precision)
         world.check_batch(options.batch)
         if world.leads:
             write_options(out, options)
-            _write_data(out, frames, split)
+            write_data(out, frames, split)
         folds = [
             train_fold(
                 frames,
@@ -150,9 +187,9 @@ def train(
                 name,
                 split.get(name, ()),
                 out / f"fold{name}",
-                where,
+                chosen,
                 world,
-                around,
+                runtime,
             )
             for name in (split if fold == "all" else [fold])
         ]
@@ -168,9 +205,41 @@ def train_fold(
     folder: Path,
     device: torch.device,
     world: World = ALONE,
-    around: Surroundings = PLAIN,
+    runtime: RuntimeOptions = DEFAULT_RUNTIME,
 ) -> FoldSummary:
-    """Train the network of one fold, as far as it is not, and predict its test subjects."""
+    """Train the network of one fold, as far as it is not, and predict its test subjects.
+
+    Parameters
+    ----------
+    frames : AUFrames
+        All frames.
+    config : GLEENetConfig
+        Of the network.
+    options : TrainOptions
+        Of the run.
+    name : str
+        Of the fold.
+    test_subjects : tuple of str
+        Names; all others are trained on.
+    folder : Path
+        Of the fold.
+    device : torch.device
+        To train on.
+    world : World
+        The processes that share the training.
+    runtime : RuntimeOptions
+        Worker processes and logs.
+
+    Returns
+    -------
+    FoldSummary
+        What came of it.
+
+    Raises
+    ------
+    DataError, OptionsError, WeightsError, OutputError
+        As `train`.
+    """
     began = time.perf_counter()
     indices = training_frames(frames, test_subjects)
     if options.identity_adversary:
@@ -186,7 +255,7 @@ def train_fold(
         network = earlier.network().to(device)
     else:
         seed_step(options.seed, f"fold {name}")
-        network = new_network(config, options, _f_exp_to_be_seen(frames, indices, options))
+        network = new_network(config, options, _f_exp_for_statistics(frames, indices, options))
         _check_identity(network, config, frames)
         state = new_state(
             network,
@@ -204,7 +273,7 @@ def train_fold(
         if earlier is not None:
             state.resume(earlier)
             logger.info("fold %s goes on from step %d", name, state.step)
-        learn_action_units(state, frames, indices, options, name, folder, around)
+        learn_action_units(state, frames, indices, options, name, folder, runtime)
         network = state.final
     tested = frames.of_subjects(test_subjects)
     if world.leads:
@@ -229,9 +298,27 @@ def learn_action_units(
     options: TrainOptions,
     name: str,
     folder: Path,
-    around: Surroundings = PLAIN,
+    runtime: RuntimeOptions = DEFAULT_RUNTIME,
 ) -> None:
-    """Take the steps that are left, on Eq. 5; r is of the frames trained on."""
+    """Take the steps that are left, on Eq. 5; r is of the frames trained on.
+
+    Parameters
+    ----------
+    state : TrainingState
+        Changed in place.
+    frames : AUFrames
+        All frames.
+    indices : (n,) int64
+        Frames to train on.
+    options : TrainOptions
+        Of the run.
+    name : str
+        Of the fold.
+    folder : Path
+        Of the fold.
+    runtime : RuntimeOptions
+        Worker processes and logs.
+    """
     schedule = Schedule(options, len(indices))
     batches = TrainingBatches(
         frames, indices, state.config.image_size, options, schedule, state.world
@@ -256,7 +343,7 @@ def learn_action_units(
         make_batch=batches.of_step,
         add_gradient=add_gradient,
         frame_names=frame_names,
-        around=around,
+        runtime=runtime,
     )
 
 
@@ -267,44 +354,61 @@ def add_au_gradient(
     options: TrainOptions,
     numbers: npt.NDArray[np.int64],
 ) -> Tensor:
-    """Add the gradient of a batch's mean loss; returns the loss of each frame (b,).
+    """Add the gradient of a batch's mean loss to the network's.
 
-    ratio: (a,), r of Eq. 5. numbers: of each frame's subject, for the identity adversary.
+    Parameters
+    ----------
+    state : TrainingState
+        Of the training.
+    batch : Batch
+        b frames.
+    ratio : (a,) float32
+        r of Eq. 5.
+    options : TrainOptions
+        Of the run.
+    numbers : (n,) int64
+        Of each frame's subject, for the identity adversary.
+
+    Returns
+    -------
+    (b,) float32
+        Loss of each frame.
     """
     losses = []
-    for part in split_batch(batch, options.accumulate):
-        known = part.identity.shape[1] > 0
-        identity = torch.from_numpy(part.identity).to(state.device).float() if known else None
+    for share in split_batch(batch, options.accumulate):
+        known = share.identity.shape[1] > 0
+        identity = torch.from_numpy(share.identity).to(state.device).float() if known else None
         with state.autocast():
-            prediction = state.parallel(*network_input(part, state.device), identity)
-        labels = torch.from_numpy(part.labels).to(state.device)
+            prediction = state.parallel(*network_input(share, state.device), identity)
+        labels = torch.from_numpy(share.labels).to(state.device)
         loss = au_loss(prediction, labels, ratio)
         if isinstance(prediction, AdversarialPrediction):
-            subject = torch.from_numpy(numbers[part.index]).to(state.device)
+            subject = torch.from_numpy(numbers[share.index]).to(state.device)
             loss = loss + identity_loss(prediction.subject, subject)
         torch.autograd.backward(state.scaler.scale(loss.sum() / len(batch.index)))
         losses.append(loss.detach())
     return torch.cat(losses)
 
 
-def _write_data(out: Path, frames: AUFrames, split: Split) -> None:
-    """Write what a run learns from once, or check that a run to go on with has the same."""
-    data = {"frames": len(frames), "sha256": frames.fingerprint}
-    for file, content in ((SPLIT_FILE, split), (DATA_FILE, data)):
-        text = json.dumps(content, indent=1).encode()
-        path = out / file
-        if path.exists() and path.read_bytes() != text:
-            raise OptionsError(
-                f"{out}: was trained on other frames, labels, f_exp or folds ({file} differs); "
-                "choose another folder"
-            )
-        write_whole(path, text)
-
-
 def training_frames(frames: AUFrames, test_subjects: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    """Indices of the frames to train on: not of the test subjects, with a known label.
+    """Choose the frames to train on: not of the test subjects, with a known label.
 
-    Raises DataError where there are fewer than two.
+    Parameters
+    ----------
+    frames : AUFrames
+        All frames.
+    test_subjects : tuple of str
+        Names.
+
+    Returns
+    -------
+    (n,) int64
+        Indices, ascending.
+
+    Raises
+    ------
+    DataError
+        Where there are fewer than two.
     """
     indices = frames.of_subjects(set(frames.subjects) - set(test_subjects))
     indices = indices[(frames.labels[indices] >= 0).any(1)]
@@ -321,11 +425,11 @@ def _check_identity(network: GLEENet, config: GLEENetConfig, frames: AUFrames) -
     if frames.identity is not None and identity_digest(network, config) != frames.identity_weights:
         raise OptionsError(
             "the identity features in the shards are of other weights than this network's; run "
-            "`glee embed` with the same --facenet or --init, or train with --identity live"
+            "`glee embed` with the same --facenet or --init, or train with --identity-branch live"
         )
 
 
-def _f_exp_to_be_seen(
+def _f_exp_for_statistics(
     frames: AUFrames, indices: npt.NDArray[np.int64], options: TrainOptions
 ) -> npt.NDArray[np.float32]:
     """f_exp of the frames, and of their mirrored faces where training shows them."""
@@ -336,12 +440,24 @@ def _f_exp_to_be_seen(
 
 
 def training_plan(work: Path, out: Path, options: TrainOptions, fold: str = "all") -> list[str]:
-    """A line a fold that `train` would train; nothing is written and no crop is read.
+    """Say in a line a fold what `train` would do; nothing is written and no crop is read.
 
-    work, out, options, fold: as `training.train` takes them. Frames are the valid ones.
+    Parameters
+    ----------
+    work, out, options, fold
+        As `train` takes them.
 
-    Raises ShardError, DataError for shards or a split that cannot be used, UsageError for an
-    unknown fold.
+    Returns
+    -------
+    list of str
+        Lines; the frames in them are the valid ones.
+
+    Raises
+    ------
+    ShardError, DataError
+        For shards or a split that cannot be used.
+    UsageError
+        For an unknown fold.
     """
     frames: Counter[str] = Counter()
     dataset = ""
@@ -372,27 +488,3 @@ def training_plan(work: Path, out: Path, options: TrainOptions, fold: str = "all
             + ("; goes on from its checkpoint" if there else "")
         )
     return lines
-
-
-@contextmanager
-def withdrawn_where_refused(run: Path, stated: tuple[str, ...], *, leads: bool) -> Iterator[None]:
-    """Remove what a run states of itself where it ends in a GleeError and trained nothing.
-
-    run: its folder. stated: names of the files that are written before training; those that were
-    there already stay. leads: whether this process writes the files.
-    """
-    was_there = run.exists()
-    new = [run / name for name in stated if not (run / name).exists()]
-    try:
-        yield
-    except GleeError:
-        files = [path for path in run.rglob("*") if path.is_file()]
-        if leads and new and set(files) <= set(new):
-            for path in files:
-                path.unlink()
-            folders = [path for path in run.rglob("*") if path.is_dir()]
-            for folder in sorted(folders, reverse=True):
-                folder.rmdir()
-            if not was_there and run.exists():
-                run.rmdir()
-        raise

@@ -20,11 +20,12 @@ from typing import Any, Protocol
 from ...errors import DataError
 from ..images.frames import FrameIndex, index_frames
 from ..landmarks.backends import AUTO, BackendSettings, chosen_detector, load_detector
+from ..options import AnalyzeOptions
 from ..summary import progress_bar
 from .face_fit import ANALYSIS_FIT, AUScorer, FaceFitter, Identity, RowStream
 from .face_stream import FaceFrame, FaceRows, StreamOptions, face_stream, frame_rate, sample_stream
 from .gaze import IrisDetector
-from .inputs import AnalyzeOptions, PlannedClip, Source, find_sources, planned_files
+from .inputs import AnalysisPlan, Source, find_sources, planned_files
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +35,26 @@ SAMPLE_FRAMES = 32
 
 @dataclass(frozen=True)
 class ClipAnalysis:
-    """What became of a clip: frames, rows by reason ("ok" where valid), files, seconds.
+    """What became of a clip.
 
-    first_row: seconds from the clip's start to its first row on disk. error: why there is nothing,
-    one line; "" where all went well.
+    Attributes
+    ----------
+    name : str
+        The clip's, as its files have it.
+    frames, faces : int
+        How many were read, and how many faces were followed.
+    reasons : mapping
+        Reason -> rows, "ok" for the valid ones.
+    paths : tuple of Path
+        The files that were written.
+    seconds : float
+        What it took.
+    first_row : float
+        Seconds from the start to the first row on disk.
+    source : str
+        Codec and container of a video, and what is unusual in it.
+    error : str
+        Why there is nothing, one line; "" where all went well.
     """
 
     name: str
@@ -47,10 +64,17 @@ class ClipAnalysis:
     paths: tuple[Path, ...] = ()
     seconds: float = 0.0
     first_row: float = float("nan")
+    source: str = ""
     error: str = ""
 
     def line(self) -> str:
-        """What the command prints."""
+        """Say it as text.
+
+        Returns
+        -------
+        str
+            What the command prints.
+        """
         if self.error:
             return f"{self.name}: {self.error}"
         rows = sum(self.reasons.values())
@@ -59,12 +83,24 @@ class ClipAnalysis:
         return (
             f"{self.name}: {self.frames} frames, {rows} rows, {self.reasons.get('ok', 0)} valid"
             + (f" ({bad})" if bad else "")
+            + (f"; {self.source}" if self.source else "")
             + f", {rate:.1f} frames/s -> {', '.join(str(path) for path in self.paths)}"
         )
 
 
 def as_json(done: ClipAnalysis) -> dict[str, Any]:
-    """A clip's analysis as plain data."""
+    """Give a clip's analysis as plain data.
+
+    Parameters
+    ----------
+    done : ClipAnalysis
+        The analysis.
+
+    Returns
+    -------
+    dict
+        Of types that JSON has.
+    """
     first_row = None if math.isnan(done.first_row) else round(done.first_row, 3)
     return {
         **asdict(done),
@@ -75,12 +111,24 @@ def as_json(done: ClipAnalysis) -> dict[str, Any]:
 
 
 class Writer(Protocol):
-    """Takes rows while its block lasts and gives its files their names at the end."""
+    """Takes rows while its block lasts and gives its files their names at the end.
+
+    Attributes
+    ----------
+    paths : tuple of Path
+        The files.
+    """
 
     paths: tuple[Path, ...]
 
     def write(self, rows: FaceRows) -> None:
-        """Add rows."""
+        """Add rows.
+
+        Parameters
+        ----------
+        rows : FaceRows
+            Those that follow the ones before.
+        """
 
     def __enter__(self) -> Any: ...
 
@@ -109,15 +157,39 @@ def analyze(
     scorer: AUScorer | None = None,
     progress: bool = True,
 ) -> list[ClipAnalysis]:
-    """Analyse videos, images and folders of them into tables in the folder `out`.
+    """Analyse videos, images and folders of them into tables.
 
-    scorer: gives Action Units too, see `model.analysis`. A clip's files take their names when it is
-    done; those of one that fails are removed. Of several clips, one that cannot be read is told by
-    its `error`, and the others are analysed.
-
-    Raises UsageError, DataError (the input cannot be read), WeightsError, OutputError.
+    A clip's files take their names when it is done; those of one that fails are removed. Of several
+    clips, one that cannot be read is told by its `error`, and the others are analysed.
 
     >>> analyze([Path("talk.mp4")], Path("out"))        # out/talk.csv, out/talk.parquet
+
+    Parameters
+    ----------
+    inputs : iterable of Path
+        Videos, images, or folders of either.
+    out : Path
+        Folder for the tables.
+    options : AnalyzeOptions or None
+        What shapes the analysis; None for the defaults.
+    scorer : AUScorer or None
+        Gives Action Units too, see `model.prediction.analysis`.
+    progress : bool
+        Show progress bars.
+
+    Returns
+    -------
+    list of ClipAnalysis
+        One a clip.
+
+    Raises
+    ------
+    UsageError
+        Where an option makes no sense.
+    DataError
+        Where the only input cannot be read.
+    WeightsError, OutputError
+        Where the backend's files or the output folder cannot be used.
     """
     options = options or AnalyzeOptions()
     options.check()
@@ -129,7 +201,8 @@ def analyze(
     weights = None if options.weights is None else str(options.weights)
     backend = BackendSettings(weights=weights)
     detector = IrisDetector(load_detector(chosen_detector(wanted, backend), backend))
-    fitter = FaceFitter.of(detector.name, options.fit(scorer.fit if scorer else ANALYSIS_FIT))
+    base = scorer.fit if scorer else ANALYSIS_FIT
+    fitter = FaceFitter.of(detector.name, options.fit3d_options(base))
     if scorer is not None:
         scorer.check(detector.name, fitter.made, fitter.model)
     done = []
@@ -147,10 +220,23 @@ def analyze(
 
 def plan(
     inputs: Iterable[Path], out: Path, options: AnalyzeOptions | None = None
-) -> list[PlannedClip]:
-    """What `analyze` would read and write, an item a clip; nothing is read but names.
+) -> list[AnalysisPlan]:
+    """Say what `analyze` would read and write; nothing is read but names.
 
-    Raises UsageError, DataError as `analyze` does.
+    Parameters
+    ----------
+    inputs, out, options
+        As in `analyze`.
+
+    Returns
+    -------
+    list of AnalysisPlan
+        One a clip.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `analyze`.
     """
     options = options or AnalyzeOptions()
     options.check()
@@ -167,8 +253,8 @@ def _analyze_clip(
     progress: bool,
 ) -> ClipAnalysis:
     tally = _Tally()
-    index = index_frames(source.clip)
-    stream = options.stream(scored=scorer is not None)
+    index = index_frames(source.clip, deinterlace=options.deinterlace)
+    stream = StreamOptions.of(options, scored=scorer is not None)
     names = scorer.au_names if scorer else ()
     with ExitStack() as stack:
         writers = [
@@ -190,6 +276,7 @@ def _analyze_clip(
         paths=tuple(path for writer in writers for path in writer.paths),
         seconds=time.monotonic() - tally.begin,
         first_row=tally.first_row,
+        source=index.describe(),
     )
 
 
@@ -223,7 +310,7 @@ def _writers(
     au_names: tuple[str, ...],
 ) -> list[Writer]:
     expressions = fitter.model.expression_names
-    rate = frame_rate(index, options.stream(scored=False))
+    rate = frame_rate(index, options.fps)
     several = options.faces > 1
     writers: list[Writer] = []
     if options.format == "openface":

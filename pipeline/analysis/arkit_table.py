@@ -4,7 +4,7 @@ One file a face. The eyeLook shapes come from the irises, of which the fit's 68 
 nothing; what is usual for the person counts as straight ahead. Rotations are in radians with the
 signs of the app's recordings, where the face looks along -x of a left-handed frame with z up: yaw
 is positive to the person's right, pitch downwards, roll where the head's top tilts to the person's
-left, all opposite to head_angles.py. A frame without a face repeats the one before it,
+left, all opposite to `gaze.yaw_pitch_roll`. A frame without a face repeats the one before it,
 so that an animation does not jump.
 """
 
@@ -67,7 +67,13 @@ _OF_LOOK = {
 
 
 def columns() -> list[tuple[str, str]]:
-    """Name and printf format of every column, in order."""
+    """List the columns, in order.
+
+    Returns
+    -------
+    list of (str, str)
+        Name and printf format of each.
+    """
     return [
         ("Timecode", "%s"),
         ("BlendShapeCount", "%d"),
@@ -77,7 +83,20 @@ def columns() -> list[tuple[str, str]]:
 
 
 def timecode(seconds: float, rate: float) -> str:
-    """HH:MM:SS:FF.fff, the frames counted at `rate` (whole, at least 1) a second."""
+    """Write a time as the app does.
+
+    Parameters
+    ----------
+    seconds : float
+        From the first frame.
+    rate : float
+        Frames a second, counted whole and at least 1.
+
+    Returns
+    -------
+    str
+        HH:MM:SS:FF.fff, FF the frames.
+    """
     whole = math.floor(seconds + 1e-9)
     rate = max(round(rate), 1)
     # In whole thousandths, so that 29.9999 is the next second's first frame.
@@ -89,7 +108,20 @@ def timecode(seconds: float, rate: float) -> str:
 
 
 def values(rows: FaceRows, index: int) -> Values:
-    """Blendshapes and rotations of one valid row, (61,); tongueOut is 0, glee does not see it."""
+    """Give blendshapes and rotations of one valid row; tongueOut is 0, glee does not see it.
+
+    Parameters
+    ----------
+    rows : FaceRows
+        Fitted faces.
+    index : int
+        The row.
+
+    Returns
+    -------
+    (61,) float64
+        As `columns` orders them, after the first two.
+    """
     known = dict(zip(ARKIT_NAMES, rows.fit.f_exp[index].tolist(), strict=True))
     looks = looks_in_head(rows.fit, index, rows.gaze[index])
     known |= _eye_looks(looks - np.nan_to_num(rows.usual_look[index]))
@@ -113,7 +145,23 @@ def _eye_looks(looks: npt.NDArray[np.float64]) -> dict[str, float]:
 class ARKitTable:
     """Writes OUT/NAME.csv, or with several faces OUT/NAME_face0.csv and so on.
 
-    rate: frames a second, for the timecodes.
+    Parameters
+    ----------
+    folder : Path
+        OUT.
+    name : str
+        NAME.
+    expressions : tuple of str
+        Names of the blendshapes.
+    rate : float
+        Frames a second, for the timecodes.
+    several : bool
+        A file for each face.
+
+    Raises
+    ------
+    UsageError
+        Where the blendshapes are not the 51 ARKit ones.
     """
 
     def __init__(
@@ -145,7 +193,13 @@ class ARKitTable:
         return self._files.__exit__(*error)
 
     def write(self, rows: FaceRows) -> None:
-        """Add rows, each to its face's file."""
+        """Add rows, each to its face's file.
+
+        Parameters
+        ----------
+        rows : FaceRows
+            Those that follow the ones before.
+        """
         for i, face in enumerate(rows.faces):
             if face.face_id < 0:
                 continue

@@ -1,31 +1,26 @@
-"""Faces fitted as they come; rows.
+"""Faces fitted as they come: each face's identity once, then its frames block by block, as rows.
 
-The fit of an analysis: a face's identity once, then its frames block by block.
-
-Fitted rows from a stream of faces: each face's identity first, then blocks in frame order.
-
-What an analysis asks of a trained network; `model.analysis` fulfils it.
+`AUScorer` is what an analysis asks of a trained network; `model.prediction.analysis` fulfils it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ...fitting.camera import Camera
 from ...fitting.fit import Fit, fit
 from ...fitting.morphable_model.description import ARKIT_BASIS, expression_basis
 from ...fitting.morphable_model.model_file import load_model
 from ...fitting.morphable_model.morphable_model import MorphableModel
-from ...fitting.options import PAPER_WEIGHT, FitOptions, expression_prior
+from ...fitting.options import PAPER_WEIGHT, FitOptions
 from ...fitting.subject import spread_sample
-from ..fit3d import Fit3dOptions
-from ..subject_fit import detector_noise, ridge_weights
+from ..options import Fit3dOptions, detector_noise
 from .face_stream import FaceFrame, FaceRows
 from .gaze import gaze_directions, looks_in_head
 
@@ -36,14 +31,32 @@ IDENTITY_FRAMES = 48
 # How faces are fitted unless a trained run asks for something else.
 ANALYSIS_FIT = Fit3dOptions(whiten=True, prior=True)
 
+# Fields of a Fit that are no arrays over its rows.
+_OF_ALL_ROWS = ("model", "camera", "landmark_set")
+# Frames that are fitted together; the result does not depend on it.
+BLOCK_FRAMES = 32
+# The first block is small, so that the first rows come soon.
+FIRST_BLOCK = 8
+# A face whose identity is taken from its own first frames waits for so many frames at most.
+PATIENCE = 2 * IDENTITY_FRAMES
+
 
 @dataclass(frozen=True, eq=False)
 class Identity:
-    """What is known of a person. f_shape: (s,) float32.
+    """What is known of a person.
 
-    usual: (e,) float32, the median f_exp of the frames that the identity was taken from. frames:
-    how many these were. usual_look: (2, 2) float64, the median of `irises.looks_in_head`, NaN where
-    no iris was seen.
+    Attributes
+    ----------
+    f_shape : (s,) float32
+        Identity coefficients.
+    usual : (e,) float32
+        The median f_exp of the frames that the identity was taken from.
+    frames : int
+        How many these were.
+    usual_look : (2, 2) float64
+        Radians, the median of `gaze.looks_in_head`, NaN where no iris was found.
+    landmark_error : float or None
+        Error of a landmark's coordinate, inter-ocular distances, where it was estimated.
     """
 
     f_shape: npt.NDArray[np.float32]
@@ -53,12 +66,83 @@ class Identity:
     landmark_error: float | None = None
 
 
+class AUScorer(Protocol):
+    """Action Unit probabilities of faces, by a trained network.
+
+    Attributes
+    ----------
+    au_names : tuple of str
+        ("AU1", ...).
+    detector : str
+        The backend that the network was trained on; "" where it is not known.
+    fit : Fit3dOptions
+        How the faces that it was trained on were fitted.
+    """
+
+    au_names: tuple[str, ...]
+    detector: str
+    fit: Fit3dOptions
+
+    def check(self, detector: str, fit: Fit3dOptions, model: MorphableModel) -> None:
+        """Check that the network's training speaks for faces made like this.
+
+        Parameters
+        ----------
+        detector : str
+            Name of the backend.
+        fit : Fit3dOptions
+            How the faces are fitted.
+        model : MorphableModel
+            To which model.
+
+        Raises
+        ------
+        DataError
+            Where it does not.
+        """
+
+    def score(
+        self,
+        crops: npt.NDArray[np.uint8],
+        f_exp: npt.NDArray[np.float32],
+        identity: Identity | None,
+    ) -> npt.NDArray[np.float32]:
+        """Estimate the Action Units of aligned faces.
+
+        Parameters
+        ----------
+        crops : (n, 200, 200, 3) uint8
+            RGB.
+        f_exp : (n, e) float32
+            Of the same faces.
+        identity : Identity or None
+            The person's.
+
+        Returns
+        -------
+        (n, a) float32
+            Probabilities.
+        """
+
+
 @dataclass(frozen=True, eq=False)
 class FaceFitter:
     """The morphable model and how it is fitted.
 
-    made: the same options as `fit3d` has them. own_identity: one f_shape a frame instead of one a
-    person. focal: pixels; None for the default.
+    Attributes
+    ----------
+    model : MorphableModel
+        The model.
+    landmark_set : str
+        Which points of it are compared.
+    options : FitOptions
+        How Eq. 3 is set up.
+    made : Fit3dOptions
+        The same options as `fit3d` has them.
+    own_identity : bool
+        One f_shape a frame instead of one a person.
+    focal : float or None
+        Focal length, pixels; None for the default.
     """
 
     model: MorphableModel
@@ -70,14 +154,31 @@ class FaceFitter:
 
     @classmethod
     def of(cls, detector: str, made: Fit3dOptions = ANALYSIS_FIT) -> FaceFitter:
-        """What a detector and a model allow: whitening and the prior go where they do not fit.
+        """Take what a detector and a model allow: whitening and the prior go where they do not fit.
 
         Nor are frames smoothed in time, since rows are written as they come.
 
-        Raises UsageError, DataError where the model cannot be read.
+        Parameters
+        ----------
+        detector : str
+            Name of the backend.
+        made : Fit3dOptions
+            What is asked for.
+
+        Returns
+        -------
+        FaceFitter
+            Ready to fit.
+
+        Raises
+        ------
+        UsageError
+            Where an option makes no sense.
+        DataError
+            Where the model cannot be read.
         """
         made.check()
-        model = load_model(None if made.model is None else Path(made.model))
+        model = load_model(made.model_path)
         arkit = expression_basis(model) == ARKIT_BASIS
         noise = detector_noise(model, detector) if made.whiten else None
         made = replace(
@@ -87,22 +188,24 @@ class FaceFitter:
             temporal=0.0,
             estimate_focal=False,
         )
-        options = FitOptions(
-            bounds=made.bounds,
-            regularisation=ridge_weights(asdict(made)),
-            curves=made.curves,
-            robust=made.robust,  # type: ignore[arg-type]
-            noise=noise,
-            prior=expression_prior(model.expression_names) if made.prior else None,
-            identity_frames=IDENTITY_FRAMES,
-        )
+        options = replace(made.fit_options(model, detector), identity_frames=IDENTITY_FRAMES)
         points = detector if detector in model.landmarks else "anatomical"
         return cls(model, points, options, made, made.identity == "frame", made.focal)
 
     def identity(self, faces: Sequence[FaceFrame]) -> Identity | None:
-        """The identity that explains a person's frames best; None where none is valid.
+        """Estimate the identity that explains a person's frames best.
 
         Frames of the most frequent size count, as many as are spread over poses and expressions.
+
+        Parameters
+        ----------
+        faces : sequence of FaceFrame
+            Of one person.
+
+        Returns
+        -------
+        Identity or None
+            None where no frame is valid.
         """
         good = [face for face in faces if face.valid]
         if not good:
@@ -125,7 +228,20 @@ class FaceFitter:
         return Identity(f_shape, usual, count, _usual_look(own, good), known)
 
     def rows(self, faces: Sequence[FaceFrame], identity: Identity | None) -> Fit:
-        """Fit frames of one size and one person; without an identity each has its own."""
+        """Fit frames of one size and one person.
+
+        Parameters
+        ----------
+        faces : sequence of FaceFrame
+            The frames.
+        identity : Identity or None
+            The person's; without one each frame has its own.
+
+        Returns
+        -------
+        Fit
+            A row a frame, NaN where a frame is not valid.
+        """
         landmarks = np.stack(
             [
                 face.tracked.landmarks if face.valid else np.full((68, 2), np.nan, np.float32)
@@ -148,8 +264,7 @@ class FaceFitter:
         return fit(
             landmarks,
             self.model,
-            image_size=size,
-            focal=self.focal,
+            camera=Camera.for_image(*size, self.focal),
             landmark_set=self.landmark_set,
             f_shape=f_shape,
             options=replace(self.options, landmark_error=landmark_error),
@@ -161,8 +276,7 @@ class FaceFitter:
         return fit(
             landmarks,
             self.model,
-            image_size=size,
-            focal=self.focal,
+            camera=Camera.for_image(*size, self.focal),
             landmark_set=self.landmark_set,
             identity="frame",
             options=replace(self.options, regularisation=weights),
@@ -173,25 +287,22 @@ def _usual_look(fit: Fit, faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]
     looks = [
         looks_in_head(fit, i, gaze_directions(fit, i, face.irises)) for i, face in enumerate(faces)
     ]
-    seen = [look for look in looks if np.isfinite(look).all()]
-    return np.median(seen, axis=0) if seen else np.full((2, 2), np.nan)
-
-
-# Fields of a Fit that are no arrays over its rows.
-_OF_ALL_ROWS = ("model", "camera", "landmark_set")
-# Frames that are fitted together; the result does not depend on it.
-BLOCK_FRAMES = 32
-# The first block is small, so that the first rows come soon.
-FIRST_BLOCK = 8
-# A face whose identity is taken from its own first frames waits for so many frames at most.
-PATIENCE = 2 * IDENTITY_FRAMES
+    known = [look for look in looks if np.isfinite(look).all()]
+    return np.median(known, axis=0) if known else np.full((2, 2), np.nan)
 
 
 class RowStream:
     """Takes faces frame by frame and gives fitted rows, in the order of the frames.
 
-    identities: of faces that are known before; any other face's is taken from its own first frames,
-    for which its rows, and all after them, are held back.
+    Parameters
+    ----------
+    fitter : FaceFitter
+        How faces are fitted.
+    identities : mapping or None
+        Face -> Identity, of those that are known before; any other face's is taken from its own
+        first frames, for which its rows, and all after them, are held back.
+    scorer : AUScorer or None
+        Gives Action Units.
     """
 
     def __init__(
@@ -207,7 +318,18 @@ class RowStream:
         self._taken = 0
 
     def rows(self, stream: Iterable[list[FaceFrame]]) -> Iterator[FaceRows]:
-        """All rows of a stream; one block's faces are in memory, or those of PATIENCE frames."""
+        """Fit all faces of a stream; one block's faces are in memory, or those of PATIENCE frames.
+
+        Parameters
+        ----------
+        stream : iterable of list of FaceFrame
+            The faces of each frame.
+
+        Yields
+        ------
+        FaceRows
+            In the order of the frames.
+        """
         for faces in stream:
             self._pending += faces
             self._taken += 1
@@ -247,17 +369,17 @@ class RowStream:
 
     def _fitted(self, size: tuple[int, int], faces: tuple[FaceFrame, ...]) -> FaceRows:
         ids = np.array([face.face_id for face in faces])
-        parts, places, au = [], [], []
+        fits, places, au = [], [], []
         for face_id in sorted(set(ids.tolist())):
             place = np.flatnonzero(ids == face_id)
             own = [faces[i] for i in place]
             identity = self._identities.get(face_id)
             fit = self._fitter.rows(own, identity)
-            parts.append(fit)
+            fits.append(fit)
             places.append(place)
             au.append(self._scores(own, fit, identity))
         order = np.argsort(np.concatenate(places))
-        fit = _joined(parts, order)
+        fit = _joined(fits, order)
         gaze = np.stack([gaze_directions(fit, i, face.irises) for i, face in enumerate(faces)])
         usual = np.stack([self._usual_look(face.face_id) for face in faces])
         return FaceRows(faces, fit, np.concatenate(au)[order], gaze, usual)
@@ -272,42 +394,20 @@ class RowStream:
         if self._scorer is None:
             return np.empty((len(faces), 0), np.float32)
         out = np.full((len(faces), len(self._scorer.au_names)), np.nan, np.float32)
-        seen = [i for i, face in enumerate(faces) if face.crop is not None]
-        if seen:
-            crops = np.stack([crop for i in seen if (crop := faces[i].crop) is not None])
-            out[seen] = self._scorer.score(crops, fit.f_exp[seen], identity)
+        with_crop = [i for i, face in enumerate(faces) if face.crop is not None]
+        if with_crop:
+            crops = np.stack([crop for i in with_crop if (crop := faces[i].crop) is not None])
+            out[with_crop] = self._scorer.score(crops, fit.f_exp[with_crop], identity)
         return out
 
 
-def _joined(parts: list[Fit], order: npt.NDArray[np.intp]) -> Fit:
+def _joined(fits: list[Fit], order: npt.NDArray[np.intp]) -> Fit:
     """Fits of several faces as one, its rows in this order."""
-    first = parts[0]
-    if len(parts) == 1:
+    first = fits[0]
+    if len(fits) == 1:
         return first
     arrays = [item.name for item in fields(first) if item.name not in _OF_ALL_ROWS]
     joined: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts])[order] for name in arrays
+        name: np.concatenate([getattr(fit, name) for fit in fits])[order] for name in arrays
     }
     return replace(first, **joined)
-
-
-class AUScorer(Protocol):
-    """Action Unit probabilities of faces. au_names: ("AU1", ...).
-
-    detector, fit: what the network was trained on; the detector is "" where it is not known.
-    """
-
-    au_names: tuple[str, ...]
-    detector: str
-    fit: Fit3dOptions
-
-    def check(self, detector: str, fit: Fit3dOptions, model: MorphableModel) -> None:
-        """Raises DataError where the network's training does not speak for faces made like this."""
-
-    def score(
-        self,
-        crops: npt.NDArray[np.uint8],
-        f_exp: npt.NDArray[np.float32],
-        identity: Identity | None,
-    ) -> npt.NDArray[np.float32]:
-        """Probabilities (n, a) of aligned faces (n, 200, 200, 3) uint8 RGB and f_exp (n, e)."""

@@ -1,25 +1,25 @@
-"""The faces of a clip's frames, in order.
+"""The faces of a clip's frames, in order and one frame at a time: decoded, tracked, aligned.
 
-The faces of a clip's frames, in order and one frame at a time: decoded, tracked, aligned.
-
-What the parts of an analysis pass on: a face in a frame, and rows of fitted faces.
+`FaceFrame` and `FaceRows` are what the parts of an analysis pass on: a face in a frame, and rows of
+fitted faces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import UsageError
 from ...fitting.fit import Fit
 from ..clips import Clip
-from ..images.crops import CROP_SIZE, align, alignment_transform, encode_crop
+from ..images import CROP_SIZE
+from ..images.crops import align, alignment_transform, encode_crop
 from ..images.frames import FrameIndex, read_frames
 from ..landmarks.tracking import FaceTracker, TrackedFrame
+from ..options import AnalyzeOptions, TrackingOptions
 from .face_tracks import FaceTracks, FoundFace
 from .gaze import IrisDetector
 
@@ -29,53 +29,206 @@ _PICTURE_QUALITY = 92
 # A seek takes about as long as decoding so many frames of a usual video.
 _SEEK = 35
 
+# A row's reason beyond those of `shards.content.REASONS`.
+NOT_CONVERGED = "not_converged"
+# Relative root mean square distance of the fit at which the quality has fallen to 1/e.
+_POOR_FIT = 0.06
+
+Image = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class FaceFrame:
+    """One face in one frame.
+
+    Attributes
+    ----------
+    frame : int
+        Index in the clip, from 0.
+    time : float
+        Seconds from the first frame.
+    face_id : int
+        From 0; -1 where no face is followed.
+    tracked : TrackedFrame
+        Its landmarks.
+    size : (int, int)
+        Width and height of the frame, pixels.
+    irises : (2, 2) float32
+        Centres of the right and the left iris, source pixels, NaN where the detector gives none.
+    crop : (200, 200, 3) uint8 or None
+        RGB, the aligned face; None where not asked for.
+    picture : bytes or None
+        The frame as JPEG; None where not asked for.
+    """
+
+    frame: int
+    time: float
+    face_id: int
+    tracked: TrackedFrame
+    size: tuple[int, int]
+    irises: npt.NDArray[np.float32]
+    crop: Image | None = None
+    picture: bytes | None = None
+
+    @property
+    def valid(self) -> bool:
+        """Whether landmarks were found that can be fitted."""
+        return self.tracked.reason == "ok"
+
+
+@dataclass(frozen=True, eq=False)
+class FaceRows:
+    """Fitted faces of one image size; n rows.
+
+    Attributes
+    ----------
+    faces : tuple of FaceFrame
+        One a row.
+    fit : Fit
+        Of n rows, NaN where a row is not valid.
+    au : (n, a) float32
+        Probabilities, NaN likewise; a is 0 without a trained run.
+    gaze : (n, 2, 3) float64
+        Directions of the right and the left eye in camera coordinates (x right, y down, z away from
+        the camera), NaN where unknown.
+    usual_look : (n, 2, 2) float64
+        Radians, what is usual for the row's person, see `face_fit.Identity`.
+    """
+
+    faces: tuple[FaceFrame, ...]
+    fit: Fit
+    au: npt.NDArray[np.float32]
+    gaze: npt.NDArray[np.float64]
+    usual_look: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def reason(self, index: int) -> str:
+        """Tell why a row is or is not valid.
+
+        Parameters
+        ----------
+        index : int
+            The row.
+
+        Returns
+        -------
+        str
+            "ok" where it is.
+        """
+        face = self.faces[index]
+        if face.valid and not self.fit.converged[index]:
+            return NOT_CONVERGED
+        return face.tracked.reason
+
+    def valid(self, index: int) -> bool:
+        """Tell whether a row's landmarks and fit can be used.
+
+        Parameters
+        ----------
+        index : int
+            The row.
+
+        Returns
+        -------
+        bool
+            True where its reason is "ok".
+        """
+        return self.reason(index) == "ok"
+
+    def quality(self, index: int) -> float:
+        """Judge a row: the confidence in its landmarks times how well the model explains them.
+
+        Parameters
+        ----------
+        index : int
+            The row.
+
+        Returns
+        -------
+        float
+            In [0, 1]; 0 where the row is not valid.
+        """
+        if not self.valid(index):
+            return 0.0
+        relative = float(self.fit.rmse_iod[index])
+        return self.faces[index].tracked.confidence * float(np.exp(-((relative / _POOR_FIT) ** 2)))
+
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """faces: most faces that are followed. alone: frames have nothing to do with each other.
+    """What the stream of faces needs to know of an analysis.
 
-    detect_every, minimum_confidence: as in `tracking`. fps: of images. crops, pictures: keep the
-    aligned faces; the frames as JPEG.
+    Attributes
+    ----------
+    faces : int
+        Most faces that are followed.
+    alone : bool
+        Frames have nothing to do with each other.
+    tracking : TrackingOptions
+        How a face is followed.
+    fps : float
+        Frames a second of images.
+    crops, pictures : bool
+        Keep the aligned faces; the frames as JPEG.
     """
 
     faces: int = 1
     alone: bool = False
-    detect_every: int = 10
-    minimum_confidence: float = 0.4
-    fps: float = 30.0
+    tracking: TrackingOptions = TrackingOptions()
+    fps: float = AnalyzeOptions.fps
     crops: bool = False
     pictures: bool = False
 
-    def check(self) -> None:
-        """Raises UsageError where a value makes no sense."""
-        if self.faces < 1:
-            raise UsageError(f"faces is {self.faces}; give 1 or more")
-        if self.detect_every < 1:
-            raise UsageError(f"detect_every is {self.detect_every}; give 1 or more")
-        if not 0 <= self.minimum_confidence <= 1:
-            raise UsageError(f"minimum_confidence is {self.minimum_confidence}; give 0 to 1")
-        if not self.fps > 0:
-            raise UsageError(f"fps is {self.fps}; give a positive number")
+    @classmethod
+    def of(cls, options: AnalyzeOptions, *, scored: bool) -> StreamOptions:
+        """Take what the stream needs from the options of an analysis.
 
+        Parameters
+        ----------
+        options : AnalyzeOptions
+            What shapes the analysis.
+        scored : bool
+            Aligned faces are needed, for a trained network.
 
-def frame_rate(index: FrameIndex, options: StreamOptions) -> float:
-    """Frames a second: of the file where it says so, else of the options."""
-    return index.fps or options.fps
-
-
-def frame_times(index: FrameIndex, options: StreamOptions) -> npt.NDArray[np.float64]:
-    """Seconds from the first frame: by the file's time stamps, else by its rate."""
-    if len(index.times):
-        return np.asarray((index.times - index.times[0]) / 1e6, np.float64)
-    return np.asarray(np.arange(index.count) / frame_rate(index, options))
+        Returns
+        -------
+        StreamOptions
+            For `face_stream`.
+        """
+        return cls(
+            faces=options.faces,
+            alone=options.identity == "frame",
+            tracking=options.tracking,
+            fps=options.fps,
+            crops=scored,
+            pictures=options.video,
+        )
 
 
 def face_stream(
     clip: Clip, index: FrameIndex, detector: IrisDetector, options: StreamOptions
 ) -> Iterator[list[FaceFrame]]:
-    """The faces of each frame, in order, at least one item a frame.
+    """Find the faces of each frame, in order.
 
     A face that is not found has an item too while it is followed; see `face_tracks`.
+
+    Parameters
+    ----------
+    clip : Clip
+        Where the frames are.
+    index : FrameIndex
+        Of all of them.
+    detector : IrisDetector
+        The backend.
+    options : StreamOptions
+        What is followed and kept.
+
+    Yields
+    ------
+    list of FaceFrame
+        At least one a frame.
     """
     frames = enumerate(read_frames(clip, index, 0, index.count))
     return _faces(frames, index, detector, options)
@@ -84,11 +237,63 @@ def face_stream(
 def sample_stream(
     clip: Clip, index: FrameIndex, detector: IrisDetector, options: StreamOptions, count: int
 ) -> Iterator[FaceFrame]:
-    """The largest face of up to `count` frames spread evenly over the clip."""
-    alone = StreamOptions(1, True, 1, options.minimum_confidence, options.fps)
+    """Find the largest face of frames spread evenly over the clip.
+
+    Parameters
+    ----------
+    clip, index, detector, options
+        As in `face_stream`.
+    count : int
+        So many frames, at most.
+
+    Yields
+    ------
+    FaceFrame
+        One a frame.
+    """
+    tracking = replace(options.tracking, detect_every=1)
+    alone = StreamOptions(alone=True, tracking=tracking, fps=options.fps)
     wanted = np.unique(np.linspace(0, index.count - 1, count).round().astype(int)).tolist()
     for faces in _faces(_some_frames(clip, index, wanted), index, detector, alone):
         yield faces[0]
+
+
+def frame_rate(index: FrameIndex, fps: float) -> float:
+    """Give the frames a second.
+
+    Parameters
+    ----------
+    index : FrameIndex
+        Of the clip.
+    fps : float
+        Where its file does not say.
+
+    Returns
+    -------
+    float
+        Of the file where it says so, else `fps`.
+    """
+    return index.fps or fps
+
+
+def frame_times(index: FrameIndex, fps: float) -> npt.NDArray[np.float64]:
+    """Give the time of every frame.
+
+    Parameters
+    ----------
+    index : FrameIndex
+        Of the clip.
+    fps : float
+        Where its file does not say.
+
+    Returns
+    -------
+    (n,) float64
+        Seconds from the first frame: by the file's time stamps, else by its rate.
+    """
+    if len(index.times):
+        return np.asarray((index.times - index.times[0]) / 1e6, np.float64)
+    return np.asarray(np.arange(index.count) / frame_rate(index, fps))
 
 
 def _some_frames(
@@ -112,7 +317,7 @@ def _faces(
     detector: IrisDetector,
     options: StreamOptions,
 ) -> Iterator[list[FaceFrame]]:
-    times = frame_times(index, options)
+    times = frame_times(index, options.fps)
     size: tuple[int, int] | None = None
     follow = None
     for frame, image in frames:
@@ -142,11 +347,7 @@ class _OneFace:
 
     def __init__(self, detector: IrisDetector, options: StreamOptions) -> None:
         self._detector = detector
-        self._tracker = FaceTracker(
-            detector,
-            detect_every=options.detect_every,
-            minimum_confidence=options.minimum_confidence,
-        )
+        self._tracker = FaceTracker(detector, options.tracking)
 
     def follow(self, image: Image | None) -> list[FoundFace]:
         tracked = self._tracker.follow(image)
@@ -158,12 +359,7 @@ def _follower(
 ) -> Callable[[Image | None], list[FoundFace]]:
     if options.faces == 1:
         return _OneFace(detector, options).follow
-    return FaceTracks(
-        detector,
-        most=options.faces,
-        detect_every=options.detect_every,
-        minimum_confidence=options.minimum_confidence,
-    ).follow
+    return FaceTracks(detector, most=options.faces, options=options.tracking).follow
 
 
 def _crop(image: Image | None, tracked: TrackedFrame) -> Image | None:
@@ -178,74 +374,3 @@ def _picture(image: Image) -> bytes:
         smaller = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         image = np.asarray(smaller, np.uint8)
     return encode_crop(image, "jpeg", _PICTURE_QUALITY)
-
-
-# A row's reason beyond those of `shard_content.REASONS`.
-NOT_CONVERGED = "not_converged"
-# Relative root mean square distance of the fit at which the quality has fallen to 1/e.
-_POOR_FIT = 0.06
-
-Image = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
-class FaceFrame:
-    """One face in one frame.
-
-    frame: index in the clip, from 0. time: seconds from the first frame. face_id: from 0; -1 where
-    no face is followed. size: (width, height), pixels. irises: (2, 2) float32 centres of the right
-    and the left iris, source pixels, NaN where the detector gives none. crop: (200, 200, 3) uint8
-    RGB, the aligned face, None where not asked for. picture: the frame as JPEG, likewise.
-    """
-
-    frame: int
-    time: float
-    face_id: int
-    tracked: TrackedFrame
-    size: tuple[int, int]
-    irises: npt.NDArray[np.float32]
-    crop: Image | None = None
-    picture: bytes | None = None
-
-    @property
-    def valid(self) -> bool:
-        """Whether landmarks were found that can be fitted."""
-        return self.tracked.reason == "ok"
-
-
-@dataclass(frozen=True, eq=False)
-class FaceRows:
-    """Fitted faces of one image size; n rows.
-
-    fit: of n rows, NaN where a row is not valid. au: (n, a) float32 probabilities, NaN likewise;
-    a is 0 without a trained run. gaze: (n, 2, 3) float64 directions of the right and the left eye
-    in camera coordinates (x right, y down, z away from the camera), NaN where unknown. usual_look:
-    (n, 2, 2) float64 radians, what is usual for the row's person, see `face_fit.Identity`.
-    """
-
-    faces: tuple[FaceFrame, ...]
-    fit: Fit
-    au: npt.NDArray[np.float32]
-    gaze: npt.NDArray[np.float64]
-    usual_look: npt.NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.faces)
-
-    def reason(self, index: int) -> str:
-        """Why a row is or is not valid; "ok" where it is."""
-        face = self.faces[index]
-        if face.valid and not self.fit.converged[index]:
-            return NOT_CONVERGED
-        return face.tracked.reason
-
-    def valid(self, index: int) -> bool:
-        """Whether a row's landmarks and fit can be used."""
-        return self.reason(index) == "ok"
-
-    def quality(self, index: int) -> float:
-        """In [0, 1]: the confidence in the landmarks times how well the model explains them."""
-        if not self.valid(index):
-            return 0.0
-        relative = float(self.fit.rmse_iod[index])
-        return self.faces[index].tracked.confidence * float(np.exp(-((relative / _POOR_FIT) ** 2)))

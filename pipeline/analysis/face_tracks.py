@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..landmarks.detector import Box, Detector, overlap
+from ..landmarks.detector import Box, Image, Wrapped, overlap
 from ..landmarks.tracking import MINIMUM_SCORE, FaceTracker, TrackedFrame, missing_frame
+from ..options import TrackingOptions
 from .gaze import IrisDetector
 
 logger = logging.getLogger(__name__)
@@ -31,35 +32,24 @@ NEAR, DRIFT = 0.6, 0.03
 # Weight of the newest frame in a face's velocity.
 _NEWEST = 0.2
 
-Image = npt.NDArray[np.uint8]
 Irises = npt.NDArray[np.float32]
-Seen = tuple[TrackedFrame, Irises]
+Tracked = tuple[TrackedFrame, Irises]
 # A box and its score.
 Detection = tuple[Box, float]
 # A face's id, its landmarks and its irises.
 FoundFace = tuple[int, TrackedFrame, Irises]
 
 
-@dataclass(eq=False)
-class _Window:
+class _Window(Wrapped):
     """The detector as one tracker sees it: in the whole image it finds the face it is offered."""
 
-    detector: Detector
     whole: Image | None = None
     offered: Detection | None = None
-    name: str = ""
-    version: str = ""
 
     def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
         if image is self.whole:
             return [] if self.offered is None else [self.offered]
-        return self.detector.detect(image, thorough=thorough)
-
-    def landmarks(self, image: Image, box: Box) -> tuple[npt.NDArray[np.float32], float]:
-        return self.detector.landmarks(image, box)
-
-    def box_of(self, landmarks: npt.NDArray[np.float32]) -> Box:
-        return self.detector.box_of(landmarks)
+        return super().detect(image, thorough=thorough)
 
 
 @dataclass(eq=False)
@@ -75,77 +65,88 @@ class _Face:
         """Where the face should be in the next frame."""
         return _moved(self.box, self.velocity * (self.lost + 1))
 
-    def seen(self, box: Box) -> None:
+    def found_at(self, box: Box) -> None:
         step = (_centre(box) - _centre(self.box)) / (self.lost + 1)
         self.velocity = (1 - _NEWEST) * self.velocity + _NEWEST * step
         self.box, self.lost = box, 0
 
 
 class FaceTracks:
-    """Follows up to `most` faces; ids count from 0 in the order of appearance and size.
+    """Follows several faces; ids count from 0 in the order of appearance and size.
 
-    detect_every: the whole image is searched on every so many-th frame.
+    Parameters
+    ----------
+    detector : IrisDetector
+        The backend.
+    most : int
+        So many faces are followed, at most.
+    options : TrackingOptions or None
+        How each is followed, and on which frames the whole image is searched; None for the
+        defaults.
     """
 
     def __init__(
-        self,
-        detector: IrisDetector,
-        *,
-        most: int,
-        detect_every: int = 10,
-        minimum_confidence: float = 0.4,
+        self, detector: IrisDetector, *, most: int, options: TrackingOptions | None = None
     ) -> None:
         self._detector = detector
-        self._most, self._every = most, detect_every
-        self._minimum = minimum_confidence
+        self._most = most
+        self._options = options or TrackingOptions()
         self._faces: list[_Face] = []
         self._next_id = 0
         self._number = 0
-        self._told = False
+        self._said_too_many = False
 
     def follow(self, image: Image | None) -> list[FoundFace]:
-        """The faces of the next frame: id, landmarks and irises, by id; -1 where there is none.
+        """Find the faces of the next frame.
 
-        image: (h, w, 3) uint8 RGB; None where unreadable.
+        Parameters
+        ----------
+        image : (h, w, 3) uint8 or None
+            RGB; None where the frame is unreadable.
+
+        Returns
+        -------
+        list of FoundFace
+            Id, landmarks and irises of each, by id; the id is -1 where there is no face.
         """
-        scheduled = self._number % self._every == 0
+        scheduled = self._number % self._options.detect_every == 0
         self._number += 1
         if image is None:
             reason = "unreadable"
-            found = {face.face_id: _unseen(reason) for face in self._faces}
+            found = {face.face_id: _not_found(reason) for face in self._faces}
         else:
             reason = "no_face"
             found = self._step(image, scheduled=scheduled)
         if not found:
-            found = {-1: _unseen(reason)}
+            found = {-1: _not_found(reason)}
         return [(face_id, *found[face_id]) for face_id in sorted(found)]
 
-    def _step(self, image: Image, *, scheduled: bool) -> dict[int, Seen]:
+    def _step(self, image: Image, *, scheduled: bool) -> dict[int, Tracked]:
         found = {
             face.face_id: self._track(face, image, None) for face in self._faces if not face.lost
         }
-        self._part(found)
+        self._separate(found)
         away = any(face.face_id not in found or _is_lost(found, face) for face in self._faces)
         if scheduled or away:
-            self._share_out(image, found, thorough=scheduled)
+            self._assign(image, found, thorough=scheduled)
         for face in list(self._faces):
             if face.face_id in found and found[face.face_id][0].reason == "ok":
                 continue
             face.lost += 1
-            found[face.face_id] = _unseen("lost_track")
+            found[face.face_id] = _not_found("lost_track")
             if face.lost > MEMORY:
                 self._faces.remove(face)
                 del found[face.face_id]
         return found
 
-    def _track(self, face: _Face, image: Image, offered: Detection | None) -> Seen:
+    def _track(self, face: _Face, image: Image, offered: Detection | None) -> Tracked:
         face.window.whole, face.window.offered = image, offered
         tracked = face.tracker.follow(image)
         face.window.whole = None
         irises = self._detector.irises_of(tracked.landmarks)
         return tracked, irises
 
-    def _part(self, found: dict[int, Seen]) -> None:
+    def _separate(self, found: dict[int, Tracked]) -> None:
         """Where two trackers lie on one face, the one expected elsewhere has lost its own."""
         live = [face for face in self._faces if not _is_lost(found, face)]
         boxes = {face.face_id: self._detector.box_of(_landmarks(found, face)) for face in live}
@@ -156,16 +157,16 @@ class FaceTracks:
                 if overlap(boxes[one.face_id], boxes[other.face_id]) < SAME_FACE:
                     continue
                 away = max(one, other, key=lambda face: _distance(face, boxes[face.face_id]))
-                found[away.face_id] = _unseen("lost_track")
+                found[away.face_id] = _not_found("lost_track")
                 away.tracker = self._new_tracker(away.window)
         for face in live:
             if not _is_lost(found, face):
-                face.seen(boxes[face.face_id])
+                face.found_at(boxes[face.face_id])
 
-    def _share_out(
+    def _assign(
         self,
         image: Image,
-        found: dict[int, Seen],
+        found: dict[int, Tracked],
         *,
         thorough: bool,
     ) -> None:
@@ -192,59 +193,59 @@ class FaceTracks:
             if face is None or place in used or distance > NEAR + DRIFT * face.lost:
                 continue
             used.add(place)
-            self._take(face, image, free[place], found)
+            self._follow_anew(face, image, free[place], found)
             del by_id[face_id]
         fresh = [one for place, one in enumerate(free) if place not in used]
-        self._welcome(image, sorted(fresh, key=lambda one: -one[0].area), found)
+        self._add_new(image, sorted(fresh, key=lambda one: -one[0].area), found)
 
-    def _welcome(
+    def _add_new(
         self,
         image: Image,
         detections: list[Detection],
-        found: dict[int, Seen],
+        found: dict[int, Tracked],
     ) -> None:
         for detection in detections:
             if sum(face.lost == 0 for face in self._faces) >= self._most:
-                if not self._told:
+                if not self._said_too_many:
                     logger.info("more than %d faces; the largest are followed", self._most)
-                self._told = True
+                self._said_too_many = True
                 return
             window = _Window(self._detector)
             face = _Face(self._next_id, window, self._new_tracker(window), detection[0])
-            if self._take(face, image, detection, found):
+            if self._follow_anew(face, image, detection, found):
                 self._faces.append(face)
                 self._next_id += 1
             else:
                 found.pop(face.face_id, None)
 
-    def _take(
+    def _follow_anew(
         self,
         face: _Face,
         image: Image,
         detection: Detection,
-        found: dict[int, Seen],
+        found: dict[int, Tracked],
     ) -> bool:
         face.tracker = self._new_tracker(face.window)
         result = self._track(face, image, detection)
         if result[0].reason != "ok":
             return False
         found[face.face_id] = result
-        face.seen(self._detector.box_of(result[0].landmarks))
+        face.found_at(self._detector.box_of(result[0].landmarks))
         return True
 
     def _new_tracker(self, window: _Window) -> FaceTracker:
-        return FaceTracker(window, detect_every=self._every, minimum_confidence=self._minimum)
+        return FaceTracker(window, self._options)
 
 
-def _unseen(reason: str) -> Seen:
+def _not_found(reason: str) -> Tracked:
     return missing_frame(reason), np.full((2, 2), np.nan, np.float32)
 
 
-def _is_lost(found: dict[int, Seen], face: _Face) -> bool:
+def _is_lost(found: dict[int, Tracked], face: _Face) -> bool:
     return face.face_id not in found or found[face.face_id][0].reason != "ok"
 
 
-def _landmarks(found: dict[int, Seen], face: _Face) -> npt.NDArray[np.float32]:
+def _landmarks(found: dict[int, Tracked], face: _Face) -> npt.NDArray[np.float32]:
     return found[face.face_id][0].landmarks
 
 

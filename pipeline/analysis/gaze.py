@@ -1,9 +1,4 @@
-"""Irises, gaze, head angles.
-
-The irises that a detector sees beside the 68 landmarks, and where the eyes look by them.
-
-A fitted pose in the conventions that other tools' files use.
-"""
+"""Where the eyes look, by the irises that a detector finds, and the head in other tools' terms."""
 
 from __future__ import annotations
 
@@ -19,75 +14,91 @@ from ...fitting.camera import rotation_matrix, to_camera
 from ...fitting.fit import Fit
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...fitting.solver.problem import landmark_places
-from ..landmarks.detector import Box, Detector
+from ..landmarks.detector import Box, Detector, Image, Landmarks, Wrapped
 
-Landmarks = npt.NDArray[np.float32]
 # A look that is further from straight ahead in the head is no look, but an iris marked wrongly.
 _FURTHEST = float(np.cos(np.radians(60.0)))
 # Distance of the iris from the eyeball's centre, in radii of the ball.
 _IRIS_DEPTH = 0.9
-# f_exp of eyeBlink from which an eye is too closed for its iris to be seen.
+# f_exp of eyeBlink from which an eye is too closed for its iris to be found.
 _CLOSED = 0.7
 # Faces whose irises are kept until somebody asks for them.
 _REMEMBERED = 16
 # From glee's camera coordinates (y up, z to the viewer) to those of OpenCV (y down, z away).
 TO_OPENCV = np.array([1.0, -1.0, -1.0])
 
+Floats = npt.NDArray[np.float64]
+MILLIMETRES = 100.0  # in a decimetre
 
-class IrisDetector:
+
+class IrisDetector(Wrapped):
     """A detector that remembers the irises of the faces it looked at last.
 
     For the `mesh` backend, refined or not; with any other the irises are NaN.
+
+    Parameters
+    ----------
+    detector : Detector
+        The backend.
     """
 
     def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self._dense: Any = getattr(getattr(detector, "backend", detector), "landmarks_dense", None)
-        self._refined: Any = getattr(detector, "refined", None)
-        self.name, self.version = detector.name, detector.version
+        super().__init__(detector)
+        self._dense: Any = getattr(self.innermost, "landmarks_dense", None)
         # As many as a new face is looked at (either way up, twice each), and its neighbours'.
-        self._seen: deque[tuple[Landmarks, Landmarks]] = deque(maxlen=_REMEMBERED)
+        self._found: deque[tuple[Landmarks, Landmarks]] = deque(maxlen=_REMEMBERED)
 
-    def detect(
-        self, image: npt.NDArray[np.uint8], *, thorough: bool = False
-    ) -> list[tuple[Box, float]]:
-        """As the detector itself."""
-        return self._detector.detect(image, thorough=thorough)
-
-    def landmarks(self, image: npt.NDArray[np.uint8], box: Box) -> tuple[Landmarks, float]:
-        """As the detector itself."""
+    def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
+        """Find the landmarks as the backend does; the irises are kept until `irises_of`."""
         if self._dense is None:
-            return self._detector.landmarks(image, box)
+            return self.backend.landmarks(image, box)
         from ..landmarks.mesh.points import LEFT_IRIS, RIGHT_IRIS, landmarks_from_mesh
 
         points, confidence = self._dense(image, box)
-        landmarks = np.ascontiguousarray(landmarks_from_mesh(points)[:, :2])
-        if self._refined is not None:
-            landmarks = self._refined(image, landmarks)
+        landmarks = self.refined(image, landmarks_from_mesh(points))
         irises = points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
-        self._seen.append((landmarks, irises))
+        self._found.append((landmarks, irises))
         return landmarks, confidence
 
-    def box_of(self, landmarks: Landmarks) -> Box:
-        """As the detector itself."""
-        return self._detector.box_of(landmarks)
-
     def irises_of(self, landmarks: Landmarks) -> Landmarks:
-        """Centres of right and left iris (2, 2) beside these landmarks; NaN if not known."""
-        for seen, irises in reversed(self._seen):
-            if np.array_equal(seen, landmarks):
+        """Give the irises that were found with landmarks.
+
+        Parameters
+        ----------
+        landmarks : (68, 2) float32
+            As `landmarks` returned them.
+
+        Returns
+        -------
+        (2, 2) float32
+            Centres of right and left iris, source pixels; NaN if not known.
+        """
+        for found, irises in reversed(self._found):
+            if np.array_equal(found, landmarks):
                 return irises
         return np.full((2, 2), np.nan, np.float32)
 
 
 def gaze_directions(fit: Fit, index: int, irises: Landmarks) -> npt.NDArray[np.float64]:
-    """Where the right and the left eye look, (2, 3) unit vectors in OpenCV's camera coordinates.
+    """Tell where the right and the left eye look.
 
     The eyeballs are those of the fitted head; the look goes from an eyeball's centre to where the
-    line of sight through the iris's centre meets the sphere on which that centre moves. NaN where
-    the iris is unknown or the eye is closed.
+    line of sight through the iris's centre meets the sphere on which that centre moves.
 
-    irises: (2, 2), source pixels.
+    Parameters
+    ----------
+    fit : Fit
+        Fitted faces.
+    index : int
+        Which of them.
+    irises : (2, 2) float32
+        Centres of its irises, source pixels.
+
+    Returns
+    -------
+    (2, 3) float64
+        Unit vectors in OpenCV's camera coordinates; NaN where the iris is unknown or the eye is
+        closed.
     """
     looks = np.full((2, 3), np.nan)
     if not (fit.converged[index] and np.isfinite(irises).any()):
@@ -100,21 +111,33 @@ def gaze_directions(fit: Fit, index: int, irises: Landmarks) -> npt.NDArray[np.f
     radius = _IRIS_DEPTH * float(np.linalg.norm(mesh[balls[0]] - centres[0], axis=1).mean())
     pose = fit.pose[index]
     head = rotation_matrix(pose[:3])
-    seen = to_camera(centres, pose)
+    in_camera = to_camera(centres, pose)
     width, height = fit.camera.width, fit.camera.height
     for eye in range(2):
         x = (irises[eye, 0] - (width - 1) / 2.0) / fit.focal[index]
         y = -(irises[eye, 1] - (height - 1) / 2.0) / fit.focal[index]
-        look = _to_sphere(np.array([x, y, -1.0]), seen[eye], radius)
+        look = _to_sphere(np.array([x, y, -1.0]), in_camera[eye], radius)
         if look @ head[:, 2] > _FURTHEST and not _closed(fit, index, eye):
             looks[eye] = look * TO_OPENCV
     return looks
 
 
 def looks_in_head(fit: Fit, index: int, looks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Yaw (to the image's right) and pitch (upwards) of both eyes within the head, (2, 2) radians.
+    """Give the angles of both eyes within the head.
 
-    looks: (2, 3), as `gaze_directions` gives them.
+    Parameters
+    ----------
+    fit : Fit
+        Fitted faces.
+    index : int
+        Which of them.
+    looks : (2, 3) float64
+        As `gaze_directions` gives them.
+
+    Returns
+    -------
+    (2, 2) float64
+        Yaw (to the image's right) and pitch (upwards) of the right and the left eye, radians.
     """
     head = rotation_matrix(fit.pose[index, :3]) * TO_OPENCV * TO_OPENCV[:, None]
     x, y, z = (looks @ head).T
@@ -149,12 +172,19 @@ def _eye_vertices(model: MorphableModel) -> tuple[npt.NDArray[np.int32], npt.NDA
     return vertices[right], vertices[~right]
 
 
-Floats = npt.NDArray[np.float64]
-MILLIMETRES = 100.0  # in a decimetre
-
-
 def euler_xyz(rotation: Floats) -> Floats:
-    """Angles (3,), radians, of a rotation R = Rx Ry Rz; the middle one within a right angle."""
+    """Give the angles of a rotation R = Rx Ry Rz.
+
+    Parameters
+    ----------
+    rotation : (3, 3) float64
+        R.
+
+    Returns
+    -------
+    (3,) float64
+        Radians; the middle one within a right angle.
+    """
     y = np.arcsin(np.clip(rotation[0, 2], -1.0, 1.0))
     x = np.arctan2(-rotation[1, 2], rotation[2, 2])
     z = np.arctan2(-rotation[0, 1], rotation[0, 0])
@@ -162,33 +192,77 @@ def euler_xyz(rotation: Floats) -> Floats:
 
 
 def opencv_rotation(pose: ArrayLike) -> Floats:
-    """The head's rotation (3, 3) in OpenCV's camera coordinates: x right, y down, z away.
+    """Give the head's rotation in OpenCV's camera coordinates: x right, y down, z away.
 
-    pose: (6,), as `fitting.camera` has it. A face that looks into the camera has the identity.
+    Parameters
+    ----------
+    pose : (6,) array_like
+        As `fitting.camera` has it.
+
+    Returns
+    -------
+    (3, 3) float64
+        The identity for a face that looks into the camera.
     """
     rotation = rotation_matrix(np.asarray(pose, np.float64)[:3])
     return np.asarray(rotation * TO_OPENCV * TO_OPENCV[:, None])
 
 
 def landmarks_in_space(fit: Fit, index: int) -> Floats:
-    """The fitted 68 landmarks of a row, (68, 3) millimetres, OpenCV's camera coordinates."""
+    """Give the fitted 68 landmarks of a face in space.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fitted faces.
+    index : int
+        Which of them.
+
+    Returns
+    -------
+    (68, 3) float64
+        Millimetres, OpenCV's camera coordinates.
+    """
     pose = fit.pose[index]
     places = landmark_places(fit.model, fit.mesh(index), pose, fit.landmark_set)
     return np.asarray(to_camera(places, pose) * TO_OPENCV * MILLIMETRES)
 
 
 def head_place(fit: Fit, index: int) -> Floats:
-    """The middle of the head's 68 landmarks at rest, (3,) millimetres, OpenCV's axes."""
+    """Give the middle of a head's 68 landmarks at rest.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fitted faces.
+    index : int
+        Which of them.
+
+    Returns
+    -------
+    (3,) float64
+        Millimetres, OpenCV's camera coordinates.
+    """
     points = fit.model.landmarks[fit.landmark_set]
     rest = points.on(fit.model.shape(fit.f_shape[index], np.zeros_like(fit.f_exp[index])))
     return np.asarray(to_camera(rest.mean(0)[None], fit.pose[index])[0] * TO_OPENCV * MILLIMETRES)
 
 
 def yaw_pitch_roll(pose: ArrayLike) -> Floats:
-    """Yaw, pitch and roll, (3,) degrees, of poses (6,); R = Rx(-pitch) Ry(yaw) Rz(roll), y up.
+    """Give the head's angles of a pose; R = Rx(-pitch) Ry(yaw) Rz(roll), y up.
 
     Yaw is positive where the face turns to the image's right (the person's left), pitch where it
     looks up, roll where its top tilts to the image's left.
+
+    Parameters
+    ----------
+    pose : (6,) array_like
+        As `fitting.camera` has it.
+
+    Returns
+    -------
+    (3,) float64
+        Yaw, pitch and roll, degrees.
     """
     x, y, z = euler_xyz(rotation_matrix(np.asarray(pose, np.float64)[:3]))
     return np.asarray(np.degrees([y, -x, z]), np.float64)

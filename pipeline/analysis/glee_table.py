@@ -1,10 +1,7 @@
-"""CSV and Parquet.
+"""glee's own table of an analysis: one row a face and frame, the same in CSV and Parquet.
 
-glee's own table of an analysis: one row a face and frame, the same in CSV and Parquet.
-
-A CSV file that grows row by row and is flushed with every block.
-
-A file that grows while it is written and takes its final name only when it is whole.
+A CSV file grows row by row and is flushed with every block; every file takes its final name only
+when it is whole. The other tables write their CSV files by the same means.
 """
 
 from __future__ import annotations
@@ -47,7 +44,20 @@ Column = tuple[str, str, Any]
 
 
 def columns(expressions: tuple[str, ...], au_names: tuple[str, ...]) -> tuple[Column, ...]:
-    """Name, printf format and Arrow type of every column, in order."""
+    """List the columns, in order.
+
+    Parameters
+    ----------
+    expressions : tuple of str
+        Names of the blendshapes.
+    au_names : tuple of str
+        ("AU1", ...).
+
+    Returns
+    -------
+    tuple of Column
+        Name, printf format and Arrow type of each.
+    """
     points = tuple((f"{axis}_{i}", "%.3f", pa.float32()) for axis in "xy" for i in range(COUNT))
     gaze = tuple(
         (f"gaze_{eye}_{axis}", "%.5f", pa.float32()) for eye in ("right", "left") for axis in "xyz"
@@ -65,7 +75,18 @@ def columns(expressions: tuple[str, ...], au_names: tuple[str, ...]) -> tuple[Co
 
 
 def values(rows: FaceRows) -> Iterator[tuple[Any, ...]]:
-    """The values of each row, as `columns` orders them; NaN where unknown."""
+    """Give the values of each row, as `columns` orders them.
+
+    Parameters
+    ----------
+    rows : FaceRows
+        Fitted faces.
+
+    Yields
+    ------
+    tuple
+        One value a column; NaN where unknown.
+    """
     fit = rows.fit
     for i, face in enumerate(rows.faces):
         yield (
@@ -88,7 +109,19 @@ def values(rows: FaceRows) -> Iterator[tuple[Any, ...]]:
 
 
 class GleeTable:
-    """Writes OUT/NAME.csv and OUT/NAME.parquet; both take their names when the block ends."""
+    """Writes OUT/NAME.csv and OUT/NAME.parquet; both take their names when the block ends.
+
+    Parameters
+    ----------
+    folder : Path
+        OUT.
+    name : str
+        NAME.
+    expressions : tuple of str
+        Names of the blendshapes.
+    au_names : tuple of str
+        ("AU1", ...).
+    """
 
     def __init__(
         self, folder: Path, name: str, expressions: tuple[str, ...], au_names: tuple[str, ...]
@@ -115,7 +148,13 @@ class GleeTable:
         return self._files.__exit__(*error)
 
     def write(self, rows: FaceRows) -> None:
-        """Add rows: at once to the CSV file, in groups to the Parquet file."""
+        """Add rows: at once to the CSV file, in groups to the Parquet file.
+
+        Parameters
+        ----------
+        rows : FaceRows
+            Those that follow the ones before.
+        """
         new = list(values(rows))
         self._text.write(new)
         self._waiting += new
@@ -137,8 +176,14 @@ class GleeTable:
 class TextTable:
     """Rows of a CSV file in a fixed format.
 
-    columns: name and printf format of each. missing: what stands for NaN. path: written to from the
-    start; whoever makes the table renames it.
+    Parameters
+    ----------
+    path : Path
+        Written to from the start; whoever makes the table renames it.
+    columns : sequence of (str, str)
+        Name and printf format of each.
+    missing : str
+        What stands for NaN.
     """
 
     def __init__(self, path: Path, columns: Sequence[tuple[str, str]], missing: str = "") -> None:
@@ -149,7 +194,18 @@ class TextTable:
         self._file.flush()
 
     def write(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Add rows and hand them to the system. Raises OSError where there is no room."""
+        """Add rows and hand them to the system.
+
+        Parameters
+        ----------
+        rows : iterable of sequence
+            One value a column each.
+
+        Raises
+        ------
+        OSError
+            Where there is no room.
+        """
         for row in rows:
             # NaN alone is not equal to itself.
             cells = (
@@ -166,11 +222,24 @@ class TextTable:
 
 @contextmanager
 def streamed_file(path: Path) -> Iterator[Path]:
-    """The temporary path to write to; it is synchronised and renamed to `path` at the end.
+    """Give the temporary path to write to; it is synchronised and renamed at the end.
 
     Where the block raises, the temporary file is removed and `path` stays as it was.
 
-    Raises OutputError where the folder or file cannot be written (permissions, full disk).
+    Parameters
+    ----------
+    path : Path
+        The file's final name.
+
+    Yields
+    ------
+    Path
+        The temporary one.
+
+    Raises
+    ------
+    OutputError
+        Where the folder or file cannot be written (permissions, full disk).
     """
     # The suffix last but one stays the file's own: video writers choose the container by it.
     writer = f"{socket.gethostname()}.{os.getpid()}"

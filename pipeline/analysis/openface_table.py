@@ -35,7 +35,13 @@ def _numbered(prefix: str, count: int, form: str) -> list[tuple[str, str]]:
 
 
 def columns() -> list[tuple[str, str]]:
-    """Name and printf format of every column, in order."""
+    """List the columns, in order.
+
+    Returns
+    -------
+    list of (str, str)
+        Name and printf format of each.
+    """
     eyes = [f"eye_lmk_{axis}" for axis in "xyXYZ"]
     return [
         *(("frame", "%d"), ("face_id", "%d"), ("timestamp", "%.3f")),
@@ -54,7 +60,20 @@ def columns() -> list[tuple[str, str]]:
 
 
 def values(rows: FaceRows, au_names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    """The values of each row, as `columns` orders them."""
+    """Give the values of each row, as `columns` orders them.
+
+    Parameters
+    ----------
+    rows : FaceRows
+        Fitted faces.
+    au_names : tuple of str
+        Names of their Action Units.
+
+    Yields
+    ------
+    tuple
+        One value a column.
+    """
     for i, face in enumerate(rows.faces):
         valid = rows.valid(i)
         head = (face.frame + 1, max(face.face_id, 0), face.time, face.tracked.confidence, valid)
@@ -92,7 +111,19 @@ def _action_units(
 
 
 class OpenFaceTable:
-    """Writes OUT/NAME.csv; it takes its name when the block ends."""
+    """Writes OUT/NAME.csv; it takes its name when the block ends.
+
+    Parameters
+    ----------
+    folder : Path
+        OUT.
+    name : str
+        NAME.
+    expressions : tuple of str
+        Names of the blendshapes, for which the file has no place.
+    au_names : tuple of str
+        ("AU1", ...).
+    """
 
     def __init__(
         self, folder: Path, name: str, expressions: tuple[str, ...], au_names: tuple[str, ...]
@@ -114,5 +145,11 @@ class OpenFaceTable:
         return self._files.__exit__(*error)
 
     def write(self, rows: FaceRows) -> None:
-        """Add rows."""
+        """Add rows.
+
+        Parameters
+        ----------
+        rows : FaceRows
+            Those that follow the ones before.
+        """
         self._text.write(values(rows, self._au_names))

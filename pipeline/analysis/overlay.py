@@ -1,21 +1,19 @@
-"""The overlay video.
+"""The overlay of an analysis in H.264: landmarks and mesh on frames, curves of f_exp beside them.
 
-The overlay of an analysis as MP4: landmarks and mesh on frames, curves of f_exp beside them.
-
-What an overlay draws over a frame: landmarks, the fitted mesh as wire, the face's number.
-
-The panel beside an overlay: curves of the coefficients that are strongest just now.
+The curves are those of the coefficients that are strongest just now.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from contextlib import ExitStack
+from fractions import Fraction
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -32,13 +30,49 @@ from .glee_table import streamed_file
 _LEAST_HEIGHT = 540
 _PANEL_SHARE = 0.52  # of the height: the panel's width
 _GREY = 60
+# x264's own scale of quality, and how much time to spend on it: about the quality that MPEG-4 at
+# OpenCV's rate had, in less than half the bytes; see docs/benchmarks.md.
+_ENCODING = {"crf": "19", "preset": "veryfast"}
+_MOST_DENOMINATOR = 1_001_000
+
+# Okabe and Ito (2008): told apart with every kind of colour vision. RGB.
+LANDMARKS = (86, 180, 233)
+MESH = (225, 240, 235)
+INVALID = (213, 94, 0)
+_MESH_SHARE = 0.3
+_SHIFT = 4  # sub-pixel bits of OpenCV's drawing
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+# Curves that are shown, and seconds that they reach back.
+SHOWN, SECONDS = 7, 4.0
+# A coefficient's strength fades to a half in so many seconds; another takes its place when it is
+# stronger by this factor, so that the list does not flicker.
+_HALF_LIFE, _STRONGER = 2.0, 1.4
+# Okabe and Ito (2008), light enough for a dark ground. RGB.
+_COLOURS = (
+    *((86, 180, 233), (230, 159, 0), (0, 178, 135), (240, 228, 66)),
+    *((204, 121, 167), (120, 150, 235), (235, 110, 40)),
+)
+_GROUND, _LINE, _INK = (24, 26, 30), (62, 66, 74), (226, 228, 232)
 
 
 class OverlayVideo:
     """Writes OUT/NAME.mp4; it takes its name when the block ends.
 
-    size: (width, height) of the clip's frames; frames of another size are fitted in. rate: frames a
-    second. several: write the faces' numbers.
+    Parameters
+    ----------
+    folder : Path
+        OUT.
+    name : str
+        NAME.
+    expressions : tuple of str
+        Names of the blendshapes.
+    size : (int, int)
+        Width and height of the clip's frames, pixels; frames of another size are fitted in.
+    rate : float
+        Frames a second.
+    several : bool
+        Write the faces' numbers.
     """
 
     def __init__(
@@ -59,41 +93,76 @@ class OverlayVideo:
         self._expressions = expressions
         self._curves: dict[int, CoefficientCurves] = {}
         self._files = ExitStack()
+        self._container: Any = None
+        self._stream: Any = None
         self._written = 0
 
     def __enter__(self) -> OverlayVideo:
         with ExitStack() as files:
             self._path = files.enter_context(streamed_file(self.paths[0]))
-            self._writer = cv2.VideoWriter(
-                str(self._path),
-                cv2.CAP_FFMPEG,
-                cv2.VideoWriter.fourcc(*"mp4v"),
-                self._rate,
-                (self._width + self._panel, self._height),
-            )
-            if not self._writer.isOpened():
-                raise OutputError(
-                    f"cannot write {self.paths[0]}: no video can be opened there; "
-                    "free space or choose a folder that can be written"
-                )
-            files.callback(self._writer.release)
+            try:
+                self._open()
+            except (av.error.FFmpegError, OSError) as error:
+                raise self._failed("no video can be opened there") from error
+            files.callback(self._close, quietly=True)
             self._files = files.pop_all()
         return self
 
+    def _open(self) -> None:
+        # The index comes first, so that a browser can begin before it has the whole file.
+        self._container = av.open(
+            f"file:{self._path.absolute()}", "w", format="mp4", options={"movflags": "+faststart"}
+        )
+        rate = Fraction(self._rate).limit_denominator(_MOST_DENOMINATOR)
+        self._stream = self._container.add_stream("libx264", rate=rate, options=_ENCODING)
+        self._stream.width, self._stream.height = self._width + self._panel, self._height
+        # What browsers decode.
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.thread_count = 1
+
+    def _close(self, *, quietly: bool = False) -> None:
+        """End the file; a second time there is nothing to do."""
+        container, self._container = self._container, None
+        if container is None:
+            return
+        try:
+            if not quietly:
+                container.mux(self._stream.encode())
+            container.close()
+        except (av.error.FFmpegError, OSError) as error:
+            if not quietly:
+                raise self._failed("it cannot be ended") from error
+
+    def _failed(self, why: str) -> OutputError:
+        return OutputError(
+            f"cannot write {self.paths[0]}: {why}; "
+            "free space or choose a folder that can be written"
+        )
+
     def __exit__(self, *error: Any) -> bool | None:
         if error[0] is None:
-            # OpenCV does not say where a disk is full.
-            self._writer.release()
-            error = self._check() or error
-            if error[0] is not None:
-                self._files.__exit__(*error)
-                raise error[1]
+            try:
+                self._close()
+                self._check()
+            except OutputError as failure:
+                self._files.__exit__(type(failure), failure, failure.__traceback__)
+                raise
         return self._files.__exit__(*error)
 
     def write(self, rows: FaceRows) -> None:
-        """Draw and write the rows' frames."""
+        """Draw and write the rows' frames.
+
+        Parameters
+        ----------
+        rows : FaceRows
+            Those that follow the ones before.
+        """
         for _, group in groupby(range(len(rows)), key=lambda i: rows.faces[i].frame):
-            self._writer.write(cv2.cvtColor(self._frame(rows, list(group)), cv2.COLOR_RGB2BGR))
+            picture = av.VideoFrame.from_ndarray(self._frame(rows, list(group)), format="rgb24")
+            try:
+                self._container.mux(self._stream.encode(picture))
+            except (av.error.FFmpegError, OSError) as error:
+                raise self._failed("it cannot be written on") from error
             self._written += 1
 
     def _frame(self, rows: FaceRows, indices: list[int]) -> Image:
@@ -137,18 +206,15 @@ class OverlayVideo:
             title = f"face {face.face_id}   {title}"
         return self._curves[face.face_id].draw(self._panel, self._height, title)
 
-    def _check(self) -> tuple[Any, ...] | None:
-        """What is wrong with the video that was written, as an exception's triple."""
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
-        found = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
-        capture.release()
-        if found == self._written:
-            return None
-        error = OutputError(
-            f"cannot write {self.paths[0]}: {found} of {self._written} frames are there; "
-            "free space or choose a folder that can be written"
-        )
-        return type(error), error, None
+    def _check(self) -> None:
+        """Raises OutputError where frames are not there: a full disk does not always tell."""
+        try:
+            with av.open(f"file:{self._path.absolute()}") as container:
+                found = container.streams.video[0].frames
+        except (av.error.FFmpegError, OSError, IndexError):
+            found = 0
+        if found != self._written:
+            raise self._failed(f"{found} of {self._written} frames are there")
 
 
 def _extent(landmarks: npt.NDArray[np.float32]) -> float:
@@ -157,20 +223,21 @@ def _extent(landmarks: npt.NDArray[np.float32]) -> float:
     return float(np.ptp(landmarks, axis=0).prod())
 
 
-# Okabe and Ito (2008): told apart with every kind of colour vision. RGB.
-LANDMARKS = (86, 180, 233)
-MESH = (225, 240, 235)
-INVALID = (213, 94, 0)
-_MESH_SHARE = 0.3
-_SHIFT = 4  # sub-pixel bits of OpenCV's drawing
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-
-
 def draw_face(image: Image, rows: FaceRows, index: int, scale: float, *, labelled: bool) -> None:
     """Draw one row's mesh and landmarks over a picture of its frame.
 
-    image: (h, w, 3) uint8 RGB, changed. scale: picture pixels in a source pixel. labelled: write
-    the face's number too.
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+        RGB, changed in place.
+    rows : FaceRows
+        Fitted faces.
+    index : int
+        The row.
+    scale : float
+        Picture pixels in a source pixel.
+    labelled : bool
+        Write the face's number too.
     """
     face = rows.faces[index]
     landmarks = face.tracked.landmarks
@@ -198,7 +265,21 @@ def draw_face(image: Image, rows: FaceRows, index: int, scale: float, *, labelle
 def text(
     image: Image, words: str, place: tuple[int, int], size: float, colour: tuple[int, int, int]
 ) -> None:
-    """Write words on a dark ground; place: of their lower left corner, pixels."""
+    """Write words on a dark ground.
+
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+        RGB, changed in place.
+    words : str
+        What to write.
+    place : (int, int)
+        Of their lower left corner, pixels.
+    size : float
+        Scale of OpenCV's font.
+    colour : (int, int, int)
+        RGB.
+    """
     (wide, tall), below = cv2.getTextSize(words, _FONT, size, 1)
     x, y = place
     cv2.rectangle(image, (x - 5, y - tall - 5), (x + wide + 5, y + below + 2), (24, 26, 30), -1)
@@ -208,9 +289,9 @@ def text(
 def _draw_mesh(image: Image, fit: Fit, index: int, scale: float) -> None:
     """The skin's triangles that face the camera, as thin translucent lines."""
     model = fit.model
-    seen = to_camera(fit.mesh(index), fit.pose[index])
+    in_camera = to_camera(fit.mesh(index), fit.pose[index])
     triangles = _skin(model)
-    first, second, third = (seen[triangles[:, corner]] for corner in range(3))
+    first, second, third = (in_camera[triangles[:, corner]] for corner in range(3))
     normal = np.cross(second - first, third - first)
     towards = np.einsum("nk,nk->n", normal, -first) > 0
     screen = _fixed(fit.project_mesh(index), scale)
@@ -239,21 +320,16 @@ def _fixed(points: npt.NDArray[np.floating], scale: float) -> npt.NDArray[np.int
     return np.asarray(np.clip(np.round(moved * (1 << _SHIFT)), -(2**24), 2**24), np.int32)
 
 
-# Curves that are shown, and seconds that they reach back.
-SHOWN, SECONDS = 7, 4.0
-# A coefficient's strength fades to a half in so many seconds; another takes its place when it is
-# stronger by this factor, so that the list does not flicker.
-_HALF_LIFE, _STRONGER = 2.0, 1.4
-# Okabe and Ito (2008), light enough for a dark ground. RGB.
-_COLOURS = (
-    *((86, 180, 233), (230, 159, 0), (0, 178, 135), (240, 228, 66)),
-    *((204, 121, 167), (120, 150, 235), (235, 110, 40)),
-)
-_GROUND, _LINE, _INK = (24, 26, 30), (62, 66, 74), (226, 228, 232)
-
-
 class CoefficientCurves:
-    """Follows one face's f_exp and draws it. names: of the coefficients. rate: frames a second."""
+    """Follows one face's f_exp and draws it.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the coefficients.
+    rate : float
+        Frames a second.
+    """
 
     def __init__(self, names: tuple[str, ...], rate: float) -> None:
         self._names = names
@@ -263,7 +339,13 @@ class CoefficientCurves:
         self._shown: list[int] = list(range(min(SHOWN, len(names))))
 
     def take(self, f_exp: npt.NDArray[np.float32]) -> None:
-        """The next frame's coefficients (e,); NaN leaves a gap."""
+        """Take the next frame's coefficients.
+
+        Parameters
+        ----------
+        f_exp : (e,) float32
+            NaN leaves a gap.
+        """
         self._past.append(f_exp)
         self._strength *= self._fade
         if np.isfinite(f_exp).all():
@@ -276,7 +358,20 @@ class CoefficientCurves:
                 self._shown[self._shown.index(weakest)] = int(challenger)
 
     def draw(self, width: int, height: int, title: str) -> Image:
-        """The panel (height, width, 3) uint8 RGB."""
+        """Draw the panel.
+
+        Parameters
+        ----------
+        width, height : int
+            Pixels.
+        title : str
+            Above the curves.
+
+        Returns
+        -------
+        (height, width, 3) uint8
+            RGB.
+        """
         panel = np.full((height, width, 3), _GROUND, np.uint8)
         head = round(0.07 * height)
         size = height / 900.0

@@ -1,4 +1,8 @@
-"""Where tasks run: in this process, or on a Dask cluster; results in any order, few in flight."""
+"""open_cluster(): tasks in this process, on this machine's cores, in a queue's jobs or elsewhere.
+
+A cluster runs a function on many tasks. The outcomes come in any order, and only a few tasks are
+taken at a time, so that a plan of any length can be given as an iterator.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +20,22 @@ Result = TypeVar("Result")
 
 
 class Cluster(Protocol):
-    """A place where tasks run."""
+    """Workers that run tasks."""
 
     def run(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
     ) -> Iterator[Outcome[Task, Result]]:
-        """The outcomes, in the order in which they come; tasks are taken when there is room."""
+        """Run a function on every task.
 
+        Parameters
+        ----------
+        function : callable of one task; it and the tasks must travel by pickle
+        tasks : taken one after the other, as there is room for them
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        Returns
+        -------
+        One outcome a task, in the order in which they come: a task that fails is an outcome too.
+        """
 
 
 @contextmanager
@@ -35,14 +44,21 @@ def open_cluster(
 ) -> Iterator[Cluster]:
     """A cluster for the time of a stage.
 
-    spec: "local"; "slurm", "pbs", "lsf" or "sge", whose jobs hold the workers; or the address of a
-    Dask scheduler that runs already, tcp://host:port; None for the one that `options` state.
-    workers: processes, each with one core; None for what `options` state, or one a core of this
-    machine, or, in a queue, for as many jobs as stated. Local with one worker, the tasks run in
-    this process.
+    Parameters
+    ----------
+    spec : "local"; "slurm", "pbs", "lsf" or "sge", whose jobs hold the workers; or the address of
+        a Dask scheduler that runs already, tcp://host:port; None for the one that `options` state
+    workers : processes, each with one core; None for what `options` state, or one a core of this
+        machine, or, in a queue, for as many jobs as stated. Local with one worker, the tasks run
+        in this process
+    options : of the queue or scheduler; None for the defaults
 
-    Raises UsageError where the spec is unknown, the number of workers is not positive or a package
-    is missing; ClusterError where the cluster cannot be had, and later where it is lost.
+    Raises
+    ------
+    UsageError
+        The spec is unknown, the number of workers is not positive or a package is missing.
+    ClusterError
+        The cluster cannot be had; or, later, it is lost.
     """
     options = options or ClusterOptions()
     spec = spec or options.kind
@@ -55,7 +71,7 @@ def open_cluster(
             limit_threads(1)
             yield _InProcess()
             return
-        from .dask_cluster import local_cluster
+        from .local_cluster import local_cluster
 
         with local_cluster(count) as cluster:
             yield cluster
@@ -77,8 +93,20 @@ def open_cluster(
 
 
 class _InProcess:
+    """One task after the other, in this process."""
+
     def run(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
     ) -> Iterator[Outcome[Task, Result]]:
         for task in tasks:
             yield Outcome(task, *attempt(function, task))
+
+
+def available_cores() -> int:
+    """Cores that this process may use.
+
+    Returns
+    -------
+    Those of its affinity mask, where the system has one; else all of the machine.
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,12 +1,8 @@
-"""Tasks on Dask workers: parcels in flight, lost workers replaced (LocalCluster + forkserver).
+"""Tasks on Dask workers: few under way at a time, lost workers' tasks again, no waiting for ever.
 
-Tasks on Dask workers: few in flight, lost workers' tasks again, and no waiting for ever.
-
-Parcels: several short tasks that travel to a worker as one, so that a scheduler keeps up.
-
-Dask's own logs, which are silenced: what a user must know, glee says in one line.
-
-The system's limit of open files, raised to what is needed or refused in words.
+`DaskCluster.run` reads from the top: it fills the cluster with parcels (several short tasks that
+travel to a worker as one, so that the scheduler keeps up), takes their replies as they arrive, and
+looks every few seconds whether scheduler and workers are still there.
 """
 
 from __future__ import annotations
@@ -25,8 +21,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ... import __version__
 from ...errors import ClusterError, GleeError
-from .local_workers import THREAD_VARIABLES, LocalWorkers
-from .options import ClusterOptions
+from .options import ONE_THREAD, ClusterOptions
 from .tasks import Outcome, packed, worker_entry
 
 logger = logging.getLogger(__name__)
@@ -34,77 +29,42 @@ logger = logging.getLogger(__name__)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-# Open files of the driver of a local cluster, measured with room to spare (see tests/faults).
-_FILES, _FILES_OF_A_WORKER = 64, 16
 # Parcels in flight for each worker: one at work, and the next ones at hand.
 _IN_FLIGHT = 3
 # Workers that one task may lose before it counts as their killer.
 LOST_WORKERS = 3
 # Seconds between two looks at the cluster, and for the scheduler to answer.
-_LOOK_EVERY = 2.0
+LOOK_EVERY = 2.0
 _ANSWER_WITHIN = 60.0
 # Seconds until a result that was lost is looked for again.
 _LOST_RESULT_AGAIN = 0.2
-# Seconds without any worker before a run gives up, where they run on this machine.
-_LOCAL_PATIENCE = 180.0
+_LOST = "the Dask scheduler is gone or does not answer; run again: what is done stays"
 
-_WORKER_SETTINGS = {
+SETTINGS = {
     "distributed.comm.timeouts.connect": "60s",
     # A look at the stack every 10 ms, for a page that nobody sees.
     "distributed.worker.profile.enabled": False,
     # The last messages to each worker, with all tasks in them: of a thousand by default.
     "distributed.admin.low-level-log-length": 10,
-}
-SETTINGS = {
-    **_WORKER_SETTINGS,
-    # BLAS reads these when it is loaded, so they must stand before a job's worker starts.
-    "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, "1"),
+    # BLAS reads these when it is loaded, so they must stand before a worker starts.
+    "distributed.nanny.pre-spawn-environ": ONE_THREAD,
     "distributed.scheduler.allowed-failures": LOST_WORKERS,
 }
-
-
-@contextmanager
-def local_cluster(workers: int) -> Iterator[DaskCluster]:
-    """Processes on this machine, one core each. Raises ClusterError where they cannot start."""
-    import dask
-
-    allow_open_files(_FILES + workers * _FILES_OF_A_WORKER)
-    distributed: Any = import_module("distributed")
-    silence_dask()
-    with (
-        dask.config.set(SETTINGS),
-        _scheduler_here(distributed) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        here = LocalWorkers(cluster.scheduler_address, workers, _WORKER_SETTINGS)
-        try:
-            yield DaskCluster(client, _LOCAL_PATIENCE, workers=workers, look=here.look)
-        finally:
-            here.close()
-
-
-def _scheduler_here(distributed: Any) -> Any:
-    try:
-        return distributed.LocalCluster(
-            n_workers=0,
-            processes=True,
-            # No dashboard; the scheduler's own page takes any free port of this machine.
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            silence_logs=logging.CRITICAL,
-        )
-    except (OSError, RuntimeError) as error:
-        raise ClusterError(
-            f"the scheduler cannot start here: {' '.join(str(error).split())}; run again, or "
-            "give --workers 1"
-        ) from error
 
 
 @contextmanager
 def scheduler_cluster(address: str, options: ClusterOptions) -> Iterator[DaskCluster]:
     """The workers of a scheduler that someone else runs.
 
-    Raises ClusterError where no scheduler answers at the address.
+    Parameters
+    ----------
+    address : tcp://host:port or tls://host:port
+    options : how long to wait for the scheduler and for workers
+
+    Raises
+    ------
+    ClusterError
+        No scheduler answers at the address.
     """
     import dask
 
@@ -124,11 +84,11 @@ def scheduler_cluster(address: str, options: ClusterOptions) -> Iterator[DaskClu
             yield DaskCluster(client, options.patience_minutes(queue=False) * 60)
         finally:
             with suppress(Exception):  # the scheduler may be gone
-                client.close(timeout=_LOOK_EVERY)
+                client.close(timeout=LOOK_EVERY)
 
 
 class DaskCluster:
-    """Runs tasks through a client; renews and gives up where workers or scheduler are lost."""
+    """Runs tasks through a client; gives up where workers or scheduler are lost for good."""
 
     def __init__(
         self,
@@ -136,80 +96,97 @@ class DaskCluster:
         patience: float,
         *,
         workers: int | None = None,
-        look: Callable[[], None] = lambda: None,
-        where: str = "its log",
+        keep_workers: Callable[[], None] = lambda: None,
+        log: str = "its log",
     ) -> None:
-        """workers: as many as there will be; None for those that the scheduler has.
+        """A cluster of which a client knows the scheduler.
 
-        patience: seconds without a worker before a run gives up. look: called every few seconds.
-        where: what to read when workers do not come.
+        Parameters
+        ----------
+        client : distributed.Client
+        patience : seconds without a worker before a run gives up
+        workers : as many as there will be; None for those that the scheduler has
+        keep_workers : called every few seconds, to put others in the place of lost workers
+        log : what to read when workers do not come
         """
         self._client = client
         self._patience = patience
         self._workers = workers
-        self._look = look
-        self._where = where
+        self._keep_workers = keep_workers
+        self._log = log
         self._count = workers or 1
-        self._looked = self._manned = time.monotonic()
+        self._last_look = self._last_worker = time.monotonic()
         self._entry = worker_entry()
 
     def run(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
     ) -> Iterator[Outcome[Task, Result]]:
-        """The outcomes as they come.
+        """Run a function on every task.
 
-        Raises ClusterError where the scheduler is lost or no worker has been there for too long.
+        Parameters
+        ----------
+        function : callable of one task
+        tasks : taken as there is room for them
+
+        Returns
+        -------
+        The outcomes as they come.
+
+        Raises
+        ------
+        ClusterError
+            The scheduler is lost, or no worker has been there for too long.
         """
         parcels = Parcels(tasks, lambda task: packed((function, task)))
-        flying: dict[Any, list[Item[Task]]] = {}
+        in_flight: dict[Any, list[PackedTask[Task]]] = {}
         arrived: SimpleQueue[Any] = SimpleQueue()
-        self._manned = time.monotonic()
-        self._check()
+        self._last_worker = time.monotonic()
+        self._look()
         try:
-            self._fill(parcels, flying, arrived)
-            while flying:
-                for future, reply in self._replies(_arrivals(arrived), arrived):
-                    parcel = flying.pop(future)
+            self._fill(parcels, in_flight, arrived)
+            while in_flight:
+                for future, reply in self._replies(_take_all(arrived), arrived):
+                    parcel = in_flight.pop(future)
                     future.release()
                     yield from self._outcomes(parcel, reply, parcels)
-                if time.monotonic() - self._looked > _LOOK_EVERY:
-                    self._check()
-                self._fill(parcels, flying, arrived)
+                if time.monotonic() - self._last_look > LOOK_EVERY:
+                    self._look()
+                self._fill(parcels, in_flight, arrived)
         finally:
             with suppress(Exception):  # the scheduler may be gone
-                for future in flying:
+                for future in in_flight:
                     future.release()
 
     def _fill(
         self,
         parcels: Parcels[Task],
-        flying: dict[Any, list[Item[Task]]],
+        in_flight: dict[Any, list[PackedTask[Task]]],
         arrived: SimpleQueue[Any],
     ) -> None:
+        """Submit parcels as far as there is room for them."""
         room = self._count * _IN_FLIGHT
         limits = parcel_limits(room, self._count)
-        while len(flying) < room and (parcel := parcels.take(limits, idle=not flying)):
-            parts = [item.packed for item in parcel]
-            with self._alive():
+        while len(in_flight) < room and (parcel := parcels.take(limits, idle=not in_flight)):
+            contents = [item.packed for item in parcel]
+            with self._scheduler_answers():
                 # Twice: tasks may turn out longer than those before them.
                 future = self._client.submit(
-                    self._entry, parts, __version__, 2 * limits.seconds, pure=False, key=None
+                    self._entry, contents, __version__, 2 * limits.seconds, pure=False, key=None
                 )
                 future.add_done_callback(arrived.put)
-            flying[future] = parcel
+            in_flight[future] = parcel
 
     def _replies(
         self, futures: Sequence[Any], arrived: SimpleQueue[Any]
     ) -> Iterator[tuple[Any, bytes | Exception]]:
         """What became of parcels: their outcomes, packed, or why there are none."""
         done = [future for future in futures if future.status == "finished"]
-        data = self._gathered(done)
-        replies = dict(zip(done, data, strict=False))
+        replies = dict(zip(done, self._gathered(done), strict=False))
         for future in futures:
             if future in replies and replies[future] is not None:
                 yield future, replies[future]
             elif future.status == "error":
-                with self._alive():
+                with self._scheduler_answers():
                     error = future.exception()
                 yield future, error or RuntimeError("no result")
             elif future.status == "cancelled":
@@ -224,41 +201,63 @@ class DaskCluster:
         if not futures:
             return []
         loop = self._client.loop.asyncio_loop
-        with self._alive():
+        with self._scheduler_answers():
             asked = run_coroutine_threadsafe(self._client._gather(futures, errors="skip"), loop)
             try:
-                return list(asked.result(_LOOK_EVERY))
+                return list(asked.result(LOOK_EVERY))
             except TimeoutError:
                 return []
 
     def _outcomes(
-        self, parcel: list[Item[Task]], reply: bytes | Exception, parcels: Parcels[Task]
+        self, parcel: list[PackedTask[Task]], reply: bytes | Exception, parcels: Parcels[Task]
     ) -> Iterator[Outcome[Task, Any]]:
         """One a task that was done; the others go back into the parcels."""
         if isinstance(reply, bytes):
             outcomes, seconds = pickle.loads(reply)
             parcels.measured(len(outcomes), seconds)
-            parcels.put_back(parcel[len(outcomes) :])
+            parcels.requeue(parcel[len(outcomes) :])
             for item, (result, error) in zip(parcel, outcomes, strict=False):
                 yield Outcome(item.task, result, error)
         elif type(reply).__name__ == "KilledWorker" and len(parcel) > 1:
             # One of them may be their killer: which?
-            parcels.put_back(parcel, apart=True)
+            parcels.requeue(parcel, apart=True)
         elif type(reply).__name__ == "KilledWorker" and not parcel[0].alone:
             # Dask blames all tasks that a lost worker had, those too that only waited there.
-            parcels.put_last(parcel[0])
+            parcels.defer(parcel[0])
         else:
             if type(reply).__name__ == "KilledWorker":
                 reply = ClusterError(
                     f"its worker died {LOST_WORKERS + 1} times with no other task under way "
                     "(killed for its memory, or a crash in native code?); "
-                    f"see {self._where}, give more memory, run again"
+                    f"see {self._log}, give more memory, run again"
                 )
             for item in parcel:
                 yield Outcome(item.task, None, reply)
 
+    def _look(self) -> None:
+        """Count the workers, and let their keeper replace the lost ones."""
+        client = self._client
+        try:
+            if client.status != "running":
+                raise ClusterError(_LOST)
+            with self._scheduler_answers():
+                cores = client.sync(client.scheduler.ncores, callback_timeout=_ANSWER_WITHIN)
+        except TimeoutError as error:
+            raise ClusterError(_LOST) from error
+        self._last_look = time.monotonic()
+        self._keep_workers()
+        if self._workers is None:
+            self._count = max(1, sum(cores.values()))
+        if cores:
+            self._last_worker = self._last_look
+        elif self._last_look - self._last_worker > self._patience:
+            raise ClusterError(
+                f"no worker for {self._patience / 60:.0f} minutes; see {self._log}, then run "
+                "again: what is done stays"
+            )
+
     @contextmanager
-    def _alive(self) -> Iterator[None]:
+    def _scheduler_answers(self) -> Iterator[None]:
         """Whatever goes wrong in talking to a scheduler that is lost is the loss of it."""
         try:
             yield
@@ -267,45 +266,22 @@ class DaskCluster:
         except Exception as error:
             raise ClusterError(_LOST) from error
 
-    def _check(self) -> None:
-        """Count the workers and let the owner look after them."""
-        client = self._client
-        try:
-            if client.status != "running":
-                raise ClusterError(_LOST)
-            with self._alive():
-                cores = client.sync(client.scheduler.ncores, callback_timeout=_ANSWER_WITHIN)
-        except TimeoutError as error:
-            raise ClusterError(_LOST) from error
-        self._looked = time.monotonic()
-        self._look()
-        if self._workers is None:
-            self._count = max(1, sum(cores.values()))
-        if cores:
-            self._manned = self._looked
-        elif self._looked - self._manned > self._patience:
-            raise ClusterError(
-                f"no worker for {self._patience / 60:.0f} minutes; see {self._where}, then run "
-                "again: what is done stays"
-            )
 
-
-_LOST = "the Dask scheduler is gone or does not answer; run again: what is done stays"
-
-
-def _arrivals(arrived: SimpleQueue[Any]) -> list[Any]:
-    """All that have arrived, when there is one or it is time to look at the cluster."""
+def _take_all(arrived: SimpleQueue[Any]) -> list[Any]:
+    """The futures that have arrived, when there is one or it is time to look at the cluster."""
     futures = []
     with suppress(Empty):
-        futures.append(arrived.get(timeout=_LOOK_EVERY))
+        futures.append(arrived.get(timeout=LOOK_EVERY))
         while True:
             futures.append(arrived.get_nowait())
     return futures
 
 
+# Tasks of one parcel at most.
 MOST_TASKS = 256
 # Parcels a second that leave a Dask scheduler most of its core; see benchmarks/scheduler.py.
 _PARCELS_A_SECOND = 64
+# Seconds that a parcel lasts at least, where its tasks are short.
 _SHORTEST = 0.5
 # Bytes of all parcels that are under way, however many workers there are.
 _BYTES_UNDER_WAY = 256 << 20
@@ -313,8 +289,15 @@ _BYTES_UNDER_WAY = 256 << 20
 _LATEST = 0.3
 
 
-class Item(NamedTuple, Generic[Task]):
-    """A task, and what travels. alone: while nothing else is under way."""
+class PackedTask(NamedTuple, Generic[Task]):
+    """A task on its way.
+
+    Attributes
+    ----------
+    task : as it was given
+    packed : what travels
+    alone : whether it goes only while nothing else is under way
+    """
 
     task: Task
     packed: bytes
@@ -322,14 +305,30 @@ class Item(NamedTuple, Generic[Task]):
 
 
 class Limits(NamedTuple):
-    """How large a parcel may be. seconds: that it should last. size: bytes."""
+    """How large a parcel may be.
+
+    Attributes
+    ----------
+    seconds : that it should last
+    size : bytes
+    """
 
     seconds: float
     size: float
 
 
 def parcel_limits(parcels: int, workers: int) -> Limits:
-    """For so many parcels under way to so many workers."""
+    """How large parcels may be.
+
+    Parameters
+    ----------
+    parcels : under way at a time
+    workers : that share them
+
+    Returns
+    -------
+    Longer parcels the more workers there are, smaller ones the more parcels.
+    """
     seconds = max(_SHORTEST, workers / _PARCELS_A_SECOND)
     return Limits(seconds, _BYTES_UNDER_WAY / max(1, parcels))
 
@@ -343,39 +342,63 @@ class Parcels(Generic[Task]):
     def __init__(self, tasks: Iterable[Task], pack: Callable[[Task], bytes]) -> None:
         self._fresh: Iterator[Task] = iter(tasks)
         self._pack = pack
-        self._returned: deque[list[Item[Task]]] = deque()
-        self._alone: deque[Item[Task]] = deque()
+        self._returned: deque[list[PackedTask[Task]]] = deque()
+        self._deferred: deque[PackedTask[Task]] = deque()
         self._mean: float | None = None
 
-    def take(self, limits: Limits, *, idle: bool) -> list[Item[Task]]:
-        """The next tasks; [] where none are left, or none that may go now.
+    def take(self, limits: Limits, *, idle: bool) -> list[PackedTask[Task]]:
+        """The next parcel.
 
-        idle: nothing is under way.
+        Parameters
+        ----------
+        limits : how large it may be
+        idle : whether nothing is under way
+
+        Returns
+        -------
+        Its tasks; [] where none are left, or none that may go now.
         """
         if self._returned:
             return self._returned.popleft()
         wanted = 1 if self._mean is None else int(limits.seconds / max(self._mean, 1e-9))
-        parcel: list[Item[Task]] = []
+        parcel: list[PackedTask[Task]] = []
         size = 0
         for task in self._fresh:
-            parcel.append(Item(task, self._pack(task)))
+            parcel.append(PackedTask(task, self._pack(task)))
             size += len(parcel[-1].packed)
             if len(parcel) >= min(wanted, MOST_TASKS) or size >= limits.size:
                 break
-        if not parcel and idle and self._alone:
-            parcel = [self._alone.popleft()]
+        if not parcel and idle and self._deferred:
+            parcel = [self._deferred.popleft()]
         return parcel
 
-    def put_back(self, items: list[Item[Task]], *, apart: bool = False) -> None:
-        """Tasks that came back undone; they go next. apart: one a parcel."""
+    def requeue(self, items: list[PackedTask[Task]], *, apart: bool = False) -> None:
+        """Take back tasks that came back undone; they go next.
+
+        Parameters
+        ----------
+        items : the tasks
+        apart : one a parcel, instead of all in one
+        """
         self._returned.extend([[item] for item in items] if apart else [items] if items else [])
 
-    def put_last(self, item: Item[Task]) -> None:
-        """A task that goes when all others are done, and alone."""
-        self._alone.append(item._replace(alone=True))
+    def defer(self, item: PackedTask[Task]) -> None:
+        """Let a task go when all others are done, and alone.
+
+        Parameters
+        ----------
+        item : the task, which may be the killer of its workers
+        """
+        self._deferred.append(item._replace(alone=True))
 
     def measured(self, tasks: int, seconds: float) -> None:
-        """A worker took that long for that many tasks."""
+        """Learn how long tasks take.
+
+        Parameters
+        ----------
+        tasks : that a worker did
+        seconds : that it took for them
+        """
         if tasks:
             mean = seconds / tasks
             old = mean if self._mean is None else self._mean
@@ -387,31 +410,9 @@ _LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application
 
 
 def silence_dask() -> None:
-    """After `distributed` has been imported, which sets the levels."""
+    """Silence Dask's own logs: what a user must know, glee says in one line.
+
+    To be called after `distributed` has been imported, which sets the levels.
+    """
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-
-
-try:
-    import resource
-except ImportError:  # not on Windows
-    resource = None  # type: ignore[assignment]
-
-
-def allow_open_files(needed: int) -> None:
-    """Raise this process's limit of open files to what a local cluster needs.
-
-    Raises ClusterError where the system does not allow as many.
-    """
-    if resource is None:
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-    except (ValueError, OSError):
-        raise ClusterError(
-            f"at most {hard} open files are allowed, these workers need {needed}; "
-            f"give fewer workers, or allow more with `ulimit -n {needed}`"
-        ) from None

@@ -1,4 +1,7 @@
-"""Options of a cluster, from the table `[cluster]` of a TOML file; checked one by one."""
+"""Options of a cluster, from the table `[cluster]` of a TOML file; checked one by one.
+
+And what workers have in common: one thread each, and on this machine a name.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from typing import Any
 
 from ...errors import UsageError
 
+# Of a work folder; its table [cluster] is written by the user.
 OPTIONS_FILE = "glee.toml"
-# A table of `glee.toml` that the user writes; see cluster_options.
 CLUSTER_TABLE = "cluster"
 
 QUEUES = ("slurm", "pbs", "lsf", "sge")
@@ -22,21 +25,39 @@ _SCHEDULER_PATIENCE = 10.0
 _WALLTIME = re.compile(r"(\d+-)?\d+:\d\d(:\d\d)?")
 _MEMORY = re.compile(r"\d+(\.\d+)? ?([KMGT]i?)?B")
 
+# How Dask names the processes of this machine's workers.
+WORKER_NAME = "Dask Worker"
+# A worker has one core. These are read when BLAS, OpenMP and Numba are loaded.
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+)
+
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Where and how jobs run; nothing here changes a result.
+    """Where and how tasks run; nothing here changes a result.
 
-    kind: where the tasks run, where --cluster does not say; workers: processes, where --workers
-    does not. queue: partition of the queue system; account: (or project) that pays. walltime,
-    cores, memory: of one job, which holds one worker process a core. jobs: how many; or
-    minimum_jobs and maximum_jobs, between which the tasks at hand decide. interface: of the network
-    that driver and workers share, such as ib0. directives: further lines of the job script's head.
-    prologue: shell lines before the workers start. python: of the workers; None for this one.
-    scratch: folder on the node for what workers spill. log_folder: of the jobs' logs; None for
-    the work folder's `cluster-logs`. dashboard: log the address of Dask's page.
-    port: of the driver's scheduler; 0 for any. wait_minutes: without any worker before giving up;
-    None for a day in a queue, 10 minutes else. connect_seconds: for a scheduler to answer.
+    Attributes
+    ----------
+    kind : where the tasks run, where --cluster does not say
+    workers : processes, where --workers does not say
+    queue : partition of the queue system
+    account : (or project) that pays
+    walltime : of one job, [days-]hours:minutes[:seconds]
+    cores : of one job, which holds one worker process a core
+    memory : of one job, such as 16GB
+    jobs : how many
+    minimum_jobs, maximum_jobs : instead of `jobs`, between which the tasks at hand decide
+    interface : of the network that driver and workers share, such as ib0
+    directives : further lines of the job script's head
+    prologue : shell lines before the workers start
+    python : of the workers; None for this one
+    scratch : folder on the node for what workers spill
+    log_folder : of the jobs' logs; None for the work folder's `cluster-logs`
+    dashboard : whether the address of Dask's page is logged
+    port : of the driver's scheduler; 0 for any
+    wait_minutes : without any worker before giving up; None for a day in a queue, 10 minutes else
+    connect_seconds : for a scheduler to answer
     """
 
     kind: str = "local"
@@ -61,7 +82,16 @@ class ClusterOptions:
     connect_seconds: float = 30.0
 
     def patience_minutes(self, *, queue: bool) -> float:
-        """Minutes without any worker before a run gives up."""
+        """How long a run goes on without any worker.
+
+        Parameters
+        ----------
+        queue : whether the workers are a queue's jobs
+
+        Returns
+        -------
+        Minutes.
+        """
         if self.wait_minutes is not None:
             return self.wait_minutes
         return _QUEUE_PATIENCE if queue else _SCHEDULER_PATIENCE
@@ -72,7 +102,17 @@ class ClusterOptions:
         return self.maximum_jobs is not None
 
     def check(self, where: str) -> None:
-        """Raises UsageError where a value makes no sense; where: the file, for the message."""
+        """Refuse values that make no sense.
+
+        Parameters
+        ----------
+        where : the file, for the message
+
+        Raises
+        ------
+        UsageError
+            Names the value and what to give instead.
+        """
         for name, least, most in (
             ("workers", 1, 100_000),
             ("cores", 1, 4096),
@@ -100,9 +140,17 @@ class ClusterOptions:
 
 
 def read_cluster_options(work: Path | None = None, config: Path | None = None) -> ClusterOptions:
-    """The table `[cluster]` of `config`, or else of the work folder's `glee.toml`; or defaults.
+    """The table `[cluster]` of a file, or else of a work folder's `glee.toml`; or defaults.
 
-    Raises UsageError where a file cannot be read, or a key or value is not known.
+    Parameters
+    ----------
+    work : the work folder, which need not have the file
+    config : TOML file that is read instead, and must have the table
+
+    Raises
+    ------
+    UsageError
+        A file cannot be read, or a key or value is not known.
     """
     path = config if config is not None else None if work is None else Path(work) / OPTIONS_FILE
     if path is None or (config is None and not path.exists()):
@@ -123,7 +171,13 @@ def read_cluster_options(work: Path | None = None, config: Path | None = None) -
 
 
 def stage_cluster_options(work: Path, config: Path | None) -> ClusterOptions:
-    """`read_cluster_options` with the jobs' logs in the work folder where no other is given."""
+    """`read_cluster_options` with the jobs' logs in the work folder where no other is given.
+
+    Parameters
+    ----------
+    work : the stage's work folder
+    config : TOML file with the table, instead of the work folder's
+    """
     options = read_cluster_options(work, config)
     if options.log_folder is not None:
         return options

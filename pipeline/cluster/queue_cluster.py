@@ -18,8 +18,7 @@ from typing import Any
 
 from ...errors import ClusterError, UsageError
 from .dask_cluster import SETTINGS, DaskCluster, silence_dask
-from .local_workers import THREAD_VARIABLES
-from .options import QUEUES, ClusterOptions
+from .options import ONE_THREAD, QUEUES, ClusterOptions
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +32,15 @@ _ADAPT_EVERY, _ADAPT_AFTER = 5, 12
 def job_script(spec: str, options: ClusterOptions) -> str:
     """The script of one job as it would be submitted, with a placeholder for the scheduler.
 
-    spec: "slurm", "pbs", "lsf" or "sge".
+    Parameters
+    ----------
+    spec : "slurm", "pbs", "lsf" or "sge"
+    options : of the job
 
-    Raises UsageError where the spec is another or dask-jobqueue is missing.
+    Raises
+    ------
+    UsageError
+        The spec is another, or dask-jobqueue is missing.
     """
     if spec not in QUEUES:
         raise UsageError(f"cluster {spec!r} has no job script; give one of {', '.join(QUEUES)}")
@@ -49,10 +54,18 @@ def job_script(spec: str, options: ClusterOptions) -> str:
 def queue_cluster(spec: str, workers: int | None, options: ClusterOptions) -> Iterator[DaskCluster]:
     """Jobs of a queue system for the time of a stage.
 
-    workers: processes, in as many jobs as they need; None for the jobs that the options state.
+    Parameters
+    ----------
+    spec : "slurm", "pbs", "lsf" or "sge"
+    workers : processes, in as many jobs as they need; None for the jobs that the options state
+    options : of the jobs
 
-    Raises UsageError where dask-jobqueue is missing, ClusterError where the queue's commands are or
-    the scheduler cannot start here.
+    Raises
+    ------
+    UsageError
+        dask-jobqueue is missing.
+    ClusterError
+        The queue's commands are missing, it refuses a job, or the scheduler cannot start here.
     """
     jobqueue, command = _jobqueue(), _SUBMIT_COMMANDS[spec]
     if shutil.which(command) is None:
@@ -64,11 +77,11 @@ def queue_cluster(spec: str, workers: int | None, options: ClusterOptions) -> It
 
     distributed: Any = import_module("distributed")
     silence_dask()
-    refused: list[str] = []
+    why_refused: list[str] = []
     try:
         with (
             dask.config.set(SETTINGS),
-            _started(spec, jobqueue, options, refused) as cluster,
+            _started(spec, jobqueue, options, why_refused) as cluster,
             distributed.Client(cluster) as client,
         ):
             logger.info("scheduler: %s", cluster.scheduler_address)
@@ -78,21 +91,21 @@ def queue_cluster(spec: str, workers: int | None, options: ClusterOptions) -> It
                 client,
                 options.patience_minutes(queue=True) * 60,
                 workers=(options.maximum_jobs or options.jobs) * options.cores,
-                look=_JobKeeper(cluster, options, refused).look,
-                where=f"the queue and the jobs' logs in {options.log_folder or 'this folder'}",
+                keep_workers=_JobKeeper(cluster, options, why_refused).look,
+                log=f"the queue and the jobs' logs in {options.log_folder or 'this folder'}",
             )
     except AssertionError as error:
         # Dask cannot close a cluster whose jobs were refused, and this hides why.
-        if not refused:
+        if not why_refused:
             raise
-        raise _refusal(refused) from error
+        raise _refusal(why_refused) from error
 
 
-def _started(spec: str, jobqueue: Any, options: ClusterOptions, refused: list[str]) -> Any:
+def _started(spec: str, jobqueue: Any, options: ClusterOptions, why_refused: list[str]) -> Any:
     cluster = getattr(jobqueue, f"{spec.upper()}Cluster")
     try:
         return cluster(
-            job_cls=_told(cluster.job_cls, refused),
+            job_cls=_noting_refusals(cluster.job_cls, why_refused),
             **_job_arguments(spec, options),
             scheduler_options={
                 "dashboard_address": ":0",
@@ -109,14 +122,14 @@ def _started(spec: str, jobqueue: Any, options: ClusterOptions, refused: list[st
         ) from error
 
 
-def _refusal(refused: list[str]) -> ClusterError:
+def _refusal(why_refused: list[str]) -> ClusterError:
     return ClusterError(
-        f"the queue refused a job: {refused[-1]}; see `glee cluster preview` and mend the table "
-        "[cluster] (PBS, LSF, SGE and blanks in the work folder's path: give log_folder)"
+        f"the queue refused a job: {why_refused[-1]}; see `glee cluster preview` and mend the "
+        "table [cluster] (PBS, LSF, SGE and blanks in the work folder's path: give log_folder)"
     )
 
 
-def _told(job: Any, refused: list[str]) -> Any:
+def _noting_refusals(job: Any, why_refused: list[str]) -> Any:
     """The class of a job that notes why it was refused, which Dask would only log."""
 
     class Job(job):  # type: ignore[misc]
@@ -131,8 +144,8 @@ def _told(job: Any, refused: list[str]) -> Any:
                 return await super()._submit_job(script_filename)
             except (OSError, RuntimeError) as error:
                 lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-                told = [line for line in lines if "error" in line.lower()] or lines
-                refused.append(told[-1] if told else repr(error))
+                reasons = [line for line in lines if "error" in line.lower()] or lines
+                why_refused.append(reasons[-1] if reasons else repr(error))
                 raise
 
     return Job
@@ -154,8 +167,8 @@ def _with_quoted_logs(header: str, log_folder: str | None) -> str:
 class _JobKeeper:
     """Keeps as many jobs as wanted: replaces those that were cancelled or ran out of time."""
 
-    def __init__(self, cluster: Any, options: ClusterOptions, refused: list[str]) -> None:
-        self._cluster, self._refused = cluster, refused
+    def __init__(self, cluster: Any, options: ClusterOptions, why_refused: list[str]) -> None:
+        self._cluster, self._why_refused = cluster, why_refused
         self._jobs = None if options.adaptive else options.jobs
         # Job -> when it was last seen with a worker.
         self._seen: dict[Any, float] = {}
@@ -177,7 +190,10 @@ class _JobKeeper:
     def look(self) -> None:
         """Cancel what is left of lost jobs and submit others in their place.
 
-        Raises ClusterError where the queue refused a job before any worker came.
+        Raises
+        ------
+        ClusterError
+            The queue refused a job before any worker came.
         """
         now = time.monotonic()
         present = {str(worker.name) for worker in list(self._cluster.scheduler.workers.values())}
@@ -188,8 +204,8 @@ class _JobKeeper:
             if members & (present | self._arrived):
                 self._seen[name] = now
         self._arrived.clear()
-        if self._refused and not self._seen:
-            raise _refusal(self._refused)
+        if self._why_refused and not self._seen:
+            raise _refusal(self._why_refused)
         lost = [name for name in jobs if now - self._seen.get(name, now) > _LOST_AFTER]
         if not lost:
             return
@@ -221,7 +237,8 @@ def _jobqueue() -> Any:
         return import_module("dask_jobqueue")
     except ImportError as error:
         raise UsageError(
-            f"job queues need dask-jobqueue ({error}); install it: pip install 'glee[cluster]'"
+            f"job queues need dask-jobqueue ({error}); install it in glee's checkout: "
+            "pip install '.[cluster]'"
         ) from None
     finally:
         if threading.current_thread() is threading.main_thread() and before is not None:
@@ -230,7 +247,6 @@ def _jobqueue() -> Any:
 
 def _job_arguments(spec: str, options: ClusterOptions) -> dict[str, Any]:
     """Arguments of dask-jobqueue's job of this queue system."""
-    variables = (*THREAD_VARIABLES, "NUMBA_NUM_THREADS")
     arguments: dict[str, Any] = {
         "queue": options.queue,
         "walltime": options.walltime,
@@ -245,7 +261,7 @@ def _job_arguments(spec: str, options: ClusterOptions) -> dict[str, Any]:
         "log_directory": options.log_folder,
         "job_extra_directives": list(options.directives),
         "job_script_prologue": [
-            *(f"export {name}=1" for name in variables),
+            *(f"export {name}={value}" for name, value in ONE_THREAD.items()),
             "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False",
             *options.prologue,
         ],

@@ -1,10 +1,8 @@
-"""Outcome, attempt, packing, threads: what a worker runs.
+"""A task: how it travels to a worker, how it is run there, and what became of it.
 
-The edge of a task, in this process or on a worker: whatever it raises is recorded.
-
-How a task travels to a worker: as bytes, to a function that needs nothing but Python there.
-
-How many threads torch takes inside a worker.
+The driver packs function and task as bytes (`packed`) and sends `worker_entry`, a function that
+needs nothing but Python on the other side. There `attempt_packed` unpacks and runs them. `attempt`
+is the edge of a task, in this process or on a worker: whatever the task raises is recorded.
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import cv2
-import torch
 
 from ... import __version__
 from ...errors import ClusterError, GleeError
@@ -32,29 +29,76 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def attempt(
-    function: Callable[[Task], Result], task: Task
-) -> tuple[Result | None, Exception | None]:
-    """The task's result, or its error; the other tasks go on."""
-    try:
-        return function(task), None
-    except GleeError as error:
-        return None, error
-    except Exception as error:
-        # As text, since not every error can travel between processes.
-        trace = traceback.format_exc()
-        logger.debug("a task failed:\n%s", trace)
-        return None, RuntimeError(f"{type(error).__name__}: {error}\n{trace}")
+@dataclass(frozen=True)
+class Outcome(Generic[Task, Result]):
+    """What became of a task.
+
+    Attributes
+    ----------
+    task : as it was given
+    result : what the function returned; None where it raised
+    error : what it raised: a GleeError as it was, anything else as a RuntimeError with its text
+    """
+
+    task: Task
+    result: Result | None
+    error: Exception | None
+
+
+def packed(pair: tuple[Any, Any]) -> bytes:
+    """Function and task as bytes.
+
+    Parameters
+    ----------
+    pair : (function, task). Names of `__main__` do not exist on a worker; what uses them is packed
+        by value, which Dask's slower pickle does
+    """
+    with suppress(Exception):
+        plain = pickle.dumps(pair)
+        if b"__main__" not in plain:
+            return plain
+    return bytes(import_module("distributed.protocol.pickle").dumps(pair))
+
+
+def worker_entry() -> Callable[[Sequence[bytes], str, float], bytes]:
+    """What a worker runs.
+
+    Returns
+    -------
+    `attempt_packed` inside a function that travels whole, so that a worker without glee can say so.
+    """
+
+    def enter(packed: Sequence[bytes], version: str, seconds: float) -> bytes:
+        try:
+            from glee.pipeline.cluster.tasks import attempt_packed
+        except Exception as error:
+            import pickle
+            import sys
+
+            text = (
+                f"a worker cannot import glee ({type(error).__name__}: {error}); "
+                f"its Python is {sys.executable}: install glee there or give another `python`"
+            )
+            return pickle.dumps(([(None, RuntimeError(text))] * len(packed), 0.0))
+        return attempt_packed(packed, version, seconds)
+
+    return enter
 
 
 def attempt_packed(packed: Sequence[bytes], version: str, seconds: float) -> bytes:
     """`attempt` of several tasks on a worker, with one thread; all in bytes.
 
-    packed: pickled (function, task) pairs from the process that submitted them. Unpacked here and
-    not by Dask, whose worker drops its connection, and the run waits for ever, where an import
-    fails. version: of the glee that submits. seconds: after which no further task is begun.
+    Parameters
+    ----------
+    packed : (function, task) pairs from the process that submitted them, pickled. Unpacked here
+        and not by Dask, whose worker drops its connection, and the run waits for ever, where an
+        import fails
+    version : of the glee that submits
+    seconds : after which no further task is begun
 
-    Returns the pickled outcomes of the first tasks, at least one, and the seconds they took.
+    Returns
+    -------
+    Pickled (outcomes of the first tasks, at least one, each (result, error); seconds they took).
     """
     begin = perf_counter()
     error: Exception | None = None
@@ -84,57 +128,49 @@ def _attempt_one(packed: bytes, *, first: bool) -> tuple[Any, Exception | None]:
     return attempt(function, task)
 
 
-@dataclass(frozen=True)
-class Outcome(Generic[Task, Result]):
-    """What became of a task: its result, or the error that it raised."""
+def attempt(
+    function: Callable[[Task], Result], task: Task
+) -> tuple[Result | None, Exception | None]:
+    """Run one task; the other tasks go on whatever it raises.
 
-    task: Task
-    result: Result | None
-    error: Exception | None
+    Returns
+    -------
+    (result, None), or (None, error).
+    """
+    try:
+        return function(task), None
+    except GleeError as error:
+        return None, error
+    except Exception as error:
+        # As text, since not every error can travel between processes.
+        trace = traceback.format_exc()
+        logger.debug("a task failed:\n%s", trace)
+        return None, RuntimeError(f"{type(error).__name__}: {error}\n{trace}")
 
 
 def limit_threads(cores: int) -> None:
-    """Give OpenCV, Numba and torch, as far as they are loaded, this many threads."""
+    """Give OpenCV, Numba and torch, as far as they are loaded, a number of threads.
+
+    Parameters
+    ----------
+    cores : threads of each, 1 in a worker, which has one core
+    """
     cv2.setNumThreads(cores)
-    if "numba" in sys.modules:
-        numba = sys.modules["numba"]
-        numba.set_num_threads(min(cores, numba.config.NUMBA_NUM_THREADS))
+    numba = sys.modules.get("numba")
+    # Where it has no more, as in workers of this machine, it need not start any.
+    if numba is not None and cores < numba.config.NUMBA_NUM_THREADS:
+        numba.set_num_threads(cores)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(cores)
 
 
-def packed(pair: tuple[Any, Any]) -> bytes:
-    """Function and task as bytes; by Dask's slower way where Python's own does not do."""
-    with suppress(Exception):
-        plain = pickle.dumps(pair)
-        if b"__main__" not in plain:
-            return plain
-    return bytes(import_module("distributed.protocol.pickle").dumps(pair))
-
-
-def worker_entry() -> Callable[[Sequence[bytes], str, float], bytes]:
-    """What a worker runs, as a function that travels whole, so that its glee may be missing."""
-
-    def enter(packed: Sequence[bytes], version: str, seconds: float) -> bytes:
-        try:
-            from glee.pipeline.cluster.tasks import attempt_packed
-        except Exception as error:
-            import pickle
-            import sys
-
-            text = (
-                f"a worker cannot import glee ({type(error).__name__}: {error}); "
-                f"its Python is {sys.executable}: install glee there or give another `python`"
-            )
-            return pickle.dumps(([(None, RuntimeError(text))] * len(packed), 0.0))
-        return attempt_packed(packed, version, seconds)
-
-    return enter
-
-
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread for torch: sums do not depend on the machine, and a worker keeps to its core."""
+    """One thread for torch while the block runs.
+
+    Sums then do not depend on the machine, and a worker keeps to its core.
+    """
+    torch: Any = import_module("torch")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,8 +1,13 @@
 """Dataset readers: each module holds one dataset's layout, AU lists and folds, and finds its clips.
 
 A reader module has `NAME` and `find_content(root, **options) -> DatasetContent`; one with options
-of its own has `OPTIONS`, their defaults; those with labels have `SUBJECTS`, `AUS`, `AUS_USED`,
-`FOLDS` and `RELATIVE_RATIOS` too; one whose frames show another person each has `STRANGERS`.
+of its own has `OPTIONS`, their defaults; one whose frames show another person each has `STRANGERS`.
+
+Those with labels have more, which `glee verify` and the training look for by name: `SUBJECTS`;
+`AUS`, the coded ones, and `AUS_USED`, those that papers report; `FOLDS`, test subjects (two
+datasets with the same folds are of the same people); `RELATIVE_RATIOS`, None where no source is
+known; with intensities `OCCURRENCE_THRESHOLD`, from which an AU is present (2 where it is missing).
+Where the length of a subject's video is known, `expected_frames(subject)` gives it.
 """
 
 from __future__ import annotations
@@ -14,6 +19,15 @@ from typing import Any
 from ...errors import DataError, UsageError
 from ..clips import Clip, DatasetContent
 from . import bp4d, bp4d_plus, disfa, disfa_plus, fec, folder
+
+__all__ = [
+    "DATASETS",
+    "chosen_options",
+    "dataset_module",
+    "find_content",
+    "open_dataset",
+    "shaping_options",
+]
 
 _READERS: dict[str, ModuleType] = {
     module.NAME: module for module in (bp4d, bp4d_plus, disfa, disfa_plus, fec, folder)

@@ -1,12 +1,7 @@
-"""BP4D, and the layout that BP4D+ shares.
-
-BP4D-Spontaneous (Zhang et al. 2014): subjects, tasks, AUs, folds, and the reader of its clips.
+"""BP4D-Spontaneous (Zhang et al. 2014), and the layout (`find_layout`) that BP4D+ shares.
 
 `F001/T1/2440.jpg` (three or four digits, with or without leading zeros),
 `AUCoding/AU_OCC/F001_T1.csv`, `AUCoding/AU_INT/AU06/F001_T1_AU06.csv`. Only coded frames are used.
-
-How BP4D and BP4D+ lie on disk: `F001/T1/2440.jpg` and `AU_OCC/F001_T1.csv`; only coded frames.
-
 The images lie in subject folders of the root or of one folder in it; the labels in `AUCoding/` or
 the root.
 """

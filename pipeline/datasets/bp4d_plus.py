@@ -1,10 +1,7 @@
-"""BP4D+ and its seeded folds.
-
-BP4D+ (Zhang et al. 2016): subjects, coded tasks, AUs, a seeded split, the reader of its clips.
+"""BP4D+ (Zhang et al. 2016): subjects, coded tasks, AUs, a seeded split, the reader of its clips.
 
 Laid out as BP4D: `F001/T1/0001.jpg`, `AUCoding/AU_OCC/F001_T1.csv`. Only coded frames are used.
-
-Subject-exclusive folds from a seed, for datasets without a split that papers agree on.
+`seeded_folds` deals subjects for any dataset without a split that papers agree on.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""FEC: its table and rows.
-
-FEC, Google's facial expression comparison (Vemulapalli and Agarwala 2019): triplets of faces.
+"""FEC, Google's facial expression comparison (Vemulapalli and Agarwala 2019): triplets of faces.
 
 `faceexp-comparison-data-train-public.csv` and `...-test-public.csv` name photographs by URL; many
 are dead, so the user brings a folder of those that could be downloaded. A frame is the cut-out
@@ -8,7 +6,7 @@ around one face, its `frame_id` the face's number by first mention in the table,
 is there or not. Each split is a "subject", a clip holds up to 1024 faces of it. They are not of
 one person: `glee fit3d` takes `--identity frame` for them.
 
-A row of FEC's tables: three faces of photographs, the triplet's type, and the votes on it.
+A row of its tables has three faces of photographs, the triplet's type, and the votes on it.
 """
 
 from __future__ import annotations

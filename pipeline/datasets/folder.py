@@ -1,16 +1,16 @@
-"""Any videos or images.
-
-Any folder of videos and images, without labels.
+"""Any folder of videos and images, without labels; and images named by their number.
 
 A video is a clip; a folder that holds images is a clip whose frames are the images in natural order
 (so a single image is a clip of one frame). What lies in a subfolder of the root belongs to the
 subject of that subfolder's name; what lies in the root itself is a subject of its own.
 
-Images named by their number, and label frames matched to them with an explicit offset.
+Readers of other datasets take `numbered_images` and `images_of_frames` from here: images named by
+their number, and label frames matched to them with an explicit offset.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterable
@@ -22,9 +22,14 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ..clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Clip, DatasetContent, FoundClip
+from ..images.video import is_video
 from .label_files import whole_number
 
 NAME = "folder"
+# Names of skipped files that a message shows.
+_MOST_SHOWN = 8
+
+logger = logging.getLogger(__name__)
 
 
 def find_content(root: Path) -> DatasetContent:
@@ -32,9 +37,16 @@ def find_content(root: Path) -> DatasetContent:
 
     Raises DataError where there is none.
     """
-    clips = _clips_below(root)
+    clips, skipped = _clips_below(root)
+    lines: tuple[str, ...] = ()
+    if skipped:
+        shown = ", ".join(skipped[:_MOST_SHOWN]) + (" ..." if len(skipped) > _MOST_SHOWN else "")
+        lines = (f"{root}: {len(skipped)} files are neither videos nor images by name: {shown}",)
+        logger.warning("%s; they are skipped", lines[0])
     return DatasetContent(
-        tuple(FoundClip(clip.subject, clip.name, partial(_known, clip)) for clip in clips)
+        tuple(FoundClip(clip.subject, clip.name, partial(_known, clip)) for clip in clips),
+        surplus=lines,
+        counts={"files skipped": len(skipped)} if skipped else {},
     )
 
 
@@ -42,18 +54,26 @@ def _known(clip: Clip) -> Clip:
     return clip
 
 
-def _clips_below(root: Path) -> list[Clip]:
+def _clips_below(root: Path) -> tuple[list[Clip], list[str]]:
+    """The clips, and the paths below `root` of the files that are skipped."""
     if root.is_file():
-        return [_clip_of_file(root)]
+        return [_clip_of_file(root)], []
     clips: list[Clip] = []
+    skipped: list[str] = []
     for folder, children, names in os.walk(root):
         children[:] = sorted((c for c in children if not c.startswith(".")), key=natural_key)
         names = sorted((name for name in names if not name.startswith(".")), key=natural_key)
         clips += _clips_of_folder(root, Path(folder), names)
+        below = Path(folder).relative_to(root)
+        suffixes = VIDEO_SUFFIXES + IMAGE_SUFFIXES
+        skipped += [
+            (below / name).as_posix() for name in names if Path(name).suffix.lower() not in suffixes
+        ]
     if not clips:
         known = " ".join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)
         raise DataError(f"{root}: holds no video and no image; known are {known}")
-    return sorted(_with_unique_names(clips), key=lambda clip: natural_key(clip.subject + clip.name))
+    named = _with_unique_names(clips)
+    return sorted(named, key=lambda clip: natural_key(clip.subject + clip.name)), skipped
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -71,6 +91,8 @@ def _clip_of_file(path: Path) -> Clip:
         return Clip(NAME, path.stem, path.stem, root=path.parent, source=path)
     if suffix in IMAGE_SUFFIXES:
         return Clip(NAME, path.stem, path.stem, path.parent, path.parent, images=(path.name,))
+    if is_video(path):
+        return Clip(NAME, path.stem, path.stem, root=path.parent, source=path)
     known = " ".join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)
     raise DataError(f"{path}: is neither a video nor an image; known are {known}")
 

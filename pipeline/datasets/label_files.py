@@ -1,15 +1,13 @@
-"""Lines and FACS tables of label files; ratios as published.
+"""What readers of label files share: safe lines and numbers, BP4D's tables, published ratios.
 
-The CSV files in which BP4D and BP4D+ code Action Units: occurrence by clip, intensity by AU.
+`label_lines` and `whole_number` read text files that others wrote, sizes checked before anything is
+read. `read_occurrence` and `read_intensity` read the CSV files of BP4D and BP4D+: occurrence by
+clip, intensity by AU.
 
-Lines and numbers of text files that others wrote: sizes checked before anything is read.
-
-How often AUs are present as published: only in proportion to each other, and how to compare.
-
-Papers print F1, seldom counts. What is public are class weights, in inverse proportion to the
-ratios of a fold's training subjects and with a mean of 1; so the ratios are known but for one
-factor, which is taken from the labels at hand. That is enough to see columns that stand in
-another's place.
+`relative_ratios` and `scaled_to` say how often AUs are present as published. Papers print F1,
+seldom counts. What is public are class weights, in inverse proportion to the ratios of a fold's
+training subjects and with a mean of 1; so the ratios are known but for one factor, which is taken
+from the labels at hand. That is enough to see columns that stand in another's place.
 """
 
 from __future__ import annotations

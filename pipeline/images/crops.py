@@ -15,9 +15,9 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike, NDArray
 
 from ...fitting.morphable_model.landmark_scheme import REGIONS
+from . import CROP_SIZE, JPEG_QUALITY
 from .image_header import claimed_size
 
-CROP_SIZE = 200
 # Side of the square over the larger extent of the five points. Source: JAA-Net (Shao et al. 2018).
 ENLARGEMENT = 2.9
 BORDER_GREY = 128
@@ -133,14 +133,8 @@ def _shrunk(image: Image, transform: Transform, side: int, shrink: int) -> tuple
     return np.asarray(small, np.uint8), np.column_stack([shrink * transform[:, :2], moved])
 
 
-ENCODINGS = ("jpeg", "png", "raw")
-# Of JPEG: the least that moves no landmark by 0.3 pixels of the crop on average; see the table in
-# docs/benchmarks.md. Chroma at half size (4:2:0) costs the landmarks less than quality does.
-QUALITY = 93
-
-
 def encode_crop(
-    image: npt.NDArray[np.uint8], encoding: str = "jpeg", quality: int = QUALITY
+    image: npt.NDArray[np.uint8], encoding: str = "jpeg", quality: int = JPEG_QUALITY
 ) -> bytes:
     """Bytes of a crop; the same image and options give the same bytes.
 

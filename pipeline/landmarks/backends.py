@@ -27,15 +27,23 @@ BUILTIN: tuple[metadata.EntryPoint, ...] = tuple(
         ("fan", "fan.backend:FanDetector"),
     )
 )
-# The choice of `auto`, best first: by the table in docs/landmarks.md.
+# The choice of `auto`, best first: by photographs with human landmarks, docs/landmarks.md. The
+# refiner was trained on renders and loses on photographs; it stays for who asks for it.
 AUTO = "auto"
-PREFERENCE = ("mesh+refiner", "mesh", "dlib")
+PREFERENCE = ("mesh", "dlib")
 
 
 class BackendSettings(NamedTuple):
     """What a user may tell a backend; None: its own default.
 
-    weights: folder of its weights files. device: "cpu" or "cuda". flip: average with the mirror.
+    Attributes
+    ----------
+    weights : str or None
+        Folder of its weights files.
+    device : str or None
+        "cpu" or "cuda".
+    flip : bool or None
+        Average the landmarks with those of the mirrored face.
     """
 
     weights: str | None = None
@@ -53,18 +61,39 @@ def _backends() -> dict[str, metadata.EntryPoint]:
 
 
 def detector_names() -> tuple[str, ...]:
-    """Names of all backends, built in or installed by others."""
+    """List all backends, built in or installed by others.
+
+    Returns
+    -------
+    tuple of str
+        Their names, sorted.
+    """
     return tuple(sorted(_backends()))
 
 
 @lru_cache(maxsize=2)
 def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> Detector:
-    """The backend of that name; made once a process and kept.
+    """Load the backend of that name; it is made once a process and kept.
 
-    name: as in `detector_names`; a part after a colon is the backend's `variant`, as in
-    `fan:blazeface`; with REFINED at its end, its landmarks are refined.
-    Raises UsageError where the name is unknown or the backend does not take a setting,
-    WeightsError where its model files are missing.
+    Parameters
+    ----------
+    name : str
+        As in `detector_names`; a part after a colon is the backend's `variant`, as in
+        `fan:blazeface`; with REFINED at its end, its landmarks are refined.
+    settings : BackendSettings
+        What the user tells it.
+
+    Returns
+    -------
+    Detector
+        Ready to run.
+
+    Raises
+    ------
+    UsageError
+        Where the name is unknown or the backend does not take a setting.
+    WeightsError
+        Where its model files are missing.
     """
     if name.endswith(REFINED):
         from .refiner.refine import RefinedDetector  # it imports torch
@@ -73,7 +102,7 @@ def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> De
     backend, _, variant = name.partition(":")
     entry = _backends().get(backend)
     if entry is None:
-        known = dict.fromkeys((AUTO, *PREFERENCE, *detector_names()))
+        known = dict.fromkeys((AUTO, *PREFERENCE, *detector_names(), f"{PREFERENCE[0]}{REFINED}"))
         raise UsageError(f"detector {name!r} is unknown; known are: {', '.join(known)}")
     given: dict[str, Any] = {"variant": variant or None, **settings._asdict()}
     given = {key: value for key, value in given.items() if value is not None}
@@ -92,9 +121,24 @@ def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> De
 
 
 def chosen_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> str:
-    """The backend's name; for `auto` the best one whose libraries and weights are installed.
+    """Choose a backend where the user leaves it to us.
 
-    Raises as `load_detector` does; for `auto` what the last backend tried lacks.
+    Parameters
+    ----------
+    name : str
+        A backend's name, or `auto`.
+    settings : BackendSettings
+        What the user tells it.
+
+    Returns
+    -------
+    str
+        The name; for `auto` that of the best backend whose libraries and weights are installed.
+
+    Raises
+    ------
+    UsageError, WeightsError
+        As `load_detector`; for `auto` what the last backend tried lacks.
     """
     if name != AUTO:
         return name
@@ -108,7 +152,20 @@ def chosen_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> 
 
 
 def refined_name(name: str, refine: bool | None) -> str:
-    """The backend's name with or without the refiner; None leaves it as it is."""
+    """Name a backend with or without the refiner.
+
+    Parameters
+    ----------
+    name : str
+        The backend's.
+    refine : bool or None
+        None leaves the name as it is.
+
+    Returns
+    -------
+    str
+        With or without REFINED at its end.
+    """
     bare = name.removesuffix(REFINED)
     return name if refine is None else bare + REFINED * refine
 
@@ -118,7 +175,19 @@ def _line(error: Exception) -> str:
 
 
 def largest_face(detector: Detector) -> Detect:
-    """A backend as the pipeline runs it: the largest face of an image, (68, 2) pixels, or None."""
+    """Run a backend as the pipeline does, on one image after the other.
+
+    Parameters
+    ----------
+    detector : Detector
+        The backend.
+
+    Returns
+    -------
+    callable
+        Image (h, w, 3) uint8 RGB -> landmarks (68, 2) float64 of the largest face, source
+        pixels, or None.
+    """
 
     def detect(image: NDArray[np.uint8]) -> NDArray[np.float64] | None:
         boxes = [box for box, _ in detector.detect(image, thorough=True)]
@@ -134,7 +203,24 @@ def largest_face(detector: Detector) -> Detect:
 
 
 def largest_dense_face(detector: Detector) -> DenseDetect:
-    """The same with the dense points of a backend. Raises UsageError where it has none."""
+    """Run a backend as `largest_face` does, with its dense points.
+
+    Parameters
+    ----------
+    detector : Detector
+        The backend.
+
+    Returns
+    -------
+    callable
+        Image (h, w, 3) uint8 RGB -> landmarks (68, 2) and dense points (d, 2), float64, source
+        pixels, or None.
+
+    Raises
+    ------
+    UsageError
+        Where the backend has no dense points.
+    """
     dense = DenseDetector(detector)
     find = largest_face(dense)
 

@@ -8,73 +8,119 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UsageError
-from .detector import REFINED, Box, Detector
-
-Image = npt.NDArray[np.uint8]
-Landmarks = npt.NDArray[np.float32]
+from .detector import REFINED, Box, Detector, Image, Landmarks, Wrapped
 
 
 class DenseBackend(Detector, Protocol):
-    """A backend that knows more points of a face than 68."""
+    """A backend that knows more points of a face than 68.
+
+    Attributes
+    ----------
+    dense_points : int
+        How many.
+    """
 
     dense_points: int
 
     def landmarks_dense(self, image: Image, box: Box) -> tuple[npt.NDArray[np.float32], float]:
-        """Its points (d, 2) or with a depth (d, 3), float32, source pixels; confidence."""
+        """Find all points of a face.
+
+        Parameters
+        ----------
+        image : (h, w, 3) uint8
+            RGB.
+        box : Box
+            The face's, source pixels.
+
+        Returns
+        -------
+        points : (d, 2) or (d, 3) float32
+            Source pixels, with or without a depth.
+        confidence : float
+            In [0, 1].
+        """
 
     def landmarks_of(self, points: npt.NDArray[np.float32]) -> Landmarks:
-        """The 68 landmarks (68, 2) of its points."""
+        """Give the 68 landmarks of all points.
+
+        Parameters
+        ----------
+        points : (d, 2) or (d, 3) float32
+            As `landmarks_dense` gives them.
+
+        Returns
+        -------
+        (68, 2) float32
+            Source pixels.
+        """
 
 
-class DenseDetector:
+class DenseDetector(Wrapped):
     """A backend, or one with the refiner behind it, whose dense points are at hand.
 
     Landmarks, boxes and confidences are the backend's own.
+
+    Parameters
+    ----------
+    detector : Detector
+        The backend.
+
+    Attributes
+    ----------
+    count : int
+        How many dense points it has.
+
+    Raises
+    ------
+    UsageError
+        Where the backend has no dense points.
     """
 
     def __init__(self, detector: Detector) -> None:
-        """Raises UsageError where the backend has no dense points."""
-        backend = getattr(detector, "backend", detector)
-        if not hasattr(backend, "landmarks_dense"):
+        super().__init__(detector)
+        if not hasattr(self.innermost, "landmarks_dense"):
             raise UsageError(
                 f"detector {detector.name}: has no dense points; take mesh or mesh{REFINED}, or "
                 "leave out --dense"
             )
-        self._detector = detector
-        self._backend = cast(DenseBackend, backend)
-        self.name, self.version = detector.name, detector.version
-        self.count = self._backend.dense_points
-        self._seen: list[tuple[Landmarks, Landmarks]] = []
-
-    def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
-        """As the backend does."""
-        return self._detector.detect(image, thorough=thorough)
-
-    def box_of(self, landmarks: Landmarks) -> Box:
-        """As the backend does."""
-        return self._detector.box_of(landmarks)
+        self._dense = cast(DenseBackend, self.innermost)
+        self.count = self._dense.dense_points
+        self._found: list[tuple[Landmarks, Landmarks]] = []
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
-        """As the backend does; the dense points are kept until `dense_of`."""
-        points, confidence = self._backend.landmarks_dense(image, box)
-        landmarks = self._backend.landmarks_of(points)
-        refined = getattr(self._detector, "refined", None)
-        if refined is not None:
-            landmarks = refined(image, landmarks)
-        self._seen.append((landmarks, np.ascontiguousarray(points[:, :2], np.float32)))
+        """Find the landmarks as the backend does; the dense points are kept until `dense_of`."""
+        points, confidence = self._dense.landmarks_dense(image, box)
+        landmarks = self.refined(image, self._dense.landmarks_of(points))
+        self._found.append((landmarks, np.ascontiguousarray(points[:, :2], np.float32)))
         return landmarks, confidence
 
     def dense_of(self, landmarks: Landmarks) -> npt.NDArray[np.float32]:
-        """The dense points (count, 2) found with those very landmarks, NaN where with none.
+        """Give the dense points that were found with landmarks. To be asked once a frame.
 
-        To be asked once a frame: what was found for it is forgotten.
+        What was found for the frame is forgotten.
+
+        Parameters
+        ----------
+        landmarks : (68, 2) float32
+            The very array that `landmarks` returned.
+
+        Returns
+        -------
+        (count, 2) float32
+            Source pixels, NaN where these landmarks have none.
         """
-        found = next((dense for own, dense in self._seen if own is landmarks), None)
-        self._seen.clear()
+        found = next((dense for own, dense in self._found if own is landmarks), None)
+        self._found.clear()
         return np.full((self.count, 2), np.nan, np.float32) if found is None else found
 
     def latest(self) -> npt.NDArray[np.float32]:
-        """The dense points (count, 2) found last; all are forgotten."""
-        dense = self._seen[-1][1]
-        self._seen.clear()
+        """Give the dense points that were found last; all are forgotten.
+
+        Returns
+        -------
+        (count, 2) float32
+            Source pixels.
+        """
+        dense = self._found[-1][1]
+        self._found.clear()
         return dense

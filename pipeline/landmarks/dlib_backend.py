@@ -43,10 +43,19 @@ _CENTRE_OFFSET = (0.0, -0.026)
 
 
 def model_path() -> Path:
-    """The landmark model inside the installed package, found without importing it.
+    """Find the landmark model inside the installed package, without importing it.
 
     (The package's own import needs `pkg_resources`, which current setuptools lacks.)
-    Raises WeightsError naming the file and the remedy where it is missing.
+
+    Returns
+    -------
+    Path
+        The model file.
+
+    Raises
+    ------
+    WeightsError
+        Naming the file and the remedy where it is missing.
     """
     spec = find_spec(MODEL_PACKAGE)
     folders = list(spec.submodule_search_locations or []) if spec else []
@@ -62,20 +71,38 @@ def model_path() -> Path:
 
 
 class DlibDetector:
-    """Faces and landmarks by dlib; the models are loaded when it is made."""
+    """Faces and landmarks by dlib; the models are loaded when it is made.
+
+    Raises
+    ------
+    WeightsError
+        Where the model file is missing or cannot be read.
+    """
 
     name = "dlib"
     # Upside-down faces and those rolled too far score 0.8 and less.
     upright_from = 0.9
 
     def __init__(self) -> None:
-        """Raises WeightsError where the model file is missing or cannot be read."""
         self._trees = read_landmark_trees(model_path())
         self._detector = dlib.get_frontal_face_detector()
         self.version = str(dlib.__version__)
 
     def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
-        """Faces with scores, best first; of 160 pixels in a 640x360 image, thorough of 80."""
+        """Find faces of 160 pixels in a 640x360 image; thorough, of 80.
+
+        Parameters
+        ----------
+        image : (h, w, 3) uint8
+            RGB.
+        thorough : bool
+            Look for small faces too.
+
+        Returns
+        -------
+        list of (Box, float)
+            Boxes with scores in [0, 1], best first.
+        """
         longer = max(image.shape[:2])
         quick = 0.5 ** max(math.ceil(math.log2(longer / _QUICK_SIDE)), 0)
         found = self._detect_at(image, quick)
@@ -101,7 +128,22 @@ class DlibDetector:
         ]
 
     def landmarks(self, image: Image, box: Box) -> tuple[npt.NDArray[np.float32], float]:
-        """Landmarks (68, 2) float32, source pixels, and how well box sizes agree on them."""
+        """Find the landmarks of a face.
+
+        Parameters
+        ----------
+        image : (h, w, 3) uint8
+            RGB.
+        box : Box
+            The face's, source pixels.
+
+        Returns
+        -------
+        landmarks : (68, 2) float32
+            Source pixels.
+        confidence : float
+            How well box sizes agree on them, in [0, 1].
+        """
         side = max(box.right - box.left, box.bottom - box.top, 1.0)
         centre = np.array([box.left + box.right, box.top + box.bottom]) / 2.0
         turn = nearest_turn(angle_of(box))
@@ -121,7 +163,18 @@ class DlibDetector:
         return source.astype(np.float32), math.exp(-((spread / _SPREAD) ** 2))
 
     def box_of(self, landmarks: npt.NDArray[np.float32]) -> Box:
-        """The box that `detect` would give to the face with these landmarks."""
+        """Give the box that `detect` would give to the face with these landmarks.
+
+        Parameters
+        ----------
+        landmarks : (68, 2) float32
+            Source pixels.
+
+        Returns
+        -------
+        Box
+            Source pixels, turned as the face is.
+        """
         turn = nearest_turn(landmark_angle(landmarks))
         return box_of_turned(_box_of_upright, landmarks, turn)
 

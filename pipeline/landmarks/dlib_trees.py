@@ -1,17 +1,14 @@
-"""dlib's regression trees, read and evaluated between pixels.
-
-Reads dlib's shape predictor file (`shape_predictor_68_face_landmarks.dat`) without dlib.
-
-The file is dlib's serialisation, version 1: integers as a byte (count of bytes, the highest bit for
-negative) and their bytes, lowest first; floats as two integers, mantissa and binary exponent.
-
-dlib's regression trees for 68 landmarks, evaluated between pixels and not rounded to whole ones.
+"""dlib's regression trees for 68 landmarks, read without dlib and evaluated between pixels.
 
 The method is Kazemi and Sullivan's (CVPR 2014): a cascade of forests moves a mean shape; each tree
 compares the grey levels of pairs of pixels that move with the shape, and adds the shape of one of
 its leaves. dlib reads the nearest pixels and returns whole ones, so that a face must be enlarged
 for it first; here pixels are interpolated where the face is. With `nearest`, the landmarks are
 dlib's own before it rounds them.
+
+The file (`shape_predictor_68_face_landmarks.dat`) is dlib's serialisation, version 1: integers as
+a byte (count of bytes, the highest bit for negative) and their bytes, lowest first; floats as two
+integers, mantissa and binary exponent.
 """
 
 from __future__ import annotations
@@ -26,6 +23,7 @@ from numba import njit
 
 from ...errors import WeightsError
 
+COUNT = 68  # landmarks
 # What the known model is made of; another is refused.
 _CASCADES, _TREES, _SPLITS, _PIXELS = 15, 500, 15, 500
 _VERSION = 1
@@ -38,9 +36,22 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def read_landmark_trees(path: Path) -> LandmarkTrees:
-    """The trees in dlib's file.
+    """Read the trees in dlib's file.
 
-    Raises WeightsError where it is missing, cut, or no model of 68 landmarks of that layout.
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    LandmarkTrees
+        As `evaluate` takes them.
+
+    Raises
+    ------
+    WeightsError
+        Where it is missing, cut, or no model of 68 landmarks of that layout.
     """
     reader = _Reader(path)
     reader.expect(_VERSION, -2 * COUNT, -1)
@@ -204,16 +215,25 @@ def _read_trees(
     return at
 
 
-COUNT = 68
-
-
 class LandmarkTrees(NamedTuple):
-    """Cascades c, trees t, splits s and leaves s + 1 a tree, pixels p; coordinates in box sides.
+    """The trees; coordinates in sides of the box, from its low corner.
 
-    mean: (68, 2) float32, from the box's low corner. anchor: (c, p) int64, landmark that a pixel
-    moves with. delta: (c, p, 2) float32, from it in the mean shape. first, second: (c, t, s)
-    uint16, pixels that a split compares; threshold: (c, t, s) float32. leaves: (c, t, s + 1, 136)
-    float32, moves of the landmarks. t is a multiple of 4.
+    c cascades, t trees (a multiple of 4), s splits and s + 1 leaves a tree, p pixels.
+
+    Attributes
+    ----------
+    mean : (68, 2) float32
+        Where the landmarks lie at first.
+    anchor : (c, p) int64
+        Landmark that a pixel moves with.
+    delta : (c, p, 2) float32
+        From that landmark to the pixel in the mean shape.
+    first, second : (c, t, s) uint16
+        Pixels that a split compares.
+    threshold : (c, t, s) float32
+        Their difference, grey levels, from which a split goes to the left.
+    leaves : (c, t, s + 1, 136) float32
+        Moves of the landmarks.
     """
 
     mean: npt.NDArray[np.float32]
@@ -236,10 +256,25 @@ def evaluate(
     height: float,
     nearest: bool,
 ) -> npt.NDArray[np.float64]:
-    """Landmarks (68, 2) float64, pixels of the image, of the face in a box.
+    """Find the landmarks of the face in a box.
 
-    image: (h, w) uint8, grey; 0 beyond it. left, top: the box's first pixel; width, height: from
-    there to its last. nearest: read the nearest pixels, as dlib does, not between them.
+    Parameters
+    ----------
+    trees : LandmarkTrees
+        The model.
+    image : (h, w) uint8
+        Grey; beyond it everything is 0.
+    left, top : float
+        The box's first pixel.
+    width, height : float
+        From there to its last pixel.
+    nearest : bool
+        Read the nearest pixels, as dlib does, not between them.
+
+    Returns
+    -------
+    (68, 2) float64
+        Pixels of the image.
     """
     cascades, count, splits = trees.first.shape
     shape = trees.mean.copy().ravel()
@@ -254,7 +289,7 @@ def evaluate(
             x, y = trees.delta[c, p, 0], trees.delta[c, p, 1]
             places[p, 0] = left + width * (along * x - across * y + shape[2 * near])
             places[p, 1] = top + height * (across * x + along * y + shape[2 * near + 1])
-        _look(image, places, nearest, value)
+        _grey_levels(image, places, nearest, value)
         _descend(trees.first[c], trees.second[c], trees.threshold[c], value, node)
         _add_leaves(trees.leaves[c], node, splits, shape)
     landmarks = np.empty(trees.mean.shape, np.float64)
@@ -295,7 +330,7 @@ def _similarity(
 
 
 @njit(cache=True, boundscheck=False)
-def _look(
+def _grey_levels(
     image: npt.NDArray[np.uint8],
     places: npt.NDArray[np.float64],
     nearest: bool,

@@ -1,14 +1,13 @@
-"""Is it the same face, and can it be one.
+"""Is it a face at all, and is it the same one as before.
 
-What the followed face looks like, so that another one in its place is not taken for it.
+The same: compared is the light and shade of a face, laid upright by eyes and mouth, whatever its
+brightness and contrast. From frame to frame it differs by 0.2 at most (1 less the correlation) in
+talk, blinks and turns, by 0.5 at most where a hand or cloth comes and goes, by 0.66 to 1.2 where
+another face has come in front of it. Measured on renders and real videos, with dlib and mesh.
+Appearances of a head that turns by more than 12 degrees from one frame to the next cannot be
+compared.
 
-Compared is the light and shade of a face, laid upright by eyes and mouth, whatever its brightness
-and contrast. From frame to frame it differs by 0.2 at most (1 less the correlation) in talk, blinks
-and turns, by 0.5 at most where a hand or cloth comes and goes, by 0.66 to 1.2 where another face
-has come in front of it. Measured on renders and real videos, with dlib and mesh. Looks of a head
-that turns by more than 12 degrees from one frame to the next cannot be compared.
-
-Whether 68 landmarks can be a face: compared with the mean head under weak perspective.
+A face at all: 68 landmarks are compared with the mean head under weak perspective.
 """
 
 from __future__ import annotations
@@ -23,12 +22,14 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike, NDArray
 
 from ...fitting.morphable_model.landmark_scheme import OUTER_EYE_CORNERS
-from ...fitting.morphable_model.model_file import load_model
+from ...fitting.morphable_model.model_file import mean_landmarks
+from .detector import Image
 
-# Differences, between 0 and 2, from which it is another face: from the last frame's look and from
-# all that are remembered, together; and from these where the last frame did not show the face.
+# Differences, between 0 and 2, from which it is another face: from the last frame's
+# appearance and from all that are remembered, together; and from these where the last frame did
+# not show the face.
 STEP, CHANGED, OTHER = 0.55, 0.3, 0.4
-# Turn between two frames, degrees, from which their looks are not compared.
+# Turn between two frames, degrees, from which appearances are not compared.
 TURN = 12.0
 # Faces of others that are refused, in frames, before one of them is followed.
 PATIENCE = 30
@@ -39,73 +40,124 @@ CUT = 20.0
 _SIDE, _FINER = 16, 4
 # Where the eyes and the mouth lie in the patch.
 _PLACES = np.array([[4.0, 4.0], [11.0, 4.0], [7.5, 11.5]])
-# A look that differs by this much from those remembered is remembered too; at most so many are.
+# An appearance that differs by this much from those remembered is remembered too.
 _NEW, _MOST = 0.25, 8
-# Confidence from which a look is that of a face alone, not half of another one in front of it.
+# Confidence from which an appearance is that of a face alone, not half of another one before it.
 _CLEAR = 0.8
 # Contrast, in natural logarithms of grey levels, below which a face cannot be told from another.
 _FLAT = 0.02
 _DARK = 8.0  # grey levels added before the logarithm
 _THUMBNAIL = (32, 24)
 
-Image = npt.NDArray[np.uint8]
+# Smallest distance between the outer eye corners, pixels: below, landmarks are guesses.
+MINIMUM_INTER_OCULAR = 12.0
+# Largest root mean square distance to the mean head, over its inter-ocular distance. Detected
+# faces of real videos lie below 0.13 in wide smiles and at 45 degrees of yaw.
+MAXIMUM_DEVIATION = 0.25
+# Bounds of the affine camera: one scale in x and y, axes at right angles, seen from the front.
+MAXIMUM_ANISOTROPY = 1.5
+MAXIMUM_SHEAR = 0.35
+MINIMUM_FACING = 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """How a face looks. patch: (16, 16) float32, mean 0. view: (3,), unit vector to the camera."""
+class Appearance:
+    """What a face looks like.
+
+    Attributes
+    ----------
+    patch : (16, 16) float32
+        Logarithm of the grey levels, mean 0.
+    view : (3,) float64
+        Unit vector to the camera, in the head's axes.
+    """
 
     patch: npt.NDArray[np.float32]
     view: npt.NDArray[np.float64]
 
 
 class FaceMemory:
-    """The looks of one face: of the last frame, and different ones of those before."""
+    """The appearances of one face: the last frame's, and different ones of the frames before."""
 
     def __init__(self) -> None:
-        self._known: list[Look] = []
-        self._last: Look | None = None
-        self._new: Look | None = None
+        self._known: list[Appearance] = []
+        self._last: Appearance | None = None
+        self._new: Appearance | None = None
         self._image: Image | None = None
         self._patience = PATIENCE
 
-    def is_other(self, image: Image, look: Look) -> bool:
-        """Whether a face in `image` is not the one remembered; never after a cut."""
+    def is_other(self, image: Image, appearance: Appearance) -> bool:
+        """Tell whether a face is not the one remembered; it never is after a cut.
+
+        Parameters
+        ----------
+        image : (h, w, 3) uint8
+            The frame that the face is in, RGB.
+        appearance : Appearance
+            The face's.
+
+        Returns
+        -------
+        bool
+            True where another face has come in front of it.
+        """
         if not self._known:
             return False
-        change = self._change(look)
+        change = self._change(appearance)
         if self._last is None:
             other = change > OTHER
         else:
-            step = look_difference(look, self._last)
-            turned = float(look.view @ self._last.view) < np.cos(np.radians(TURN))
+            step = appearance_difference(appearance, self._last)
+            turned = float(appearance.view @ self._last.view) < np.cos(np.radians(TURN))
             other = change > CHANGED and step > STEP and not turned
         return other and not self._is_cut(image)
 
-    def keep(self, look: Look, confidence: float, *, anew: bool) -> None:
-        """Remember a look; anew: of a new track, which may be another face."""
-        change = self._change(look)
+    def keep(self, appearance: Appearance, confidence: float, *, anew: bool) -> None:
+        """Remember an appearance.
+
+        Parameters
+        ----------
+        appearance : Appearance
+            Of the followed face in this frame.
+        confidence : float
+            Of its landmarks, in [0, 1].
+        anew : bool
+            It is of a new track, which may be another face.
+        """
+        change = self._change(appearance)
         # Half hidden by another one, the face of the last frame is still the same face.
-        same = self._last is not None and look_difference(look, self._last) <= STEP
+        same = self._last is not None and appearance_difference(appearance, self._last) <= STEP
         if anew and change > OTHER and not same:
             self._known.clear()
         if not self._known or (change > _NEW and confidence >= _CLEAR):
-            self._known.append(look)
+            self._known.append(appearance)
             if len(self._known) > _MOST:
                 del self._known[1]
-        self._new = look
+        self._new = appearance
         self._patience = PATIENCE
 
-    def _change(self, look: Look) -> float:
-        return min((look_difference(look, one) for one in self._known), default=0.0)
+    def _change(self, appearance: Appearance) -> float:
+        return min((appearance_difference(appearance, one) for one in self._known), default=0.0)
 
     def refuse(self) -> bool:
-        """Whether to wait for the face rather than to follow another; not for ever."""
+        """Tell whether to wait for the face rather than to follow another; not for ever.
+
+        Returns
+        -------
+        bool
+            False when PATIENCE is over.
+        """
         self._patience -= 1
         return self._patience >= 0
 
     def pass_on(self, image: Image) -> None:
-        """A frame is over: the next one is compared with it."""
+        """End a frame: the next one is compared with it.
+
+        Parameters
+        ----------
+        image : (h, w, 3) uint8
+            The frame, RGB.
+        """
         self._image, self._last, self._new = image, self._new, None
 
     def _is_cut(self, image: Image) -> bool:
@@ -120,10 +172,20 @@ class FaceMemory:
         return float(np.abs(small - before).mean()) > CUT
 
 
-def look_of(image: Image, landmarks: npt.NDArray[np.float32]) -> Look:
-    """The look of a face.
+def appearance_descriptor(image: Image, landmarks: npt.NDArray[np.float32]) -> Appearance:
+    """Describe what a face looks like.
 
-    image: (h, w, 3) uint8. landmarks: (68, 2), its pixels.
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+        RGB.
+    landmarks : (68, 2) float32
+        The face's, source pixels.
+
+    Returns
+    -------
+    Appearance
+        Laid upright by eyes and mouth.
     """
     parts = (slice(36, 42), slice(42, 48), slice(48, 68))
     eyes_and_mouth = np.array([landmarks[part].mean(0) for part in parts], np.float32)
@@ -133,34 +195,39 @@ def look_of(image: Image, landmarks: npt.NDArray[np.float32]) -> Look:
     patch = cv2.warpAffine(image, transform, size, borderMode=cv2.BORDER_REPLICATE)
     small = cv2.resize(patch, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     grey = np.log(small.astype(np.float32) + np.float32(_DARK)).mean(-1)
-    return Look(np.asarray(grey - grey.mean(), np.float32), view_direction(landmarks))
+    return Appearance(np.asarray(grey - grey.mean(), np.float32), view_direction(landmarks))
 
 
-def look_difference(one: Look, other: Look) -> float:
-    """1 less the correlation of two looks, in [0, 2]; 0 where one of them is flat."""
+def appearance_difference(one: Appearance, other: Appearance) -> float:
+    """Compare two appearances.
+
+    Parameters
+    ----------
+    one, other : Appearance
+        In any order.
+
+    Returns
+    -------
+    float
+        1 less their correlation, in [0, 2]; 0 where one of them is flat.
+    """
     a, b = one.patch.ravel(), other.patch.ravel()
     size = math.sqrt(float(a @ a) * float(b @ b)) / len(a)
     return 0.0 if size < _FLAT**2 else 1.0 - float(a @ b) / len(a) / size
-
-
-# Smallest distance between the outer eye corners, pixels: below, landmarks are guesses.
-MINIMUM_INTER_OCULAR = 12.0
-# Largest root mean square distance to the mean head, over its inter-ocular distance. Detected
-# faces of real videos lie below 0.13 in wide smiles and at 45 degrees of yaw.
-MAXIMUM_DEVIATION = 0.25
-# Bounds of the affine camera: one scale in x and y, axes at right angles, seen from the front.
-MAXIMUM_ANISOTROPY = 1.5
-MAXIMUM_SHEAR = 0.35
-MINIMUM_FACING = 0.2
 
 
 @dataclass(frozen=True)
 class Plausibility:
     """How a set of landmarks agrees with the mean head.
 
-    deviation: root mean square distance over the inter-ocular distance. size: inter-ocular distance
-    of the mean head in the image, pixels (not shortened by yaw). plausible: whether it can be a
-    face at all.
+    Attributes
+    ----------
+    deviation : float
+        Root mean square distance over the inter-ocular distance.
+    size : float
+        Inter-ocular distance of the mean head in the image, pixels (not shortened by yaw).
+    plausible : bool
+        Whether it can be a face at all.
     """
 
     deviation: float
@@ -169,10 +236,9 @@ class Plausibility:
 
 
 @lru_cache(maxsize=1)
-def _mean_head() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+def _centred_landmarks() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Centred mean landmarks (68, 3), y down; their pseudo-inverse (3, 68); inter-ocular size."""
-    model = load_model()
-    points = model.landmarks["anatomical"].on(model.mean) * [1.0, -1.0, -1.0]
+    points = mean_landmarks() * [1.0, -1.0, -1.0]
     points -= points.mean(0)
     right, left = OUTER_EYE_CORNERS
     inverse = np.asarray(np.linalg.pinv(points), np.float64)
@@ -182,12 +248,20 @@ def _mean_head() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
 def assess(landmarks: ArrayLike) -> Plausibility:
     """Fit the mean head's 68 points by an affine camera and judge what is left.
 
-    landmarks: (68, 2), source pixels. Not finite ones are not plausible.
+    Parameters
+    ----------
+    landmarks : (68, 2) array_like
+        Source pixels. Not finite ones are not plausible.
+
+    Returns
+    -------
+    Plausibility
+        How they agree with the mean head.
     """
     landmarks = np.asarray(landmarks, np.float64)
     if not np.isfinite(landmarks).all():
         return Plausibility(float("inf"), 0.0, plausible=False)
-    head, inverse, inter_ocular = _mean_head()
+    head, inverse, inter_ocular = _centred_landmarks()
     centred = landmarks - landmarks.mean(0)
     camera = inverse @ centred
     first, second = camera[:, 0], camera[:, 1]
@@ -210,12 +284,20 @@ def assess(landmarks: ArrayLike) -> Plausibility:
 
 
 def view_direction(landmarks: ArrayLike) -> NDArray[np.float64]:
-    """Where the camera is, seen from the mean head: (3,) unit vector in its axes.
+    """Tell where the camera is, seen from the mean head.
 
-    landmarks: (68, 2), source pixels, of a plausible face.
+    Parameters
+    ----------
+    landmarks : (68, 2) array_like
+        Of a plausible face, source pixels.
+
+    Returns
+    -------
+    (3,) float64
+        Unit vector in the head's axes.
     """
     points = np.asarray(landmarks, np.float64)
-    _, inverse, _ = _mean_head()
+    _, inverse, _ = _centred_landmarks()
     camera = inverse @ (points - points.mean(0))
     view = np.cross(camera[:, 0], camera[:, 1])
     return np.asarray(view / max(float(np.linalg.norm(view)), 1e-12))

@@ -1,16 +1,14 @@
-"""Detect, then track.
-
-Detect, then track: the face of a run of frames, with each frame's confidence and reason.
+"""Detect, then track: the face of a run of frames, with each frame's confidence and reason.
 
 The detector looks at the whole image until it finds a face. From then on the landmarks of one frame
-give the box of the next, and the detector only looks at the face's surroundings: on every N-th
-frame, and at once where the landmarks jump, are implausible or unsure. A face it misses again and
-again is lost, and the whole image is searched. Where it looks otherwise all at once, another face
-has come in front of it: the track is lost too, and for a while only the same face is followed.
+give the box of the next, and the detector only looks at what is around the face: on every N-th
+frame, and at once where the landmarks jump, are implausible or unsure. A face that it misses again
+and again is lost, and the whole image is searched. Where the face's appearance changes all at once,
+another face has come in front of it: the track is lost too, and for a while only the same face is
+followed. A new face is looked at whichever way it may be turned.
+
 Everything begins anew with each run of frames, so that a chunk's result depends on its own frames
 alone.
-
-The detector's close look at the surroundings of one face, seen whichever way it is turned.
 """
 
 from __future__ import annotations
@@ -22,18 +20,22 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..options import TrackingOptions
 from .detector import (
     TURN,
     Box,
     Detector,
+    Image,
+    Landmarks,
     TurnedBox,
     angle_of,
     landmark_angle,
     nearest_turn,
     overlap,
     rotation,
+    upright_score,
 )
-from .face_identity import FaceMemory, Plausibility, assess, look_of
+from .face_identity import FaceMemory, Plausibility, appearance_descriptor, assess
 
 # Detections below this score do not start a track.
 MINIMUM_SCORE = 0.1
@@ -49,15 +51,27 @@ CANDIDATES = 4
 # A detection that overlaps the tracked box by this much confirms it.
 SAME_FACE = 0.4
 
-Image = npt.NDArray[np.uint8]
-Landmarks = npt.NDArray[np.float32]
+# The surroundings that the detector sees: sides of the box, and pixels for one side.
+SURROUNDINGS = 1.8
+FACE_SIDE = 104
+# Zoom of a second look, in which dlib's faces are still of 80 pixels.
+FURTHER = 0.8
+# By how much less sure a look may be that is looked at again.
+CLOSE = 0.15
 
 
 @dataclass(frozen=True, eq=False)
 class TrackedFrame:
-    """A frame's face. landmarks: (68, 2) float32, source pixels, NaN where none were found.
+    """A frame's face.
 
-    confidence: in [0, 1]. reason: one of `shard_content.REASONS`, "ok" where valid.
+    Attributes
+    ----------
+    landmarks : (68, 2) float32
+        Source pixels, NaN where none were found.
+    confidence : float
+        In [0, 1].
+    reason : str
+        One of `shards.content.REASONS`, "ok" where the frame is valid.
     """
 
     landmarks: Landmarks
@@ -76,16 +90,19 @@ class _Track:
 class FaceTracker:
     """Follows one face through a run of frames: the largest at first, then the same one.
 
-    detect_every: the detector checks the track on every so many-th frame.
-    minimum_confidence: below, a frame is not valid.
+    Parameters
+    ----------
+    detector : Detector
+        The backend.
+    options : TrackingOptions or None
+        How often the detector checks the track, and which frames are valid; None for the defaults.
     """
 
-    def __init__(
-        self, detector: Detector, *, detect_every: int = 10, minimum_confidence: float = 0.4
-    ) -> None:
+    def __init__(self, detector: Detector, options: TrackingOptions | None = None) -> None:
+        options = options or TrackingOptions()
         self._detector = detector
-        self._every = detect_every
-        self._minimum = minimum_confidence
+        self._every = options.detect_every
+        self._minimum = options.minimum_confidence
         self._track: _Track | None = None
         self._last_box: Box | None = None
         self._memory = FaceMemory()
@@ -93,7 +110,18 @@ class FaceTracker:
         self._gap = False
 
     def follow(self, image: Image | None) -> TrackedFrame:
-        """The face of the run's next frame: (h, w, 3) uint8 RGB, None where unreadable."""
+        """Find the face of the run's next frame.
+
+        Parameters
+        ----------
+        image : (h, w, 3) uint8 or None
+            RGB; None where the frame is unreadable.
+
+        Returns
+        -------
+        TrackedFrame
+            With a reason where there is no valid face.
+        """
         scheduled = self._number % self._every == 0
         self._number += 1
         if image is None:
@@ -106,28 +134,29 @@ class FaceTracker:
 
     def _step(self, image: Image, *, scheduled: bool) -> TrackedFrame:
         if self._track is None:
-            return self._start(image, thorough=scheduled, otherwise="no_face")
+            return self._find(image, thorough=scheduled, otherwise="no_face")
         track = self._track
         landmarks, agreement = self._detector.landmarks(image, track.box)
         shape = assess(landmarks)
         odd = self._gap or agreement < UNSURE or _jumped(track, landmarks, shape)
         if scheduled or odd:
-            seen = look_around(self._detector, image, track.box)
-            if seen is None:
+            detection = detect_around(self._detector, image, track.box)
+            if detection is None:
                 track.trust *= MISS
             else:
                 track.trust = 1.0
-                if overlap(seen[0], self._detector.box_of(landmarks)) < SAME_FACE:
-                    landmarks, agreement = self._from_box(image, seen[0])
+                if overlap(detection[0], self._detector.box_of(landmarks)) < SAME_FACE:
+                    landmarks, agreement = self._from_box(image, detection[0])
                     shape = assess(landmarks)
-        sure = agreement * track.trust >= self._minimum and shape.plausible
-        if sure and not self._memory.is_other(image, look := look_of(image, landmarks)):
-            self._memory.keep(look, agreement * track.trust, anew=False)
-            return self._keep(landmarks, shape, agreement, track.trust)
+        if agreement * track.trust >= self._minimum and shape.plausible:
+            appearance = appearance_descriptor(image, landmarks)
+            if not self._memory.is_other(image, appearance):
+                self._memory.keep(appearance, agreement * track.trust, anew=False)
+                return self._keep(landmarks, shape, agreement, track.trust)
         self._track = None
-        return self._start(image, thorough=scheduled, otherwise="lost_track")
+        return self._find(image, thorough=scheduled, otherwise="lost_track")
 
-    def _start(self, image: Image, *, thorough: bool, otherwise: str) -> TrackedFrame:
+    def _find(self, image: Image, *, thorough: bool, otherwise: str) -> TrackedFrame:
         """Find a face in the whole image; `otherwise` is the reason where there is none."""
         faces = self._detector.detect(image, thorough=thorough)
         faces = [face for face in faces if face[1] >= MINIMUM_SCORE]
@@ -136,18 +165,20 @@ class FaceTracker:
         faces.sort(key=lambda face: self._preference(face[0]), reverse=True)
         others: list[TrackedFrame] = []
         for face in faces[:CANDIDATES]:
-            seen = self._new_face(image, *face)
-            ok = seen.reason == "ok"
-            if not ok or not self._memory.is_other(image, look_of(image, seen.landmarks)):
-                return self._begin(image, seen)
-            others.append(seen)
+            found = self._new_face(image, *face)
+            if found.reason != "ok":
+                return found
+            appearance = appearance_descriptor(image, found.landmarks)
+            if not self._memory.is_other(image, appearance):
+                return self._follow_new(image, found)
+            others.append(found)
         if self._memory.refuse():
             return missing_frame("lost_track")
-        return self._begin(image, others[0])
+        return self._follow_new(image, others[0])
 
     def _new_face(self, image: Image, box: Box, score: float) -> TrackedFrame:
         """A detected face, with the reason against it if there is one."""
-        box = the_surest_turn(self._detector, image, box, score)
+        box = best_orientation(self._detector, image, box, score)
         landmarks, agreement = self._from_box(image, box)
         if not np.isfinite(landmarks).all():
             return missing_frame("nan")
@@ -159,12 +190,10 @@ class FaceTracker:
             return TrackedFrame(landmarks, agreement, "low_confidence")
         return TrackedFrame(landmarks, agreement, "ok")
 
-    def _begin(self, image: Image, seen: TrackedFrame) -> TrackedFrame:
-        """Follow a new face where nothing is against it."""
-        if seen.reason != "ok":
-            return seen
-        self._memory.keep(look_of(image, seen.landmarks), seen.confidence, anew=True)
-        return self._keep(seen.landmarks, assess(seen.landmarks), seen.confidence, 1.0)
+    def _follow_new(self, image: Image, face: TrackedFrame) -> TrackedFrame:
+        """Follow a new face, against which there is nothing."""
+        self._memory.keep(appearance_descriptor(image, face.landmarks), face.confidence, anew=True)
+        return self._keep(face.landmarks, assess(face.landmarks), face.confidence, 1.0)
 
     def _preference(self, box: Box) -> tuple[bool, float, float, float]:
         """Where the last face was first, then the largest; the position only breaks ties."""
@@ -184,6 +213,22 @@ class FaceTracker:
         return TrackedFrame(landmarks, min(max(agreement * trust, 0.0), 1.0), "ok")
 
 
+def missing_frame(reason: str) -> TrackedFrame:
+    """Make a frame without landmarks.
+
+    Parameters
+    ----------
+    reason : str
+        Why it has none.
+
+    Returns
+    -------
+    TrackedFrame
+        Its landmarks NaN, its confidence 0.
+    """
+    return TrackedFrame(np.full((68, 2), np.nan, np.float32), 0.0, reason)
+
+
 def _jumped(track: _Track, landmarks: Landmarks, shape: Plausibility) -> bool:
     if not shape.plausible:
         return True
@@ -192,63 +237,40 @@ def _jumped(track: _Track, landmarks: Landmarks, shape: Plausibility) -> bool:
     return moved > JUMP * track.shape.size or not 1 / GROWTH < growth < GROWTH
 
 
-def missing_frame(reason: str) -> TrackedFrame:
-    """A frame without landmarks."""
-    return TrackedFrame(np.full((68, 2), np.nan, np.float32), 0.0, reason)
-
-
-# The surroundings that the detector sees: sides of the box, and pixels for one side.
-SURROUNDINGS = 1.8
-FACE_SIDE = 104
-# Zoom of a second look, in which dlib's faces are still of 80 pixels.
-FURTHER = 0.8
-# By how much less sure a look may be that is looked at again.
-CLOSE = 0.15
-
-
-def look_around(
-    detector: Detector, image: Image, box: Box, zoom: float = 1.0
-) -> tuple[TurnedBox, float] | None:
-    """The detection in a box's surroundings that overlaps it most, and its score; None for none.
-
-    image: (h, w, 3) uint8 RGB; where the box's face is turned, it is looked at turned back. zoom:
-    of the face in the same number of pixels; below 1 there is more around it.
-    """
-    turn = nearest_turn(angle_of(box))
-    scale = zoom * FACE_SIDE / max(box.right - box.left, 1.0)
-    size = round(FACE_SIDE * SURROUNDINGS)
-    middle = np.array([box.left + box.right, box.top + box.bottom]) / 2.0
-    linear = scale * (rotation(-turn) if turn else np.eye(2))
-    transform = np.column_stack([linear, size / 2.0 - linear @ middle])
-    best: tuple[TurnedBox, float] | None = None
-    most = 0.0
-    for found, score in detector.detect(_view(image, scale, transform, size)):
-        seen = _in_source(found, scale, transform, turn)
-        if overlap(seen, box) > most:
-            best, most = (seen, score), overlap(seen, box)
-    return best
-
-
-def the_surest_turn(detector: Detector, image: Image, box: Box, score: float) -> Box:
-    """A new face's box, turned the way in which the detector is surest that it is a face.
-
-    score: of the box, where the detector found it.
+def best_orientation(detector: Detector, image: Image, box: Box, score: float) -> Box:
+    """Turn a new face's box the way in which the detector is surest that it is a face.
 
     Detectors find some upside-down faces too, but take chin and hair for brows and mouth there:
     their boxes and the confidence of landmarks do not tell, the scores do.
+
+    Parameters
+    ----------
+    detector : Detector
+        The backend.
+    image : (h, w, 3) uint8
+        RGB.
+    box : Box
+        Where the detector found the face, source pixels.
+    score : float
+        Of that detection, in [0, 1].
+
+    Returns
+    -------
+    Box
+        The same box, or a `TurnedBox`.
     """
-    if score >= getattr(detector, "upright_from", math.inf):
+    if score >= upright_score(detector):
         return box
-    again = look_around(detector, image, box)
+    again = detect_around(detector, image, box)
     sure = score if again is None else max(score, again[1])
     # A box that knows its angle can only be wrong about the way up.
     turns = (math.pi,) if isinstance(box, TurnedBox) else (math.pi, TURN, -TURN)
     rivals = []
     for turn in turns:
         turned = TurnedBox(*box, angle_of(box) + turn)
-        seen = look_around(detector, image, turned)
-        if seen is not None and seen[1] > sure - CLOSE:
-            rivals.append((turned, *seen))
+        detection = detect_around(detector, image, turned)
+        if detection is not None and detection[1] > sure - CLOSE:
+            rivals.append((turned, *detection))
     if not rivals:
         return box
     # Of one look in a thousand the scores are the wrong way round.
@@ -260,8 +282,44 @@ def the_surest_turn(detector: Detector, image: Image, box: Box, score: float) ->
 
 
 def _further_score(detector: Detector, image: Image, box: Box) -> float:
-    seen = look_around(detector, image, box, FURTHER)
-    return 0.0 if seen is None else seen[1]
+    detection = detect_around(detector, image, box, FURTHER)
+    return 0.0 if detection is None else detection[1]
+
+
+def detect_around(
+    detector: Detector, image: Image, box: Box, zoom: float = 1.0
+) -> tuple[TurnedBox, float] | None:
+    """Detect a face in what is around a box.
+
+    Parameters
+    ----------
+    detector : Detector
+        The backend.
+    image : (h, w, 3) uint8
+        RGB.
+    box : Box
+        The face's box, source pixels; where the face is turned, it is looked at turned back.
+    zoom : float
+        Of the face in the same number of pixels; below 1 there is more around it.
+
+    Returns
+    -------
+    (TurnedBox, float) or None
+        The detection that overlaps the box most, and its score; None where there is none.
+    """
+    turn = nearest_turn(angle_of(box))
+    scale = zoom * FACE_SIDE / max(box.right - box.left, 1.0)
+    size = round(FACE_SIDE * SURROUNDINGS)
+    middle = np.array([box.left + box.right, box.top + box.bottom]) / 2.0
+    linear = scale * (rotation(-turn) if turn else np.eye(2))
+    transform = np.column_stack([linear, size / 2.0 - linear @ middle])
+    best: tuple[TurnedBox, float] | None = None
+    most = 0.0
+    for found, score in detector.detect(_view(image, scale, transform, size)):
+        in_source = _in_source(found, scale, transform, turn)
+        if overlap(in_source, box) > most:
+            best, most = (in_source, score), overlap(in_source, box)
+    return best
 
 
 def _in_source(

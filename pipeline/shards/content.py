@@ -28,11 +28,34 @@ REASONS: tuple[str, ...] = (
 class ShardHeader:
     """Where a shard's frames come from and every option that shaped its content.
 
-    start, stop: chunk range, frame indices in the clip (from 0, stop excluded).
-    source: path of the video or image folder, relative to the dataset's root.
-    source_size, source_hash: bytes, and SHA-256 of the head of the source.
-    frame_size: (width, height), pixels. au_names: ("AU1", ...), one for each column of the labels.
-    label_kind: "occurrence", "intensity" or "none".
+    Attributes
+    ----------
+    dataset, subject, clip : str
+        Names.
+    start, stop : int
+        Chunk range: frame indices in the clip, from 0, stop excluded.
+    source : str
+        Path of the video or image folder, relative to the dataset's root.
+    source_size : int
+        Of the source, bytes.
+    source_hash : str
+        SHA-256 of the head of the source.
+    fps : float
+        Frames a second; 0 where not known.
+    frame_size : (int, int)
+        Width and height, pixels.
+    detector : str
+        The backend's name and version.
+    options : dict
+        Of `preprocess`, by name.
+    glee_version : str
+        Of the glee that made it.
+    au_names : tuple of str
+        ("AU1", ...), one for each column of the labels.
+    label_kind : str
+        "occurrence", "intensity" or "none".
+    landmark_definition : str
+        What the 68 points mean, see `landmarks.detector.landmark_definition`.
     """
 
     dataset: str
@@ -50,17 +73,29 @@ class ShardHeader:
     glee_version: str
     au_names: tuple[str, ...]
     label_kind: str
+    landmark_definition: str = "ibug68"
 
 
 @dataclass(frozen=True, eq=False)
 class FrameArrays:
     """Per-frame results of `preprocess`; n frames.
 
-    frame_id: (n,) int64, the dataset's own numbers. valid: (n,) bool. reason: (n,) uint8, index
-    into REASONS. confidence: (n,) float32 in [0, 1]. landmarks: (n, 68, 2) float32, source pixels,
-    NaN where missing. transform: (n, 2, 3) float64, source pixels to crop pixels, NaN where the
-    frame is not valid. landmarks_dense: (n, 478, 2) or (n, 468, 2) float32, source pixels, NaN
-    where missing; None where dense points were not asked for.
+    Attributes
+    ----------
+    frame_id : (n,) int64
+        The dataset's own numbers.
+    valid : (n,) bool
+        Whether a frame has a face that can be used.
+    reason : (n,) uint8
+        Index into REASONS.
+    confidence : (n,) float32
+        In [0, 1].
+    landmarks : (n, 68, 2) float32
+        Source pixels, NaN where missing.
+    transform : (n, 2, 3) float64
+        Source pixels to crop pixels, NaN where the frame is not valid.
+    landmarks_dense : (n, 478, 2) or (n, 468, 2) float32, or None
+        Source pixels, NaN where missing; None where dense points were not asked for.
     """
 
     frame_id: npt.NDArray[np.int64]
@@ -76,13 +111,36 @@ class FrameArrays:
 class FitArrays:
     """Per-frame results of `fit3d`; n frames, NaN coefficients where a frame was not fitted.
 
-    f_exp: (n, e) float32, e = 51 for the embedded model. f_exp_std: (n, e) float32, its standard
-    deviation under the fit's own noise model. f_shape: (n, s) float32, s = 60. pose: (n, 6)
-    float64, rotation vector (radians) and translation (decimetres). energy: (n,) float32, value of
-    Eq. 3. rmse: (n,) float32, pixels. iterations: (n,) int32. converged: (n,) bool. options: every
-    option that shaped the fit. model: name of the morphable model; model_sha256: its fingerprint,
-    "" where a shard was fitted before there was one. expression_names: (e,) what f_exp stands for.
-    image_size: (width, height), pixels. focal: pixels.
+    Attributes
+    ----------
+    f_exp : (n, e) float32
+        Expression coefficients; e = 51 for the embedded model.
+    f_exp_std : (n, e) float32
+        Their standard deviation under the fit's own noise model.
+    f_shape : (n, s) float32
+        Identity coefficients, s = 60.
+    pose : (n, 6) float64
+        Rotation vector (radians) and translation (decimetres).
+    energy : (n,) float32
+        Value of Eq. 3.
+    rmse : (n,) float32
+        Root mean square distance of the landmarks, pixels.
+    iterations : (n,) int32
+        Of Levenberg-Marquardt.
+    converged : (n,) bool
+        Whether the fit came to its end.
+    options : dict
+        Every option that shaped the fit.
+    model : str
+        Name of the morphable model.
+    expression_names : tuple of str
+        (e,) what f_exp stands for.
+    image_size : (int, int)
+        Width and height, pixels.
+    focal : float
+        Focal length, pixels.
+    model_sha256 : str
+        The model's fingerprint; "" where a shard was fitted before there was one.
     """
 
     f_exp: npt.NDArray[np.float32]
@@ -105,9 +163,14 @@ class FitArrays:
 class EmbedArrays:
     """Per-frame results of `embed`: what the frozen identity model sees; n frames, d its width.
 
-    identity: (n, d) float16, V_id of the crop's centre, NaN where a frame is not valid.
-    identity_mirrored: the same of the mirrored image. weights: SHA-256 of the identity model with
-    the sizes that it is given, in hexadecimal.
+    Attributes
+    ----------
+    identity : (n, d) float16
+        V_id of the crop's centre, NaN where a frame is not valid.
+    identity_mirrored : (n, d) float16
+        The same of the mirrored image.
+    weights : str
+        SHA-256 of the identity model with the sizes that it is given, in hexadecimal.
     """
 
     identity: npt.NDArray[np.float16]
@@ -131,7 +194,23 @@ DENSE = "landmarks_dense"
 
 
 def frame_datasets(dense: int | None) -> dict[str, tuple[type, tuple[int, ...]]]:
-    """The same with so many dense points, None for none. Raises ValueError for another number."""
+    """Lay out the group `frames`.
+
+    Parameters
+    ----------
+    dense : int or None
+        Dense points of a face; None for none.
+
+    Returns
+    -------
+    dict
+        Dataset -> (dtype, shape of one frame).
+
+    Raises
+    ------
+    ValueError
+        For a number of dense points that no backend has.
+    """
     if dense is None:
         return FRAME_DATASETS
     if dense not in DENSE_COUNTS:
@@ -140,7 +219,18 @@ def frame_datasets(dense: int | None) -> dict[str, tuple[type, tuple[int, ...]]]
 
 
 def fit_datasets(expressions: int, shapes: int) -> dict[str, tuple[type, tuple[int, ...]]]:
-    """The same for the group `fit` of a model with so many expressions and identity modes."""
+    """Lay out the group `fit`.
+
+    Parameters
+    ----------
+    expressions, shapes : int
+        Expressions and identity modes of the model.
+
+    Returns
+    -------
+    dict
+        Dataset -> (dtype, shape of one frame).
+    """
     return {
         "f_exp": (np.float32, (expressions,)),
         "f_exp_std": (np.float32, (expressions,)),
@@ -154,5 +244,16 @@ def fit_datasets(expressions: int, shapes: int) -> dict[str, tuple[type, tuple[i
 
 
 def embed_datasets(width: int) -> dict[str, tuple[type, tuple[int, ...]]]:
-    """The same for the group `embed` of an identity model of this width."""
+    """Lay out the group `embed`.
+
+    Parameters
+    ----------
+    width : int
+        Of the identity model's output.
+
+    Returns
+    -------
+    dict
+        Dataset -> (dtype, shape of one frame).
+    """
     return {"identity": (np.float16, (width,)), "identity_mirrored": (np.float16, (width,))}

@@ -27,7 +27,17 @@ BLOCKS_KEPT = 1024
 class CropBlocks:
     """Reads crops of shards, remembering the blocks used last.
 
-    reads: blocks read so far.
+    Parameters
+    ----------
+    shards : sequence of Shard
+        Whose crops are read.
+    kept : int
+        Blocks that are remembered.
+
+    Attributes
+    ----------
+    reads : int
+        Blocks read so far.
     """
 
     def __init__(self, shards: Sequence[Shard], kept: int = BLOCKS_KEPT) -> None:
@@ -40,11 +50,24 @@ class CropBlocks:
         return {**self.__dict__, "_blocks": OrderedDict()}
 
     def crop(self, shard: int, row: int) -> npt.NDArray[np.uint8]:
-        """Aligned crop of one frame: (size, size, 3) uint8, RGB.
+        """Read the aligned crop of one frame.
 
-        shard: its place among the shards. row: the frame in it.
+        Parameters
+        ----------
+        shard : int
+            Its place among the shards.
+        row : int
+            The frame in it.
 
-        Raises ShardError where the file is gone or cut, or the image cannot be decoded.
+        Returns
+        -------
+        (size, size, 3) uint8
+            RGB.
+
+        Raises
+        ------
+        ShardError
+            Where the file is gone or cut, or the image cannot be decoded.
         """
         source = self._shards[shard]
         number = row // BLOCK_FRAMES

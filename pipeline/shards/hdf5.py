@@ -13,11 +13,13 @@ import numpy as np
 
 from ...errors import ShardError
 from ...fitting.array_files import check_heaps
-from ..images.crops import ENCODINGS
+from ..images import ENCODINGS
 from .content import DENSE, embed_datasets, fit_datasets, frame_datasets
 
 FORMAT_NAME = "glee-shard"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# Up to this version the 68 landmarks of `mesh` were others than iBUG's.
+_OTHER_LANDMARKS = 1
 STRINGS = h5py.string_dtype()
 _CHECKSUM = "content_sha256"
 # What is not content (unused bytes of the HDF5 file) is covered by a SHA-256 of the file's bytes,
@@ -31,10 +33,25 @@ _GROUPS = ("frames", "crops", "labels", "fit", "embed")
 
 @contextmanager
 def open_shard(path: Path) -> Iterator[h5py.File]:
-    """Open a shard for reading, its layout checked; any trouble with the file is a ShardError.
+    """Open a shard for reading, its layout checked.
 
     Nothing in the file is followed out of it: links other than hard ones, external storage,
     virtual and filtered datasets are refused, and no dataset is larger than the file.
+
+    Parameters
+    ----------
+    path : Path
+        The shard.
+
+    Yields
+    ------
+    h5py.File
+        Open while the block lasts.
+
+    Raises
+    ------
+    ShardError
+        For any trouble with the file.
     """
     try:
         # Files are only ever replaced whole, so locks (which NFS may lack) are not needed.
@@ -52,14 +69,31 @@ def open_shard(path: Path) -> Iterator[h5py.File]:
 
 @contextmanager
 def new_file() -> Iterator[h5py.File]:
-    """A new HDF5 file in memory; fixed format bounds and no times, so bytes repeat."""
+    """Make an HDF5 file in memory; fixed format bounds and no times, so bytes repeat.
+
+    Yields
+    ------
+    h5py.File
+        Open while the block lasts.
+    """
     options: dict[str, Any] = {"driver": "core", "backing_store": False, "libver": ("v110", "v110")}
     with h5py.File("shard", "w", **options) as file:
         yield file
 
 
 def seal(file: h5py.File) -> bytes:
-    """Write the checksums and return the file's bytes. The file must not have any yet."""
+    """Write the checksums.
+
+    Parameters
+    ----------
+    file : h5py.File
+        In memory; it must not have any yet.
+
+    Returns
+    -------
+    bytes
+        The file's, with the checksum of all behind them.
+    """
     file.attrs.create(_FOLLOWED, _FOLLOWED_BY, dtype=STRINGS)
     file.attrs.create(_CHECKSUM, digest(file), dtype=STRINGS)
     file.flush()
@@ -68,7 +102,18 @@ def seal(file: h5py.File) -> bytes:
 
 
 def is_sealed(file: h5py.File) -> bool:
-    """Whether the content agrees with its checksum, and every byte of the file with the file's."""
+    """Tell whether the content agrees with its checksum, and every byte with the file's.
+
+    Parameters
+    ----------
+    file : h5py.File
+        A shard.
+
+    Returns
+    -------
+    bool
+        False where it was altered.
+    """
     if digest(file) != file.attrs.get(_CHECKSUM):
         return False
     if _FOLLOWED not in file.attrs:
@@ -79,7 +124,15 @@ def is_sealed(file: h5py.File) -> bool:
 
 
 def copy_content(old: h5py.File, new: h5py.File, leave_out: str) -> None:
-    """Write everything of a checked shard but one group and the checksum into a new file."""
+    """Write everything of a checked shard but one group and the checksum into a new file.
+
+    Parameters
+    ----------
+    old, new : h5py.File
+        From and to.
+    leave_out : str
+        The group.
+    """
     _copy_attributes(old, new)
     for name in _GROUPS:
         if name in old and name != leave_out:
@@ -102,6 +155,12 @@ def _check_format(file: h5py.File, path: Path) -> None:
     if file.attrs.get("format") != FORMAT_NAME:
         raise ShardError(f"{path}: is not a glee shard; {_AGAIN}")
     version = int(file.attrs.get("format_version", 0))
+    if version == _OTHER_LANDMARKS:
+        raise ShardError(
+            f"{path}: shard format version {version}, whose landmarks are of another definition "
+            f"than those of version {FORMAT_VERSION}; run `glee preprocess` again, best into a new "
+            "folder"
+        )
     if version != FORMAT_VERSION:
         raise ShardError(
             f"{path}: shard format version {version}, this glee reads version "
@@ -172,7 +231,18 @@ def _check_dataset(
 
 
 def digest(file: h5py.File) -> str:
-    """SHA-256 over names, attributes, types, shapes and bytes of everything, in sorted order."""
+    """Digest names, attributes, types, shapes and bytes of everything, in sorted order.
+
+    Parameters
+    ----------
+    file : h5py.File
+        A shard.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal.
+    """
     total = hashlib.sha256()
 
     def add(name: str, node: h5py.Group | h5py.Dataset) -> None:

@@ -1,10 +1,9 @@
 """The shard: one chunk of a clip as an HDF5 file that is whole or absent, and checked when read.
 
 Layout: `frames/{frame_id, valid, reason, confidence, landmarks, transform}`, with dense points
-`frames/landmarks_dense`,
-`crops/{data, offset}` (encoded images in one byte pool), `labels/{AU1, ...}` (int8, -1 unknown)
-and, after `fit3d`, `fit/{f_exp, f_exp_std, f_shape, pose, energy, rmse, iterations, converged}`,
-after `embed`, `embed/{identity, identity_mirrored}`.
+`frames/landmarks_dense`, `crops/{data, offset}` (encoded images in one byte pool),
+`labels/{AU1, ...}` (int8, -1 unknown), after `fit3d` `fit/{f_exp, f_exp_std, f_shape, pose,
+energy, rmse, iterations, converged}`, and after `embed` `embed/{identity, identity_mirrored}`.
 The header stands in the root's attributes together with the format's name and version and a
 SHA-256 of the content. The same content gives the same bytes.
 """
@@ -22,7 +21,8 @@ import numpy.typing as npt
 
 from ...errors import ShardError
 from ...whole_files import write_whole
-from ..images.crops import ENCODINGS, decode_crop
+from ..images import CROP_SIZE, ENCODINGS
+from ..images.crops import decode_crop
 from .content import (
     REASONS,
     EmbedArrays,
@@ -70,8 +70,28 @@ SHARD_FOLDER = "shards"
 class Shard:
     """One chunk read back: arrays in memory, crops decoded when asked for.
 
-    labels: (n, a) int8, columns as `header.au_names`, -1 unknown. crop_begin: where the encoded
-    crops begin in the file, bytes.
+    Attributes
+    ----------
+    path : Path
+        The file.
+    header : ShardHeader
+        Where its frames come from.
+    frames : FrameArrays
+        Results of `preprocess`.
+    labels : (n, a) int8
+        Columns as `header.au_names`, -1 unknown.
+    fit : FitArrays or None
+        Results of `fit3d`; None before it.
+    embed : EmbedArrays or None
+        Results of `embed`; None before it.
+    encoding : str
+        Of the crops, one of `pipeline.images.ENCODINGS`.
+    crop_size : int
+        Side of a crop, pixels.
+    crop_offset : (n + 1,) int64
+        Where each crop begins among the encoded ones, bytes.
+    crop_begin : int
+        Where the encoded crops begin in the file, bytes.
     """
 
     path: Path
@@ -94,9 +114,22 @@ class Shard:
             return np.asarray(file["crops/data"][()], dtype=np.uint8)
 
     def crop(self, index: int) -> npt.NDArray[np.uint8]:
-        """Aligned crop of one frame: (size, size, 3) uint8, RGB; plain grey where not valid.
+        """Decode the aligned crop of one frame.
 
-        Raises ShardError where the image cannot be decoded.
+        Parameters
+        ----------
+        index : int
+            The frame in the shard.
+
+        Returns
+        -------
+        (size, size, 3) uint8
+            RGB; plain grey where the frame is not valid.
+
+        Raises
+        ------
+        ShardError
+            Where the image cannot be decoded.
         """
         begin, end = self.crop_offset[index], self.crop_offset[index + 1]
         image = decode_crop(self._pool[begin:end], self.encoding, self.crop_size)
@@ -105,7 +138,13 @@ class Shard:
         return image
 
     def crops(self) -> npt.NDArray[np.uint8]:
-        """All aligned crops: (n, size, size, 3) uint8, RGB."""
+        """Decode all aligned crops.
+
+        Returns
+        -------
+        (n, size, size, 3) uint8
+            RGB.
+        """
         out = np.empty((len(self), self.crop_size, self.crop_size, 3), np.uint8)
         for index in range(len(self)):
             out[index] = self.crop(index)
@@ -113,14 +152,42 @@ class Shard:
 
 
 def shard_path(work: Path, subject: str, clip: str, chunk_index: int) -> Path:
-    """Where the shard of one chunk lies in a work folder."""
+    """Say where the shard of one chunk lies in a work folder.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    subject, clip : str
+        Names.
+    chunk_index : int
+        The chunk in its clip, from 0.
+
+    Returns
+    -------
+    Path
+        Of the shard.
+    """
     return Path(work) / SHARD_FOLDER / subject / clip / f"{chunk_index:06d}.h5"
 
 
 def list_shards(work: Path) -> list[Path]:
-    """All shards of a work folder, sorted by subject, clip and chunk.
+    """List all shards of a work folder.
 
-    Raises ShardError where there are none.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    list of Path
+        Sorted by subject, clip and chunk.
+
+    Raises
+    ------
+    ShardError
+        Where there are none.
     """
     found = sorted((Path(work) / SHARD_FOLDER).glob("*/*/*.h5"))
     if not found:
@@ -136,15 +203,33 @@ def write_shard(
     labels: npt.NDArray[np.int8],
     *,
     encoding: str = "jpeg",
-    crop_size: int = 200,
+    crop_size: int = CROP_SIZE,
 ) -> None:
     """Write one chunk as a whole file.
 
-    crops: one encoded image a frame, as `crop_encoding.encode_crop` makes them.
-    labels: (n, a) int8, columns as `header.au_names`, -1 unknown; a may be 0.
+    Parameters
+    ----------
+    path : Path
+        The shard.
+    header : ShardHeader
+        Where its frames come from.
+    frames : FrameArrays
+        Results of `preprocess`.
+    crops : list of bytes
+        One encoded image a frame, as `images.crops.encode_crop` makes them.
+    labels : (n, a) int8
+        Columns as `header.au_names`, -1 unknown; a may be 0.
+    encoding : str
+        Of the crops, one of `pipeline.images.ENCODINGS`.
+    crop_size : int
+        Side of a crop, pixels.
 
-    Raises ValueError where lengths, shapes or the encoding do not fit together, OutputError where
-    the file cannot be written.
+    Raises
+    ------
+    ValueError
+        Where lengths, shapes or the encoding do not fit together.
+    OutputError
+        Where the file cannot be written.
     """
     count = header.stop - header.start
     if len(crops) != count or labels.shape != (count, len(header.au_names)):
@@ -169,9 +254,22 @@ def write_shard(
 def read_shard(path: Path, *, verify: bool = True) -> Shard:
     """Read one shard; the crops stay on disk until asked for.
 
-    verify: compare the content with its checksum (reads the whole file once).
+    Parameters
+    ----------
+    path : Path
+        The shard.
+    verify : bool
+        Compare the content with its checksum (reads the whole file once).
 
-    Raises ShardError where the file is missing, cut, of another kind or version, or altered.
+    Returns
+    -------
+    Shard
+        Its arrays in memory.
+
+    Raises
+    ------
+    ShardError
+        Where the file is missing, cut, of another kind or version, or altered.
     """
     path = Path(path)
     with open_shard(path) as file:
@@ -199,8 +297,21 @@ def read_shard(path: Path, *, verify: bool = True) -> Shard:
 def add_fit(path: Path, fit: FitArrays) -> None:
     """Give a shard the results of the 3D fit: a new file with the old datasets replaces it.
 
-    Raises ShardError where the shard cannot be read, ValueError where the lengths differ,
-    OutputError where the new file cannot be written.
+    Parameters
+    ----------
+    path : Path
+        The shard.
+    fit : FitArrays
+        Of its frames.
+
+    Raises
+    ------
+    ShardError
+        Where the shard cannot be read.
+    ValueError
+        Where the lengths differ.
+    OutputError
+        Where the new file cannot be written.
     """
     with open_shard(path) as file:
         _check_seal(file, path)
@@ -225,7 +336,17 @@ def add_fit(path: Path, fit: FitArrays) -> None:
 def add_embed(path: Path, embed: EmbedArrays) -> None:
     """Give a shard the identity model's output: a new file with the old datasets replaces it.
 
-    Raises as `add_fit`.
+    Parameters
+    ----------
+    path : Path
+        The shard.
+    embed : EmbedArrays
+        Of its frames.
+
+    Raises
+    ------
+    ShardError, ValueError, OutputError
+        As `add_fit`.
     """
     with open_shard(path) as file:
         _check_seal(file, path)
@@ -243,9 +364,22 @@ def add_embed(path: Path, embed: EmbedArrays) -> None:
 
 
 def content_digest(path: Path) -> str:
-    """SHA-256, in hexadecimal, over all datasets and attributes of a shard.
+    """Digest all datasets and attributes of a shard.
 
-    Raises ShardError where the file cannot be read.
+    Parameters
+    ----------
+    path : Path
+        The shard.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal.
+
+    Raises
+    ------
+    ShardError
+        Where the file cannot be read.
     """
     with open_shard(path) as file:
         return digest(file)
@@ -290,6 +424,7 @@ def _read_header(file: h5py.File) -> ShardHeader:
         glee_version=str(root["glee_version"]),
         au_names=tuple(str(name) for name in labels["au_names"]),
         label_kind=str(labels["kind"]),
+        landmark_definition=str(root["landmark_definition"]),
     )
 
 

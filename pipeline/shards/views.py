@@ -1,10 +1,6 @@
-"""A shard as a table, a contact sheet, meshes (`glee inspect`, `glee export`).
+"""A shard for people: its content as a table, its frames as a contact sheet, its meshes as files.
 
-A picture of a shard: crops with landmarks and, when fitted, the mesh over the face.
-
-What is in a shard: a table of its content, for people.
-
-The fitted meshes of a shard as files for other programs.
+`glee inspect` shows the first two, `glee export` writes the third.
 """
 
 from __future__ import annotations
@@ -41,164 +37,28 @@ _SHIFT = 4
 Image = npt.NDArray[np.uint8]
 
 
-def contact_sheet(path: Path, png_out: Path, *, frames: int = 24, columns: int = 6) -> None:
-    """Write a PNG of up to `frames` frames, evenly spread over a shard.
-
-    A fitted shard shows the mesh beside each frame's landmarks.
-
-    Raises ShardError where the shard cannot be read, OutputError where the PNG cannot be written.
-    """
-    shard = read_shard(Path(path))
-    chosen = np.unique(np.linspace(0, len(shard) - 1, min(frames, len(shard))).round().astype(int))
-    model = load_model() if shard.fit is not None else None
-    cells = []
-    for index in chosen:
-        cells.append(_landmark_cell(shard, int(index)))
-        if model is not None:
-            cells.append(_mesh_cell(shard, int(index), model))
-    done, data = cv2.imencode(".png", cv2.cvtColor(_grid(cells, columns), cv2.COLOR_RGB2BGR))
-    if not done:
-        raise ValueError("the contact sheet cannot be encoded")
-    write_whole(Path(png_out), data.tobytes())
-
-
-def _grid(cells: list[Image], columns: int) -> Image:
-    columns = min(columns, len(cells))
-    height, width = cells[0].shape[:2]
-    sheet = np.full((-(-len(cells) // columns) * height, columns * width, 3), 30, np.uint8)
-    for number, cell in enumerate(cells):
-        row, column = divmod(number, columns)
-        sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = cell
-    return sheet
-
-
-def _landmark_cell(shard: Shard, index: int) -> Image:
-    frames = shard.frames
-    valid = bool(frames.valid[index])
-    picture = _enlarged(shard, index)
-    if valid:
-        points = _in_cell(shard, index, frames.landmarks[index])
-        fixed = np.round(points * (1 << _SHIFT)).astype(np.int32)
-        for curve in CURVES.values():
-            cv2.polylines(picture, [fixed[list(curve)]], False, _LINE, 1, cv2.LINE_AA, _SHIFT)
-        for x, y in fixed.tolist():
-            cv2.circle(picture, (x, y), 2 << _SHIFT, _POINT, -1, cv2.LINE_AA, _SHIFT)
-    state = f"{frames.confidence[index]:.2f}" if valid else REASONS[frames.reason[index]]
-    colour = _CAPTION_COLOUR if valid else _WARNING_COLOUR
-    return _captioned(picture, f"{frames.frame_id[index]}  {state}", colour)
-
-
-def _mesh_cell(shard: Shard, index: int, model: MorphableModel) -> Image:
-    fit = shard.fit
-    picture = _enlarged(shard, index)
-    if fit is None or not (shard.frames.valid[index] and np.isfinite(fit.pose[index]).all()):
-        return _captioned(picture, "not fitted", _WARNING_COLOUR)
-    mesh = model.shape(fit.f_shape[index], fit.f_exp[index])
-    pose = fit.pose[index]
-    camera = Camera.for_image(*fit.image_size, focal=fit.focal)
-    points = _in_cell(shard, index, camera.project(mesh, pose))
-    _draw_mesh(picture, points, to_camera(mesh, pose), model.triangles)
-    colour = _CAPTION_COLOUR if fit.converged[index] else _WARNING_COLOUR
-    return _captioned(picture, f"rmse {fit.rmse[index]:.2f}", colour)
-
-
-def _draw_mesh(
-    picture: Image,
-    points: npt.NDArray[np.float64],
-    seen: npt.NDArray[np.float64],
-    triangles: npt.NDArray[np.int32],
-) -> None:
-    """Blend the shaded mesh over a picture, far triangles first.
-
-    points: (n, 2) cell pixels. seen: (n, 3) camera coordinates. triangles: (m, 3).
-    """
-    corners = seen[triangles]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-    facing = np.flatnonzero(np.einsum("ij,ij->i", normal, -corners[:, 0]) > 0)
-    order = facing[np.argsort(corners[facing, :, 2].mean(1), kind="stable")]
-    light = _smooth_light(normal, triangles, len(points))
-    fixed = np.round(points * (1 << _SHIFT)).clip(-(1 << 20), 1 << 20).astype(np.int32)
-    drawn = picture.copy()
-    for triangle in order:
-        shade = float(light[triangle])
-        colour = (140 * shade, 185 * shade, 235 * shade)
-        cv2.fillConvexPoly(drawn, fixed[triangles[triangle]], colour, cv2.LINE_8, _SHIFT)
-    cv2.addWeighted(drawn, _MESH_SHARE, picture, 1.0 - _MESH_SHARE, 0.0, dst=picture)
-
-
-def _smooth_light(
-    normal: npt.NDArray[np.float64], triangles: npt.NDArray[np.int32], count: int
-) -> npt.NDArray[np.float64]:
-    """Brightness of each triangle from its corners' mean normals, so that facets do not show."""
-    corner_normal = np.zeros((count, 3))
-    for corner in range(3):
-        np.add.at(corner_normal, triangles[:, corner], normal)
-    smooth = corner_normal[triangles].sum(1)
-    smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
-    return np.asarray(np.clip(smooth @ _LIGHT, 0.1, 1.0))
-
-
-def _enlarged(shard: Shard, index: int) -> Image:
-    crop = shard.crop(index)
-    return np.asarray(cv2.resize(crop, (_CELL, _CELL), interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-def _in_cell(shard: Shard, index: int, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Source pixels -> cell pixels (pixel centres at whole numbers in both)."""
-    crop = transform_points(points, shard.frames.transform[index])
-    return np.asarray((crop + 0.5) * (_CELL / shard.crop_size) - 0.5)
-
-
-def _captioned(picture: Image, text: str, colour: tuple[int, int, int]) -> Image:
-    bar = np.full((_CAPTION, _CELL, 3), 30, np.uint8)
-    cv2.putText(bar, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
-    return np.vstack([picture, bar])
-
-
 def describe_shard(path: Path) -> str:
-    """A table of a shard's source, options, frames, labels and fit, as text of several lines.
+    """Describe a shard's source, options, frames, labels and fit.
 
-    Raises ShardError where the shard cannot be read or does not agree with its checksum.
+    Parameters
+    ----------
+    path : Path
+        The shard.
+
+    Returns
+    -------
+    str
+        A table, as text of several lines.
+
+    Raises
+    ------
+    ShardError
+        Where the shard cannot be read or does not agree with its checksum.
     """
     shard = read_shard(Path(path))
     rows = [*_source(shard), *_frames(shard), *_labels(shard), *_fit(shard)]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
-
-
-def shard_facts(path: Path) -> dict[str, Any]:
-    """The same as plain data: header, frames by reason, labels by AU and code, the fit's spread.
-
-    Raises ShardError as `describe_shard` does.
-    """
-    shard = read_shard(Path(path))
-    header, frames, fit = shard.header, shard.frames, shard.fit
-    counts = np.bincount(frames.reason, minlength=len(REASONS))
-    labels = {}
-    for column, name in enumerate(header.au_names):
-        levels, times = np.unique(shard.labels[:, column], return_counts=True)
-        labels[name] = {str(v): int(n) for v, n in zip(levels, times, strict=True)}
-    facts: dict[str, Any] = {
-        "shard": str(shard.path),
-        **asdict(header),
-        "frames": len(shard),
-        "reasons": {REASONS[i]: int(count) for i, count in enumerate(counts) if count},
-        "crop_size": shard.crop_size,
-        "encoding": shard.encoding,
-        "labels": labels,
-        "fit": None,
-    }
-    if fit is not None:
-        rmse = fit.rmse[fit.converged]
-        facts["fit"] = {
-            "model": fit.model,
-            "focal": fit.focal,
-            "options": dict(fit.options),
-            "converged": int(fit.converged.sum()),
-            "median_rmse": float(np.median(rmse)) if rmse.size else None,
-        }
-    return facts
 
 
 def _source(shard: Shard) -> list[tuple[str, str]]:
@@ -287,13 +147,208 @@ def _runs(numbers: npt.NDArray[np.int64], most: int = 8) -> str:
     )
 
 
+def shard_facts(path: Path) -> dict[str, Any]:
+    """Give what `describe_shard` shows as plain data.
+
+    Parameters
+    ----------
+    path : Path
+        The shard.
+
+    Returns
+    -------
+    dict
+        Header, frames by reason, labels by AU and code, the fit's spread.
+
+    Raises
+    ------
+    ShardError
+        As `describe_shard`.
+    """
+    shard = read_shard(Path(path))
+    header, frames, fit = shard.header, shard.frames, shard.fit
+    counts = np.bincount(frames.reason, minlength=len(REASONS))
+    labels = {}
+    for column, name in enumerate(header.au_names):
+        levels, times = np.unique(shard.labels[:, column], return_counts=True)
+        labels[name] = {str(v): int(n) for v, n in zip(levels, times, strict=True)}
+    facts: dict[str, Any] = {
+        "shard": str(shard.path),
+        **asdict(header),
+        "frames": len(shard),
+        "reasons": {REASONS[i]: int(count) for i, count in enumerate(counts) if count},
+        "crop_size": shard.crop_size,
+        "encoding": shard.encoding,
+        "labels": labels,
+        "fit": None,
+    }
+    if fit is not None:
+        rmse = fit.rmse[fit.converged]
+        facts["fit"] = {
+            "model": fit.model,
+            "focal": fit.focal,
+            "options": dict(fit.options),
+            "converged": int(fit.converged.sum()),
+            "median_rmse": float(np.median(rmse)) if rmse.size else None,
+        }
+    return facts
+
+
+def contact_sheet(path: Path, png_out: Path, *, frames: int = 24, columns: int = 6) -> None:
+    """Write a PNG of frames, evenly spread over a shard.
+
+    A fitted shard shows the mesh beside each frame's landmarks.
+
+    Parameters
+    ----------
+    path : Path
+        The shard.
+    png_out : Path
+        The picture.
+    frames : int
+        So many frames, at most.
+    columns : int
+        Of the sheet.
+
+    Raises
+    ------
+    ShardError
+        Where the shard cannot be read.
+    OutputError
+        Where the PNG cannot be written.
+    """
+    shard = read_shard(Path(path))
+    chosen = np.unique(np.linspace(0, len(shard) - 1, min(frames, len(shard))).round().astype(int))
+    model = load_model() if shard.fit is not None else None
+    cells = []
+    for index in chosen:
+        cells.append(_landmark_cell(shard, int(index)))
+        if model is not None:
+            cells.append(_mesh_cell(shard, int(index), model))
+    done, data = cv2.imencode(".png", cv2.cvtColor(_grid(cells, columns), cv2.COLOR_RGB2BGR))
+    if not done:
+        raise ValueError("the contact sheet cannot be encoded")
+    write_whole(Path(png_out), data.tobytes())
+
+
+def _grid(cells: list[Image], columns: int) -> Image:
+    columns = min(columns, len(cells))
+    height, width = cells[0].shape[:2]
+    sheet = np.full((-(-len(cells) // columns) * height, columns * width, 3), 30, np.uint8)
+    for number, cell in enumerate(cells):
+        row, column = divmod(number, columns)
+        sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = cell
+    return sheet
+
+
+def _landmark_cell(shard: Shard, index: int) -> Image:
+    frames = shard.frames
+    valid = bool(frames.valid[index])
+    picture = _enlarged(shard, index)
+    if valid:
+        points = _in_cell(shard, index, frames.landmarks[index])
+        fixed = np.round(points * (1 << _SHIFT)).astype(np.int32)
+        for curve in CURVES.values():
+            cv2.polylines(picture, [fixed[list(curve)]], False, _LINE, 1, cv2.LINE_AA, _SHIFT)
+        for x, y in fixed.tolist():
+            cv2.circle(picture, (x, y), 2 << _SHIFT, _POINT, -1, cv2.LINE_AA, _SHIFT)
+    state = f"{frames.confidence[index]:.2f}" if valid else REASONS[frames.reason[index]]
+    colour = _CAPTION_COLOUR if valid else _WARNING_COLOUR
+    return _captioned(picture, f"{frames.frame_id[index]}  {state}", colour)
+
+
+def _mesh_cell(shard: Shard, index: int, model: MorphableModel) -> Image:
+    fit = shard.fit
+    picture = _enlarged(shard, index)
+    if fit is None or not (shard.frames.valid[index] and np.isfinite(fit.pose[index]).all()):
+        return _captioned(picture, "not fitted", _WARNING_COLOUR)
+    mesh = model.shape(fit.f_shape[index], fit.f_exp[index])
+    pose = fit.pose[index]
+    camera = Camera.for_image(*fit.image_size, focal=fit.focal)
+    points = _in_cell(shard, index, camera.project(mesh, pose))
+    _draw_mesh(picture, points, to_camera(mesh, pose), model.triangles)
+    colour = _CAPTION_COLOUR if fit.converged[index] else _WARNING_COLOUR
+    return _captioned(picture, f"rmse {fit.rmse[index]:.2f}", colour)
+
+
+def _draw_mesh(
+    picture: Image,
+    points: npt.NDArray[np.float64],
+    in_camera: npt.NDArray[np.float64],
+    triangles: npt.NDArray[np.int32],
+) -> None:
+    """Blend the shaded mesh over a picture, far triangles first.
+
+    points: (n, 2) cell pixels. in_camera: (n, 3) camera coordinates. triangles: (m, 3).
+    """
+    corners = in_camera[triangles]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    facing = np.flatnonzero(np.einsum("ij,ij->i", normal, -corners[:, 0]) > 0)
+    order = facing[np.argsort(corners[facing, :, 2].mean(1), kind="stable")]
+    light = _smooth_light(normal, triangles, len(points))
+    fixed = np.round(points * (1 << _SHIFT)).clip(-(1 << 20), 1 << 20).astype(np.int32)
+    drawn = picture.copy()
+    for triangle in order:
+        shade = float(light[triangle])
+        colour = (140 * shade, 185 * shade, 235 * shade)
+        cv2.fillConvexPoly(drawn, fixed[triangles[triangle]], colour, cv2.LINE_8, _SHIFT)
+    cv2.addWeighted(drawn, _MESH_SHARE, picture, 1.0 - _MESH_SHARE, 0.0, dst=picture)
+
+
+def _smooth_light(
+    normal: npt.NDArray[np.float64], triangles: npt.NDArray[np.int32], count: int
+) -> npt.NDArray[np.float64]:
+    """Brightness of each triangle from its corners' mean normals, so that facets do not show."""
+    corner_normal = np.zeros((count, 3))
+    for corner in range(3):
+        np.add.at(corner_normal, triangles[:, corner], normal)
+    smooth = corner_normal[triangles].sum(1)
+    smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
+    return np.asarray(np.clip(smooth @ _LIGHT, 0.1, 1.0))
+
+
+def _enlarged(shard: Shard, index: int) -> Image:
+    crop = shard.crop(index)
+    return np.asarray(cv2.resize(crop, (_CELL, _CELL), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _in_cell(shard: Shard, index: int, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Source pixels -> cell pixels (pixel centres at whole numbers in both)."""
+    crop = transform_points(points, shard.frames.transform[index])
+    return np.asarray((crop + 0.5) * (_CELL / shard.crop_size) - 0.5)
+
+
+def _captioned(picture: Image, text: str, colour: tuple[int, int, int]) -> Image:
+    bar = np.full((_CAPTION, _CELL, 3), 30, np.uint8)
+    cv2.putText(bar, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
+    return np.vstack([picture, bar])
+
+
 def export_shard(
     path: Path, output: Path, *, frame: int | None = None, model_path: Path | None = None
 ) -> None:
-    """Write the fits of a shard, or of its frame number `frame` (from 0), as .obj, .glb or .npz.
+    """Write the fits of a shard as .obj, .glb or .npz.
 
-    Raises ShardError where the shard is not fitted or with another model, UsageError for a frame
-    that it does not have or another ending, OutputError where the file cannot be written.
+    Parameters
+    ----------
+    path : Path
+        The shard.
+    output : Path
+        The file; its ending names the format.
+    frame : int or None
+        Only this frame of the shard, from 0.
+    model_path : Path or None
+        The morphable model's file; None for the embedded one.
+
+    Raises
+    ------
+    ShardError
+        Where the shard is not fitted or with another model.
+    UsageError
+        For a frame that it does not have or another ending.
+    OutputError
+        Where the file cannot be written.
     """
     shard, model = read_shard(path), load_model(model_path)
     if shard.fit is None:

@@ -1,8 +1,7 @@
-"""One clip and its truth file.
+"""A synthetic dataset in DISFA's own layout, and beside it the truth of every frame.
 
-A synthetic dataset in DISFA's own layout, and beside it the truth of every frame.
-
-The pictures of a synthetic clip, one by one: as ever, or with parts left out or added.
+`synthesise` writes it, a subject a task; `synthetic_clip` makes a clip of any layout: its truth and
+its pictures; at the end stand the truth's file and how it is read.
 """
 
 from __future__ import annotations
@@ -10,11 +9,12 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import h5py
@@ -26,19 +26,21 @@ from ...fitting.array_files import check_heaps
 from ...fitting.camera import Camera
 from ...fitting.morphable_model.model_file import load_model
 from ...fitting.morphable_model.morphable_model import MorphableModel
-from ...fitting.render.appearance import AS_EVER, Levers, levers_of, pulled
-from ...fitting.render.renderer import Appearance, random_appearance, render, render_moving
+from ...fitting.render.appearance import ALL_PARTS, RenderParts, render_parts
+from ...fitting.render.renderer import random_appearance
 from ...fitting.solver.problem import landmark_places
-from ...whole_files import write_whole
-from ..cluster.interruptible_pool import map_in_processes
+from ...whole_files import remove_temporaries, write_whole
+from ..cluster.cluster import open_cluster
 from ..datasets.disfa import AUS, FOLDS, FRAMES_PER_SECOND
 from .motion import Motion, random_motion
+from .pictures import draw_pictures, quality
 
 TRUTH_FORMAT = "glee-synthetic-truth"
 TRUTH_VERSION = 1
 VIDEO = "Videos_LeftCamera/LeftVideo{subject}_comp.avi"
 LABELS = "ActionUnit_Labels/{subject}/{subject}_au{au}.txt"
 TRUTH = "truth/{subject}.h5"
+PARTIAL_VIDEO = ".partial.avi"  # OpenCV writes only what ends so
 
 SMALLEST, LARGEST = 64, 4096  # sides of a picture, pixels
 FACE_HEIGHT = 1.9  # decimetres from hair line to chin
@@ -47,15 +49,25 @@ EYE_HEIGHT = 0.12  # decimetres of the model's origin over the picture's middle
 IDENTITY_LIMIT = 2.0  # standard deviations
 QUALITY = 92  # of Motion JPEG
 
+Clip = TypeVar("Clip", bound=Hashable)
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What a synthetic clip was made of; n frames.
+    """What a synthetic clip of n frames was made of.
 
-    f_exp: (n, 51) float32. f_shape: (60,) float32. pose: (n, 6) float64, see camera.py.
-    landmarks: for each set of the model (n, 68, 2) float32, pixels.
-    intensity: (n, k) int8, 0-5, columns as `aus`. levers: what the pictures lack or have more.
-    skin_tone: on the Monk scale, 1 light to 10 dark; NaN in files of earlier versions.
+    Attributes
+    ----------
+    f_exp : (n, 51) float32, expression coefficients
+    f_shape : (60,) float32, identity coefficients, standard deviations
+    pose : (n, 6) float64, rotation vector and translation, see camera.py
+    landmarks : for each set of the model (n, 68, 2) float32, pixels
+    intensity : (n, k) int8, 0-5, columns as `aus`
+    aus : numbers of the labelled Action Units
+    camera : that took the pictures
+    seed : of the dataset
+    parts : of the pictures that were left out or added
+    skin_tone : on the Monk scale, 1 light to 10 dark; NaN in files of earlier versions
     """
 
     f_exp: NDArray[np.float32]
@@ -66,7 +78,7 @@ class Truth:
     aus: tuple[int, ...]
     camera: Camera
     seed: int
-    levers: Levers = AS_EVER
+    parts: RenderParts = ALL_PARTS
     skin_tone: float = math.nan
 
 
@@ -79,37 +91,61 @@ def synthesise(
     seed: int = 0,
     fps: float = FRAMES_PER_SECOND,
     workers: int = 1,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> list[Path]:
     """Write a dataset: videos and label files in DISFA's layout, and ``truth/SN001.h5``.
 
-    subjects: how many, taken from DISFA's three folds in turn; or their names. frames: of each
-    video. size: (width, height), pixels. workers: processes; the result does not depend on it,
-    and a subject depends on the seed and its own name alone. levers: parts of the pictures to leave
-    out or to add; the truth does not depend on them.
-    Returns the videos. Raises UsageError for bad arguments, OutputError where nothing can be
-    written.
+    Parameters
+    ----------
+    root : the dataset's folder
+    subjects : how many, taken from DISFA's three folds in turn; or their names
+    frames : of each video
+    size : (width, height), pixels
+    seed : with its own name, all that a subject depends on
+    fps : frames per second
+    workers : processes; the result does not depend on them
+    parts : parts of the pictures to leave out or to add; the truth does not depend on them
+
+    Returns
+    -------
+    The videos.
+
+    Raises
+    ------
+    UsageError
+        An argument makes no sense.
+    OutputError
+        Something cannot be written.
     """
     names = subject_names(subjects)
     check_clip(frames, size, seed, fps, workers)
-    job = partial(
+    write = partial(
         synthesise_subject,
         Path(root),
         frames=frames,
         size=(size[0], size[1]),
         seed=seed,
         fps=fps,
-        levers=levers,
+        parts=parts,
     )
-    if workers == 1 or len(names) == 1:
-        return [job(name) for name in names]
-    return map_in_processes(job, names, workers)
+    return write_clips(Path(root), write, names, workers)
 
 
 def subject_names(
     subjects: int | Sequence[str], folds: tuple[tuple[str, ...], ...] = FOLDS
 ) -> tuple[str, ...]:
-    """Names of the subjects: so many of a dataset's, its folds in turn, or the names given."""
+    """Names of the subjects: so many of a dataset's, its folds in turn, or the names given.
+
+    Parameters
+    ----------
+    subjects : how many, or their names
+    folds : the dataset's, each with its subjects' names
+
+    Raises
+    ------
+    UsageError
+        There are not as many, or a name is unknown, given twice or missing.
+    """
     in_turn = [name for group in zip_longest(*folds) for name in group if name is not None]
     if isinstance(subjects, int):
         if not 1 <= subjects <= len(in_turn):
@@ -124,7 +160,21 @@ def subject_names(
 
 
 def check_clip(frames: int, size: tuple[int, int], seed: int, fps: float, workers: int) -> None:
-    """Raises UsageError where an argument of a synthetic dataset makes no sense."""
+    """Refuse arguments of a synthetic dataset that make no sense.
+
+    Parameters
+    ----------
+    frames : of each clip
+    size : (width, height), pixels
+    seed : 0 or more
+    fps : frames per second
+    workers : processes
+
+    Raises
+    ------
+    UsageError
+        Names the value and what to give instead.
+    """
     if frames < 1:
         raise UsageError(f"{frames} frames: give 1 or more")
     if len(size) != 2 or not all(SMALLEST <= side <= LARGEST and side % 2 == 0 for side in size):
@@ -138,6 +188,42 @@ def check_clip(frames: int, size: tuple[int, int], seed: int, fps: float, worker
         raise UsageError(f"{workers} workers: give 1 or more")
 
 
+def write_clips(
+    root: Path, write: Callable[[Clip], Path], clips: Sequence[Clip], workers: int
+) -> list[Path]:
+    """Write clips in processes of this machine; where one fails, or Ctrl-C comes, none goes on.
+
+    Parameters
+    ----------
+    root : the dataset's folder, in which no half file is left
+    write : writes one clip and returns its path
+    clips : what tells `write` the clip, none twice
+    workers : processes at most
+
+    Returns
+    -------
+    The paths, in the order of the clips.
+
+    Raises
+    ------
+    GleeError
+        As `write` raised it; another error becomes a RuntimeError with its text.
+    """
+    written: dict[Clip, Path | None] = {}
+    try:
+        with open_cluster("local", min(workers, len(clips))) as cluster:
+            for outcome in cluster.run(write, clips):
+                if outcome.error is not None:
+                    raise outcome.error
+                written[outcome.task] = outcome.result
+    finally:
+        # Of workers that were ended; now none is at work.
+        remove_temporaries(root)
+        for video in root.rglob(f".*{PARTIAL_VIDEO}"):
+            video.unlink(missing_ok=True)
+    return [path for path in (written[clip] for clip in clips) if path is not None]
+
+
 def synthesise_subject(
     root: Path,
     subject: str,
@@ -146,20 +232,70 @@ def synthesise_subject(
     size: tuple[int, int],
     seed: int,
     fps: float,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> Path:
-    """Write one subject's video, labels and truth; returns the video's path."""
+    """Write one subject's video, labels and truth, the truth last.
+
+    Parameters
+    ----------
+    root : the dataset's folder
+    subject : name
+    frames : of the video
+    size : (width, height), pixels
+    seed : of the dataset
+    fps : frames per second
+    parts : parts of the pictures to leave out or to add
+
+    Returns
+    -------
+    The video's path.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written.
+    """
     truth, pictures = synthetic_clip(
-        subject, AUS, frames=frames, size=size, seed=seed, fps=fps, levers=levers
+        subject, AUS, frames=frames, size=size, seed=seed, fps=fps, parts=parts
     )
     video = root / VIDEO.format(subject=subject)
-    _write_video(video, pictures, size, fps, quality(QUALITY, levers))
+    _write_video(video, pictures, size, fps, quality(QUALITY, parts))
     for column, au in enumerate(AUS):
         levels = enumerate(truth.intensity[:, column], start=1)
         text = "".join(f"{frame},{level}\n" for frame, level in levels)
         write_whole(root / LABELS.format(subject=subject, au=au), text.encode())
     write_whole(root / TRUTH.format(subject=subject), encode_truth(truth))
     return video
+
+
+def _write_video(
+    path: Path,
+    pictures: Iterable[NDArray[np.uint8]],
+    size: tuple[int, int],
+    fps: float,
+    jpeg_quality: int,
+) -> None:
+    """A Motion JPEG AVI, whole or absent."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{PARTIAL_VIDEO}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        code = cv2.VideoWriter.fourcc(*"MJPG")
+        options = [cv2.VIDEOWRITER_PROP_QUALITY, jpeg_quality]
+        writer = cv2.VideoWriter(str(temporary), cv2.CAP_OPENCV_MJPEG, code, fps, size, options)
+        if not writer.isOpened():
+            raise OutputError(f"cannot write {path}; free space or choose another folder")
+        for picture in pictures:
+            writer.write(np.ascontiguousarray(picture[..., ::-1]))
+        writer.release()
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "free space or choose a folder that can be written"
+        ) from error
+    finally:
+        if temporary.is_file():
+            temporary.unlink()
 
 
 def synthetic_clip(
@@ -172,18 +308,31 @@ def synthetic_clip(
     fps: float,
     person: str | None = None,
     every: int = 1,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> tuple[Truth, Iterator[NDArray[np.uint8]]]:
-    """A person who moves these AUs: the truth, and the pictures, (h, w, 3) uint8 RGB, one by one.
+    """A person who moves these AUs, as truth and as pictures.
 
-    name: with the seed, all that the motion depends on; person: the same for the looks, `name`
-    where it is None. size: (width, height), pixels. every: draw the first frame of so many.
+    Parameters
+    ----------
+    name : with the seed, all that the motion depends on
+    aus : numbers of the Action Units that are labelled
+    frames : of the clip
+    size : (width, height), pixels
+    seed : of the dataset
+    fps : frames per second
+    person : with the seed, all that face and looks depend on; None for `name`
+    every : draw the first frame of so many
+    parts : parts of the pictures to leave out or to add
+
+    Returns
+    -------
+    The truth of all frames, and the pictures, (h, w, 3) uint8 RGB, one by one.
     """
     model = load_model()
     camera = Camera.for_image(*size)
     rng = np.random.default_rng([seed, *name.encode()])
     of_person = rng if person is None else np.random.default_rng([seed, *person.encode()])
-    look = random_appearance(of_person)
+    appearance = random_appearance(of_person)
     f_shape = np.clip(
         of_person.standard_normal(len(model.identity)), -IDENTITY_LIMIT, IDENTITY_LIMIT
     )
@@ -191,10 +340,10 @@ def synthetic_clip(
     pose = np.concatenate([motion.turn, motion.shift + _place(camera, rng)], 1)
     truth = _truth(model, f_shape.astype(np.float32), motion, pose, aus, camera, seed)
     pictures = draw_pictures(
-        model, truth.f_shape, truth.f_exp, pose, camera, look, levers, rng, every=every
+        model, truth.f_shape, truth.f_exp, pose, camera, appearance, parts, rng, every=every
     )
-    tone = math.nan if look.tone is None else look.tone
-    return replace(truth, levers=levers, skin_tone=tone), pictures
+    tone = math.nan if appearance.tone is None else appearance.tone
+    return replace(truth, parts=parts, skin_tone=tone), pictures
 
 
 def _place(camera: Camera, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -224,38 +373,17 @@ def _truth(
     return Truth(f_exp, f_shape, pose, landmarks, motion.intensity, aus, camera, seed)
 
 
-def _write_video(
-    path: Path,
-    pictures: Iterable[NDArray[np.uint8]],
-    size: tuple[int, int],
-    fps: float,
-    jpeg_quality: int,
-) -> None:
-    """A Motion JPEG AVI, whole or absent."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial.avi")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        code = cv2.VideoWriter.fourcc(*"MJPG")
-        options = [cv2.VIDEOWRITER_PROP_QUALITY, jpeg_quality]
-        writer = cv2.VideoWriter(str(temporary), cv2.CAP_OPENCV_MJPEG, code, fps, size, options)
-        if not writer.isOpened():
-            raise OutputError(f"cannot write {path}; free space or choose another folder")
-        for picture in pictures:
-            writer.write(np.ascontiguousarray(picture[..., ::-1]))
-        writer.release()
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "free space or choose a folder that can be written"
-        ) from error
-    finally:
-        if temporary.is_file():
-            temporary.unlink()
-
-
 def encode_truth(truth: Truth) -> bytes:
-    """The truth as an HDF5 file's bytes."""
+    """The truth as a file.
+
+    Parameters
+    ----------
+    truth : of a clip
+
+    Returns
+    -------
+    The bytes of an HDF5 file.
+    """
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["format"] = TRUTH_FORMAT
@@ -266,9 +394,9 @@ def encode_truth(truth: Truth) -> bytes:
         file.attrs["seed"] = truth.seed
         if math.isfinite(truth.skin_tone):
             file.attrs["skin_tone"] = truth.skin_tone
-        if truth.levers != AS_EVER:
-            file.attrs["without"] = sorted(truth.levers.without)
-            file.attrs["with"] = sorted(truth.levers.added)
+        if truth.parts != ALL_PARTS:
+            file.attrs["without"] = sorted(truth.parts.without)
+            file.attrs["with"] = sorted(truth.parts.added)
         for name in ("f_exp", "f_shape", "pose", "intensity"):
             file.create_dataset(name, data=getattr(truth, name))
         for name, points in truth.landmarks.items():
@@ -279,7 +407,14 @@ def encode_truth(truth: Truth) -> bytes:
 def read_truth(path: Path) -> Truth:
     """Read a truth file of `synthesise`.
 
-    Raises DataError where it is missing, cut or no such file.
+    Parameters
+    ----------
+    path : such as ``truth/SN001.h5``
+
+    Raises
+    ------
+    DataError
+        The file is missing, cut or no such file.
     """
     try:
         check_heaps(path)
@@ -299,7 +434,7 @@ def read_truth(path: Path) -> Truth:
                     int(attributes["width"]), int(attributes["height"]), float(attributes["focal"])
                 ),
                 seed=int(attributes["seed"]),
-                levers=levers_of(attributes.get("without", ()), attributes.get("with", ())),
+                parts=render_parts(attributes.get("without", ()), attributes.get("with", ())),
                 skin_tone=float(attributes.get("skin_tone", math.nan)),
             )
     except (OSError, KeyError, ValueError, UsageError) as error:
@@ -307,60 +442,3 @@ def read_truth(path: Path) -> Truth:
             f"{path}: cannot be read as the truth of a synthetic clip ({error}); "
             "write it again with glee synth"
         ) from None
-
-
-BEST_QUALITY = 100  # of JPEG
-COMPRESSED_QUALITY = 18
-# Moments of an open shutter, in frames from its middle.
-MOMENTS = np.linspace(-0.25, 0.25, 5)
-
-Picture = NDArray[np.uint8]
-
-
-def draw_pictures(
-    model: MorphableModel,
-    f_shape: NDArray[np.floating],
-    f_exp: NDArray[np.floating],
-    pose: NDArray[np.floating],
-    camera: Camera,
-    look: Appearance,
-    levers: Levers,
-    rng: np.random.Generator,
-    *,
-    every: int = 1,
-) -> Iterator[Picture]:
-    """Pictures (h, w, 3) uint8 RGB of the first of each `every` frames.
-
-    f_shape: (s,). f_exp: (n, e). pose: (n, 6). rng: of the noise.
-    """
-    look = pulled(look, levers)
-    for frame in range(0, len(f_exp), every):
-        if "motion-blur" in levers.added:
-            meshes = [model.shape(f_shape, row) for row in _between(f_exp, frame)]
-            poses = _between(pose, frame)
-            picture = render_moving(model, meshes, list(poses), camera, look, rng)
-        else:
-            mesh = model.shape(f_shape, f_exp[frame])
-            picture = render(model, mesh, pose[frame], camera, look, rng)
-        yield compressed(picture) if "compression" in levers.added else picture
-
-
-def _between(course: NDArray[np.floating], frame: int) -> NDArray[np.floating]:
-    """A course (n, k) at the moments of a frame's open shutter: (5, k), linear between frames."""
-    at = np.clip(frame + MOMENTS, 0, len(course) - 1)
-    low = np.floor(at).astype(int)
-    high = np.minimum(low + 1, len(course) - 1)
-    share = (at - low)[:, None]
-    return np.asarray((1 - share) * course[low] + share * course[high], course.dtype)
-
-
-def quality(usual: int, levers: Levers) -> int:
-    """The JPEG quality of a file that usually has `usual`."""
-    return BEST_QUALITY if "codec" in levers.without else usual
-
-
-def compressed(picture: Picture, at: int = COMPRESSED_QUALITY) -> Picture:
-    """A picture (h, w, 3) as JPEG of quality `at` leaves it."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, at]
-    data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), options)[1]
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]

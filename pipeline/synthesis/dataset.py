@@ -7,11 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from ...errors import UsageError
-from ...fitting.render.appearance import AS_EVER, Levers
-from ..cluster.interruptible_pool import map_in_processes
+from ...fitting.render.appearance import ALL_PARTS, RenderParts
 from ..datasets import bp4d, bp4d_plus
 from ..datasets.disfa import FRAMES_PER_SECOND
-from .clips import VIDEO, check_clip, subject_names, synthesise
+from .clips import VIDEO, check_clip, subject_names, synthesise, write_clips
 from .layouts import clips_of, write_clip
 from .triplets import write_fec
 
@@ -30,15 +29,32 @@ def synthesise_dataset(
     seed: int = 0,
     fps: float = FRAMES_PER_SECOND,
     workers: int = 1,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> list[Path]:
     """Write a dataset in a layout, and beside it the truth.
 
-    layout: one of LAYOUTS. subjects: how many, from the layout's folds in turn, or their names.
-    frames: labelled ones of each clip; for FEC photographs of each person. Others as `synthesise`.
+    Parameters
+    ----------
+    root : the dataset's folder
+    layout : one of LAYOUTS
+    subjects : how many, from the layout's folds in turn, or their names
+    frames : labelled ones of each clip; for FEC photographs of each person
+    size : (width, height), pixels
+    seed : with its own name, all that a subject depends on
+    fps : frames per second
+    workers : processes; FEC is written in this one
+    parts : parts of the pictures to leave out or to add
 
-    Returns the videos, image folders or tables. Raises UsageError for bad arguments, OutputError
-    where nothing can be written.
+    Returns
+    -------
+    The videos, image folders or tables.
+
+    Raises
+    ------
+    UsageError
+        An argument makes no sense.
+    OutputError
+        Something cannot be written.
     """
     clips = dataset_clips(layout, subjects)
     root = Path(root)
@@ -51,31 +67,41 @@ def synthesise_dataset(
             seed=seed,
             fps=fps,
             workers=workers,
-            levers=levers,
+            parts=parts,
         )
     check_clip(frames, size, seed, fps, workers)
     if layout == "fec":
         people = tuple(person for person, _ in clips)
-        return write_fec(root, people, photographs=frames, size=size, seed=seed, levers=levers)
-    job = partial(
-        _write,
+        return write_fec(root, people, photographs=frames, size=size, seed=seed, parts=parts)
+    write = partial(
+        _write_clip,
         root,
         layout,
         frames=frames,
         size=(size[0], size[1]),
         seed=seed,
         fps=fps,
-        levers=levers,
+        parts=parts,
     )
-    if workers == 1:
-        return [job(clip) for clip in clips]
-    return map_in_processes(job, clips, workers)
+    return write_clips(root, write, clips, workers)
 
 
 def dataset_clips(layout: str, subjects: int | Sequence[str]) -> list[tuple[str, str]]:
-    """Subject and clip of what a dataset consists of; for FEC its people, each with "".
+    """What a dataset consists of.
 
-    Raises UsageError for an unknown layout or names that it does not have.
+    Parameters
+    ----------
+    layout : one of LAYOUTS
+    subjects : how many, or their names
+
+    Returns
+    -------
+    Subject and clip of each; for FEC its people, each with "".
+
+    Raises
+    ------
+    UsageError
+        The layout is unknown, or it has no subject of a name.
     """
     if layout not in LAYOUTS:
         raise UsageError(f"layout {layout!r} is unknown; known are: {', '.join(LAYOUTS)}")
@@ -99,9 +125,20 @@ def synthesis_dry_run(
     fps: float = FRAMES_PER_SECOND,
     workers: int = 1,
 ) -> list[str]:
-    """Lines that say what `synthesise_dataset` with these arguments would do; nothing is written.
+    """What `synthesise_dataset` with the same arguments would do; nothing is written.
 
-    Raises UsageError for bad arguments.
+    Parameters
+    ----------
+    root, layout, subjects, frames, size, seed, fps, workers : as of `synthesise_dataset`
+
+    Returns
+    -------
+    Lines for a reader.
+
+    Raises
+    ------
+    UsageError
+        An argument makes no sense.
     """
     check_clip(frames, size, seed, fps, workers)
     clips = dataset_clips(layout, subjects)
@@ -115,7 +152,7 @@ def synthesis_dry_run(
     ]
 
 
-def _write(
+def _write_clip(
     root: Path,
     layout: str,
     clip: tuple[str, str],
@@ -124,10 +161,10 @@ def _write(
     size: tuple[int, int],
     seed: int,
     fps: float,
-    levers: Levers,
+    parts: RenderParts,
 ) -> Path:
     return write_clip(
-        root, layout, *clip, frames=frames, size=size, seed=seed, fps=fps, levers=levers
+        root, layout, *clip, frames=frames, size=size, seed=seed, fps=fps, parts=parts
     )
 
 

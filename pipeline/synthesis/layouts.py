@@ -16,13 +16,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...fitting.render.appearance import AS_EVER, Levers
+from ...fitting.render.appearance import ALL_PARTS, RenderParts
 from ...whole_files import write_whole
 from ..datasets import bp4d, bp4d_plus, disfa_plus
 from ..datasets.bp4d import CODING_FOLDER, intensity_path, occurrence_path
 from ..datasets.label_files import NOT_CODED
-from .clips import Truth, encode_truth, quality, synthetic_clip
+from .clips import Truth, encode_truth, synthetic_clip
 from .motion import OCCURRENCE
+from .pictures import quality
 
 JPEG_QUALITY = 95
 UNCODED_BEFORE, UNCODED_AFTER = 3, 2  # images without a row in the label files
@@ -31,9 +32,19 @@ TRIALS = ("A1_AU1_TrialNo_1", "Y_SmileTrialNo_1")
 
 
 def clips_of(layout: str, subjects: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Subject and clip of what is written for each layout: two tasks or trials a subject."""
-    parts = {"bp4d": bp4d.TASKS[:2], "bp4d-plus": bp4d_plus.TASKS[:2], "disfa-plus": TRIALS}
-    return [(subject, part) for subject in subjects for part in parts[layout]]
+    """What is written: two tasks or trials a subject.
+
+    Parameters
+    ----------
+    layout : "bp4d", "bp4d-plus" or "disfa-plus"
+    subjects : names
+
+    Returns
+    -------
+    (subject, task or trial) of each clip.
+    """
+    trials = {"bp4d": bp4d.TASKS[:2], "bp4d-plus": bp4d_plus.TASKS[:2], "disfa-plus": TRIALS}
+    return [(subject, trial) for subject in subjects for trial in trials[layout]]
 
 
 def write_clip(
@@ -46,12 +57,29 @@ def write_clip(
     size: tuple[int, int],
     seed: int,
     fps: float,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> Path:
-    """Write one clip with `frames` labelled frames; returns its image folder."""
+    """Write one clip: images, labels, truth.
+
+    Parameters
+    ----------
+    root : the dataset's folder
+    layout : "bp4d", "bp4d-plus" or "disfa-plus"
+    subject : name
+    part : task or trial
+    frames : labelled ones
+    size : (width, height), pixels
+    seed : of the dataset
+    fps : frames per second
+    parts : parts of the pictures to leave out or to add
+
+    Returns
+    -------
+    The clip's image folder.
+    """
     write = _write_trial if layout == "disfa-plus" else _write_task
     return write(
-        root, layout, subject, part, frames=frames, size=size, seed=seed, fps=fps, levers=levers
+        root, layout, subject, part, frames=frames, size=size, seed=seed, fps=fps, parts=parts
     )
 
 
@@ -65,7 +93,7 @@ def _write_task(
     size: tuple[int, int],
     seed: int,
     fps: float,
-    levers: Levers,
+    parts: RenderParts,
 ) -> Path:
     module: ModuleType = {"bp4d": bp4d, "bp4d-plus": bp4d_plus}[layout]
     rng = np.random.default_rng([seed, *f"{subject}/{task} codes".encode()])
@@ -78,13 +106,13 @@ def _write_task(
         seed=seed,
         fps=fps,
         person=subject,
-        levers=levers,
+        parts=parts,
     )
     first = int(rng.integers(990, 2990))
     numbers = np.arange(first, first + count)
     folder = root / subject / task
     padded = bool(rng.integers(2))
-    _write_images(folder, [f"{n:04d}" if padded else str(n) for n in numbers], pictures, levers)
+    _write_images(folder, [f"{n:04d}" if padded else str(n) for n in numbers], pictures, parts)
     rows = slice(UNCODED_BEFORE, UNCODED_BEFORE + frames)
     levels = truth.intensity[rows].astype(np.int64)
     coded = rng.random(frames) >= ROW_NOT_CODED
@@ -111,7 +139,7 @@ def _write_trial(
     size: tuple[int, int],
     seed: int,
     fps: float,
-    levers: Levers,
+    parts: RenderParts,
 ) -> Path:
     truth, pictures = synthetic_clip(
         f"{subject}/{trial}",
@@ -121,11 +149,11 @@ def _write_trial(
         seed=seed,
         fps=fps,
         person=subject,
-        levers=levers,
+        parts=parts,
     )
     folder = root / disfa_plus.IMAGE_FOLDER / subject / trial
     names = [f"{number:03d}" for number in range(frames)]
-    _write_images(folder, names, pictures, levers)
+    _write_images(folder, names, pictures, parts)
     for column, au in enumerate(disfa_plus.AUS):
         rows = zip(names, truth.intensity[:, column], strict=True)
         text = "".join(f"{name}.jpg {level}\n" for name, level in rows)
@@ -164,14 +192,24 @@ def _write_truth(
 
 
 def _write_images(
-    folder: Path, names: list[str], pictures: Iterator[NDArray[np.uint8]], levers: Levers
+    folder: Path, names: list[str], pictures: Iterator[NDArray[np.uint8]], parts: RenderParts
 ) -> None:
     for name, picture in zip(names, pictures, strict=True):
-        write_whole(folder / f"{name}.jpg", encode_jpeg(picture, levers))
+        write_whole(folder / f"{name}.jpg", encode_jpeg(picture, parts))
 
 
-def encode_jpeg(picture: NDArray[np.uint8], levers: Levers = AS_EVER) -> bytes:
-    """A picture, (h, w, 3) uint8 RGB, as a JPEG file."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality(JPEG_QUALITY, levers)]
+def encode_jpeg(picture: NDArray[np.uint8], parts: RenderParts = ALL_PARTS) -> bytes:
+    """A picture as a JPEG file.
+
+    Parameters
+    ----------
+    picture : (h, w, 3) uint8 RGB
+    parts : "codec" left out gives the best quality
+
+    Returns
+    -------
+    The file's bytes.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality(JPEG_QUALITY, parts)]
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), options)
     return bytes(data.tobytes())

@@ -70,8 +70,12 @@ LARGEST_TURN = np.radians(25.0)
 class Motion:
     """What moves in a clip of n frames.
 
-    f_exp: (n, 51) float64 in [0, 1]. intensity: (n, k) int8, 0-5, one column an AU.
-    turn: (n, 3) rotation vectors, radians. shift: (n, 3), decimetres, about 0.
+    Attributes
+    ----------
+    f_exp : (n, 51) float64, in [0, 1]
+    intensity : (n, k) int8, 0-5, one column an AU
+    turn : (n, 3) float64, rotation vectors, radians
+    shift : (n, 3) float64, decimetres, about 0
     """
 
     f_exp: Floats
@@ -87,7 +91,16 @@ def random_motion(
     fps: float,
     rng: np.random.Generator,
 ) -> Motion:
-    """The motion of a clip. aus: the labelled AUs; names: blendshapes in the order of f_exp."""
+    """The motion of a clip.
+
+    Parameters
+    ----------
+    aus : numbers of the labelled Action Units
+    names : blendshapes in the order of f_exp
+    frames : of the clip
+    fps : frames per second
+    rng : all that the motion depends on
+    """
     activation = random_activation(aus, frames, fps, rng)
     f_exp = _idle(names, frames, fps, rng)
     for column, au in enumerate(aus):
@@ -107,9 +120,20 @@ def random_motion(
 def random_activation(
     aus: tuple[int, ...], frames: int, fps: float, rng: np.random.Generator
 ) -> Floats:
-    """Activations (frames, len(aus)) in [0, 1] with smooth onsets and offsets.
+    """Activations with smooth onsets and offsets.
 
     Expressions are added where they disturb least until each AU is present in LEAST of the frames.
+
+    Parameters
+    ----------
+    aus : numbers of the Action Units
+    frames : of the clip
+    fps : frames per second
+    rng : which expressions, when, how strong
+
+    Returns
+    -------
+    (frames, len(aus)) float64, in [0, 1].
     """
     column = {au: index for index, au in enumerate(aus)}
     activation = np.zeros((frames, len(aus)))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ...fitting.render.appearance import AS_EVER, Levers
+from ...fitting.render.appearance import ALL_PARTS, RenderParts
 from ...whole_files import write_whole
 from ..datasets import disfa
 from ..datasets.fec import IMAGE_FOLDER, SPLITS, TABLE, TRIPLET_TYPES
@@ -37,10 +37,16 @@ ONE_CLASS, TWO_CLASS = 0.8, 0.5  # closest over widest distance from, up to whic
 
 @dataclass(frozen=True, eq=False)
 class Photographs:
-    """The photographs of one split. url: addresses. box: (n, 4) left, right, top, bottom in parts.
+    """The n photographs of one split.
 
-    f_exp: (n, 51) float32. file: name below the image folder, "" for a dead URL; empty: whether it
-    has no bytes.
+    Attributes
+    ----------
+    url : addresses
+    box : (n, 4) float64, left, right, top, bottom, shares of the picture's sides
+    f_exp : (n, 51) float32
+    person : (n,) int64, number in the split
+    file : name below the image folder, "" for a dead URL
+    empty : whether the file has no bytes
     """
 
     url: list[str]
@@ -58,12 +64,27 @@ def write_fec(
     photographs: int,
     size: tuple[int, int],
     seed: int,
-    levers: Levers = AS_EVER,
+    parts: RenderParts = ALL_PARTS,
 ) -> list[Path]:
-    """Write both tables, the images and the truth; returns the tables.
+    """Write both tables, the images and the truth.
 
-    people: names, a fifth of them (one at least) in the test split. photographs: of each person.
-    Raises UsageError where they are too few for a triplet.
+    Parameters
+    ----------
+    root : the dataset's folder
+    people : names, a fifth of them (one at least) in the test split
+    photographs : of each person
+    size : (width, height) about which those of the pictures lie, pixels
+    seed : of the dataset
+    parts : parts of the pictures to leave out or to add
+
+    Returns
+    -------
+    The tables.
+
+    Raises
+    ------
+    UsageError
+        The photographs are too few for a triplet.
     """
     held_out = max(len(people) // 5, 1)
     if held_out * photographs < 3:
@@ -71,11 +92,11 @@ def write_fec(
             f"the test split has {held_out} people with {photographs} photographs each: "
             "a triplet takes three; give more"
         )
-    parts = {"train": people[:-held_out], "test": people[-held_out:]}
+    people_of = {"train": people[:-held_out], "test": people[-held_out:]}
     tables, counts, truth = [], {}, {}
     for split in SPLITS:
         rng = np.random.default_rng([seed, *f"fec {split}".encode()])
-        taken = _take(root, split, parts[split], photographs, size, seed, rng, levers)
+        taken = _take(root, split, people_of[split], photographs, size, seed, rng, parts)
         rows, count = _rows(taken, rng)
         path = root / TABLE.format(split=split)
         write_whole(path, ("\n".join(rows) + "\n").encode())
@@ -94,7 +115,7 @@ def _take(
     size: tuple[int, int],
     seed: int,
     rng: np.random.Generator,
-    levers: Levers,
+    parts: RenderParts,
 ) -> Photographs:
     urls, boxes, f_exp, person, files, empty = [], [], [], [], [], []
     for number, name in enumerate(people):
@@ -108,14 +129,14 @@ def _take(
             seed=seed,
             fps=20.0,
             every=SPREAD,
-            levers=levers,
+            parts=parts,
         )
         for index, picture in zip(range(0, frames, SPREAD), pictures, strict=True):
             url = f"https://photos.example/{split}/{name}/{index}_{rng.integers(1 << 32):08x}.jpg"
             fate = rng.random()
             file = "" if fate < DEAD / 2 else _name_of(url, rng)
             if file:
-                content = b"" if fate < DEAD else encode_jpeg(picture, levers)
+                content = b"" if fate < DEAD else encode_jpeg(picture, parts)
                 write_whole(root / IMAGE_FOLDER / file, content)
             urls.append(url)
             boxes.append(_box(truth.landmarks["anatomical"][index], sizes))
@@ -173,7 +194,13 @@ def _rows(taken: Photographs, rng: np.random.Generator) -> tuple[list[str], dict
 def odd_one(f_exp: NDArray[np.float32]) -> tuple[int, int]:
     """Of three expressions the one outside the closest pair, and the triplet's type.
 
-    f_exp: (3, 51). Returns 0 to 2, and an index into TRIPLET_TYPES.
+    Parameters
+    ----------
+    f_exp : (3, 51) float32
+
+    Returns
+    -------
+    The odd one, 0 to 2, and an index into TRIPLET_TYPES.
     """
     # Distance i is that of the pair without face i.
     distance = np.array([np.linalg.norm(f_exp[(i + 1) % 3] - f_exp[(i + 2) % 3]) for i in range(3)])

@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
-from .dataset import verify_dataset
-from .report import AUCount, Problem, Report, SubjectCount
-from .shards import verify_shards
+from typing import TYPE_CHECKING
 
-__all__ = ["AUCount", "Problem", "Report", "SubjectCount", "verify_dataset", "verify_shards"]
+from ...public_names import load_when_asked
+
+if TYPE_CHECKING:
+    from .dataset import verify_dataset
+    from .report import AUCount, Problem, SubjectCount, Verification
+    from .shards import verify_shards
+
+__all__ = [
+    "AUCount",
+    "Problem",
+    "SubjectCount",
+    "Verification",
+    "verify_dataset",
+    "verify_shards",
+]
+
+load_when_asked(
+    __name__,
+    {
+        "dataset": ("verify_dataset",),
+        "report": ("AUCount", "Problem", "SubjectCount", "Verification"),
+        "shards": ("verify_shards",),
+    },
+)

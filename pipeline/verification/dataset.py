@@ -16,7 +16,7 @@ from ..datasets import dataset_module, find_content
 from ..images.frames import index_frames
 from ..summary import progress_bar
 from .labels import LabelCounts
-from .report import Problem, Report, SubjectCount
+from .report import Problem, SubjectCount, Verification
 
 # First bytes of the image files that are read: BMP, JPEG, PNG, TIFF, RIFF (WebP).
 _IMAGE_HEADS = (b"BM", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"RIFF")
@@ -30,13 +30,28 @@ def verify_dataset(
     *,
     dataset_options: Mapping[str, Any] | None = None,
     progress: bool = False,
-) -> Report:
+) -> Verification:
     """Look at a dataset's clips, labels and frames without making anything.
 
-    name, root, dataset_options: as `preprocess`. Every clip is looked at, whatever is wrong with
-    the others; of a video the packets are counted, of an image the first bytes are read.
+    Every clip is looked at, whatever is wrong with the others; of a video the packets are counted,
+    of an image the first bytes are read.
 
-    Raises UsageError where the name or an option is unknown.
+    Parameters
+    ----------
+    name, root, dataset_options
+        As in `preprocess`.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Verification
+        What was found.
+
+    Raises
+    ------
+    UsageError
+        Where the name or an option is unknown.
     """
     module = dataset_module(name)
     what = f"{name} in {root}"
@@ -45,19 +60,19 @@ def verify_dataset(
     except UsageError:
         raise
     except GleeError as error:
-        return Report(what, (Problem("dataset", str(error)),))
-    look = _Look(module)
+        return Verification(what, (Problem("dataset", str(error)),))
+    check = _DatasetCheck(module)
     with progress_bar("verify", len(content.clips), "clip", shown=progress) as bar:
         for found in content.clips:
             try:
-                look.take(found.read())
+                check.add(found.read())
             except GleeError as error:
-                look.problems.append(Problem("clip", f"{found.subject}/{found.name}: {error}"))
+                check.problems.append(Problem("clip", f"{found.subject}/{found.name}: {error}"))
             bar.update(1)
-    return look.report(what, content)
+    return check.report(what, content)
 
 
-class _Look:
+class _DatasetCheck:
     """What is seen of the clips, one after the other."""
 
     def __init__(self, module: ModuleType) -> None:
@@ -68,14 +83,14 @@ class _Look:
         self._labelled: Counter[str] = Counter()
         self.problems: list[Problem] = []
 
-    def take(self, clip: Clip) -> None:
+    def add(self, clip: Clip) -> None:
         """Look at one clip; raises GleeError where its frames cannot be found."""
         frames = len(clip.images) if clip.kind == "images" else index_frames(clip).count
         where = f"{clip.subject}/{clip.name}"
         self._clips[clip.subject] += 1
         self._frames[clip.subject] += frames
         if clip.kind == "images":
-            self._take_images(clip, where)
+            self._check_images(clip, where)
         else:
             self._compare_length(clip, where, frames)
         labels = clip.labels
@@ -98,7 +113,7 @@ class _Look:
             text = f"{where}: {frames} frames, {expected(clip.subject)} as distributed"
             self.problems.append(Problem("length", text, wrong=False))
 
-    def _take_images(self, clip: Clip, where: str) -> None:
+    def _check_images(self, clip: Clip, where: str) -> None:
         bad = [name for name in clip.images if not _is_image(clip.source / name)]
         if bad:
             text = f"{where}: {len(bad)} of {len(clip.images)} files are no images, first {bad[0]}"
@@ -108,14 +123,14 @@ class _Look:
             text = f"{where}: coded frames in {gaps + 1} runs"
             self.problems.append(Problem("gaps", text, wrong=False))
 
-    def report(self, what: str, content: DatasetContent) -> Report:
+    def report(self, what: str, content: DatasetContent) -> Verification:
         """Everything seen."""
         module = self._module
         problems = [Problem("missing", line) for line in content.missing]
         problems += [Problem("surplus", line, wrong=False) for line in content.surplus]
         subjects = getattr(module, "SUBJECTS", ())
         absent = [subject for subject in subjects if subject not in self._clips]
-        part = 1 - len(absent) / max(len(subjects), 1)
+        share = 1 - len(absent) / max(len(subjects), 1)
         notes = []
         if absent:
             shown = " ".join(absent[:40]) + (" ..." if len(absent) > 40 else "")
@@ -123,8 +138,8 @@ class _Look:
         table = self._labels.table(
             getattr(module, "OCCURRENCE_THRESHOLD", 2), getattr(module, "RELATIVE_RATIOS", None)
         )
-        found = [*problems, *self.problems, *self._labels.problems(table, part=part)]
-        return Report(
+        found = [*problems, *self.problems, *self._labels.problems(table, share=share)]
+        return Verification(
             what=what,
             problems=tuple(found),
             subjects=tuple(

@@ -1,12 +1,8 @@
-"""Labels counted, and whether they belong to their faces.
+"""Labels counted by AU and code, and whether they belong to the faces that they stand beside.
 
-Whether labels belong to the faces they stand beside: AUs against the blendshapes they move.
-
-Each labelled AU is compared with the fitted coefficients of its own blendshapes and of every other
-AU's. Columns in the wrong order agree better with another AU's; labels that lag the images by some
-frames agree best when they are moved by as many.
-
-Labels counted by AU and code, over the clips of a dataset or the shards of a work folder.
+The second: each labelled AU is compared with the fitted coefficients of its own blendshapes and of
+every other AU's. Columns in the wrong order agree better with another AU's; labels that lag the
+images by some frames agree best when they are moved by as many.
 """
 
 from __future__ import annotations
@@ -37,12 +33,141 @@ LAG = 0.5
 
 Floats = npt.NDArray[np.float64]
 
+# A ratio more than this many times another, or less than its inverse, is not the same dataset's;
+# and where only a share of the subjects is there, who differ by more.
+RATIO_FACTOR = 1.5
+SHARE_FACTOR = 3.0
+# A smaller share says nothing.
+LEAST_SHARE = 1 / 3
+
+
+class LabelCounts:
+    """Counts codes by AU while clips or shards come in, and frames on which two AUs differ."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, Counter[int]] = {}
+        self._differ: Counter[tuple[str, str]] = Counter()
+        self._kind = "none"
+
+    def add(self, au_names: tuple[str, ...], kind: str, values: npt.NDArray[np.int8]) -> None:
+        """Count the labels of one clip or shard.
+
+        Parameters
+        ----------
+        au_names : tuple of str
+            ("AU1", ...).
+        kind : str
+            "occurrence" or "intensity".
+        values : (n, a) int8
+            -1 where unknown.
+        """
+        self._kind = kind
+        for column, name in enumerate(au_names):
+            codes, times = np.unique(values[:, column], return_counts=True)
+            counter = self._codes.setdefault(name, Counter())
+            counter.update(dict(zip(codes.tolist(), times.tolist(), strict=True)))
+            for other in range(column):
+                pair = (au_names[other], name)
+                self._differ[pair] += int((values[:, other] != values[:, column]).sum())
+
+    def table(self, threshold: int, relative: Mapping[int, float] | None) -> tuple[AUCount, ...]:
+        """Give the counts of each AU.
+
+        Parameters
+        ----------
+        threshold : int
+            Intensity from which an AU counts as present.
+        relative : mapping or None
+            AU -> its published ratio, in proportion to the others': the dataset's RELATIVE_RATIOS.
+
+        Returns
+        -------
+        tuple of AUCount
+            One row an AU, by number.
+        """
+        least = threshold if self._kind == "intensity" else 1
+        rows = []
+        for name in sorted(self._codes, key=lambda name: int(name.removeprefix("AU"))):
+            counter = self._codes[name]
+            known = sum(times for code, times in counter.items() if code >= 0)
+            present = sum(times for code, times in counter.items() if code >= least)
+            rows.append(
+                AUCount(
+                    name=name,
+                    known=known,
+                    unknown=counter[-1],
+                    levels={code: counter[code] for code in sorted(counter) if code >= 0},
+                    present=present / known if known else None,
+                )
+            )
+        shares = {_number(row): row.present for row in rows if row.present is not None}
+        published = scaled_to(relative or {}, shares)
+        return tuple(replace(row, published=published.get(_number(row))) for row in rows)
+
+    def problems(self, table: tuple[AUCount, ...], *, share: float) -> list[Problem]:
+        """Find AUs that are never coded, never vary, equal another, or are as rare as no dataset's.
+
+        Parameters
+        ----------
+        table : tuple of AUCount
+            As `table` gives it.
+        share : float
+            Of the dataset's subjects that are there; 1 where it is complete, so that its ratios
+            should be the published ones.
+
+        Returns
+        -------
+        list of Problem
+            In the table's order.
+        """
+        limit = RATIO_FACTOR if share == 1 else SHARE_FACTOR
+        problems = []
+        varied = set()
+        for row in table:
+            if not row.known:
+                problems.append(Problem("labels", f"{row.name} is coded in no frame", wrong=False))
+            elif len(row.levels) == 1:
+                level = next(iter(row.levels))
+                problems.append(
+                    Problem("labels", f"{row.name} is {level} in every frame", wrong=False)
+                )
+            else:
+                varied.add(row.name)
+            if row.published and row.present is not None and share >= LEAST_SHARE:
+                factor = row.present / row.published
+                if not 1 / limit <= factor <= limit:
+                    problems.append(
+                        Problem(
+                            "ratio",
+                            f"{row.name} is present in {100 * row.present:.1f} % of the frames, "
+                            f"published are {100 * row.published:.1f} %; are columns swapped?",
+                            wrong=share == 1,
+                        )
+                    )
+        for (one, other), frames in sorted(self._differ.items()):
+            if frames == 0 and {one, other} <= varied:
+                problems.append(
+                    Problem("labels", f"{one} and {other} are equal in every frame; one is a copy")
+                )
+        return problems
+
+
+def _number(row: AUCount) -> int:
+    return int(row.name.removeprefix("AU"))
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledClip:
-    """Frames of one clip, in order. frame_id: (n,) int64. labels: (n, a) int8, -1 unknown.
+    """Frames of one clip, in order.
 
-    f_exp: (n, 51) float32, NaN where not fitted.
+    Attributes
+    ----------
+    frame_id : (n,) int64
+        The dataset's own numbers.
+    labels : (n, a) int8
+        -1 where unknown.
+    f_exp : (n, 51) float32
+        NaN where not fitted.
     """
 
     frame_id: npt.NDArray[np.int64]
@@ -52,11 +177,19 @@ class LabelledClip:
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """How labels and coefficients go together. aus: those compared.
+    """How labels and coefficients go together.
 
-    r: (a, a) correlation of the labels of AU i with the coefficients of AU j, frames of all clips,
-    each clip about its mean. moved: AU -> the AU whose coefficients its labels follow instead. lag:
-    frames by which labels come after the images; None where too little moves.
+    Attributes
+    ----------
+    aus : tuple of int
+        Those compared.
+    r : (a, a) float64
+        Correlation of the labels of AU i with the coefficients of AU j, frames of all clips, each
+        clip about its mean.
+    moved : dict
+        AU -> the AU whose coefficients its labels follow instead.
+    lag : float or None
+        Frames by which labels come after the images; None where too little moves.
     """
 
     aus: tuple[int, ...]
@@ -70,7 +203,24 @@ def label_agreement(
 ) -> Agreement:
     """Compare labels with coefficients.
 
-    aus: AU numbers of the labels' columns. names: blendshapes in the order of f_exp.
+    Parameters
+    ----------
+    clips : sequence of LabelledClip
+        Labelled and fitted.
+    aus : tuple of int
+        AU numbers of the labels' columns.
+    names : tuple of str
+        Blendshapes in the order of f_exp.
+
+    Returns
+    -------
+    Agreement
+        Of the AUs that are shown often enough.
+
+    Raises
+    ------
+    UsageError
+        Where the blendshapes are not those that AUs move.
     """
     columns = [column for column, au in enumerate(aus) if au in BLENDSHAPES]
     known = tuple(aus[column] for column in columns)
@@ -80,10 +230,10 @@ def label_agreement(
     labels = [
         np.where(clip.labels[:, columns] < 0, np.nan, clip.labels[:, columns]) for clip in clips
     ]
-    seen = _shown_enough(labels)
-    shown = tuple(au for au, enough in zip(known, seen, strict=True) if enough)
-    scores = [score[:, seen] for score in scores]
-    labels = [label[:, seen] for label in labels]
+    shown_enough = _shown_enough(labels)
+    shown = tuple(au for au, enough in zip(known, shown_enough, strict=True) if enough)
+    scores = [score[:, shown_enough] for score in scores]
+    labels = [label[:, shown_enough] for label in labels]
     r = _correlation(labels, scores)
     own = np.diag(r) >= LEAST_FOR_LAG
     return Agreement(
@@ -143,8 +293,8 @@ def _lag(clips: Sequence[LabelledClip], labels: list[Floats], scores: list[Float
         return None
     before, here, after = total[best - 1 : best + 2]
     bend = before - 2 * here + after
-    part = 0.5 * (before - after) / bend if bend < 0 else 0.0
-    return float(best - reach + part)
+    fraction = 0.5 * (before - after) / bend if bend < 0 else 0.0
+    return float(best - reach + fraction)
 
 
 def _by_lag(label: Floats, score: Floats, reach: int) -> Floats:
@@ -153,10 +303,10 @@ def _by_lag(label: Floats, score: Floats, reach: int) -> Floats:
     scale = np.sqrt((middle**2).sum(0)) + 1e-12
     out = np.empty(2 * reach + 1)
     for index in range(2 * reach + 1):
-        part = label[index : index + len(middle)]
-        part = part - part.mean(0)
-        size = np.sqrt((part**2).sum(0)) + 1e-12
-        out[index] = ((part * middle).sum(0) / (size * scale)).sum()
+        later = label[index : index + len(middle)]
+        later = later - later.mean(0)
+        size = np.sqrt((later**2).sum(0)) + 1e-12
+        out[index] = ((later * middle).sum(0) / (size * scale)).sum()
     return out
 
 
@@ -169,96 +319,3 @@ def _filled(values: Floats) -> Floats:
         if known.any():
             out[:, column] = np.interp(place, place[known], values[known, column])
     return out
-
-
-# A ratio more than this many times another, or less than its inverse, is not the same dataset's;
-# and where only a part of the subjects is there, who differ by more.
-RATIO_FACTOR = 1.5
-PART_FACTOR = 3.0
-# A smaller part says nothing.
-LEAST_PART = 1 / 3
-
-
-class LabelCounts:
-    """Counts of codes by AU while clips come in, and of frames on which two AUs differ."""
-
-    def __init__(self) -> None:
-        self._codes: dict[str, Counter[int]] = {}
-        self._differ: Counter[tuple[str, str]] = Counter()
-        self._kind = "none"
-
-    def add(self, au_names: tuple[str, ...], kind: str, values: npt.NDArray[np.int8]) -> None:
-        """Labels of one clip or shard. values: (n, a) int8, -1 unknown."""
-        self._kind = kind
-        for column, name in enumerate(au_names):
-            codes, times = np.unique(values[:, column], return_counts=True)
-            counter = self._codes.setdefault(name, Counter())
-            counter.update(dict(zip(codes.tolist(), times.tolist(), strict=True)))
-            for other in range(column):
-                pair = (au_names[other], name)
-                self._differ[pair] += int((values[:, other] != values[:, column]).sum())
-
-    def table(self, threshold: int, relative: Mapping[int, float] | None) -> tuple[AUCount, ...]:
-        """One row an AU, by number. threshold: intensity from which an AU counts as present.
-
-        relative: published ratios in proportion to each other, see `published_ratios`.
-        """
-        least = threshold if self._kind == "intensity" else 1
-        rows = []
-        for name in sorted(self._codes, key=lambda name: int(name.removeprefix("AU"))):
-            counter = self._codes[name]
-            known = sum(times for code, times in counter.items() if code >= 0)
-            present = sum(times for code, times in counter.items() if code >= least)
-            rows.append(
-                AUCount(
-                    name=name,
-                    known=known,
-                    unknown=counter[-1],
-                    levels={code: counter[code] for code in sorted(counter) if code >= 0},
-                    present=present / known if known else None,
-                )
-            )
-        shares = {_number(row): row.present for row in rows if row.present is not None}
-        published = scaled_to(relative or {}, shares)
-        return tuple(replace(row, published=published.get(_number(row))) for row in rows)
-
-    def problems(self, table: tuple[AUCount, ...], *, part: float) -> list[Problem]:
-        """AUs that are never coded, never vary, equal another, or are as rare as no dataset's.
-
-        part: of the dataset's subjects; 1 where it is complete, so that its ratios should be the
-        published ones.
-        """
-        limit = RATIO_FACTOR if part == 1 else PART_FACTOR
-        problems = []
-        varied = set()
-        for row in table:
-            if not row.known:
-                problems.append(Problem("labels", f"{row.name} is coded in no frame", wrong=False))
-            elif len(row.levels) == 1:
-                level = next(iter(row.levels))
-                problems.append(
-                    Problem("labels", f"{row.name} is {level} in every frame", wrong=False)
-                )
-            else:
-                varied.add(row.name)
-            if row.published and row.present is not None and part >= LEAST_PART:
-                factor = row.present / row.published
-                if not 1 / limit <= factor <= limit:
-                    problems.append(
-                        Problem(
-                            "ratio",
-                            f"{row.name} is present in {100 * row.present:.1f} % of the frames, "
-                            f"published are {100 * row.published:.1f} %; are columns swapped?",
-                            wrong=part == 1,
-                        )
-                    )
-        for (one, other), frames in sorted(self._differ.items()):
-            if frames == 0 and {one, other} <= varied:
-                problems.append(
-                    Problem("labels", f"{one} and {other} are equal in every frame; one is a copy")
-                )
-        return problems
-
-
-def _number(row: AUCount) -> int:
-    return int(row.name.removeprefix("AU"))

@@ -12,9 +12,16 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is not as it should be. kind: a word, such as "missing". text: one line.
+    """One thing that is not as it should be.
 
-    wrong: False for what is worth knowing but can be worked with.
+    Attributes
+    ----------
+    kind : str
+        A word, such as "missing".
+    text : str
+        One line.
+    wrong : bool
+        False for what is worth knowing but can be worked with.
     """
 
     kind: str
@@ -24,10 +31,21 @@ class Problem:
 
 @dataclass(frozen=True)
 class AUCount:
-    """Labels of one AU. levels: code -> frames. present: share of the known frames that show it.
+    """Labels of one AU.
 
-    published: the same as published, on the scale of these labels (`published_ratios`); None where
-    it is not known here.
+    Attributes
+    ----------
+    name : str
+        "AU1" ...
+    known, unknown : int
+        Frames.
+    levels : mapping
+        Code -> frames.
+    present : float or None
+        Share of the known frames that show it; None where there are none.
+    published : float or None
+        The same as published, on the scale of these labels (the dataset's RELATIVE_RATIOS); None
+        where it is not known here.
     """
 
     name: str
@@ -40,7 +58,19 @@ class AUCount:
 
 @dataclass(frozen=True)
 class SubjectCount:
-    """Frames of one subject. valid, invalid: None and {} before preprocessing."""
+    """Frames of one subject.
+
+    Attributes
+    ----------
+    subject : str
+        As the dataset names it.
+    clips, frames, labelled : int
+        How many.
+    valid : int or None
+        Frames with a face; None before preprocessing.
+    invalid : mapping
+        Reason -> frames; {} before preprocessing.
+    """
 
     subject: str
     clips: int
@@ -51,8 +81,26 @@ class SubjectCount:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What `verify_dataset` and `verify_shards` give. notes: lines of general interest."""
+class Verification:
+    """What `verify_dataset` and `verify_shards` found.
+
+    Attributes
+    ----------
+    what : str
+        What was looked at.
+    problems : tuple of Problem
+        In the order in which they were found.
+    subjects : tuple of SubjectCount
+        Sorted.
+    aus : tuple of AUCount
+        By number.
+    counts : mapping
+        What was counted besides.
+    notes : tuple of str
+        Lines of general interest.
+    agreement : mapping or None
+        Of labels with fitted coefficients; None where they cannot be compared.
+    """
 
     what: str
     problems: tuple[Problem, ...]
@@ -68,11 +116,23 @@ class Report:
         return not any(problem.wrong for problem in self.problems)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, of types that JSON has."""
+        """Give everything as plain data.
+
+        Returns
+        -------
+        dict
+            Of types that JSON has.
+        """
         return {"ok": self.ok, **asdict(self)}
 
     def lines(self) -> list[str]:
-        """The report as text."""
+        """Say it as text.
+
+        Returns
+        -------
+        list of str
+            Tables, then problems, then the outcome.
+        """
         lines = [*_subject_table(self.subjects), *_au_table(self.aus)]
         lines += [f"{name}: {count}" for name, count in self.counts.items()]
         lines += _agreement_lines(self.agreement)

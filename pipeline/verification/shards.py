@@ -22,9 +22,9 @@ from ..shards.shard import REASONS, SHARD_FOLDER, Shard, ShardHeader, list_shard
 from ..summary import progress_bar
 from ..work_folder import read_options
 from .labels import LAG, LabelCounts, LabelledClip, label_agreement
-from .report import Problem, Report, SubjectCount
+from .report import Problem, SubjectCount, Verification
 
-Place = tuple[str, str]
+ClipKey = tuple[str, str]
 
 
 @dataclass
@@ -43,38 +43,58 @@ def verify_shards(
     root: Path | None = None,
     dataset_options: Mapping[str, Any] | None = None,
     progress: bool = False,
-) -> Report:
+) -> Verification:
     """Look at all shards of a work folder; nothing is changed.
 
-    root: the dataset's folder; with it, clips, frames, frame numbers, labels and sources are
-    compared with the dataset. dataset_options: as `preprocess` was given.
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    root : Path or None
+        The dataset's folder; with it, clips, frames, frame numbers, labels and sources are compared
+        with the dataset.
+    dataset_options : mapping or None
+        As `preprocess` was given.
+    progress : bool
+        Show a progress bar.
 
-    Raises UsageError for options that the dataset does not have, ShardError where the folder holds
-    no shards, OptionsError where its `glee.toml` cannot be read.
+    Returns
+    -------
+    Verification
+        What was found.
+
+    Raises
+    ------
+    UsageError
+        For options that the dataset does not have.
+    ShardError
+        Where the folder holds no shards.
+    OptionsError
+        Where its `glee.toml` cannot be read.
     """
-    look = _Look(Path(work))
+    check = _ShardCheck(Path(work))
     paths = list_shards(work)
     with progress_bar("verify", len(paths), "shard", shown=progress) as bar:
         for path in paths:
             try:
-                look.take(read_shard(path))
+                check.add(read_shard(path))
             except GleeError as error:
-                look.problems.append(Problem("shard", str(error)))
-                look.unreadable.add((path.parts[-3], path.parts[-2]))
+                check.problems.append(Problem("shard", str(error)))
+                check.unreadable.add((path.parts[-3], path.parts[-2]))
             bar.update(1)
-    look.whole_clips()
+    check.whole_clips()
     if root is not None:
-        look.compare(Path(root), dict(dataset_options or {}))
-    return look.report()
+        check.compare(Path(root), dict(dataset_options or {}))
+    return check.report()
 
 
-class _Look:
+class _ShardCheck:
     """What is seen of the shards, one after the other."""
 
     def __init__(self, work: Path) -> None:
         self._work = work
         self._stated = read_options(work).get("preprocess", {})
-        self._clips: dict[Place, _ShardClip] = defaultdict(_ShardClip)
+        self._clips: dict[ClipKey, _ShardClip] = defaultdict(_ShardClip)
         self._reasons: dict[str, Counter[str]] = defaultdict(Counter)
         self._labelled: Counter[str] = Counter()
         self._labels = LabelCounts()
@@ -83,10 +103,10 @@ class _Look:
         self._embedded: Counter[str] = Counter()
         self._expressions: set[tuple[str, ...]] = set()
         self._shards = 0
-        self.unreadable: set[Place] = set()
+        self.unreadable: set[ClipKey] = set()
         self.problems: list[Problem] = []
 
-    def take(self, shard: Shard) -> None:
+    def add(self, shard: Shard) -> None:
         """Look at one whole shard."""
         header, frames = shard.header, shard.frames
         where = shard.path.relative_to(self._work).as_posix()
@@ -196,7 +216,7 @@ class _Look:
             except GleeError as error:
                 self._wrong("clip", f"{'/'.join(place)}: {error}")
 
-    def _compare_clip(self, place: Place, clip: Clip, index: FrameIndex) -> None:
+    def _compare_clip(self, place: ClipKey, clip: Clip, index: FrameIndex) -> None:
         where = "/".join(place)
         ours = self._clips[place]
         header = ours.headers[0]
@@ -213,9 +233,9 @@ class _Look:
         if (header.label_kind, header.au_names) != (kind, names):
             self._wrong("labels", f"{where}: labels of other AUs or another kind; make them again")
             return
-        for part, ids, values in zip(ours.headers, ours.frame_id, ours.labels, strict=True):
-            rows = slice(part.start, min(part.stop, index.count))
-            if not np.array_equal(ids, clip.numbers(part.start, part.stop)[: len(ids)]):
+        for chunk, ids, values in zip(ours.headers, ours.frame_id, ours.labels, strict=True):
+            rows = slice(chunk.start, min(chunk.stop, index.count))
+            if not np.array_equal(ids, clip.numbers(chunk.start, chunk.stop)[: len(ids)]):
                 self._wrong("misnumbered", f"{where}: frame numbers are not the dataset's")
             if labels is not None and not np.array_equal(values, labels.values[rows]):
                 self._wrong("labels", f"{where}: labels are not the dataset's; make them again")
@@ -275,7 +295,7 @@ class _Look:
             return counts  # damaged shards are problems of their own
         return counts
 
-    def report(self) -> Report:
+    def report(self) -> Verification:
         """Everything seen."""
         module = dataset_module(self._dataset) if self._dataset in DATASETS else None
         table = self._labels.table(
@@ -285,9 +305,9 @@ class _Look:
         counts = {"shards": self._shards, "fitted": self._fitted, **self._triplet_counts()}
         clips = Counter(subject for subject, _ in self._clips)
         subjects = getattr(module, "SUBJECTS", ())
-        part = sum(subject in clips for subject in subjects) / max(len(subjects), 1)
-        problems = [*self.problems, *self._labels.problems(table, part=part)]
-        return Report(
+        share = sum(subject in clips for subject in subjects) / max(len(subjects), 1)
+        problems = [*self.problems, *self._labels.problems(table, share=share)]
+        return Verification(
             what=f"shards of {self._dataset} in {self._work}",
             problems=tuple(problems),
             subjects=tuple(

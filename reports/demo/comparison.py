@@ -1,10 +1,8 @@
-"""What was made beside the truth.
+"""A fitted work folder of synthetic data beside the truth that it was rendered from.
 
-A fitted work folder of synthetic data beside the truth that it was rendered from.
-
-The 3D fit on the truth's own landmarks: what is lost by the fit alone, without a detector.
-
-How far measured landmarks, coefficients and poses are from the truth.
+`load_comparison` reads both; `fit_true_landmarks` fits the truth's own landmarks, which shows what
+is lost by the fit alone; then follow measures of how far landmarks, coefficients and poses are from
+the truth.
 """
 
 from __future__ import annotations
@@ -36,13 +34,29 @@ from ...pipeline.synthesis.clips import TRUTH, Truth, read_truth
 ANATOMICAL = "anatomical"
 NOT_CONVERGED = "not_converged"
 
+Floats = npt.NDArray[np.floating]
+
+# A coefficient counts as moved where its true values have at least this standard deviation; the
+# small idle movements of the synthetic people stay below it.
+MOVED = 0.05
+
 
 @dataclass(frozen=True, eq=False)
 class ShardTruth:
     """A fitted shard of n frames and what is true of them.
 
-    landmarks: (n, 68, 2) float32, source pixels, of the set that the detector means. f_exp:
-    (n, 51) float32. pose: (n, 6) float64. camera: of the rendering.
+    Attributes
+    ----------
+    shard : Shard
+        What was measured.
+    landmarks : (n, 68, 2) float32, source pixels
+        Of the set that the detector means.
+    f_exp : (n, 51) float32
+        Expression coefficients.
+    pose : (n, 6) float64
+        Rotation vector (radians) and translation (decimetres).
+    camera : Camera
+        Of the rendering.
     """
 
     shard: Shard
@@ -53,17 +67,38 @@ class ShardTruth:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class TruthComparison:
     """All frames of a work folder, measured and true; n frames, a AUs.
 
-    parts: the shards, sorted. landmark_set: of the truth, the detector's own where the model has
-    it. shard_index, row: (n,) int64, where each frame is. subject: (n,) str. outcome: (n,) str,
-    "ok" or why there is no fit. landmarks, true_landmarks: (n, 68, 2) float32, source pixels.
-    f_exp, true_f_exp: (n, 51) float32. pose, true_pose: (n, 6) float64. labels: (n, a) int8, 1
-    present. expression_names: (51,), au_names: (a,).
+    Attributes
+    ----------
+    shards : tuple of ShardTruth
+        Sorted as in the work folder.
+    landmark_set : str
+        Of the truth, the detector's own where the model has it.
+    shard_index, row : (n,) int64
+        The shard of each frame, and its row there.
+    subject : (n,) str
+        Names.
+    valid : (n,) bool
+        Whether a face was found.
+    outcome : (n,) str
+        "ok" or why there is no fit.
+    landmarks, true_landmarks : (n, 68, 2) float32, source pixels
+        Detected and true.
+    f_exp, true_f_exp : (n, 51) float32
+        Fitted and true.
+    pose, true_pose : (n, 6) float64
+        Rotation vector (radians) and translation (decimetres).
+    labels : (n, a) int8
+        1 present, 0 absent.
+    expression_names : (51,) tuple of str
+        Of the coefficients.
+    au_names : (a,) tuple of str
+        ("AU1", ...).
     """
 
-    parts: tuple[ShardTruth, ...]
+    shards: tuple[ShardTruth, ...]
     landmark_set: str
     shard_index: npt.NDArray[np.int64]
     row: npt.NDArray[np.int64]
@@ -85,7 +120,7 @@ class Comparison:
 
     @cached_property
     def fitted(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether a frame has a fit."""
+        """(n,) bool, whether a frame has a fit."""
         return np.asarray(self.outcome == "ok")
 
     @cached_property
@@ -96,40 +131,56 @@ class Comparison:
     @cached_property
     def dataset(self) -> str:
         """Name of the dataset's layout."""
-        return self.parts[0].shard.header.dataset
+        return self.shards[0].shard.header.dataset
 
 
-def load_comparison(data: Path, work: Path) -> Comparison:
+def load_comparison(data: Path, work: Path) -> TruthComparison:
     """Read a work folder and the truth of the dataset that it was made from.
 
-    data: root of a dataset that `synthesise` wrote. work: folder with fitted shards of it.
+    Parameters
+    ----------
+    data : Path
+        Root of a dataset that `synthesise` wrote.
+    work : Path
+        Folder with fitted shards of it.
 
-    Raises ShardError where a shard is damaged, DataError where one is not fitted or the truth is
-    missing.
+    Returns
+    -------
+    TruthComparison
+        All frames.
+
+    Raises
+    ------
+    ShardError
+        Where a shard is damaged.
+    DataError
+        Where one is not fitted or the truth is missing.
     """
     shards = [read_shard(path) for path in list_shards(work)]
     truths = {name: _truth(data, name) for name in sorted({s.header.subject for s in shards})}
     landmark_set = _landmark_set(shards[0], next(iter(truths.values())))
-    parts = tuple(_part(shard, truths[shard.header.subject], landmark_set) for shard in shards)
+    truths_of_shards = tuple(
+        _shard_truth(shard, truths[shard.header.subject], landmark_set) for shard in shards
+    )
     au_names = tuple(f"AU{au}" for au in dataset_facts(shards[0].header.dataset).aus)
-    frames = [part.shard.frames for part in parts]
-    fits = [_fit_of(part.shard) for part in parts]
-    sizes = [len(part.shard) for part in parts]
-    return Comparison(
-        parts=parts,
+    frames = [one.shard.frames for one in truths_of_shards]
+    fits = [_fit_of(one.shard) for one in truths_of_shards]
+    sizes = [len(one.shard) for one in truths_of_shards]
+    return TruthComparison(
+        shards=truths_of_shards,
         landmark_set=landmark_set,
-        shard_index=np.repeat(np.arange(len(parts)), sizes),
+        shard_index=np.repeat(np.arange(len(truths_of_shards)), sizes),
         row=np.concatenate([np.arange(size) for size in sizes]),
-        subject=np.repeat([part.shard.header.subject for part in parts], sizes),
+        subject=np.repeat([one.shard.header.subject for one in truths_of_shards], sizes),
         valid=np.concatenate([frame.valid for frame in frames]),
-        outcome=np.concatenate([_outcome(part.shard) for part in parts]),
+        outcome=np.concatenate([_outcome(one.shard) for one in truths_of_shards]),
         landmarks=np.concatenate([frame.landmarks for frame in frames]),
-        true_landmarks=np.concatenate([part.landmarks for part in parts]),
+        true_landmarks=np.concatenate([one.landmarks for one in truths_of_shards]),
         f_exp=np.concatenate([fit.f_exp for fit in fits]),
-        true_f_exp=np.concatenate([part.f_exp for part in parts]),
+        true_f_exp=np.concatenate([one.f_exp for one in truths_of_shards]),
         pose=np.concatenate([fit.pose for fit in fits]),
-        true_pose=np.concatenate([part.pose for part in parts]),
-        labels=np.concatenate([occurrence(part.shard, au_names) for part in parts]),
+        true_pose=np.concatenate([one.pose for one in truths_of_shards]),
+        labels=np.concatenate([occurrence(one.shard, au_names) for one in truths_of_shards]),
         expression_names=load_model().expression_names,
         au_names=au_names,
     )
@@ -144,7 +195,7 @@ def _landmark_set(shard: Shard, truth: Truth) -> str:
     return backend if backend in truth.landmarks else ANATOMICAL
 
 
-def _part(shard: Shard, truth: Truth, landmark_set: str) -> ShardTruth:
+def _shard_truth(shard: Shard, truth: Truth, landmark_set: str) -> ShardTruth:
     header = shard.header
     if len(truth.f_exp) < header.stop or landmark_set not in truth.landmarks:
         raise DataError(
@@ -175,7 +226,21 @@ def _outcome(shard: Shard) -> npt.NDArray[np.str_]:
 
 @dataclass(frozen=True, eq=False)
 class FitTask:
-    """A subject's true landmarks (n, 68, 2), source pixels. size: (width, height), pixels."""
+    """A subject's true landmarks to be fitted.
+
+    Attributes
+    ----------
+    subject : str
+        Name.
+    landmarks : (n, 68, 2) float32, source pixels
+        Of all its frames.
+    landmark_set : str
+        Which points of the model they are.
+    size : (int, int)
+        Width and height of a frame, pixels.
+    focal : float
+        Of the camera, pixels.
+    """
 
     subject: str
     landmarks: npt.NDArray[np.float32]
@@ -188,9 +253,16 @@ class FitTask:
 class TrueLandmarkFit:
     """Fits of n frames; NaN where one did not converge.
 
-    f_exp: (n, 51) float32. pose: (n, 6) float64. reprojection: (n,) float64, mean distance of the
-    fitted landmarks from the true ones over the inter-ocular distance. residual: (n,) float64, root
-    mean square of D of Eq. 3 over the same.
+    Attributes
+    ----------
+    f_exp : (n, 51) float32
+        Expression coefficients.
+    pose : (n, 6) float64
+        Rotation vector (radians) and translation (decimetres).
+    reprojection : (n,) float64
+        Mean distance of the fitted landmarks from the true ones over the inter-ocular distance.
+    residual : (n,) float64
+        Root mean square of D of Eq. 3 over the inter-ocular distance.
     """
 
     f_exp: npt.NDArray[np.float32]
@@ -200,13 +272,30 @@ class TrueLandmarkFit:
 
 
 def fit_true_landmarks(
-    comparison: Comparison, *, workers: int | None = None, progress: bool = True
+    comparison: TruthComparison, *, workers: int | None = None, progress: bool = True
 ) -> TrueLandmarkFit:
     """Fit all frames with one identity a subject, as `fit3d` does, from exact landmarks.
 
-    Returns one row for each frame of the comparison. Raises what the fit raises.
+    Parameters
+    ----------
+    comparison : TruthComparison
+        n frames.
+    workers : int, optional
+        Processes, None for one a core.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    TrueLandmarkFit
+        One row for each frame of the comparison.
+
+    Raises
+    ------
+    GleeError
+        What the fit raises.
     """
-    camera = comparison.parts[0].camera
+    camera = comparison.shards[0].camera
     rows = {name: np.flatnonzero(comparison.subject == name) for name in comparison.subjects}
     tasks = [
         FitTask(
@@ -226,10 +315,10 @@ def fit_true_landmarks(
         np.full(count, np.nan),
     )
     with (
-        open_cluster("local", workers) as place,
+        open_cluster("local", workers) as cluster,
         progress_bar("true landmarks", len(tasks), "subject", shown=progress) as bar,
     ):
-        for outcome in place.run(fit_subject_landmarks, tasks):
+        for outcome in cluster.run(fit_subject_landmarks, tasks):
             bar.update(1)
             if outcome.result is None:
                 raise outcome.error or GleeError(f"{outcome.task.subject}: no result")
@@ -241,12 +330,11 @@ def fit_true_landmarks(
 
 
 def fit_subject_landmarks(task: FitTask) -> TrueLandmarkFit:
-    """Fit one subject's frames."""
+    """Fit the frames of one subject, that of `task`."""
     found = fit(
         task.landmarks,
         load_model(),
-        image_size=task.size,
-        focal=task.focal,
+        camera=Camera.for_image(*task.size, task.focal),
         landmark_set=task.landmark_set,
         identity="subject",
     )
@@ -264,31 +352,40 @@ def fit_subject_landmarks(task: FitTask) -> TrueLandmarkFit:
     )
 
 
-Floats = npt.NDArray[np.floating]
-
-# A coefficient counts as moved where its true values have at least this standard deviation; the
-# small idle movements of the synthetic people stay below it.
-MOVED = 0.05
-
-
 def landmark_errors(measured: Floats, truth: Floats) -> dict[str, float]:
-    """Normalised mean error of the inner 51 points, of all 68 and of each region.
+    """Average the distance of measured landmarks from the true ones over the inter-ocular distance.
 
-    measured, truth: (n, 68, 2), the same unit; frames with NaN are left out.
+    Parameters
+    ----------
+    measured, truth : (n, 68, 2) float
+        In the same unit; frames with NaN are left out.
+
+    Returns
+    -------
+    dict of str to float
+        Of the inner 51 points, of all 68 and of each region.
     """
     groups = {"inner51": INNER, "all68": tuple(range(COUNT)), **REGIONS}
     return {name: nme(measured, truth, points) for name, points in groups.items()}
 
 
 def moved(truth: Floats) -> npt.NDArray[np.bool_]:
-    """(e,) whether the true coefficients (n, e) move enough to be looked for."""
+    """Say which true coefficients, `truth` (n, e), move enough to be looked for: (e,) bool."""
     return np.asarray(np.std(truth, axis=0) >= MOVED)
 
 
 def correlations(measured: Floats, truth: Floats) -> npt.NDArray[np.float64]:
-    """Pearson's r of each column of (n, e), rows with NaN left out: (e,) float64.
+    """Compute Pearson's r of each column.
 
-    NaN where the truth does not vary; 0 where it does and the measured value does not.
+    Parameters
+    ----------
+    measured, truth : (n, e) float
+        Rows with NaN are left out.
+
+    Returns
+    -------
+    (e,) float64
+        NaN where the truth does not vary; 0 where it does and the measured value does not.
     """
     known = np.isfinite(measured).all(1) & np.isfinite(truth).all(1)
     one, other = (np.asarray(values[known], np.float64) for values in (measured, truth))
@@ -301,7 +398,18 @@ def correlations(measured: Floats, truth: Floats) -> npt.NDArray[np.float64]:
 
 
 def rotation_errors(pose: Floats, truth: Floats) -> npt.NDArray[np.float64]:
-    """Angles between the rotations of poses (n, 6), degrees: (n,) float64."""
+    """Measure the angles between the rotations of poses.
+
+    Parameters
+    ----------
+    pose, truth : (n, 6) float
+        Rotation vectors (radians) come first.
+
+    Returns
+    -------
+    (n,) float64, degrees
+        Angles.
+    """
     turn = np.swapaxes(rotation_matrix(truth[:, :3]), -1, -2) @ rotation_matrix(pose[:, :3])
     # From both parts of the rotation, since the arc cosine alone is inaccurate near 0.
     sine = np.linalg.norm(

@@ -1,12 +1,8 @@
-"""The demo, top to bottom.
+"""The demo: every stage on built-in data, measured against the truth; read it top to bottom.
 
-The demo: every stage on built-in data, measured against the truth; read it top to bottom.
-
-What `demo` would do: how much of each stage is there already; nothing is written.
-
-How long each stage of the demo took, kept beside what it made.
-
-Training of the demo's folds side by side, one core each, and one fold on the true f_exp.
+`demo` runs the stages, `demo_dry_run` says what it would do. The seconds of each stage are kept
+beside what it made; the folds are trained side by side, one core each, and one fold also on the
+true f_exp.
 """
 
 from __future__ import annotations
@@ -34,8 +30,9 @@ from ...model.prediction.evaluation import evaluate
 from ...model.training.training import train
 from ...pipeline.cluster.cluster import available_cores, open_cluster
 from ...pipeline.datasets import disfa
-from ...pipeline.fit3d import Fit3dOptions, fit3d
-from ...pipeline.preprocess import PreprocessOptions, preprocess
+from ...pipeline.fit3d import fit3d
+from ...pipeline.options import Fit3dOptions, PreprocessOptions
+from ...pipeline.preprocess import preprocess
 from ...pipeline.shards.shard import list_shards, read_shard
 from ...pipeline.summary import progress_bar
 from ...pipeline.synthesis.clips import TRUTH, read_truth, subject_names, synthesise
@@ -47,6 +44,8 @@ from .face_rows import face_rows
 from .report import demo_report, demo_results
 from .stage_losses import NetworkScores, stage_losses
 
+logger = logging.getLogger(__name__)
+
 STAGE = "demo"
 DATA, WORK, RUN, RUN_ON_TRUTH = "data", "work", "run", "run_true_f_exp"
 FOLDERS = (DATA, WORK, RUN, RUN_ON_TRUTH)
@@ -56,12 +55,25 @@ FRAMES, EPOCHS = 120, 10
 # What docs/landmarks.md measured as best: the detector's noise and a prior of f_exp beside Eq. 3.
 DETECTOR, FITTING = "auto", Fit3dOptions(whiten=True, prior=True, smooth=True)
 
+SUBJECTS, SIZE = 9, (640, 480)
+
 
 @dataclass(frozen=True)
 class DemoOptions:
     """Every option that shapes the demo; stated in the folder's glee.toml.
 
-    subjects: names. frames: of each. size: (width, height), pixels. epochs: of training.
+    Attributes
+    ----------
+    seed : int
+        Of people, videos and training.
+    subjects : tuple of str
+        Names.
+    frames : int
+        Of each subject.
+    size : (int, int)
+        Width and height of a frame, pixels.
+    epochs : int
+        Of training.
     """
 
     seed: int
@@ -71,7 +83,7 @@ class DemoOptions:
     epochs: int
 
     def training(self) -> TrainOptions:
-        """The compact network's recipe."""
+        """Give the compact network's recipe."""
         return train_options("compact", epochs=self.epochs, seed=self.seed)
 
 
@@ -89,14 +101,43 @@ def demo(
 ) -> dict[str, Any]:
     """Render faces, find, align and fit them, learn from them, and measure all of it.
 
-    out: folder for data, shards, runs, report.html and results.json. subjects: how many, or names;
-    each fold of DISFA needs one. frames: of each subject. workers: processes, None for one a core.
-    overwrite: begin anew where a demo was made with other options. A demo that was interrupted
-    goes on where it stopped; the figures depend on the options alone, but for `seconds`.
-    Returns what stands in results.json.
+    A demo that was interrupted goes on where it stopped; the figures depend on the options alone,
+    but for `seconds`.
 
-    Raises UsageError for subjects or frames that make no sense, OptionsError where `out` holds a
-    demo of other options, OutputError where `out` is no demo's or cannot be written.
+    Parameters
+    ----------
+    out : Path
+        Folder for data, shards, runs, report.html and results.json.
+    seed : int
+        Of people, videos and training.
+    subjects : int or sequence of str
+        How many, or names; each fold of DISFA needs one.
+    frames : int
+        Of each subject.
+    size : (int, int)
+        Width and height of a frame, pixels.
+    epochs : int
+        Of training.
+    workers : int or None
+        Processes, None for one a core.
+    overwrite : bool
+        Begin anew where a demo was made with other options.
+    progress : bool
+        Show bars.
+
+    Returns
+    -------
+    dict
+        What stands in results.json, see `demo_results`.
+
+    Raises
+    ------
+    UsageError
+        For subjects or frames that make no sense.
+    OptionsError
+        Where `out` holds a demo of other options.
+    OutputError
+        Where `out` is no demo's or cannot be written.
     """
     out = Path(out)
     options = DemoOptions(seed, subject_names(subjects), frames, size, epochs)
@@ -208,11 +249,24 @@ def _scores(evaluation: dict[str, Any], with_truth: dict[str, Any], fold: str) -
     )
 
 
-SUBJECTS, SIZE = 9, (640, 480)
-
-
 def demo_dry_run(out: Path, *, seed: int = 0, overwrite: bool = False) -> list[str]:
-    """Lines that say what `demo.demo` with these arguments would do. Raises OptionsError."""
+    """Say what `demo` would do: how much of each stage is there already; nothing is written.
+
+    Parameters
+    ----------
+    out, seed, overwrite
+        As `demo` takes them.
+
+    Returns
+    -------
+    list of str
+        Lines.
+
+    Raises
+    ------
+    OptionsError
+        Where the folder's options cannot be read.
+    """
     out = Path(out)
     options = DemoOptions(seed, subject_names(SUBJECTS), FRAMES, SIZE, EPOCHS)
     before = read_options(out).get(STAGE)
@@ -240,14 +294,16 @@ def demo_dry_run(out: Path, *, seed: int = 0, overwrite: bool = False) -> list[s
     return lines
 
 
-logger = logging.getLogger(__name__)
-
-
 class StageClock:
     """Wall-clock seconds by stage; a stage that had finished in an earlier call keeps its own.
 
-    path: JSON file of the seconds. A demo that goes on only checks the stages that are done, which
-    says nothing of how long they take.
+    A demo that goes on only checks the stages that are done, which says nothing of how long they
+    take.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file of the seconds.
     """
 
     def __init__(self, path: Path) -> None:
@@ -256,7 +312,13 @@ class StageClock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measure what runs inside, if it ends well."""
+        """Measure what runs inside, if it ends well.
+
+        Parameters
+        ----------
+        name : str
+            Of the stage.
+        """
         logger.info("%s ...", name)
         begin = time.monotonic()
         yield
@@ -265,7 +327,7 @@ class StageClock:
             write_whole(self._path, json.dumps(self._seconds, indent=1).encode())
 
     def seconds(self) -> dict[str, float]:
-        """Seconds by stage, in their order, and `total`."""
+        """Give seconds by stage, in their order, and `total`."""
         return {**self._seconds, "total": round(sum(self._seconds.values()), 2)}
 
 
@@ -279,12 +341,18 @@ def _read(path: Path) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class TrueFExp:
-    """Gives a shard's true coefficients in the place of the fitted ones. data: the dataset."""
+    """Gives a shard's true coefficients in the place of the fitted ones.
+
+    Attributes
+    ----------
+    data : Path
+        Root of the dataset that `synthesise` wrote.
+    """
 
     data: Path
 
     def __call__(self, path: Path) -> npt.NDArray[np.float32]:
-        """The true f_exp (n, 51) of a shard's frames."""
+        """Read the true f_exp, (n, 51) float32, of the frames of the shard at `path`."""
         header = read_shard(path, verify=False).header
         truth = read_truth(self.data / TRUTH.format(subject=header.subject))
         return truth.f_exp[header.start : header.stop]
@@ -292,7 +360,21 @@ class TrueFExp:
 
 @dataclass(frozen=True)
 class FoldTask:
-    """One fold to train into a run's folder. f_exp_source: None for the shards' own."""
+    """One fold to train into a run's folder.
+
+    Attributes
+    ----------
+    work : Path
+        Folder with shards.
+    run : Path
+        The run's folder.
+    fold : str
+        Name.
+    options : TrainOptions
+        Of the run.
+    f_exp_source : TrueFExp or None
+        None for the shards' own.
+    """
 
     work: Path
     run: Path
@@ -302,13 +384,28 @@ class FoldTask:
 
 
 def train_folds(tasks: Iterable[FoldTask], *, workers: int | None, progress: bool) -> None:
-    """Train every task's fold; the result does not depend on workers. Raises what training does."""
+    """Train every task's fold; the result does not depend on workers.
+
+    Parameters
+    ----------
+    tasks : iterable of FoldTask
+        Folds.
+    workers : int or None
+        Processes, None for one a core.
+    progress : bool
+        Show a bar.
+
+    Raises
+    ------
+    GleeError
+        What training raises.
+    """
     tasks = list(tasks)
     with (
-        open_cluster("local", workers) as place,
+        open_cluster("local", workers) as cluster,
         progress_bar("train", len(tasks), "fold", shown=progress) as bar,
     ):
-        for outcome in place.run(train_one, tasks):
+        for outcome in cluster.run(train_one, tasks):
             bar.update(1)
             if outcome.error is not None:
                 raise outcome.error
@@ -317,7 +414,7 @@ def train_folds(tasks: Iterable[FoldTask], *, workers: int | None, progress: boo
 
 
 def train_one(task: FoldTask) -> float:
-    """Train one fold, as far as it is not; returns the seconds spent."""
+    """Train the fold of `task`, as far as it is not, and return the seconds spent."""
     # The bars of folds that run side by side would overwrite each other; one over all is shown.
     with redirect_stderr(io.StringIO()):
         summary = train(

@@ -19,19 +19,37 @@ from ...pipeline.datasets import open_dataset
 from ...pipeline.images.frames import index_frames, read_frames
 from ..pictures import Image, jpeg_uri, square_around, with_landmarks, with_mesh
 from ..report import Picture, PictureRow
-from .comparison import Comparison
+from .comparison import TruthComparison
 
 _MARKS = "True (orange rings), detected (blue dots)"
 WORST = 2  # frames with the largest landmark error that are shown
 
 
 def face_rows(
-    comparison: Comparison, data: Path, run: Path, subjects: tuple[str, ...]
+    comparison: TruthComparison, data: Path, run: Path, subjects: tuple[str, ...]
 ) -> tuple[list[PictureRow], list[PictureRow]]:
-    """Rows of the subjects' most expressive frames, and of the worst frames of all.
+    """Show the subjects' most expressive frames, and the worst frames of all.
 
-    data: the dataset's root. run: folder of the training. Raises DataError where a frame cannot be
-    read.
+    Parameters
+    ----------
+    comparison : TruthComparison
+        The demo's frames.
+    data : Path
+        The dataset's root.
+    run : Path
+        Folder of the training.
+    subjects : tuple of str
+        Names.
+
+    Returns
+    -------
+    (list of PictureRow, list of PictureRow)
+        A row for each subject's most expressive frame, and for each of the worst.
+
+    Raises
+    ------
+    DataError
+        Where a frame cannot be read.
     """
     predicted = _predicted(comparison, run)
     clips = {clip.subject: clip for clip in open_dataset(comparison.dataset, data)}
@@ -42,14 +60,25 @@ def face_rows(
     return rows(_expressive(comparison, subjects)), rows(_worst(comparison))
 
 
-def frame_errors(comparison: Comparison) -> npt.NDArray[np.float64]:
-    """Mean landmark error of each frame over the inter-ocular distance (n,), NaN if not valid."""
+def frame_errors(comparison: TruthComparison) -> npt.NDArray[np.float64]:
+    """Average the landmark error of each frame over the inter-ocular distance.
+
+    Parameters
+    ----------
+    comparison : TruthComparison
+        n frames.
+
+    Returns
+    -------
+    (n,) float64
+        NaN where a frame is not valid.
+    """
     distance = np.linalg.norm(comparison.landmarks - comparison.true_landmarks, axis=-1).mean(1)
     error = distance / inter_ocular_distance(comparison.true_landmarks)
     return np.asarray(np.where(comparison.valid, error, np.nan))
 
 
-def _expressive(comparison: Comparison, subjects: tuple[str, ...]) -> list[int]:
+def _expressive(comparison: TruthComparison, subjects: tuple[str, ...]) -> list[int]:
     strength = (comparison.labels == 1).sum(1) + comparison.true_f_exp.mean(1)
     chosen = []
     for name in subjects:
@@ -59,7 +88,7 @@ def _expressive(comparison: Comparison, subjects: tuple[str, ...]) -> list[int]:
     return chosen
 
 
-def _worst(comparison: Comparison) -> list[int]:
+def _worst(comparison: TruthComparison) -> list[int]:
     """Of different subjects, the worst first."""
     errors = np.where(comparison.fitted, frame_errors(comparison), -1.0)
     chosen: list[int] = []
@@ -73,13 +102,13 @@ def _worst(comparison: Comparison) -> list[int]:
 
 
 def _row(
-    comparison: Comparison,
+    comparison: TruthComparison,
     index: int,
     clips: Mapping[str, Clip],
     predicted: Mapping[int, npt.NDArray[np.bool_]],
 ) -> PictureRow:
-    part = comparison.parts[comparison.shard_index[index]]
-    shard, row = part.shard, int(comparison.row[index])
+    shard = comparison.shards[comparison.shard_index[index]].shard
+    row = int(comparison.row[index])
     image = _frame(clips[shard.header.subject], shard.header.start + row)
     both = (comparison.landmarks[index], comparison.true_landmarks[index])
     where = square_around(np.concatenate(both))
@@ -104,14 +133,14 @@ def _row(
     )
 
 
-def _caption(comparison: Comparison, index: int, guess: npt.NDArray[np.bool_] | None) -> str:
+def _caption(comparison: TruthComparison, index: int, guess: npt.NDArray[np.bool_] | None) -> str:
     present = _aus(comparison, comparison.labels[index] == 1)
     network = "" if guess is None else f" Network: {_aus(comparison, guess)}."
     error = f"{100 * frame_errors(comparison)[index]:.1f}\u00a0% of the inter-ocular distance"
     return f"Present: {present}.{network} Landmark error {error}"
 
 
-def _aus(comparison: Comparison, present: npt.NDArray[np.bool_]) -> str:
+def _aus(comparison: TruthComparison, present: npt.NDArray[np.bool_]) -> str:
     names = [name for name, there in zip(comparison.au_names, present, strict=True) if there]
     return ", ".join(names) or "no Action Unit"
 
@@ -123,17 +152,17 @@ def _frame(clip: Clip, number: int) -> Image:
     return image
 
 
-def _predicted(comparison: Comparison, run: Path) -> dict[int, npt.NDArray[np.bool_]]:
+def _predicted(comparison: TruthComparison, run: Path) -> dict[int, npt.NDArray[np.bool_]]:
     """Predicted AUs (a,) of each frame that a network did not see in training."""
-    paths = [part.shard.path for part in comparison.parts]
+    paths = [one.shard.path for one in comparison.shards]
     names = [path.relative_to(path.parents[2]).as_posix() for path in paths]
     keys = zip(comparison.shard_index, comparison.row, strict=True)
-    place = {(names[shard], int(row)): index for index, (shard, row) in enumerate(keys)}
+    index_of = {(names[shard], int(row)): index for index, (shard, row) in enumerate(keys)}
     found = {}
     for file in sorted(run.glob(f"fold*/{PREDICTIONS_FILE}")):
-        part = load_predictions(file)
-        for shard, row, probability in zip(part.shard, part.row, part.probability, strict=True):
-            index = place.get((str(shard), int(row)))
+        fold = load_predictions(file)
+        for shard, row, probability in zip(fold.shard, fold.row, fold.probability, strict=True):
+            index = index_of.get((str(shard), int(row)))
             if index is not None:
                 found[index] = probability > THRESHOLD
     return found

@@ -1,11 +1,4 @@
-"""The demo's report and results.json.
-
-What the demo's report says: its sections, from the pictures to the time they took.
-
-Sections of a report on expression coefficients: how well they follow the truth.
-
-The demo's figures as plain data, as they stand in results.json.
-"""
+"""The demo's report, section by section, and its figures as plain data for results.json."""
 
 from __future__ import annotations
 
@@ -21,24 +14,61 @@ from ... import __version__
 from .. import charts
 from ..charts import Series
 from ..report import Chart, KeyFigure, PictureRow, Report, Section, Table
-from .comparison import Comparison, TrueLandmarkFit, correlations, landmark_errors, moved
+from .comparison import TrueLandmarkFit, TruthComparison, correlations, landmark_errors, moved
 from .stage_losses import fitted_f_exp, plain
 
 NBSP = "\u00a0"
 _SIMULATED = "The faces are rendered, so the truth is known exactly; figures on photographs differ."
 
+# Blendshapes whose course is drawn: brows, lids, nose, mouth corners up and down, jaw.
+COURSES = (
+    "browInnerUp",
+    "browDownLeft",
+    "eyeBlinkLeft",
+    "noseSneerLeft",
+    "mouthSmileLeft",
+    "mouthFrownLeft",
+    "mouthLowerDownLeft",
+    "jawOpen",
+)
+
+_LIBRARIES = {
+    "numpy": "numpy",
+    "numba": "numba",
+    "torch": "torch",
+    "opencv": "cv2",
+    "dlib": "dlib",
+    "dask": "dask",
+    "h5py": "h5py",
+}
+
 
 def demo_report(
-    comparison: Comparison,
+    comparison: TruthComparison,
     exact: TrueLandmarkFit,
     evaluation: Mapping[str, Any],
     results: Mapping[str, Any],
     rows: tuple[Sequence[PictureRow], Sequence[PictureRow]],
 ) -> Report:
-    """The report of a demo.
+    """Lay out the report of a demo.
 
-    exact: fits from true landmarks. evaluation: `Evaluation.results`. results: of `demo_results`.
-    rows: pictures of expressive and of the worst frames.
+    Parameters
+    ----------
+    comparison : TruthComparison
+        The demo's frames.
+    exact : TrueLandmarkFit
+        Fits from true landmarks.
+    evaluation : mapping
+        `Evaluation.results`.
+    results : mapping
+        Of `demo_results`.
+    rows : two sequences of PictureRow
+        Expressive frames, and the worst.
+
+    Returns
+    -------
+    Report
+        To write.
     """
     sections = [
         _faces(rows),
@@ -200,7 +230,7 @@ def _losses(results: Mapping[str, Any]) -> Section:
     )
 
 
-def _frames(comparison: Comparison) -> Section:
+def _frames(comparison: TruthComparison) -> Section:
     reasons = [name for name, _ in Counter(comparison.outcome.tolist()).most_common()]
     reasons = ["ok", *(name for name in reasons if name != "ok")]
     rows = []
@@ -243,28 +273,28 @@ def _time(results: Mapping[str, Any]) -> Section:
     )
 
 
-# Blendshapes whose course is drawn: brows, lids, nose, mouth corners up and down, jaw.
-COURSES = (
-    "browInnerUp",
-    "browDownLeft",
-    "eyeBlinkLeft",
-    "noseSneerLeft",
-    "mouthSmileLeft",
-    "mouthFrownLeft",
-    "mouthLowerDownLeft",
-    "jawOpen",
-)
+def correlation_section(comparison: TruthComparison, exact: TrueLandmarkFit) -> Section:
+    """Show how each coefficient correlates with the truth.
 
+    Parameters
+    ----------
+    comparison : TruthComparison
+        Fits from detected landmarks.
+    exact : TrueLandmarkFit
+        Fits from true landmarks.
 
-def correlation_section(comparison: Comparison, exact: TrueLandmarkFit) -> Section:
-    """How each coefficient correlates with the truth, fitted to true and to detected landmarks."""
+    Returns
+    -------
+    Section
+        A chart with both.
+    """
     wanted = np.flatnonzero(moved(comparison.true_f_exp))
-    seen = correlations(fitted_f_exp(comparison), comparison.true_f_exp)
+    detected = correlations(fitted_f_exp(comparison), comparison.true_f_exp)
     best = correlations(exact.f_exp, comparison.true_f_exp)
-    order = wanted[np.argsort(-np.nan_to_num(seen[wanted]), kind="stable")]
+    order = wanted[np.argsort(-np.nan_to_num(detected[wanted]), kind="stable")]
     series = [
         Series("from true landmarks", best[order].tolist(), charts.ORANGE, "diamond"),
-        Series("from detected landmarks", seen[order].tolist(), charts.BLUE, "disc"),
+        Series("from detected landmarks", detected[order].tolist(), charts.BLUE, "disc"),
     ]
     chart = charts.dot_chart(
         [comparison.expression_names[i] for i in order],
@@ -287,11 +317,24 @@ def correlation_section(comparison: Comparison, exact: TrueLandmarkFit) -> Secti
     )
 
 
-def course_section(comparison: Comparison, exact: TrueLandmarkFit) -> Section:
-    """Courses of COURSES over time for the first subject, true and fitted."""
+def course_section(comparison: TruthComparison, exact: TrueLandmarkFit) -> Section:
+    """Draw the coefficients COURSES of the first subject over time, true and fitted.
+
+    Parameters
+    ----------
+    comparison : TruthComparison
+        Fits from detected landmarks.
+    exact : TrueLandmarkFit
+        Fits from true landmarks.
+
+    Returns
+    -------
+    Section
+        A chart for each.
+    """
     name = comparison.subjects[0]
     row = comparison.subject == name
-    fps = comparison.parts[0].shard.header.fps or 1.0
+    fps = comparison.shards[0].shard.header.fps or 1.0
     time = (np.arange(int(row.sum())) / fps).tolist()
     fitted = fitted_f_exp(comparison)
     drawn = []
@@ -339,28 +382,31 @@ def _course_series(
     ]
 
 
-_LIBRARIES = {
-    "numpy": "numpy",
-    "numba": "numba",
-    "torch": "torch",
-    "opencv": "cv2",
-    "dlib": "dlib",
-    "dask": "dask",
-    "h5py": "h5py",
-}
-
-
 def demo_results(
-    comparison: Comparison,
+    comparison: TruthComparison,
     evaluation: Mapping[str, Any],
     losses: Mapping[str, Any],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """All figures of a demo.
+    """Collect all figures of a demo.
 
-    evaluation: `Evaluation.results`. losses: of `stage_losses`. seconds: by stage, with `total`.
-    Fractions and F1 lie in [0, 1]; landmark errors are over the inter-ocular distance. None stands
-    where the data defines no value: f_exp_r of a blendshape that the truth leaves at rest.
+    Parameters
+    ----------
+    comparison : TruthComparison
+        The demo's frames.
+    evaluation : mapping
+        `Evaluation.results`.
+    losses : mapping
+        Of `stage_losses`.
+    seconds : mapping
+        By stage, with `total`.
+
+    Returns
+    -------
+    dict
+        Fractions and F1 lie in [0, 1]; landmark errors are over the inter-ocular distance. None
+        stands where the data defines no value: f_exp_r of a blendshape that the truth leaves at
+        rest.
     """
     errors = landmark_errors(comparison.landmarks[comparison.valid], _true_landmarks(comparison))
     return {
@@ -380,18 +426,18 @@ def demo_results(
 
 
 def versions() -> dict[str, str]:
-    """Versions of glee, Python and the libraries that compute."""
+    """Give the versions of glee, Python and the libraries that compute."""
     found = {"glee": __version__, "python": platform.python_version()}
     return found | {
         name: str(import_module(module).__version__) for name, module in _LIBRARIES.items()
     }
 
 
-def _true_landmarks(comparison: Comparison) -> Any:
+def _true_landmarks(comparison: TruthComparison) -> Any:
     return comparison.true_landmarks[comparison.valid]
 
 
-def _f_exp_r(comparison: Comparison) -> dict[str, float | None]:
+def _f_exp_r(comparison: TruthComparison) -> dict[str, float | None]:
     wanted = moved(comparison.true_f_exp)
     r = np.where(wanted, correlations(fitted_f_exp(comparison), comparison.true_f_exp), np.nan)
     by_name = {

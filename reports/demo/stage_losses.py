@@ -1,8 +1,6 @@
-"""Where accuracy is lost.
+"""Where accuracy is lost: each stage given the truth of the one before, and given what it gets.
 
-Where accuracy is lost: each stage given the truth of the one before, and given what it gets.
-
-What expression coefficients alone tell of Action Units: a linear probe on unseen subjects.
+A linear probe on unseen subjects says what expression coefficients alone tell of Action Units.
 """
 
 from __future__ import annotations
@@ -20,21 +18,38 @@ from scipy.special import expit
 from ...model.data.folds import choose_split
 from ...model.prediction.evaluation import confusion, f1_score, mean_of_known
 from .comparison import (
-    Comparison,
     TrueLandmarkFit,
+    TruthComparison,
     correlations,
     landmark_errors,
     moved,
     rotation_errors,
 )
 
+Floats = npt.NDArray[np.float64]
+
+RIDGE = 1e-3  # on the squared weights of standardised features
+SMALLEST_DEVIATION = 1e-3
+
 
 @dataclass(frozen=True)
 class Loss:
     """One line of the table.
 
-    value: None where nothing defines it. unit: "% of IOD" is percent of the inter-ocular distance.
-    better: "higher" or "lower".
+    Attributes
+    ----------
+    stage : str
+        Stage that is measured.
+    given : str
+        Its input, in words.
+    measure : str
+        What is measured.
+    value : float or None
+        None where nothing defines it.
+    unit : str
+        "% of IOD" is percent of the inter-ocular distance.
+    better : str
+        "higher" or "lower".
     """
 
     stage: str
@@ -47,7 +62,19 @@ class Loss:
 
 @dataclass(frozen=True)
 class NetworkScores:
-    """Mean F1 of the trained network, of always positive, and of one fold with either f_exp."""
+    """Mean F1 of networks, 0 to 1; None where it is not defined.
+
+    Attributes
+    ----------
+    trained : float or None
+        Of the trained network.
+    always_positive : float or None
+        Of saying always that an AU is present.
+    fold : str
+        Name of the fold that was trained with either f_exp.
+    fold_fitted, fold_true : float or None
+        Of that fold with fitted and with true f_exp.
+    """
 
     trained: float | None
     always_positive: float | None
@@ -57,15 +84,27 @@ class NetworkScores:
 
 
 def stage_losses(
-    comparison: Comparison, exact: TrueLandmarkFit, network: NetworkScores
+    comparison: TruthComparison, exact: TrueLandmarkFit, network: NetworkScores
 ) -> dict[str, Any]:
-    """Measures of every stage on the truth of the one before and on its real input.
+    """Measure every stage on the truth of the one before and on its real input.
 
-    Returns plain data: `table` (list of Loss as dictionaries) and the figures behind it:
-    `landmark_nme_by_region`, `f_exp_r_true_landmarks` (by blendshape), `probe_f1` (by input and
-    AU).
+    Parameters
+    ----------
+    comparison : TruthComparison
+        The demo's frames.
+    exact : TrueLandmarkFit
+        Fits from true landmarks.
+    network : NetworkScores
+        Of the trained networks.
+
+    Returns
+    -------
+    dict
+        Plain data: `table` (list of Loss as dictionaries) and the figures behind it:
+        `landmark_nme_by_region`, `f_exp_r_true_landmarks` (by blendshape), `probe_f1` (by input and
+        AU).
     """
-    landmarks = landmark_errors(_seen(comparison), comparison.true_landmarks)
+    landmarks = landmark_errors(_detected_landmarks(comparison), comparison.true_landmarks)
     probes = _probes(comparison, exact)
     r_exact = correlations(exact.f_exp, comparison.true_f_exp)
     rows = [
@@ -87,7 +126,7 @@ def stage_losses(
 
 
 def plain(value: float) -> float | None:
-    """A number for JSON, which knows no NaN."""
+    """Turn `value` into a number for JSON, which knows no NaN."""
     return float(value) if math.isfinite(value) else None
 
 
@@ -95,7 +134,7 @@ def _named(names: tuple[str, ...], values: npt.NDArray[np.float64]) -> dict[str,
     return {name: plain(value) for name, value in zip(names, values, strict=True)}
 
 
-def _seen(comparison: Comparison) -> npt.NDArray[np.float32]:
+def _detected_landmarks(comparison: TruthComparison) -> npt.NDArray[np.float32]:
     """Detected landmarks, NaN where a frame is not valid."""
     return np.where(comparison.valid[:, None, None], comparison.landmarks, np.float32(np.nan))
 
@@ -109,14 +148,14 @@ def _landmark_rows(errors: dict[str, float]) -> list[Loss]:
 
 
 def _fit_rows(
-    comparison: Comparison, exact: TrueLandmarkFit, r_exact: npt.NDArray[np.float64]
+    comparison: TruthComparison, exact: TrueLandmarkFit, r_exact: npt.NDArray[np.float64]
 ) -> list[Loss]:
     wanted = moved(comparison.true_f_exp)
-    r_seen = correlations(fitted_f_exp(comparison), comparison.true_f_exp)
+    r_detected = correlations(fitted_f_exp(comparison), comparison.true_f_exp)
     rows = []
     given = (
         ("true landmarks", r_exact, exact.pose),
-        ("detected landmarks", r_seen, comparison.pose),
+        ("detected landmarks", r_detected, comparison.pose),
     )
     for name, r, pose in given:
         angle = rotation_errors(pose, comparison.true_pose)
@@ -137,12 +176,14 @@ def _median(values: npt.NDArray[np.float64]) -> float:
     return float(np.median(known)) if known.size else math.nan
 
 
-def fitted_f_exp(comparison: Comparison) -> npt.NDArray[np.float32]:
-    """Fitted coefficients (n, 51), NaN where a frame has no fit."""
+def fitted_f_exp(comparison: TruthComparison) -> npt.NDArray[np.float32]:
+    """Give the fitted f_exp of `comparison`, (n, 51) float32, NaN where a frame has no fit."""
     return np.where(comparison.fitted[:, None], comparison.f_exp, np.float32(np.nan))
 
 
-def _probes(comparison: Comparison, exact: TrueLandmarkFit) -> dict[str, npt.NDArray[np.float64]]:
+def _probes(
+    comparison: TruthComparison, exact: TrueLandmarkFit
+) -> dict[str, npt.NDArray[np.float64]]:
     """F1 (a,) of the linear probe on each kind of f_exp, on frames that all kinds have."""
     kinds = {
         "true_f_exp": comparison.true_f_exp,
@@ -158,7 +199,9 @@ def _probes(comparison: Comparison, exact: TrueLandmarkFit) -> dict[str, npt.NDA
     }
 
 
-def _probe_rows(comparison: Comparison, probes: dict[str, npt.NDArray[np.float64]]) -> list[Loss]:
+def _probe_rows(
+    comparison: TruthComparison, probes: dict[str, npt.NDArray[np.float64]]
+) -> list[Loss]:
     given = {
         "true_f_exp": "true f_exp",
         "f_exp_of_true_landmarks": "f_exp fitted to true landmarks",
@@ -191,23 +234,31 @@ def _network_rows(network: NetworkScores) -> list[Loss]:
     ]
 
 
-Floats = npt.NDArray[np.float64]
-
-RIDGE = 1e-3  # on the squared weights of standardised features
-SMALLEST_DEVIATION = 1e-3
-
-
 def probe_f1(
     features: npt.NDArray[np.floating],
     labels: npt.NDArray[np.int8],
     subject: npt.NDArray[np.str_],
     folds: Iterable[tuple[str, ...]],
 ) -> npt.NDArray[np.float64]:
-    """F1 of logistic regression, each AU by itself, frames of the folds' test subjects pooled.
+    """Measure logistic regression on unseen subjects, each AU by itself.
 
-    features: (n, e), finite. labels: (n, a) int8, 1 present, 0 absent, -1 unknown. subject: (n,).
-    folds: test subjects of each fold; the probe learns from all others. Both classes weigh the
-    same in training. Returns (a,) float64, NaN where an AU neither occurs nor is predicted.
+    Both classes weigh the same in training; the frames of the folds' test subjects are pooled.
+
+    Parameters
+    ----------
+    features : (n, e) float
+        Finite.
+    labels : (n, a) int8
+        1 present, 0 absent, -1 unknown.
+    subject : (n,) str
+        Of each frame.
+    folds : iterable of tuple of str
+        Test subjects of each fold; the probe learns from all others.
+
+    Returns
+    -------
+    (a,) float64
+        F1 of each AU, NaN where it neither occurs nor is predicted.
     """
     features = np.asarray(features, np.float64)
     present = np.zeros(labels.shape, bool)
@@ -231,7 +282,7 @@ def probe_f1(
 
 
 def mean_f1(values: npt.NDArray[np.float64]) -> float:
-    """Mean over the AUs that are defined; NaN where none is."""
+    """Average the F1 `values` (a,) of the AUs that are defined; NaN where none is."""
     return mean_of_known([float(value) for value in values])
 
 

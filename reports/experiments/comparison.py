@@ -1,13 +1,8 @@
-"""Ours beside the paper's.
+"""Our figures beside the paper's Tables 1-5: as text, Markdown, CSV, plain data and a plot.
 
-Our figures beside the paper's: as text, Markdown, CSV and plain data.
-
-Figures on rendered people never share a heading with figures on a dataset: they stand in a block
-of their own that says what they are.
-
-The paper's Tables 1-5: every compared method, per AU, kept as data with their source.
-
-A plot of a comparison: average F1 of the paper and of this run, in panels of their own.
+The paper's tables are kept as data with their source: every compared method, per AU. Figures on
+rendered people never share a heading with figures on a dataset: they stand in a block of their own
+that says what they are.
 """
 
 from __future__ import annotations
@@ -24,7 +19,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from .palette import COLOURS, GREY, new_figure
-from .trainings import FULL
+from .rows import FULL
 
 SYNTHETIC_WARNING = (
     "SYNTHETIC DATA: the people of this run are rendered by `glee synth`. Its figures say that "
@@ -33,10 +28,114 @@ SYNTHETIC_WARNING = (
 )
 QUICK_WARNING = "QUICK: one fold, one epoch where none was asked for. Not the experiment's figures."
 
+TABLES = (1, 2, 3, 4, 5)
+
+_ROW_HEIGHT, _PANEL_WIDTH = 0.27, 5.2  # inches
+_TITLE_WIDTH = 54  # characters
+
+
+@dataclass(frozen=True)
+class PublishedMethod:
+    """A row of a table of the paper.
+
+    Attributes
+    ----------
+    name : str
+        As printed.
+    f1 : tuple of float
+        Percent, one for each AU.
+    mean : float
+        As printed, percent.
+    reference : str
+        Of a compared method.
+    recomputed : float or None
+        Mean of the printed row where it is not the printed one within rounding.
+    """
+
+    name: str
+    f1: tuple[float, ...]
+    mean: float
+    reference: str
+    recomputed: float | None
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A table of the paper.
+
+    Attributes
+    ----------
+    number : int
+        In the paper.
+    dataset : str
+        On which it is measured.
+    protocol : str
+        How, in words.
+    source : str
+        Where the figures stand.
+    aus : tuple of int
+        Columns.
+    methods : tuple of PublishedMethod
+        Rows.
+    """
+
+    number: int
+    dataset: str
+    protocol: str
+    source: str
+    aus: tuple[int, ...]
+    methods: tuple[PublishedMethod, ...]
+
+    @property
+    def au_names(self) -> tuple[str, ...]:
+        """("AU1", ...), one for each column."""
+        return tuple(f"AU{number}" for number in self.aus)
+
+    def method(self, name: str) -> PublishedMethod | None:
+        """Find the row of this `name`; None where the table has none."""
+        return next((method for method in self.methods if method.name == name), None)
+
+
+def published_table(number: int) -> PublishedTable:
+    """Read a table by its `number` in the paper, one of TABLES."""
+    file = resources.files(__package__) / "published" / f"table{number}.toml"
+    content = tomllib.loads(file.read_text(encoding="utf-8"))
+    return PublishedTable(
+        number=content["table"],
+        dataset=content["dataset"],
+        protocol=content["protocol"],
+        source=content["source"],
+        aus=tuple(content["aus"]),
+        methods=tuple(
+            PublishedMethod(
+                name=row["name"],
+                f1=tuple(row["f1"]),
+                mean=row["mean"],
+                reference=row.get("reference", ""),
+                recomputed=row.get("recomputed"),
+            )
+            for row in content["methods"]
+        ),
+    )
+
 
 @dataclass(frozen=True)
 class Measured:
-    """A row of ours, in percent. f1: by AU name. interval: of the mean, 95 % over subjects."""
+    """A row of ours, in percent.
+
+    Attributes
+    ----------
+    name : str
+        As the paper prints it.
+    f1 : mapping of str to float or None
+        By AU name.
+    mean : float or None
+        Over the AUs.
+    interval : (float or None, float or None)
+        Of the mean, 95 % over subjects.
+    results : mapping
+        As `evaluate` gives them.
+    """
 
     name: str
     f1: Mapping[str, float | None]
@@ -45,11 +144,51 @@ class Measured:
     results: Mapping[str, Any] = field(default_factory=dict)
 
 
+def measured_row(name: str, results: Mapping[str, Any]) -> Measured:
+    """Make a row of what `evaluate` gives.
+
+    Parameters
+    ----------
+    name : str
+        As the paper prints it.
+    results : mapping
+        Whose figures are shares, 0 to 1.
+
+    Returns
+    -------
+    Measured
+        In percent.
+    """
+    low, high = results["f1_interval"]
+    return Measured(
+        name=name,
+        f1={au: _percent(results["f1"][au]) for au in results["aus"]},
+        mean=_percent(results["f1"]["mean"]),
+        interval=(_percent(low), _percent(high)),
+        results=results,
+    )
+
+
 @dataclass(frozen=True)
-class Comparison:
-    """What an experiment shows. title: its heading. published: None where the paper prints nothing.
-    on: the data that ours are measured on, in words. synthetic: whether its people are rendered.
-    quick: whether --quick was given. notes: what a reader must know besides.
+class TableComparison:
+    """What an experiment shows.
+
+    Attributes
+    ----------
+    title : str
+        Its heading.
+    published : PublishedTable or None
+        None where the paper prints nothing.
+    measured : tuple of Measured
+        Our rows.
+    on : str
+        The data that ours are measured on, in words.
+    synthetic : bool
+        Whether its people are rendered.
+    quick : bool
+        Whether --quick was given.
+    notes : tuple of str
+        What a reader must know besides.
     """
 
     title: str
@@ -75,28 +214,26 @@ class Comparison:
 
     @property
     def measured_heading(self) -> str:
-        """What our block is called."""
+        """Heading of our block."""
         kind = ": not comparable with published figures" if self.synthetic else ""
         return f"This run, F1 (%) on {self.on}{kind}"
 
 
-def measured_row(name: str, results: Mapping[str, Any]) -> Measured:
-    """From what `evaluate` gives, whose figures are shares."""
-    low, high = results["f1_interval"]
-    return Measured(
-        name=name,
-        f1={au: _percent(results["f1"][au]) for au in results["aus"]},
-        mean=_percent(results["f1"]["mean"]),
-        interval=(_percent(low), _percent(high)),
-        results=results,
-    )
+def blocks(comparison: TableComparison) -> list[tuple[str, list[list[str]]]]:
+    """Lay out the tables to print.
 
+    On a dataset there is one table, the paper's methods above ours, and the difference to the
+    paper's GLEE-Net. On rendered people there are two.
 
-def blocks(comparison: Comparison) -> list[tuple[str, list[list[str]]]]:
-    """The tables to print: (heading, rows, the first of them the column names).
+    Parameters
+    ----------
+    comparison : TableComparison
+        What to print.
 
-    On a dataset: one table, the paper's methods above ours, and the difference to the paper's
-    GLEE-Net. On rendered people: two.
+    Returns
+    -------
+    list of (str, list of list of str)
+        Heading and rows, the first of them the column names.
     """
     aus, published = comparison.au_names, comparison.published
     head = ["method", *aus, "Avg."]
@@ -121,7 +258,7 @@ def blocks(comparison: Comparison) -> list[tuple[str, list[list[str]]]]:
     return [(together, [[*head, "95 % of Avg."], *both])]
 
 
-def _differences(comparison: Comparison) -> list[list[str]]:
+def _differences(comparison: TableComparison) -> list[list[str]]:
     """A line for each row of ours that the paper has too: ours less the paper's."""
     lines = []
     for ours in comparison.measured:
@@ -135,8 +272,8 @@ def _differences(comparison: Comparison) -> list[list[str]]:
     return lines
 
 
-def text_of(comparison: Comparison) -> str:
-    """For a terminal."""
+def text_of(comparison: TableComparison) -> str:
+    """Print `comparison` for a terminal."""
     lines = [comparison.title, *comparison.warnings, ""]
     for heading, rows in blocks(comparison):
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -149,8 +286,21 @@ def text_of(comparison: Comparison) -> str:
     return "\n".join([*lines, *comparison.notes]).rstrip()
 
 
-def markdown_of(comparison: Comparison, pictures: Sequence[str] = ()) -> str:
-    """As Markdown. pictures: files beside it."""
+def markdown_of(comparison: TableComparison, pictures: Sequence[str] = ()) -> str:
+    """Print a comparison as Markdown.
+
+    Parameters
+    ----------
+    comparison : TableComparison
+        What to print.
+    pictures : sequence of str
+        Names of files beside it.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
     lines = [f"# {comparison.title}", ""]
     for warning in comparison.warnings:
         lines += [f"> **{warning}**", ""]
@@ -170,8 +320,8 @@ def _markdown_table(rows: list[list[str]]) -> list[str]:
     return [lines[0], rule, *lines[1:]]
 
 
-def csv_of(comparison: Comparison) -> str:
-    """Long form: method, origin, AU (or Avg.), F1 in percent."""
+def csv_of(comparison: TableComparison) -> str:
+    """Print `comparison` in long form: method, origin, AU (or Avg.), F1 in percent."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "origin", "au", "f1_percent"])
@@ -187,8 +337,8 @@ def csv_of(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def data_of(comparison: Comparison) -> dict[str, Any]:
-    """As plain data for JSON."""
+def data_of(comparison: TableComparison) -> dict[str, Any]:
+    """Give `comparison` as plain data for JSON."""
     published = comparison.published
     key = "measured_on_synthetic_people" if comparison.synthetic else "measured"
     return {
@@ -240,73 +390,19 @@ def _interval(measured: Measured) -> str:
     return "-" if low is None or high is None else f"{low:.1f}-{high:.1f}"
 
 
-TABLES = (1, 2, 3, 4, 5)
+def comparison_plot(comparison: TableComparison) -> Figure:
+    """Plot average F1: left the published, where there is any; right that of this run.
 
+    Parameters
+    ----------
+    comparison : TableComparison
+        What to plot.
 
-@dataclass(frozen=True)
-class PublishedMethod:
-    """A row. f1: percent, one for each AU. mean: as printed. reference: of a compared method.
-
-    recomputed: mean of the printed row where it is not the printed one within rounding, else None.
+    Returns
+    -------
+    Figure
+        One or two panels; intervals are those of this run.
     """
-
-    name: str
-    f1: tuple[float, ...]
-    mean: float
-    reference: str
-    recomputed: float | None
-
-
-@dataclass(frozen=True)
-class PublishedTable:
-    """A table of the paper. dataset: on which it is measured. protocol: how, in words."""
-
-    number: int
-    dataset: str
-    protocol: str
-    source: str
-    aus: tuple[int, ...]
-    methods: tuple[PublishedMethod, ...]
-
-    @property
-    def au_names(self) -> tuple[str, ...]:
-        """("AU1", ...), one for each column."""
-        return tuple(f"AU{number}" for number in self.aus)
-
-    def method(self, name: str) -> PublishedMethod | None:
-        """The row of this name; None where the table has none."""
-        return next((method for method in self.methods if method.name == name), None)
-
-
-def published_table(number: int) -> PublishedTable:
-    """A table by its number in the paper."""
-    file = resources.files(__package__) / "published" / f"table{number}.toml"
-    content = tomllib.loads(file.read_text(encoding="utf-8"))
-    return PublishedTable(
-        number=content["table"],
-        dataset=content["dataset"],
-        protocol=content["protocol"],
-        source=content["source"],
-        aus=tuple(content["aus"]),
-        methods=tuple(
-            PublishedMethod(
-                name=row["name"],
-                f1=tuple(row["f1"]),
-                mean=row["mean"],
-                reference=row.get("reference", ""),
-                recomputed=row.get("recomputed"),
-            )
-            for row in content["methods"]
-        ),
-    )
-
-
-_ROW_HEIGHT, _PANEL_WIDTH = 0.27, 5.2  # inches
-_TITLE_WIDTH = 54  # characters
-
-
-def comparison_plot(comparison: Comparison) -> Figure:
-    """Left the published averages, where there are any; right those of this run with intervals."""
     published, measured = comparison.published, comparison.measured
     panels = 2 if published is not None else 1
     rows = max(len(measured), len(published.methods) if published is not None else 0)

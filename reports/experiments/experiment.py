@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from ... import __version__
 from ...whole_files import write_whole
 from .comparison import (
-    Comparison,
+    TableComparison,
     comparison_plot,
     csv_of,
     data_of,
@@ -25,28 +25,34 @@ from .comparison import (
 )
 from .figures import representation_figure
 from .palette import write_figure
-from .trainings import (
+from .rows import (
     RESNET_BASELINE,
     Experiment,
-    Recipe,
+    ExperimentData,
     Row,
-    Work,
     experiment_called,
-    find_works,
-    needed_work,
-    pretrained,
-    pretraining_work,
-    svm_baselines,
-    trained,
-    trained_across,
+    find_data,
+    needed_data,
+    pretraining_data,
 )
+from .trainings import Recipe, pretrained, svm_baselines, trained, trained_across
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ExperimentSummary:
-    """text: for a terminal. files: what was written. data: what stands in the JSON file."""
+    """What came of an experiment.
+
+    Attributes
+    ----------
+    text : str
+        For a terminal.
+    files : tuple of Path
+        What was written.
+    data : dict
+        What stands in the JSON file.
+    """
 
     text: str
     files: tuple[Path, ...]
@@ -68,26 +74,52 @@ def run_experiment(
 ) -> ExperimentSummary:
     """Run one of the paper's experiments; one that was killed goes on where it stopped.
 
-    name: a key of rows.EXPERIMENTS. folders: work folders with shards, of the datasets that the
-    experiment needs and of FEC for the pre-training. out: folder for runs and results. quick: one
-    epoch of one fold, to see that it works. facenet, split: as for training; "" for none. changes:
-    of the training options, for every row (None keeps the recipe's value).
+    Parameters
+    ----------
+    name : str
+        A key of rows.EXPERIMENTS.
+    folders : iterable of Path
+        Work folders with shards, of the datasets that the experiment needs and of FEC for the
+        pre-training.
+    out : Path
+        Folder for runs and results.
+    preset : str
+        "paper" or "compact".
+    seed : int
+        Of every training.
+    quick : bool
+        One epoch of one fold, to see that it works.
+    device : str
+        "auto", "cpu" or "cuda".
+    facenet, split : str
+        Paths as for training; "" for none.
+    changes : mapping, optional
+        Of the training options, for every row (None keeps the recipe's value).
 
-    Raises UsageError for an unknown name or a dataset that is not among the folders, and what
-    training raises.
+    Returns
+    -------
+    ExperimentSummary
+        What came of it.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name or a dataset that is not among the folders.
+    GleeError
+        What training raises.
     """
     experiment = experiment_called(name)
-    works = find_works(folders)
+    given_data = find_data(folders)
     given = {key: value for key, value in (changes or {}).items() if value is not None}
     recipe = Recipe(preset, seed, quick, device, facenet, split, given)
-    work = needed_work(works, experiment.dataset, name)
-    faces = pretraining_work(works)
+    work = needed_data(given_data, experiment.dataset, name)
+    faces = pretraining_data(given_data)
     if not experiment.published:
         data, figure, text, markdown, table = representation_figure(
             experiment, work, faces, Path(out), recipe
         )
         return _write(Path(out), name, text, markdown, table, data, figure)
-    tested = needed_work(works, experiment.tested, name) if experiment.tested else None
+    tested = needed_data(given_data, experiment.tested, name) if experiment.tested else None
     comparison = _comparison(experiment, work, tested, faces, Path(out), recipe)
     data = {
         "experiment": name,
@@ -103,12 +135,12 @@ def run_experiment(
 
 def _comparison(
     experiment: Experiment,
-    work: Work,
-    tested: Work | None,
-    faces: Work | None,
+    work: ExperimentData,
+    tested: ExperimentData | None,
+    faces: ExperimentData | None,
     out: Path,
     recipe: Recipe,
-) -> Comparison:
+) -> TableComparison:
     results: dict[str, dict[str, Any]] = {}
     if experiment.baselines:
         results.update(svm_baselines(work, out, recipe))
@@ -120,7 +152,7 @@ def _comparison(
         else:
             results[row.name] = trained_across(row, work, tested, start, out, recipe)
     on = tested or work
-    return Comparison(
+    return TableComparison(
         title=_title(experiment, on),
         published=published_table(experiment.published),
         measured=tuple(measured_row(name, result) for name, result in results.items()),
@@ -131,16 +163,16 @@ def _comparison(
     )
 
 
-def _title(experiment: Experiment, on: Work) -> str:
+def _title(experiment: Experiment, on: ExperimentData) -> str:
     where = f"SYNTHETIC people in the layout of {on.dataset}" if on.synthetic else on.dataset
     return f"Table {experiment.published} of the paper, on {where}"
 
 
 def _notes(
     experiment: Experiment,
-    work: Work,
-    tested: Work | None,
-    faces: Work | None,
+    work: ExperimentData,
+    tested: ExperimentData | None,
+    faces: ExperimentData | None,
     recipe: Recipe,
     rows: Iterable[Row],
 ) -> tuple[str, ...]:
@@ -173,7 +205,7 @@ def _recipe_data(recipe: Recipe) -> dict[str, Any]:
     return {**asdict(recipe), "changes": dict(recipe.changes)}
 
 
-def _work_data(work: Work) -> dict[str, Any]:
+def _work_data(work: ExperimentData) -> dict[str, Any]:
     return {
         "synthetic": work.synthetic,
         "subjects": len(work.subjects),

@@ -1,16 +1,7 @@
-"""Figures 4 and 5.
+"""Figures 4 and 5 on one's own data: one network, its test subjects' frames, four spaces.
 
-Figures 4 and 5 on one's own data: one network, its test subjects' frames, four spaces.
-
-What a trained network makes of faces, in the four spaces of Figures 4 and 5.
-
-The paper's figures show GB & LB & 3DGB and three other spaces, whose names are drawn in the
-pictures alone. Here they are the parts of one network's joint representation: f_exp (3DGB), G_exp
-(GB), E_exp (GB & LB), and F_exp (all three).
-
-Figure 4: t-SNE of frequent AU combinations in the four representation spaces, with Ave-Var.
-
-Figure 5: a face and its nearest neighbours in the four representation spaces.
+Figure 4 is a t-SNE of frequent AU combinations, with Ave-Var; Figure 5 shows a face and its nearest
+neighbours.
 """
 
 from __future__ import annotations
@@ -18,28 +9,41 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
 from ...model.checkpoint import CHECKPOINT_FILE, load_checkpoint
-from ...model.data.au_dataset import AUFrames, load_frames, make_batch
+from ...model.data.au_dataset import AUFrames, load_frames
 from ...model.data.augmentation import stored_size
 from ...model.data.person_specific import relative_to_person
-from ...model.network.glee_net import GLEENet
-from ...model.prediction.predictions import network_input
 from .comparison import QUICK_WARNING, SYNTHETIC_WARNING
 from .palette import COLOURS, MARKS, RED, new_figure
-from .trainings import GLEE_NET, Experiment, Recipe, Work, first_fold, pretrained, trained
+from .representations import (
+    SPACES,
+    Combination,
+    Space,
+    average_variance,
+    common_combinations,
+    nearest_of_others,
+    representations,
+    standardised,
+)
+from .rows import GLEE_NET, Experiment, ExperimentData
+from .trainings import Recipe, first_fold, pretrained, trained
 
 # Frames of the test subjects at most, evenly taken.
 MOST_FRAMES = 3000
+
+# As in the paper: seven combinations. Samples of each, so that t-SNE stays quick and even.
+COMBINATIONS, SAMPLES = 7, 60
+_PERPLEXITY = 30.0
+
+NEIGHBOURS = 5
 _READING = (
     "Spaces: parts of the full network's joint representation, each coordinate standardised; "
     "3DGB is f_exp, GB is G_exp, GB & LB is E_exp. Only the name of the fourth stands in the "
@@ -48,11 +52,31 @@ _READING = (
 
 
 def representation_figure(
-    experiment: Experiment, work: Work, faces: Work | None, out: Path, recipe: Recipe
+    experiment: Experiment,
+    work: ExperimentData,
+    faces: ExperimentData | None,
+    out: Path,
+    recipe: Recipe,
 ) -> tuple[dict[str, Any], Figure, str, str, str]:
     """Train the full network if need be, and draw what its test subjects' faces become.
 
-    Returns data for JSON, the picture, text for a terminal, Markdown, and CSV.
+    Parameters
+    ----------
+    experiment : Experiment
+        "figure4" or "figure5".
+    work : ExperimentData
+        Trained and tested on.
+    faces : ExperimentData or None
+        For the pre-training.
+    out : Path
+        The experiment's folder.
+    recipe : Recipe
+        How to train.
+
+    Returns
+    -------
+    (dict, Figure, str, str, str)
+        Data for JSON, the picture, text for a terminal, Markdown, and CSV.
     """
     trained(GLEE_NET, work, pretrained(GLEE_NET, faces, out, recipe), out, recipe)
     frames, index, spaces = _spaces(work, first_fold(out, work, GLEE_NET))
@@ -89,7 +113,9 @@ def representation_figure(
     return data, figure, text, _markdown(experiment.name, data, figures, what), _csv(figures, what)
 
 
-def _spaces(work: Work, fold: Path) -> tuple[AUFrames, npt.NDArray[np.int64], dict[str, Space]]:
+def _spaces(
+    work: ExperimentData, fold: Path
+) -> tuple[AUFrames, npt.NDArray[np.int64], dict[str, Space]]:
     """Frames of a fold's test subjects, which of all frames they are, and their vectors."""
     checkpoint = load_checkpoint(fold / CHECKPOINT_FILE)
     config = checkpoint.config
@@ -104,21 +130,23 @@ def _spaces(work: Work, fold: Path) -> tuple[AUFrames, npt.NDArray[np.int64], di
     return frames, index, representations(network, frames, index, image_size=config.image_size)
 
 
-def _warnings(work: Work, faces: Work | None, recipe: Recipe) -> tuple[str, ...]:
+def _warnings(
+    work: ExperimentData, faces: ExperimentData | None, recipe: Recipe
+) -> tuple[str, ...]:
     synthetic = work.synthetic or (faces is not None and faces.synthetic)
     warnings = (SYNTHETIC_WARNING,) if synthetic else ()
     return (*warnings, *((QUICK_WARNING,) if recipe.quick else ()))
 
 
-def _people(work: Work) -> str:
+def _people(work: ExperimentData) -> str:
     return "SYNTHETIC people in the layout of" if work.synthetic else "people of"
 
 
 def _names(
     frames: AUFrames, index: npt.NDArray[np.int64], found: dict[str, Any], space: str
 ) -> list[str]:
-    places = [found["centre"], *found["neighbours"][space]]
-    return [frames.frame_name(int(index[place])) for place in places]
+    shown = [found["centre"], *found["neighbours"][space]]
+    return [frames.frame_name(int(index[one])) for one in shown]
 
 
 def _table(figures: dict[str, float], what: str) -> list[str]:
@@ -145,121 +173,36 @@ def _csv(figures: dict[str, float], what: str) -> str:
     return text.getvalue()
 
 
-Space = npt.NDArray[np.float64]
-SPACES = ("3DGB", "GB", "GB & LB", "GB & LB & 3DGB")
-_FRAMES_AT_ONCE = 64
-
-
-@dataclass(frozen=True)
-class Combination:
-    """An AU combination: its name, such as "AU6+AU12", and the places of its samples (k,)."""
-
-    name: str
-    samples: npt.NDArray[np.int64]
-
-
-def representations(
-    network: GLEENet, frames: AUFrames, index: npt.NDArray[np.int64], *, image_size: int
-) -> dict[str, Space]:
-    """Each space's vectors (n, width) of some frames, from their centre crops, on the CPU.
-
-    network: with all three branches. index: (n,) of the frames.
-    """
-    parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in SPACES}
-    network = network.eval()
-    with torch.inference_mode():
-        for begin in range(0, len(index), _FRAMES_AT_ONCE):
-            chosen = index[begin : begin + _FRAMES_AT_ONCE]
-            image, f_exp = network_input(
-                make_batch(frames, chosen, image_size), torch.device("cpu")
-            )[:2]
-            assert network.global_branch is not None
-            assert network.coefficient_branch is not None
-            embedding = network.embed(image)
-            coefficients = network.coefficient_branch(f_exp)
-            vectors = (
-                coefficients,
-                network.global_branch(image),
-                embedding,
-                torch.cat([embedding, coefficients], 1),
-            )
-            for name, vector in zip(SPACES, vectors, strict=True):
-                parts[name].append(vector.numpy())
-    return {name: np.concatenate(part).astype(np.float64) for name, part in parts.items()}
-
-
-def common_combinations(
-    labels: npt.NDArray[np.int8], au_names: Sequence[str], *, count: int, samples: int, seed: int
-) -> list[Combination]:
-    """The most frequent AU combinations of two AUs or more; of fewer where there are not so many.
-
-    labels: (n, a); frames with an unknown label are left out. count: of combinations. samples: of
-    each, at most, drawn from the seed.
-    """
-    random = np.random.default_rng(seed)
-    known = np.flatnonzero((labels >= 0).all(1))
-    rows, place, frequency = np.unique(
-        labels[known], axis=0, return_inverse=True, return_counts=True
-    )
-    size = rows.sum(1)
-    # Those of two AUs or more first; among these the frequent ones.
-    order = np.lexsort((-frequency, np.where(size >= 2, 0, np.where(size == 1, 1, 2))))[:count]
-    found = []
-    for row in order:
-        members = known[np.flatnonzero(place.reshape(-1) == row)]
-        if len(members) > samples:
-            members = np.sort(random.choice(members, samples, replace=False))
-        names = [name for name, on in zip(au_names, rows[row], strict=True) if on]
-        found.append(Combination("+".join(names) or "no AU", members))
-    return found
-
-
-def average_variance(vectors: Space, combinations: Sequence[Combination]) -> float:
-    """Ave-Var: the variance within each combination, averaged, as a share of the total variance.
-
-    Variance: mean squared distance to the mean vector. Divided by that of all samples together, so
-    that spaces of other widths and scales compare. vectors: (n, width).
-    """
-    together = np.concatenate([vectors[one.samples] for one in combinations])
-    total = _variance(together)
-    within = [_variance(vectors[one.samples]) for one in combinations]
-    return float(np.mean(within) / total) if total > 0 else float("nan")
-
-
-def _variance(vectors: Space) -> float:
-    return float(((vectors - vectors.mean(0)) ** 2).sum(1).mean())
-
-
-def standardised(vectors: Space) -> Space:
-    """Each coordinate at mean 0 and deviation 1, for distances."""
-    deviation = vectors.std(0)
-    return np.asarray((vectors - vectors.mean(0)) / np.where(deviation > 1e-9, deviation, 1.0))
-
-
-# As in the paper: seven combinations. Samples of each, so that t-SNE stays quick and even.
-COMBINATIONS, SAMPLES = 7, 60
-_PERPLEXITY = 30.0
-
-
 def figure4_data(
     spaces: Mapping[str, Space], combinations: Sequence[Combination], *, seed: int
 ) -> dict[str, Any]:
-    """Each space's Ave-Var and the samples' places in the plane.
+    """Compute each space's Ave-Var and the samples' positions in the plane.
 
-    spaces: vectors (n, width), standardised here. Returns {"ave_var": {space: share},
-    "combinations": {name: samples}, "plane": {space: {name: [[x, y], ...]}}}.
+    Parameters
+    ----------
+    spaces : mapping of str to (n, width) float64
+        Vectors, standardised here.
+    combinations : sequence of Combination
+        Whose samples are shown.
+    seed : int
+        Of t-SNE.
+
+    Returns
+    -------
+    dict
+        {"ave_var": {space: share}, "combinations": {name: samples}, "plane": {space: {name: [[x,
+        y], ...]}}}.
     """
-    places = np.concatenate([one.samples for one in combinations])
+    samples = np.concatenate([one.samples for one in combinations])
     ends = np.cumsum([len(one.samples) for one in combinations])
     plane, variance = {}, {}
     for name in SPACES:
         vectors = standardised(spaces[name])
         variance[name] = average_variance(vectors, combinations)
-        flat = _flattened(vectors[places], seed)
-        parts = np.split(flat, ends[:-1])
+        flat = _flattened(vectors[samples], seed)
+        points = np.split(flat, ends[:-1])
         plane[name] = {
-            one.name: np.round(part, 3).tolist()
-            for one, part in zip(combinations, parts, strict=True)
+            one.name: np.round(xy, 3).tolist() for one, xy in zip(combinations, points, strict=True)
         }
     counts = {one.name: len(one.samples) for one in combinations}
     return {"ave_var": variance, "combinations": counts, "plane": plane}
@@ -275,7 +218,20 @@ def _flattened(vectors: Space, seed: int) -> Space:
 
 
 def figure4_plot(data: Mapping[str, Any], subtitle: str) -> Figure:
-    """Four panels, one a space; colour and mark tell the combinations apart."""
+    """Draw four panels, one a space; colour and mark distinguish the combinations.
+
+    Parameters
+    ----------
+    data : mapping
+        Of `figure4_data`.
+    subtitle : str
+        Below the title.
+
+    Returns
+    -------
+    Figure
+        The picture.
+    """
     figure = new_figure(9.4, 8.6)
     figure.suptitle(f"AU combinations in four representation spaces (t-SNE)\n{subtitle}")
     panels = figure.subplots(2, 2).ravel()
@@ -292,9 +248,6 @@ def figure4_plot(data: Mapping[str, Any], subtitle: str) -> Figure:
     return figure
 
 
-NEIGHBOURS = 5
-
-
 def figure5_data(
     spaces: Mapping[str, Space],
     labels: npt.NDArray[np.int8],
@@ -302,13 +255,25 @@ def figure5_data(
     *,
     centre: int,
 ) -> dict[str, Any]:
-    """The nearest frames of other people to one frame, and how alike neighbours' AUs are.
+    """Find the nearest frames of other people to one frame, and how alike neighbours' AUs are.
 
-    spaces: vectors (n, width), standardised here. labels: (n, a). subject: (n,). centre: of the
-    picture, a place among the n. Returns {"centre": place, "neighbours": {space: places},
-    "agreement": {space: share}}: the share of AUs with the centre's label, over all frames as
-    centres and their NEIGHBOURS nearest frames of other people, absent AUs left out where both
-    lack them (Jaccard).
+    Parameters
+    ----------
+    spaces : mapping of str to (n, width) float64
+        Vectors, standardised here.
+    labels : (n, a) int8
+        1 present, 0 absent, -1 unknown.
+    subject : (n,) str
+        Of each frame.
+    centre : int
+        Frame in the middle of the picture, 0 to n - 1.
+
+    Returns
+    -------
+    dict
+        {"centre": frame, "neighbours": {space: frames}, "agreement": {space: share}}: the share of
+        AUs with the centre's label, over all frames as centres and their NEIGHBOURS nearest frames
+        of other people, absent AUs left out where both lack them (Jaccard).
     """
     neighbours, agreement = {}, {}
     for name in SPACES:
@@ -316,20 +281,6 @@ def figure5_data(
         neighbours[name] = nearest[centre].tolist()
         agreement[name] = _jaccard(labels, nearest)
     return {"centre": int(centre), "neighbours": neighbours, "agreement": agreement}
-
-
-def nearest_of_others(
-    vectors: Space, subject: npt.NDArray[np.str_], count: int
-) -> npt.NDArray[np.int64]:
-    """For each frame the nearest frames of other subjects: (n, count), nearest first."""
-    square = (vectors**2).sum(1)
-    found = []
-    for index in range(len(vectors)):
-        distance = square - 2 * vectors @ vectors[index]
-        distance[subject == subject[index]] = np.inf
-        near = np.argpartition(distance, min(count, len(distance) - 1))[:count]
-        found.append(near[np.argsort(distance[near], kind="stable")])
-    return np.array(found, np.int64)
 
 
 def _jaccard(labels: npt.NDArray[np.int8], nearest: npt.NDArray[np.int64]) -> float:
@@ -342,13 +293,26 @@ def _jaccard(labels: npt.NDArray[np.int8], nearest: npt.NDArray[np.int64]) -> fl
 
 
 def telling_centre(labels: npt.NDArray[np.int8], seed: int) -> int:
-    """A frame whose AUs are many but not unique: of the frequent combinations the largest."""
+    """Choose a frame whose AUs are many but not unique: the largest frequent combination.
+
+    Parameters
+    ----------
+    labels : (n, a) int8
+        1 present, 0 absent, -1 unknown.
+    seed : int
+        Of the choice among frames with it.
+
+    Returns
+    -------
+    int
+        The frame.
+    """
     random = np.random.default_rng(seed)
-    rows, place, counts = np.unique(
+    rows, group, counts = np.unique(
         np.maximum(labels, 0), axis=0, return_inverse=True, return_counts=True
     )
     score = rows.sum(1) * np.minimum(counts, NEIGHBOURS)
-    members = np.flatnonzero(place.reshape(-1) == int(score.argmax()))
+    members = np.flatnonzero(group.reshape(-1) == int(score.argmax()))
     return int(random.choice(members))
 
 
@@ -358,23 +322,37 @@ def figure5_plot(
     index: npt.NDArray[np.int64],
     subtitle: str,
 ) -> Figure:
-    """One row a space: the centre framed in red, then its neighbours with their AUs.
+    """Draw one row a space: the centre framed in red, then its neighbours with their AUs.
 
-    index: (n,) of the frames that data's places refer to.
+    Parameters
+    ----------
+    data : mapping
+        Of `figure5_data`.
+    frames : AUFrames
+        All frames.
+    index : (n,) int64
+        Those that data's numbers refer to.
+    subtitle : str
+        Below the title.
+
+    Returns
+    -------
+    Figure
+        The picture.
     """
     figure = new_figure(10.5, 8.4)
     figure.suptitle(f"A face (red) and its nearest neighbours of other people\n{subtitle}")
     grid = figure.subplots(len(SPACES), NEIGHBOURS + 1)
     for row, space in zip(grid, SPACES, strict=True):
-        places = [data["centre"], *data["neighbours"][space]]
+        shown = [data["centre"], *data["neighbours"][space]]
         for column, axes in enumerate(row):
             axes.set_xticks([])
             axes.set_yticks([])
             axes.spines[:].set_visible(column == 0)
-            if column >= len(places):
+            if column >= len(shown):
                 axes.axis("off")
                 continue
-            frame = int(index[places[column]])
+            frame = int(index[shown[column]])
             axes.imshow(frames.crop(frame))
             axes.set_xlabel(_aus(frames.labels[frame], frames.au_names), size=7)
             for side in axes.spines.values():

@@ -18,13 +18,37 @@ _DOTS_AN_INCH = 130
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure in inches, without pyplot's global state."""
+    """Make a figure without pyplot's global state.
+
+    Parameters
+    ----------
+    width, height : float
+        Inches.
+
+    Returns
+    -------
+    Figure
+        Empty.
+    """
     matplotlib.rcParams.update({"font.size": 9, "axes.titlesize": 9.5, "svg.hashsalt": "glee"})
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole; the same figure gives the same bytes."""
+    """Write a figure as PNG, whole; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : Figure
+        To write.
+    path : Path
+        PNG file.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be written.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DOTS_AN_INCH, metadata={"Software": None})
     write_whole(path, buffer.getbuffer())

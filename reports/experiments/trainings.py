@@ -1,21 +1,14 @@
-"""Which rows are trained on which work folders.
-
-The trainings of an experiment: each is run, or goes on where an earlier call stopped.
-
-The rows that an experiment measures: which network of Table 5, or which baseline.
-
-The work folders of an experiment, told apart by the dataset that their shards name.
-"""
+"""The trainings of an experiment: each is run, or goes on where an earlier call stopped."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import DataError, UsageError
+from ...errors import DataError
 from ...model.data.au_dataset import load_frames
 from ...model.data.augmentation import stored_size
 from ...model.data.folds import choose_split
@@ -31,9 +24,7 @@ from ...model.training.linear_svm import (
 )
 from ...model.training.pretraining import pretrain
 from ...model.training.training import EVERY_SUBJECT, train
-from ...pipeline.datasets import fec
-from ...pipeline.shards.shard import list_shards, read_shard
-from ...pipeline.work_folder import is_synthetic
+from .rows import ExperimentData, Row
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +36,22 @@ QUICK_FOLD = "1"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an experiment trains. facenet, split: paths, "" for none. changes: of the training
-    options, for every row.
+    """How an experiment trains.
+
+    Attributes
+    ----------
+    preset : str
+        "paper" or "compact".
+    seed : int
+        Of every training.
+    quick : bool
+        One epoch of one fold.
+    device : str
+        "auto", "cpu" or "cuda".
+    facenet, split : str
+        Paths, "" for none.
+    changes : mapping
+        Of the training options, for every row.
     """
 
     preset: str
@@ -63,7 +68,20 @@ class Recipe:
         return QUICK_FOLD if self.quick else "all"
 
     def training(self, row: Row, start: Path | None) -> TrainOptions:
-        """The options of a row's training. start: pre-trained run."""
+        """Give the options of a row's training.
+
+        Parameters
+        ----------
+        row : Row
+            To train.
+        start : Path or None
+            Pre-trained run.
+
+        Returns
+        -------
+        TrainOptions
+            The preset's recipe with the changes.
+        """
         return train_options(
             self.preset,
             ablation=row.ablation,
@@ -75,7 +93,7 @@ class Recipe:
         )
 
     def pretraining(self, ablation: str) -> TrainOptions:
-        """The options of a pre-training."""
+        """Give the options of the pre-training of an `ablation`."""
         return pretrain_options(
             self.preset,
             ablation=ablation,
@@ -90,8 +108,25 @@ def _has_facenet(row: Row) -> bool:
     return preset_config("paper", (), row.ablation).expression in ("global_local", "global")
 
 
-def pretrained(row: Row, faces: Work | None, out: Path, recipe: Recipe) -> Path | None:
-    """The pre-trained run that a row starts from, trained now if need be; None for none."""
+def pretrained(row: Row, faces: ExperimentData | None, out: Path, recipe: Recipe) -> Path | None:
+    """Find the pre-trained run that a row starts from; it is trained now if need be.
+
+    Parameters
+    ----------
+    row : Row
+        To train.
+    faces : ExperimentData or None
+        FEC's shards.
+    out : Path
+        The experiment's folder.
+    recipe : Recipe
+        How to train.
+
+    Returns
+    -------
+    Path or None
+        Its folder; None where the row starts from none.
+    """
     if not row.start or faces is None:
         return None
     run = out / PRETRAINING / row.start
@@ -100,8 +135,29 @@ def pretrained(row: Row, faces: Work | None, out: Path, recipe: Recipe) -> Path 
     return run
 
 
-def trained(row: Row, work: Work, start: Path | None, out: Path, recipe: Recipe) -> dict[str, Any]:
-    """A row's results on the folds' test subjects, as `evaluate` gives them."""
+def trained(
+    row: Row, work: ExperimentData, start: Path | None, out: Path, recipe: Recipe
+) -> dict[str, Any]:
+    """Train a row, as far as it is not, and test it on the folds' subjects.
+
+    Parameters
+    ----------
+    row : Row
+        To train.
+    work : ExperimentData
+        Trained and tested on.
+    start : Path or None
+        Pre-trained run.
+    out : Path
+        The experiment's folder.
+    recipe : Recipe
+        How to train.
+
+    Returns
+    -------
+    dict
+        As `evaluate` gives it.
+    """
     run = run_folder(out, work, row)
     logger.info("%s: %s", row.name, run)
     options = recipe.training(row, start)
@@ -110,9 +166,33 @@ def trained(row: Row, work: Work, start: Path | None, out: Path, recipe: Recipe)
 
 
 def trained_across(
-    row: Row, work: Work, tested: Work, start: Path | None, out: Path, recipe: Recipe
+    row: Row,
+    work: ExperimentData,
+    tested: ExperimentData,
+    start: Path | None,
+    out: Path,
+    recipe: Recipe,
 ) -> dict[str, Any]:
-    """A row's results on another dataset, by one network of all subjects of `work`."""
+    """Train a row on all subjects of one dataset, and test it on another dataset.
+
+    Parameters
+    ----------
+    row : Row
+        To train.
+    work, tested : ExperimentData
+        Trained on, and tested on.
+    start : Path or None
+        Pre-trained run.
+    out : Path
+        The experiment's folder.
+    recipe : Recipe
+        How to train.
+
+    Returns
+    -------
+    dict
+        As `evaluate` gives it.
+    """
     run = run_folder(out, work, row).with_name(f"{row.folder}-{EVERY_SUBJECT}-subject")
     logger.info("%s: %s", row.name, run)
     options = recipe.training(row, start)
@@ -124,8 +204,23 @@ def _plain_device(device: str) -> str:
     return "cpu" if device == "auto" else device
 
 
-def svm_baselines(work: Work, out: Path, recipe: Recipe) -> dict[str, dict[str, Any]]:
-    """Results of the linear SVMs on the same folds, by name."""
+def svm_baselines(work: ExperimentData, out: Path, recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """Train and test the linear SVMs on the same folds.
+
+    Parameters
+    ----------
+    work : ExperimentData
+        Trained and tested on.
+    out : Path
+        The experiment's folder.
+    recipe : Recipe
+        How to train.
+
+    Returns
+    -------
+    dict of str to dict
+        By name, as `evaluate` gives it.
+    """
     options = recipe.training(Row("", "no-gb-lb", "", ""), None)
     size = stored_size(preset_config(recipe.preset, ()).image_size)
     frames = load_frames(work.folder, size=size, aus=options.aus or None, memory_limit=0)
@@ -150,148 +245,45 @@ def svm_baselines(work: Work, out: Path, recipe: Recipe) -> dict[str, dict[str, 
     return results
 
 
-def run_folder(out: Path, work: Work, row: Row) -> Path:
-    """Where a row's run lies; experiments with the same `out` share it."""
+def run_folder(out: Path, work: ExperimentData, row: Row) -> Path:
+    """Say where a row's run lies; experiments with the same `out` share it.
+
+    Parameters
+    ----------
+    out : Path
+        The experiment's folder.
+    work : ExperimentData
+        Trained on.
+    row : Row
+        That is trained.
+
+    Returns
+    -------
+    Path
+        The run's folder.
+    """
     return out / RUNS / work.dataset / row.folder
 
 
-def first_fold(out: Path, work: Work, row: Row) -> Path:
-    """The folder of a row's first fold. Raises DataError where it has none."""
+def first_fold(out: Path, work: ExperimentData, row: Row) -> Path:
+    """Find the folder of a row's first fold.
+
+    Parameters
+    ----------
+    out, work, row
+        As `run_folder` takes them.
+
+    Returns
+    -------
+    Path
+        The fold's folder.
+
+    Raises
+    ------
+    DataError
+        Where it has none.
+    """
     folds = sorted(run_folder(out, work, row).glob("fold[0-9]*"))
     if not folds:
         raise DataError(f"{out}: {row.name} is not trained; run the experiment again")
     return folds[0]
-
-
-FULL = "GLEE-Net"
-# Which pre-training a row starts from: an ablation that has one, "" for none.
-FULL_START, GLOBAL_START, NO_START = "full", "no-lb", ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row to measure. name: as the paper prints it. ablation: key of config.ABLATIONS. start:
-    ablation of the pre-training it starts from, "" for none. folder: its runs'.
-    """
-
-    name: str
-    ablation: str
-    start: str
-    folder: str
-
-
-GLEE_NET = Row(FULL, "full", FULL_START, "full")
-# Table 5, in the paper's order. An ImageNet start of "w. ResNet" is not what the paper says.
-ABLATION_ROWS = (
-    Row("w/o pretrain", "full", NO_START, "no-pretrain"),
-    Row("w. fixed GB & LB", "fixed-gb-lb", FULL_START, "fixed-gb-lb"),
-    Row("w. ResNet", "resnet", NO_START, "resnet"),
-    Row("w/o GB & LB", "no-gb-lb", NO_START, "no-gb-lb"),
-    Row("w/o 3DGB", "no-3dgb", FULL_START, "no-3dgb"),
-    Row("w/o LB", "no-lb", GLOBAL_START, "no-lb"),
-    Row("w/o TC", "no-tc", FULL_START, "no-tc"),
-    Row("w/o joint FC", "no-joint-fc", FULL_START, "no-joint-fc"),
-    GLEE_NET,
-)
-# A ResNet on the image and an MLP, nothing of the paper's; beside it two SVMs, see baselines.py.
-RESNET_BASELINE = Row("ResNet baseline", "resnet-alone", NO_START, "resnet-alone")
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A table or figure. dataset: trained on. tested: on all of which dataset, "" for the folds of
-    `dataset` itself. rows: networks. baselines: whether SVMs and a ResNet stand beside them.
-    published: number of the paper's table, 0 where it prints no figures.
-    """
-
-    name: str
-    dataset: str
-    rows: tuple[Row, ...] = (GLEE_NET,)
-    tested: str = ""
-    baselines: bool = True
-    published: int = 0
-
-
-EXPERIMENTS = {
-    one.name: one
-    for one in (
-        Experiment("table1", "bp4d", published=1),
-        Experiment("table2", "disfa", published=2),
-        Experiment("table3", "bp4d-plus", published=3),
-        Experiment("table4", "bp4d", tested="bp4d-plus", baselines=False, published=4),
-        Experiment("table5", "bp4d", ABLATION_ROWS, baselines=False, published=5),
-        Experiment("figure4", "bp4d", baselines=False),
-        Experiment("figure5", "bp4d", baselines=False),
-    )
-}
-
-
-def experiment_called(name: str) -> Experiment:
-    """An experiment by its name. Raises UsageError where there is none."""
-    if name not in EXPERIMENTS:
-        raise UsageError(f"unknown experiment {name!r}; choose one of {', '.join(EXPERIMENTS)}")
-    return EXPERIMENTS[name]
-
-
-@dataclass(frozen=True)
-class Work:
-    """A work folder. synthetic: its people are rendered. detector: of its landmarks."""
-
-    folder: Path
-    dataset: str
-    synthetic: bool
-    subjects: tuple[str, ...]
-    shards: int
-    detector: str
-
-    @property
-    def in_words(self) -> str:
-        """For headings: whose faces, how many, found by what."""
-        where = f"SYNTHETIC people in the layout of {self.dataset}"
-        who = where if self.synthetic else self.dataset
-        return f"{who} ({len(self.subjects)} subjects, landmarks by {self.detector})"
-
-
-def find_works(folders: Iterable[Path]) -> dict[str, Work]:
-    """Each folder by its dataset.
-
-    Raises ShardError where a folder has no shards, UsageError where two are of one dataset.
-    """
-    works: dict[str, Work] = {}
-    for folder in folders:
-        work = _describe(Path(folder))
-        if work.dataset in works:
-            raise UsageError(
-                f"{works[work.dataset].folder} and {folder} both hold {work.dataset}; give one"
-            )
-        works[work.dataset] = work
-    return works
-
-
-def _describe(folder: Path) -> Work:
-    paths = list_shards(folder)
-    header = read_shard(paths[0], verify=False).header
-    return Work(
-        folder=folder,
-        dataset=header.dataset,
-        synthetic=is_synthetic(folder),
-        subjects=tuple(sorted({path.parts[-3] for path in paths})),
-        shards=len(paths),
-        detector=header.detector,
-    )
-
-
-def needed_work(works: Mapping[str, Work], dataset: str, experiment: str) -> Work:
-    """The work folder of a dataset. Raises UsageError where it is not among those given."""
-    if dataset not in works:
-        given = ", ".join(sorted(works)) or "none"
-        raise UsageError(
-            f"{experiment} needs shards of {dataset}, given are: {given}; "
-            f"make them with `glee preprocess --dataset {dataset}` and name them with --work"
-        )
-    return works[dataset]
-
-
-def pretraining_work(works: Mapping[str, Work]) -> Work | None:
-    """FEC's shards; None where they are not given."""
-    return works.get(fec.NAME)

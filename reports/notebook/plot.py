@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-# Okabe and Ito (2008): told apart with every kind of colour vision.
+# Okabe and Ito (2008): distinct with every kind of colour vision.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
 _SKIN = np.array([96, 188, 162]) / 255.0
 _LIGHT = np.array([0.35, 0.45, 0.82])  # towards the lamp, nearly a unit vector
@@ -38,19 +38,39 @@ def landmarks(
 ) -> Axes:
     """Draw 68 landmarks with the curves that join them.
 
-    points: (68, 2), pixels, y down. image: (h, w, 3) uint8 RGB beneath them. style: of the points,
-    such as ``color="red"``. Raises UsageError for another shape.
+    Parameters
+    ----------
+    points : (68, 2) float, pixels
+        y down.
+    image : (h, w, 3) uint8, optional
+        RGB, beneath them.
+    ax : Axes, optional
+        To draw on; new ones by default.
+    **style
+        Of the points, such as ``color="red"``.
 
+    Returns
+    -------
+    Axes
+        Those drawn on.
+
+    Raises
+    ------
+    UsageError
+        For another shape.
+
+    Examples
+    --------
     >>> ax = landmarks(work.landmarks[0], image=frame)
     """
-    places = np.asarray(points, np.float64)
-    if places.shape != (68, 2):
-        raise UsageError(f"landmarks: shape {places.shape}, expected (68, 2)")
+    xy = np.asarray(points, np.float64)
+    if xy.shape != (68, 2):
+        raise UsageError(f"landmarks: shape {xy.shape}, expected (68, 2)")
     ax = _axes(ax)
     _show(ax, image)
     style = {"color": _COLOURS[5], "markersize": 3.0, "linewidth": 1.0, **style}
     for curve in CURVES.values():
-        ax.plot(*places[list(curve)].T, marker="o", **style)
+        ax.plot(*xy[list(curve)].T, marker="o", **style)
     return _as_image(ax)
 
 
@@ -68,10 +88,34 @@ def mesh(
 ) -> Axes:
     """Draw the morphable model's mesh, shaded, where the fit puts it.
 
-    f_exp: (51,) and f_shape: (60,), by default the mean face. pose: (6,) rotation vector and
-    translation, decimetres; by default from the front. image: (h, w, 3) uint8 RGB beneath it, whose
-    size the camera has; or image_size: (width, height), pixels. focal: pixels.
+    Parameters
+    ----------
+    f_exp : (51,) float
+        Expression coefficients.
+    f_shape : (60,) float, optional
+        Shape coefficients; by default the mean face.
+    pose : (6,) float, optional
+        Rotation vector (radians) and translation (decimetres); by default from the front.
+    image : (h, w, 3) uint8, optional
+        RGB, beneath it, whose size the camera has.
+    image_size : (int, int), optional
+        Width and height of the camera's image, pixels.
+    focal : float, optional
+        Pixels.
+    model : MorphableModel, optional
+        By default the embedded one.
+    ax : Axes, optional
+        To draw on; new ones by default.
+    alpha : float
+        Opacity, 0 to 1.
 
+    Returns
+    -------
+    Axes
+        Those drawn on.
+
+    Examples
+    --------
     >>> row = work.frames.iloc[0]
     >>> ax = mesh(row[list(names)], work.f_shape[0], row[["rot_x", ...]], image_size=(1024, 768))
     """
@@ -84,11 +128,11 @@ def mesh(
     if image is not None:
         size = np.asarray(image).shape[1], np.asarray(image).shape[0]
     camera = Camera.for_image(*size, focal)
-    seen = to_camera(vertices, np.asarray(pose, np.float64))
+    in_camera = to_camera(vertices, np.asarray(pose, np.float64))
     ax = _axes(ax)
     _show(ax, image)
     screen = camera.project(vertices, np.asarray(pose, np.float64))
-    ax.add_collection(_shaded(seen, screen, model.triangles, alpha))
+    ax.add_collection(_shaded(in_camera, screen, model.triangles, alpha))
     ax.set_xlim(0, size[0])
     ax.set_ylim(size[1], 0)
     if image is None:
@@ -106,10 +150,30 @@ def coefficients(
 ) -> Axes:
     """Draw the blendshapes that move most over time, one line each.
 
-    table: rows in time with a column a blendshape, as `glee.open(...).frames` or the table of
-    `glee analyze`; or an array (n, 51). names: which to draw, in order; by default the `most` with
-    the largest deviation. Raises UsageError where there is none.
+    Parameters
+    ----------
+    table : DataFrame or (n, 51) array
+        Rows in time with a column a blendshape, as `glee.open(...).frames` or the table of `glee
+        analyze`.
+    names : sequence of str, optional
+        Which to draw, in order; by default the `most` with the largest deviation.
+    most : int
+        Lines where no names are given.
+    ax : Axes, optional
+        To draw on; new ones by default.
 
+    Returns
+    -------
+    Axes
+        Those drawn on.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such column.
+
+    Examples
+    --------
     >>> ax = coefficients(pandas.read_parquet("out/talk.parquet"), names=["jawOpen"])
     """
     values, known, time, label = _in_time(table)
@@ -118,8 +182,8 @@ def coefficients(
     if missing or not wanted:
         raise UsageError(f"coefficients: no column {', '.join(missing) or 'of a blendshape'}")
     ax = _axes(ax)
-    for place, name in enumerate(wanted):
-        colour = _COLOURS[place % len(_COLOURS)]
+    for number, name in enumerate(wanted):
+        colour = _COLOURS[number % len(_COLOURS)]
         ax.plot(time, values[:, known.index(name)], color=colour, linewidth=1.3, label=name)
     ax.set_xlabel(label)
     ax.set_ylabel("coefficient")
@@ -131,9 +195,25 @@ def coefficients(
 def f1(results: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
     """Draw the F1 of each AU as bars, beside it what always saying "present" gives.
 
-    results: as `glee evaluate RUN --json` prints them and RUN/results.json holds them. Raises
-    UsageError where they hold no F1.
+    Parameters
+    ----------
+    results : mapping
+        As `glee evaluate RUN --json` prints them and RUN/results.json holds them.
+    ax : Axes, optional
+        To draw on; new ones by default.
 
+    Returns
+    -------
+    Axes
+        Those drawn on.
+
+    Raises
+    ------
+    UsageError
+        Where they hold no F1.
+
+    Examples
+    --------
     >>> ax = f1(json.loads(Path("work/disfa/runs/paper/results.json").read_text()))
     """
     if "f1" not in results or "aus" not in results:
@@ -141,15 +221,15 @@ def f1(results: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
     names = [*results["aus"], "mean"]
     chance = results.get("always_positive_f1", {})
     ax = _axes(ax)
-    places = np.arange(len(names))
+    x = np.arange(len(names))
     heights = [_percent(results["f1"].get(name)) for name in names]
-    bars = ax.bar(places, heights, 0.62, color=[_COLOURS[0]] * len(results["aus"]) + [_COLOURS[6]])
+    bars = ax.bar(x, heights, 0.62, color=[_COLOURS[0]] * len(results["aus"]) + [_COLOURS[6]])
     ax.bar_label(bars, fmt="%.0f", fontsize="small", padding=2)
     marks = [_percent(chance.get(name)) for name in names]
-    ax.hlines(marks, places - 0.4, places + 0.4, color=_COLOURS[1], label="always present")
+    ax.hlines(marks, x - 0.4, x + 0.4, color=_COLOURS[1], label="always present")
     if np.isfinite(marks).any():
         ax.legend(loc="lower right", fontsize="small")
-    ax.set_xticks(places, names)
+    ax.set_xticks(x, names)
     ax.set_ylim(0, 109)
     ax.set_ylabel("F1, %")
     return ax
@@ -175,13 +255,13 @@ def _as_image(ax: Axes) -> Axes:
 
 
 def _shaded(
-    seen: npt.NDArray[np.float64],
+    in_camera: npt.NDArray[np.float64],
     screen: npt.NDArray[np.float64],
     triangles: npt.NDArray[np.int32],
     alpha: float,
 ) -> PolyCollection:
     """The triangles that face the camera, the far ones first."""
-    corners = seen[triangles]
+    corners = in_camera[triangles]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     facing = np.einsum("nk,nk->n", normal, -corners[:, 0]) > 0
     order = np.flatnonzero(facing)[np.argsort(corners[facing].mean(1)[:, 2], kind="stable")]
@@ -213,10 +293,10 @@ def _in_time(
 
 
 def _moving(values: npt.NDArray[np.float64], known: list[str], most: int) -> list[str]:
-    seen = np.isfinite(values).all(1)
-    if not known or not seen.any():
+    finite = np.isfinite(values).all(1)
+    if not known or not finite.any():
         return []
-    spread = values[seen].std(0)
+    spread = values[finite].std(0)
     return [known[i] for i in np.argsort(-spread, kind="stable")[:most]]
 
 

@@ -25,27 +25,49 @@ from ...pipeline.shards.shard import REASONS, SHARD_FOLDER, Shard, list_shards, 
 POSE = ("rot_x", "rot_y", "rot_z", "pos_x", "pos_y", "pos_z")
 
 
-def open_work(path: str | Path) -> Work:
+def open_work(path: str | Path) -> WorkFolder:
     """Open a work folder that `glee preprocess` made; nothing but its file names is read yet.
 
-    Raises DataError where there is none, ShardError where it holds no shards.
+    Parameters
+    ----------
+    path : str or Path
+        The work folder.
 
+    Returns
+    -------
+    WorkFolder
+        Reads what it is asked for.
+
+    Raises
+    ------
+    DataError
+        Where there is none.
+    ShardError
+        Where it holds no shards.
+
+    Examples
+    --------
     >>> work = open_work("work/disfa")
     >>> work
-    Work('work/disfa'): 27 subjects, 27 clips, 135 shards
+    WorkFolder('work/disfa'): 27 subjects, 27 clips, 135 shards
     """
     folder = Path(path)
     if not (folder / SHARD_FOLDER).is_dir():
         raise DataError(
             f"{folder}: no work folder; `glee preprocess --out {in_shell(folder)}` makes one"
         )
-    return Work(folder, list_shards(folder))
+    return WorkFolder(folder, list_shards(folder))
 
 
-class Work:
+class WorkFolder:
     """A work folder. What is asked for is read once and kept; crops are read when indexed.
 
-    path: the folder. paths: its shards, sorted by subject, clip and chunk.
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    paths : tuple of Path
+        Its shards, sorted by subject, clip and chunk.
     """
 
     def __init__(self, path: Path, paths: Sequence[Path]) -> None:
@@ -54,7 +76,7 @@ class Work:
 
     def __repr__(self) -> str:
         return (
-            f"Work({str(self.path)!r}): {len(self.subjects)} subjects, "
+            f"WorkFolder({str(self.path)!r}): {len(self.subjects)} subjects, "
             f"{len({path.parent for path in self.paths})} clips, {len(self.paths)} shards"
         )
 
@@ -69,7 +91,13 @@ class Work:
 
     @cached_property
     def shards(self) -> tuple[Shard, ...]:
-        """All shards, their arrays in memory and their crops on disk. Raises ShardError."""
+        """All shards, their arrays in memory and their crops on disk.
+
+        Raises
+        ------
+        ShardError
+            Where one is damaged.
+        """
         return tuple(read_shard(path, verify=False) for path in self.paths)
 
     @cached_property
@@ -110,8 +138,8 @@ class Work:
         >>> frames = open_work("work/disfa").frames
         >>> frames.loc[frames["AU12"] >= 2, "mouthSmileLeft"].mean()
         """
-        parts = [_frame_table(shard) for shard in self.shards]
-        table = pd.concat(parts, ignore_index=True)
+        tables = [_frame_table(shard) for shard in self.shards]
+        table = pd.concat(tables, ignore_index=True)
         for name in ("subject", "clip", "reason"):
             table[name] = table[name].astype("category")
         for name in table.columns:
@@ -121,18 +149,21 @@ class Work:
 
     @cached_property
     def landmarks(self) -> npt.NDArray[np.float32]:
-        """All landmarks, (n, 68, 2) source pixels, NaN where missing; rows as `frames`."""
+        """All landmarks, (n, 68, 2) float32 source pixels, NaN where missing; rows as `frames`."""
         return np.concatenate([shard.frames.landmarks for shard in self.shards])
 
     @cached_property
     def landmarks_dense(self) -> npt.NDArray[np.float32]:
-        """All points of the face mesh, (n, 478, 2) source pixels, NaN where missing.
+        """All points of the face mesh, (n, 478, 2) float32 source pixels, NaN where missing.
 
-        Raises DataError where a shard was made without them, or with another number of them.
+        Raises
+        ------
+        DataError
+            Where a shard was made without them, or with another number of them.
         """
-        parts = [shard.frames.landmarks_dense for shard in self.shards]
-        found = [part for part in parts if part is not None]
-        if len(found) < len(parts) or len({part.shape[1] for part in found}) > 1:
+        arrays = [shard.frames.landmarks_dense for shard in self.shards]
+        found = [array for array in arrays if array is not None]
+        if len(found) < len(arrays) or len({array.shape[1] for array in found}) > 1:
             raise DataError(
                 f"{self.path}: dense points are not in all shards; make them with "
                 "`glee preprocess --dense`"
@@ -141,20 +172,23 @@ class Work:
 
     @cached_property
     def f_shape(self) -> npt.NDArray[np.float32]:
-        """Shape coefficients of all frames, (n, 60), NaN where not fitted; rows as `frames`.
+        """Shape coefficients of all frames, (n, 60) float32, NaN where not fitted.
 
-        Raises DataError where no shard is fitted.
+        Raises
+        ------
+        DataError
+            Where no shard is fitted.
         """
-        parts = [None if shard.fit is None else shard.fit.f_shape for shard in self.shards]
-        known = [part.shape[1] for part in parts if part is not None]
+        arrays = [None if shard.fit is None else shard.fit.f_shape for shard in self.shards]
+        known = [array.shape[1] for array in arrays if array is not None]
         if not known:
             raise DataError(
                 f"{self.path}: nothing is fitted; run `glee fit3d {in_shell(self.path)}` first"
             )
         return np.concatenate(
             [
-                np.full((len(shard), known[0]), np.nan, np.float32) if part is None else part
-                for shard, part in zip(self.shards, parts, strict=True)
+                np.full((len(shard), known[0]), np.nan, np.float32) if array is None else array
+                for shard, array in zip(self.shards, arrays, strict=True)
             ]
         )
 
@@ -171,7 +205,13 @@ class Work:
 
 
 class Crops:
-    """Aligned faces of all frames as a sequence of (size, size, 3) uint8 RGB arrays."""
+    """Aligned faces of all frames as a sequence of (size, size, 3) uint8 RGB arrays.
+
+    Parameters
+    ----------
+    shards : sequence of Shard
+        Of a work folder, in order.
+    """
 
     def __init__(self, shards: Sequence[Shard]) -> None:
         self._reader = CropBlocks(tuple(shards))
@@ -183,10 +223,21 @@ class Crops:
         return len(self._row)
 
     def __getitem__(self, index: Any) -> npt.NDArray[np.uint8]:
-        """One crop for a number, (k, size, size, 3) for a slice, indices, or a boolean mask."""
+        """Read some crops.
+
+        Parameters
+        ----------
+        index : int, slice or array
+            One frame, or several by slice, indices or a boolean mask.
+
+        Returns
+        -------
+        (size, size, 3) or (k, size, size, 3) uint8
+            RGB.
+        """
         if isinstance(index, int | np.integer):
-            place = range(len(self))[int(index)]
-            return self._reader.crop(int(self._shard[place]), int(self._row[place]))
+            position = range(len(self))[int(index)]
+            return self._reader.crop(int(self._shard[position]), int(self._row[position]))
         chosen = np.arange(len(self))[np.asarray(index) if not isinstance(index, slice) else index]
         return np.stack([self[int(i)] for i in chosen]) if len(chosen) else self[:1][:0]
 

@@ -1,4 +1,4 @@
-"""Options from the command line, glee.toml and the environment, in that order."""
+"""Options from the command line, the environment and glee.toml, in that order."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 import pytest
 
 from glee.cli import commands, run
+from glee.commands.settings import commands_below, options_of, variable_of
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +42,13 @@ def taken(monkeypatch):
     return seen
 
 
-def test_command_line_then_file_then_environment(here, monkeypatch, taken, capsys):
-    monkeypatch.setenv("GLEE_VERIFY_DATASET", "bp4d")
-    monkeypatch.setenv("GLEE_VERIFY_ROOT", "/environment")
+def test_command_line_then_environment_then_file(here, monkeypatch, taken, capsys):
+    (here / "glee.toml").write_text('[verify]\ndataset = "fec"\nroot = "/file"\n')
     assert run(["verify"]) == 130
-    assert (taken["dataset"], taken["root"]) == ("bp4d", "/environment")
-    (here / "glee.toml").write_text('[verify]\ndataset = "fec"\n')
+    assert (taken["dataset"], taken["root"]) == ("fec", "/file")
+    monkeypatch.setenv("GLEE_VERIFY_DATASET", "bp4d")
     run(["verify"])
-    assert (taken["dataset"], taken["root"]) == ("fec", "/environment")
+    assert (taken["dataset"], taken["root"]) == ("bp4d", "/file")
     run(["verify", "--dataset", "disfa"])
     assert taken["dataset"] == "disfa"
 
@@ -57,7 +57,7 @@ def test_origins_are_shown(here, monkeypatch, capsys):
     monkeypatch.setenv("GLEE_PREPROCESS_WORKERS", "3")
     (here / "glee.toml").write_text("[preprocess]\ndetect-every = 5\ncrop_size = 112\n")
     found = shown(capsys, "preprocess")
-    assert found["workers"] == ("3", "$GLEE_PREPROCESS_WORKERS")
+    assert found["workers"] == (3, "$GLEE_PREPROCESS_WORKERS")
     assert found["detect-every"] == (5, "glee.toml")
     assert found["crop-size"] == (112, "glee.toml")
     assert found["minimum-confidence"] == (0.4, "default")
@@ -66,7 +66,8 @@ def test_origins_are_shown(here, monkeypatch, capsys):
 
 def test_a_number_stands_for_text_and_for_a_fraction(here, capsys):
     (here / "glee.toml").write_text("[train]\nfold = 1\nema = 0\n[synth]\nwith = ['lip-texture']\n")
-    assert shown(capsys, "train")["fold"] == (1, "glee.toml")
+    assert shown(capsys, "train")["fold"] == ("1", "glee.toml")
+    assert shown(capsys, "train")["ema"] == (0.0, "glee.toml")
     assert shown(capsys, "synth")["with"] == (["lip-texture"], "glee.toml")
 
 
@@ -83,19 +84,59 @@ def test_a_subcommand_and_its_variable(here, monkeypatch, capsys):
     monkeypatch.setenv("GLEE_MODEL_IMPORT_IDENTITY_MODES", "40")
     found = shown(capsys, "model", "import")
     assert found["unit"] == ("mm", "glee.toml")
-    assert found["identity-modes"] == ("40", "$GLEE_MODEL_IMPORT_IDENTITY_MODES")
+    assert found["identity-modes"] == (40, "$GLEE_MODEL_IMPORT_IDENTITY_MODES")
 
 
-def test_every_option_has_a_variable_of_its_own(capsys):
-    from glee.commands.settings import leaves, options_of, variable_name
-
-    context = click.Context(commands)
-    names = [
-        variable_name(words, option)
-        for words, command in leaves(commands, context)
-        for option in options_of(command)
-    ]
+def test_every_option_has_a_variable_of_its_own():
+    context = click.Context(commands, info_name="glee", auto_envvar_prefix="GLEE")
+    below = list(commands_below(commands, context))
+    names = [variable_of(at, option) for _, at in below for option in options_of(at.command)]
     assert len(names) == len(set(names)) > 100
+    assert "GLEE_TRAIN_LANDMARKS_RENDERS_FOLDER" in names
+    assert "GLEE_STATUS_JSON" in names
+
+
+def test_glee_s_own_options_and_their_origins(here, monkeypatch, capsys):
+    (here / "glee.toml").write_text("[glee]\nquiet = true\n")
+    monkeypatch.setenv("GLEE_LOG_FORMAT", "json")
+    found = shown(capsys)
+    assert found["quiet"] == (True, "glee.toml")
+    assert found["log-format"] == ("json", "$GLEE_LOG_FORMAT")
+    assert run(["--log-format", "text", "config", "show", "--json"]) == 0
+    own = [item for item in json.loads(capsys.readouterr().out) if item["command"] == "glee"]
+    origins = {item["option"]: item["origin"] for item in own}
+    assert origins["log-format"] == "command line"
+
+
+def test_a_setting_that_may_be_given_several_times(monkeypatch, capsys):
+    monkeypatch.setenv("GLEE_SYNTH_WITHOUT", "lashes brows")
+    assert shown(capsys, "synth")["without"] == (["lashes", "brows"], "$GLEE_SYNTH_WITHOUT")
+
+
+def test_a_module_s_variable_of_the_version_is_left_alone(monkeypatch, capsys):
+    monkeypatch.setenv("GLEE_VERSION", "0.1.0")
+    assert run(["config", "show", "status"]) == 0
+
+
+def test_a_wrong_value_in_the_environment_is_one_line_that_names_it(monkeypatch, capsys):
+    monkeypatch.setenv("GLEE_FIT3D_WORKERS", "many")
+    assert run(["fit3d", "work"]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert "$GLEE_FIT3D_WORKERS" in lines[0]
+    assert "'many' is not a valid integer" in lines[0]
+
+
+def test_variables_of_train_landmarks_are_none_of_train(monkeypatch, capsys):
+    monkeypatch.setenv("GLEE_TRAIN_LANDMARKS_STEPS", "3")
+    assert run(["train", "no-such-folder"]) == 1
+    monkeypatch.setenv("GLEE_TRAIN_LANDMARK", "3")
+    assert run(["train", "no-such-folder"]) == 2
+
+
+def test_the_table_of_a_cluster_holds_its_own_options_too(here, capsys):
+    (here / "glee.toml").write_text("[cluster]\ncores = 4\n[cluster.preview]\ncluster = 'pbs'\n")
+    assert shown(capsys, "cluster", "preview")["cluster"] == ("pbs", "glee.toml")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import h5py
 import pytest
 
 from glee.pipeline.fit3d import fit3d
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import REASONS, list_shards
 from glee.pipeline.synthesis.clips import synthesise
 
@@ -37,6 +38,8 @@ def test_the_page_names_every_dataset_with_its_type(tmp_path):
                 else {}
             )
         )
-        assert {"format", "format_version", "content_sha256"} <= set(file.attrs)
+        assert {"format", "format_version", "landmark_definition", "content_sha256"} <= set(
+            file.attrs
+        )
     assert all(f"{number} {name}" in page for number, name in enumerate(REASONS))
     assert {k: v for k, v in stated.items() if not k.startswith("embed/")} == found

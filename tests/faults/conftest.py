@@ -15,7 +15,8 @@ import pytest
 
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.landmarks.backends import ENTRY_POINT_GROUP
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import content_digest, list_shards
 from glee.pipeline.synthesis.clips import synthesise
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from glee.errors import GleeError
 from glee.pipeline.fit3d import fit3d
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 
 OPTIONS = PreprocessOptions(chunk_frames=4, detector="steady")
 

@@ -1,8 +1,9 @@
 """SIGKILL at random moments, of every kind of process: a run started again loses nothing.
 
-Here the driver, its workers and the nursery that starts them; of a scheduler elsewhere
-(`--cluster tcp://...`) the scheduler and a worker. A run that loses workers goes on by itself; one
-that loses its scheduler ends with one line; after a driver, the same command goes on.
+Here the driver, with its scheduler and its workers' nannies in it, its workers, and the forkserver
+that starts them; of a scheduler elsewhere (`--cluster tcp://...`) the scheduler and a worker. A run
+that loses workers goes on by itself; one that loses its scheduler ends with one line; after a
+driver, the same command goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pytest
 
 from glee.pipeline.shards.shard import list_shards
 
-VICTIMS = {"driver": 0.35, "worker": 0.35, "nursery": 0.1, "scheduler": 0.12, "far worker": 0.08}
+VICTIMS = {"driver": 0.35, "worker": 0.35, "forkserver": 0.1, "scheduler": 0.12, "far worker": 0.08}
 FAR = ("scheduler", "far worker")
 MOMENTS = {"starting": 0.45, "at work": 0.45, "ending": 0.1}
 # Kills of one work folder before it is run to its end and compared.
@@ -140,14 +141,19 @@ class Attack:
             return self._far.workers() if victim == "far worker" else self._far.scheduler()
         if victim == "driver":
             return [] if self._over() else [psutil.Process(self._driver.pid)]
-        nurseries = self._nurseries()
-        if victim == "nursery":
-            return nurseries
-        return [child for nursery in nurseries for child in children(nursery)]
+        forkservers = self._forkservers()
+        if victim == "forkserver":
+            return forkservers
+        return [child for server in forkservers for child in children(server)]
 
-    def _nurseries(self):
+    def _forkservers(self):
+        """One, or none; the driver's other child is multiprocessing's tracker of resources."""
         with suppress(psutil.Error):
-            return children(psutil.Process(self._driver.pid))
+            return [
+                child
+                for child in children(psutil.Process(self._driver.pid))
+                if "multiprocessing.forkserver" in " ".join(child.cmdline())
+            ]
         return []
 
     def _family(self):

@@ -10,6 +10,7 @@ import pytest
 from glee.errors import DataError, UsageError
 from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.dense_points import (
+    DenseObservations,
     DensePoints,
     load_dense_points,
     surface_digest,
@@ -21,11 +22,12 @@ from glee.fitting.morphable_model.landmark_scheme import inter_ocular_distance
 from glee.fitting.options import FitOptions, priors_of
 from glee.fitting.solver import problem
 from glee.fitting.solver import residuals as residuals
+from glee.fitting.solver.fitter import Stop, new_fitter
 from glee.fitting.solver.levenberg_marquardt import turned_by
-from glee.fitting.solver.normal_equations import Stop, chord_gradient, full_gradient, new_fitter
+from glee.fitting.solver.normal_equations import chord_gradient, full_gradient
 from glee.fitting.solver.problem import point_model
 
-SIZE = (640, 480)
+CAMERA = Camera.for_image(640, 480)
 NOISE = 0.01
 COVARIANCE = 0.0001 * (np.eye(136) + 0.3 * np.ones((136, 136)))
 
@@ -39,7 +41,7 @@ def points(model) -> DensePoints:
 
 def dense_of(model, subject, points, seed=3):
     """The dense points (n, d, 2) of a subject's frames with NOISE, pixels."""
-    camera, random = Camera.for_image(*SIZE), np.random.default_rng(seed)
+    camera, random = CAMERA, np.random.default_rng(seed)
     exact = np.stack(
         [
             camera.project(points.places.on(model.shape(subject.f_shape, f_exp)), pose)
@@ -59,13 +61,13 @@ def test_dense_points_tell_more_than_68(model, make_subject, points):
     dense = dense_of(model, subject, points)
     rows = {
         "68": {},
-        "both": {"dense": dense, "dense_points": points},
-        "dense": {"dense": dense, "dense_points": points, "dense_only": True},
-        "without irises": {"dense": dense[:, :468], "dense_points": points},
+        "both": {"dense": DenseObservations(dense, points)},
+        "dense": {"dense": DenseObservations(dense, points, only=True)},
+        "without irises": {"dense": DenseObservations(dense[:, :468], points)},
     }
     r = {}
     for name, given in rows.items():
-        found = fit(subject.landmarks, model, image_size=SIZE, **given)
+        found = fit(subject.landmarks, model, camera=CAMERA, **given)
         assert found.converged.all()
         r[name] = median_r(found.f_exp, subject.f_exp)
     assert r["both"] > r["68"] + 0.1
@@ -76,11 +78,11 @@ def test_dense_points_tell_more_than_68(model, make_subject, points):
 def test_missing_dense_points_and_frames(model, make_subject, points):
     subject = make_subject(62, frames=8, noise=NOISE)
     dense = dense_of(model, subject, points)
-    whole = fit(subject.landmarks, model, image_size=SIZE, dense=dense, dense_points=points)
+    whole = fit(subject.landmarks, model, camera=CAMERA, dense=DenseObservations(dense, points))
     holed = dense.copy()
     holed[:, 100:140] = np.nan
     holed[5] = np.nan
-    found = fit(subject.landmarks, model, image_size=SIZE, dense=holed, dense_points=points)
+    found = fit(subject.landmarks, model, camera=CAMERA, dense=DenseObservations(holed, points))
     assert found.converged.all()
     others = np.arange(8) != 5
     np.testing.assert_allclose(found.f_exp[others], whole.f_exp[others], atol=0.35)
@@ -90,7 +92,7 @@ def test_refused_dense_points(model, make_subject, points, tmp_path):
     subject = make_subject(63, frames=2)
     for wrong in (np.zeros((2, 479, 2)), np.zeros((3, 478, 2)), np.zeros((2, 478, 3))):
         with pytest.raises(UsageError, match="dense: shape"):
-            fit(subject.landmarks, model, image_size=SIZE, dense=wrong, dense_points=points)
+            fit(subject.landmarks, model, camera=CAMERA, dense=DenseObservations(wrong, points))
     other = replace(model, name="other", mean=model.mean + np.float32(0.1))
     with pytest.raises(DataError, match="of another model than other"):
         load_dense_points(other)
@@ -110,7 +112,7 @@ def situation(model, make_subject, points):
     subject = make_subject(5, frames=1, noise=0.02)
     few = points[:12]
     made = point_model(model, dtype=np.float64, dense=few.places)
-    camera = Camera.for_image(*SIZE)
+    camera = CAMERA
     seen = np.concatenate([subject.landmarks, dense_of(model, subject, few)], axis=1)
     weights = np.random.default_rng(1).uniform(0.3, 1.0, (1, 80))
     weights[0, [40, 71]] = 0.0
@@ -122,39 +124,39 @@ def situation(model, make_subject, points):
         normalised.target[0], np.sqrt(normalised.weight[0]), camera.focal / normalised.unit[0], 0
     )
     x = np.concatenate([0.8 * subject.f_shape, 0.5 * subject.f_exp[0] + 0.1])
-    return made, frame, x, poses.rotation[0], poses.translation[0]
+    return made, frame, problem.State(x, poses.rotation[0], poses.translation[0])
 
 
 @pytest.mark.parametrize(
     "covariance", [np.empty((0, 0, 0)), COVARIANCE[None]], ids=["plain", "whitened"]
 )
 def test_derivatives_with_dense_points(situation, covariance):
-    made, frame, x, rotation, translation = situation
+    made, frame, state = situation
     loss = problem.plain_loss()._replace(covariance=covariance, unit=0.01)
     scheme = problem.new_scheme(curves=False, dense=12)
     prior, _ = priors_of(FitOptions(), 60, 51)
     fitter = new_fitter(made, scheme, loss, prior, Stop(10, 1e-4))
-    work = fitter.work
+    work, count = fitter.work, len(state.x) + 6
 
     def value_at(step):
         turn = np.empty((3, 3))
-        turned_by(np.ascontiguousarray(step[-6:-3]), rotation, turn)
-        at = x + step[:-6], turn, translation + step[-3:]
-        residuals.begin_frame(made, frame, scheme, *at, work)
-        energy = residuals.evaluate(made, frame, scheme, loss, *at, work)
+        turned_by(np.ascontiguousarray(step[-6:-3]), state.rotation, turn)
+        at = problem.State(state.x + step[:-6], turn, state.translation + step[-3:])
+        residuals.begin_frame(made, frame, scheme, at, work)
+        energy = residuals.evaluate(made, frame, scheme, loss, at, work)
         assert energy == pytest.approx((work.value**2).sum())
         return work.value.copy()
 
-    value_at(np.zeros(len(x) + 6))
-    residuals.linearise(made, frame, loss, rotation, work)
+    value_at(np.zeros(count))
+    residuals.linearise(made, frame, loss, state, work)
     assert scheme.rows == 160
-    analytic = work.jacobian[: scheme.rows, : len(x) + 6].copy()
-    steps = 1e-6 * np.eye(len(x) + 6)
+    analytic = work.jacobian[: scheme.rows, :count].copy()
+    steps = 1e-6 * np.eye(count)
     numeric = np.stack([(value_at(s) - value_at(-s)) / 2e-6 for s in steps], axis=1)
     np.testing.assert_allclose(analytic, numeric, atol=2e-5)
-    value_at(np.zeros(len(x) + 6))
-    chord_gradient(fitter, frame, x, rotation)
+    value_at(np.zeros(count))
+    chord_gradient(fitter, frame, state)
     without = fitter.solver.gradient.copy()
-    residuals.linearise(made, frame, loss, rotation, work)
-    full_gradient(fitter, x)
+    residuals.linearise(made, frame, loss, state, work)
+    full_gradient(fitter, state.x)
     np.testing.assert_allclose(without, fitter.solver.gradient, atol=1e-12)

@@ -7,12 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from glee.fitting.camera import rotation_matrix
+from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.fit import ExpressionPrior, FitOptions, LandmarkNoise, fit
 from glee.fitting.morphable_model.landmark_scheme import inter_ocular_distance
 from glee.fitting.options import NOISE_FLOOR
 
-SIZE = (640, 480)
+CAMERA = Camera.for_image(640, 480)
 POINTS = FitOptions(curves=False)
 
 
@@ -31,7 +31,7 @@ def test_joint_fit_recovers_the_truth(model, make_subject):
     subjects = [make_subject(seed, frames=40) for seed in (21, 22, 23)]
     landmarks = np.concatenate([s.landmarks for s in subjects])
     names = np.repeat(["a", "b", "c"], 40)
-    result = fit(landmarks, model, image_size=SIZE, subject=names, options=POINTS)
+    result = fit(landmarks, model, camera=CAMERA, subject=names, options=POINTS)
     truth = np.concatenate([s.f_exp for s in subjects])
     pose = np.concatenate([s.pose for s in subjects])
     assert result.converged.all()
@@ -45,7 +45,7 @@ def test_joint_fit_recovers_the_truth(model, make_subject):
 
 def test_reprojection_from_true_landmarks(model, make_subject):
     subject = make_subject(24, frames=30)
-    result = fit(subject.landmarks, model, image_size=SIZE)
+    result = fit(subject.landmarks, model, camera=CAMERA)
     unit = inter_ocular_distance(subject.landmarks)
     error = [
         np.linalg.norm(result.project(i) - subject.landmarks[i], axis=1).mean() / unit[i]
@@ -60,7 +60,7 @@ def test_one_identity_a_subject_is_better_than_one_a_frame(model, make_subject):
     subject = make_subject(25, frames=40, noise=0.005)
     r = {
         identity: median_r(
-            fit(subject.landmarks, model, image_size=SIZE, identity=identity, options=POINTS).f_exp,
+            fit(subject.landmarks, model, camera=CAMERA, identity=identity, options=POINTS).f_exp,
             subject.f_exp,
         )
         for identity in ("subject", "frame")
@@ -70,22 +70,22 @@ def test_one_identity_a_subject_is_better_than_one_a_frame(model, make_subject):
 
 def test_result_is_the_same_at_any_resolution(model, make_subject):
     subject = make_subject(26, frames=6)
-    small = fit(subject.landmarks, model, image_size=SIZE)
-    large = fit(2 * subject.landmarks + 0.5, model, image_size=(1280, 960))
+    small = fit(subject.landmarks, model, camera=CAMERA)
+    large = fit(2 * subject.landmarks + 0.5, model, camera=Camera.for_image(1280, 960))
     np.testing.assert_allclose(small.f_exp, large.f_exp, atol=1e-3)
     np.testing.assert_allclose(2 * small.rmse, large.rmse, rtol=1e-2)
 
 
 def test_a_missing_landmark_and_a_missing_frame(model, make_subject):
     subject = make_subject(27, frames=12)
-    whole = fit(subject.landmarks, model, image_size=SIZE, options=POINTS)
+    whole = fit(subject.landmarks, model, camera=CAMERA, options=POINTS)
     holed = subject.landmarks.copy()
     holed[:, [5, 20]] = np.nan
     holed[7] = np.nan
     weights = np.ones((12, 68))
     weights[:, 33] = 0.0
     holed[:, 33] += 50.0
-    result = fit(holed, model, image_size=SIZE, weights=weights, options=POINTS)
+    result = fit(holed, model, camera=CAMERA, weights=weights, options=POINTS)
     others = np.arange(12) != 7
     assert not result.converged[7]
     assert np.isnan(result.f_exp[7]).all()
@@ -99,7 +99,7 @@ def test_a_missing_eye_corner(model, make_subject):
     subject = make_subject(28, frames=5)
     holed = subject.landmarks.copy()
     holed[:, 36] = np.nan
-    result = fit(holed, model, image_size=SIZE, options=POINTS)
+    result = fit(holed, model, camera=CAMERA, options=POINTS)
     assert result.converged.all()
     assert np.median(turned_apart(result.pose, subject.pose)) < 5.0
 
@@ -110,18 +110,17 @@ def test_large_yaw_is_found(model, make_subject):
         pose = subject.pose[0].copy()
         pose[:3] = 0, np.radians(degrees), 0
         landmarks = project(model, subject, pose)
-        result = fit(landmarks, model, image_size=SIZE)
+        result = fit(landmarks, model, camera=CAMERA)
         assert result.converged.all()
         assert turned_apart(result.pose, pose[None])[0] < 4.0
 
 
 def project(model, subject, pose):
-    from glee.fitting.camera import Camera
     from glee.fitting.solver.problem import landmark_places
 
     mesh = model.shape(subject.f_shape, subject.f_exp[0])
     places = landmark_places(model, mesh, pose, "anatomical")
-    return Camera.for_image(*SIZE).project(places, pose)
+    return CAMERA.project(places, pose)
 
 
 def test_curves_help_where_landmarks_slide(model, make_subject):
@@ -129,7 +128,7 @@ def test_curves_help_where_landmarks_slide(model, make_subject):
     subject = make_subject(30, frames=40)
     slid = slide(subject.landmarks, 0.05)
     plain, curves = (
-        fit(slid, model, image_size=SIZE, options=FitOptions(curves=curves))
+        fit(slid, model, camera=CAMERA, options=FitOptions(curves=curves))
         for curves in (False, True)
     )
     assert median_r(curves.f_exp, subject.f_exp) > median_r(plain.f_exp, subject.f_exp) + 0.05
@@ -160,9 +159,7 @@ def test_robust_loss_withstands_outliers(model, make_subject):
         wrong[i, random.integers(0, 68, 4)] += random.normal(0, 0.3 * unit[i], (4, 2))
     r = {
         robust: median_r(
-            fit(
-                wrong, model, image_size=SIZE, options=FitOptions(curves=False, robust=robust)
-            ).f_exp,
+            fit(wrong, model, camera=CAMERA, options=FitOptions(curves=False, robust=robust)).f_exp,
             subject.f_exp,
         )
         for robust in (None, "huber", "geman-mcclure")
@@ -186,19 +183,19 @@ def test_noise_model_weighs_and_shifts(model, make_subject):
     shift = np.einsum("nab,ib->nia", turn, bias)
     noisy = subject.landmarks + unit * (shift + deviation * random.normal(size=(40, 68, 2)))
     noise = LandmarkNoise(bias, np.diag(deviation.ravel() ** 2))
-    plain = fit(noisy, model, image_size=SIZE, options=POINTS)
-    whitened = fit(noisy, model, image_size=SIZE, options=FitOptions(curves=False, noise=noise))
+    plain = fit(noisy, model, camera=CAMERA, options=POINTS)
+    whitened = fit(noisy, model, camera=CAMERA, options=FitOptions(curves=False, noise=noise))
     assert median_r(whitened.f_exp, subject.f_exp) > median_r(plain.f_exp, subject.f_exp) + 0.1
 
 
 def test_whitening_by_the_unit_covariance_changes_nothing(model, make_subject):
     subject = make_subject(33, frames=8, noise=0.01)
     noise = LandmarkNoise(np.zeros((68, 2)), (1e-4 - NOISE_FLOOR**2) * np.eye(136))
-    plain = fit(subject.landmarks, model, image_size=SIZE, identity="frame")
+    plain = fit(subject.landmarks, model, camera=CAMERA, identity="frame")
     whitened = fit(
         subject.landmarks,
         model,
-        image_size=SIZE,
+        camera=CAMERA,
         identity="frame",
         options=FitOptions(noise=noise),
     )
@@ -208,7 +205,7 @@ def test_whitening_by_the_unit_covariance_changes_nothing(model, make_subject):
 def test_prior_pulls_towards_its_mean(model, make_subject):
     subject = make_subject(34, frames=10, noise=0.02)
     strong = ExpressionPrior(np.full(51, 0.3), 1e-6 * np.eye(51))
-    result = fit(subject.landmarks, model, image_size=SIZE, options=FitOptions(prior=strong))
+    result = fit(subject.landmarks, model, camera=CAMERA, options=FitOptions(prior=strong))
     np.testing.assert_allclose(result.f_exp, 0.3, atol=0.02)
 
 
@@ -227,9 +224,7 @@ def test_temporal_term_takes_noise_away(model, make_subject):
     noisy = landmarks + 0.01 * unit * random.normal(size=landmarks.shape)
     error = {}
     for weight in (0.0, 0.02):
-        result = fit(
-            noisy, model, image_size=SIZE, options=FitOptions(curves=False, temporal=weight)
-        )
+        result = fit(noisy, model, camera=CAMERA, options=FitOptions(curves=False, temporal=weight))
         assert result.converged.all()
         error[weight] = np.abs(result.f_exp - f_exp).mean()
     assert error[0.02] < 0.9 * error[0.0]
@@ -238,10 +233,10 @@ def test_temporal_term_takes_noise_away(model, make_subject):
 def test_temporal_term_stops_at_a_clip(model, make_subject):
     subject = make_subject(36, frames=6)
     options = FitOptions(temporal=1e3)
-    apart = fit(subject.landmarks, model, image_size=SIZE, sequence=np.arange(6), options=options)
-    alone = fit(subject.landmarks, model, image_size=SIZE)
+    apart = fit(subject.landmarks, model, camera=CAMERA, sequence=np.arange(6), options=options)
+    alone = fit(subject.landmarks, model, camera=CAMERA)
     np.testing.assert_allclose(apart.f_exp, alone.f_exp, atol=0.03)
-    together = fit(subject.landmarks, model, image_size=SIZE, options=options)
+    together = fit(subject.landmarks, model, camera=CAMERA, options=options)
     assert np.ptp(together.f_exp, axis=0).max() < 0.05
 
 
@@ -250,8 +245,7 @@ def test_focal_length_is_found(model, make_subject):
     result = fit(
         subject.landmarks,
         model,
-        image_size=SIZE,
-        focal=1400.0,
+        camera=Camera.for_image(640, 480, 1400.0),
         options=FitOptions(curves=False, estimate_focal=True),
     )
     assert result.focal[0] == pytest.approx(960.0, rel=0.1)
@@ -263,7 +257,7 @@ def test_standard_deviations_are_those_of_the_hessian(model, make_subject):
     result = fit(
         subject.landmarks,
         model,
-        image_size=SIZE,
+        camera=CAMERA,
         f_shape=subject.f_shape,
         options=FitOptions(curves=False, bounds=False, contour=True),
     )
@@ -276,11 +270,11 @@ def test_standard_deviations_are_those_of_the_hessian(model, make_subject):
 
 def test_known_identity_is_kept(model, make_subject):
     subject = make_subject(39, frames=4)
-    result = fit(subject.landmarks, model, image_size=SIZE, f_shape=subject.f_shape)
+    result = fit(subject.landmarks, model, camera=CAMERA, f_shape=subject.f_shape)
     np.testing.assert_allclose(result.f_shape, np.tile(subject.f_shape, (4, 1)), rtol=1e-6)
 
 
-def test_a_single_frame_and_no_image_size(model, make_subject):
+def test_a_single_frame_and_no_camera(model, make_subject):
     subject = make_subject(40, frames=1)
     result = fit(subject.landmarks[0], model)
     assert len(result) == 1
@@ -290,6 +284,6 @@ def test_a_single_frame_and_no_image_size(model, make_subject):
 
 def test_the_same_input_gives_the_same_bytes(model, make_subject):
     subject = make_subject(41, frames=10, noise=0.01)
-    first, second = (fit(subject.landmarks, model, image_size=SIZE) for _ in range(2))
+    first, second = (fit(subject.landmarks, model, camera=CAMERA) for _ in range(2))
     assert first.f_exp.tobytes() == second.f_exp.tobytes()
     assert first.pose.tobytes() == second.pose.tobytes()

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from glee.errors import UsageError
-from glee.fitting.calibration import calibration as on_renders
-from glee.fitting.calibration.calibration import residual_noise
+from glee.fitting.calibration.calibration import FACES_OF_ALL, residual_noise
+from glee.fitting.calibration.calibration import LIMITS as RANGES
 from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.fit import fit
 from glee.fitting.initial_pose import normalise, yaw_of
@@ -17,7 +17,7 @@ from glee.fitting.morphable_model.landmark_noise import LandmarkNoise, YawNoise
 from glee.fitting.morphable_model.landmark_scheme import MIRROR, inter_ocular_distance
 from glee.fitting.options import FitOptions
 
-SIZE = (640, 480)
+CAMERA = Camera.for_image(640, 480)
 LIMITS = np.radians([-15.0, 15.0])
 FRAMES = 90
 
@@ -98,7 +98,7 @@ def test_whitening_by_yaw_is_nearer_to_the_truth(model, seen):
         name: np.sqrt(
             np.mean(
                 (
-                    fit(landmarks, model, image_size=SIZE, noise=each, curves=False).f_exp
+                    fit(landmarks, model, camera=CAMERA, noise=each, curves=False).f_exp
                     - subject.f_exp
                 )
                 ** 2
@@ -116,7 +116,7 @@ def test_equal_noise_in_all_ranges_is_one_for_all(model, seen):
         LIMITS.astype(np.float32), np.stack([one.bias] * 3), np.stack([one.covariance] * 3)
     )
     results = [
-        fit(landmarks[:20], model, image_size=SIZE, noise=noise)
+        fit(landmarks[:20], model, camera=CAMERA, noise=noise)
         for noise in (one, replace(one, by_yaw=ranged))
     ]
     np.testing.assert_array_equal(results[0].f_exp, results[1].f_exp)
@@ -128,7 +128,7 @@ def test_a_frame_is_fitted_alike_wherever_a_clip_is_cut(model, seen):
     noise = replace(pooled(ranges), by_yaw=noise_of(biases(), deviations()))
     options = FitOptions(noise=noise, regularisation=(1e-4, 1e-4))
     whole, part = (
-        fit(some, model, image_size=SIZE, f_shape=subject.f_shape, options=options).f_exp
+        fit(some, model, camera=CAMERA, f_shape=subject.f_shape, options=options).f_exp
         for some in (landmarks[:40], landmarks[10:25])
     )
     np.testing.assert_array_equal(whole[10:25], part)
@@ -137,7 +137,7 @@ def test_a_frame_is_fitted_alike_wherever_a_clip_is_cut(model, seen):
 def test_yaw_is_that_of_the_pose(model, make_subject):
     subject = make_subject(42, frames=60, yaw=0.4)
     mean = model.landmarks["anatomical"].on(model.mean)
-    camera = Camera.for_image(*SIZE)
+    camera = CAMERA
     found = yaw_of(normalise(subject.landmarks, np.ones((60, 68)), camera, mean), mean)
     # Without perspective, and of the mean face.
     assert np.median(np.abs(found - true_yaw(subject.pose))) < np.radians(5.0)
@@ -150,13 +150,13 @@ def test_calibration_finds_the_noise_of_each_range(make_subject):
     truth = np.tile(base.landmarks, (20, 1, 1))
     axis = truth[:, 45] - truth[:, 36]
     roll = np.arctan2(axis[:, 1], axis[:, 0])
-    ranges = np.searchsorted(on_renders.LIMITS, yaw)
+    ranges = np.searchsorted(RANGES, yaw)
     detected = disturbed(truth, -roll, ranges, np.random.default_rng(11))
     found = residual_noise(detected, truth, yaw).by_yaw
-    count = np.bincount(np.searchsorted(on_renders.LIMITS, np.concatenate([yaw, -yaw])))
+    count = np.bincount(np.searchsorted(RANGES, np.concatenate([yaw, -yaw])))
     assert count[0] == count[2]
-    assert count.min() > 20 * on_renders.FACES_OF_ALL
-    np.testing.assert_allclose(found.limits, on_renders.LIMITS, rtol=1e-6)
+    assert count.min() > 20 * FACES_OF_ALL
+    np.testing.assert_allclose(found.limits, RANGES, rtol=1e-6)
     np.testing.assert_allclose(found.bias, biases(), atol=0.005)
     variance = np.stack([np.diag(one).reshape(68, 2) for one in found.covariance])
     for wide in (0.002, 0.04, 0.05):
@@ -170,7 +170,7 @@ def test_calibration_finds_the_noise_of_each_range(make_subject):
 def test_a_range_with_few_faces_leans_to_all(make_subject):
     base = make_subject(44, frames=200, yaw=0.03)
     yaw = true_yaw(base.pose)
-    assert np.abs(yaw).max() < on_renders.LIMITS[1]
+    assert np.abs(yaw).max() < RANGES[1]
     rng = np.random.default_rng(3)
     detected = base.landmarks + rng.normal(size=base.landmarks.shape)
     noise = residual_noise(detected, base.landmarks, yaw)

@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError, UsageError
+from glee.fitting.camera import Camera
 from glee.fitting.fit import ExpressionPrior, FitOptions, LandmarkNoise, fit
 
-SIZE = (640, 480)
+CAMERA = Camera.for_image(640, 480)
 
 
 def test_nonsense_is_not_fitted(model):
     random = np.random.default_rng(5)
-    result = fit(random.uniform(0, 480, (5, 68, 2)), model, image_size=SIZE)
+    result = fit(random.uniform(0, 480, (5, 68, 2)), model, camera=CAMERA)
     assert not result.converged.any()
     assert np.isnan(result.f_exp).all()
-    nothing = fit(np.full((3, 68, 2), np.nan), model, image_size=SIZE)
+    nothing = fit(np.full((3, 68, 2), np.nan), model, camera=CAMERA)
     assert not nothing.converged.any()
-    same = fit(np.full((2, 68, 2), 100.0), model, image_size=SIZE)
+    same = fit(np.full((2, 68, 2), 100.0), model, camera=CAMERA)
     assert not same.converged.any()
 
 
@@ -31,15 +32,14 @@ def test_nonsense_is_not_fitted(model):
         ({"weights": -np.ones((3, 68))}, "negative"),
         ({"subject": ["a"]}, "subject"),
         ({"f_shape": np.zeros(10)}, "f_shape"),
-        ({"image_size": None, "landmarks": np.full((3, 68, 2), np.nan)}, "finite"),
-        ({"focal": 0.0}, "focal"),
+        ({"camera": None, "landmarks": np.full((3, 68, 2), np.nan)}, "finite"),
         ({"temporal": 1.0, "identity": "frame"}, "temporal"),
         ({"options": FitOptions(), "bounds": False}, "exclude"),
         ({"nonsense": 1}, "nonsense"),
     ],
 )
 def test_wrong_arguments(model, arguments, message):
-    every = {"landmarks": np.zeros((3, 68, 2)), "image_size": SIZE, **arguments}
+    every = {"landmarks": np.zeros((3, 68, 2)), "camera": CAMERA, **arguments}
     with pytest.raises(UsageError, match=message):
         fit(every.pop("landmarks"), model, **every)
 
@@ -67,9 +67,9 @@ def test_shapes_of_noise_and_prior_are_checked(model):
         FitOptions(prior=ExpressionPrior(np.zeros(3), np.eye(3))),
     ):
         with pytest.raises(UsageError):
-            fit(landmarks, model, image_size=SIZE, options=options)
+            fit(landmarks, model, camera=CAMERA, options=options)
 
 
 def test_unknown_landmark_set(model):
     with pytest.raises(DataError, match="anatomical"):
-        fit(np.zeros((1, 68, 2)), model, image_size=SIZE, landmark_set="no such")
+        fit(np.zeros((1, 68, 2)), model, camera=CAMERA, landmark_set="no such")

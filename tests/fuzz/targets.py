@@ -37,9 +37,7 @@ from .containers import model_right, shard_right, zip_right
 # Modules whose lines count as coverage; kernels of Numba are left out, which cannot be followed.
 FOLLOWED = (
     "fitting.array_files",
-    "fitting.array_files",
-    "fitting.mat_arrays",
-    "fitting.array_files",
+    "fitting.mat_files",
     "fitting.morphable_model.model_file",
     "fitting.morphable_model.morphable_model",
     "fitting.importers.bfm",
@@ -64,9 +62,14 @@ FOLLOWED = (
     "pipeline.datasets.label_files",
     "pipeline.images.frames",
     "pipeline.images.image_header",
+    "pipeline.lost_frames",
     "pipeline.shards.hdf5",
     "pipeline.shards.shard",
     "pipeline.datasets.triplets",
+    "pipeline.video",
+    "pipeline.video_index",
+    "pipeline.video_listing",
+    "pipeline.video_rows",
     "pipeline.work_folder",
 )
 

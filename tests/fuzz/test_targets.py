@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("atheris", reason="atheris is not installed: pip install glee[fuzz]")
+pytest.importorskip("atheris", reason="atheris is not installed: pip install '.[fuzz]'")
 
 from glee.errors import GleeError
 

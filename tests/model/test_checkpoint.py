@@ -51,6 +51,10 @@ def of_a_later_format(content):
     content["version"] = 99
 
 
+def of_other_landmarks(content):
+    content["version"] = 1
+
+
 def of_something_else(content):
     content.clear()
 
@@ -63,7 +67,8 @@ def of_something_else(content):
         (with_a_weight_too_many, r"another version of glee's network \(classifier.other"),
         (with_a_choice_too_many, "damaged checkpoint"),
         (with_an_impossible_width, "damaged checkpoint"),
-        (of_a_later_format, "checkpoint version 99, this glee reads 1"),
+        (of_a_later_format, "checkpoint version 99, this glee reads 2"),
+        (of_other_landmarks, "landmarks of another definition .*train again"),
         (of_something_else, "is not a glee checkpoint"),
     ],
 )

@@ -16,8 +16,9 @@ from glee.pipeline.clip_smoothing import (
     smoothed_chunk,
     stretch_of,
 )
-from glee.pipeline.fit3d import Fit3dOptions, fit3d
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.fit3d import fit3d
+from glee.pipeline.options import Fit3dOptions, PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
 from glee.pipeline.synthesis.clips import synthesise
 

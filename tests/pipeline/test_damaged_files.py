@@ -213,11 +213,17 @@ def test_valid_files_are_read(name, valid, tmp_path):
     assert attempt(FORMATS[name][1], tmp_path / name, valid[name]) is not None
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "shard.h5"])
+@pytest.mark.parametrize("name", [n for n in FORMATS if n not in ("shard.h5", "lsfm.mat")])
 @FAST
 @given(damage=damage())
 def test_damaged_files(name, damage, valid, tmp_path):
     attempt(FORMATS[name][1], tmp_path / name, damage(valid[name]))
+
+
+@settings(FAST, max_examples=10)  # each is read by a process of its own
+@given(damage=damage())
+def test_damaged_matlab_files(damage, valid, tmp_path):
+    attempt(FORMATS["lsfm.mat"][1], tmp_path / "lsfm.mat", damage(valid["lsfm.mat"]))
 
 
 @FAST

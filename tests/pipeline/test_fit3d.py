@@ -14,8 +14,9 @@ from glee.fitting.camera import Camera
 from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.options import expression_prior
 from glee.fitting.solver.problem import landmark_places
-from glee.pipeline.fit3d import Fit3dOptions, fit3d
+from glee.pipeline.fit3d import fit3d
 from glee.pipeline.images.crops import encode_crop
+from glee.pipeline.options import Fit3dOptions
 from glee.pipeline.shards.shard import (
     REASONS,
     FrameArrays,

@@ -13,8 +13,9 @@ from glee.fitting.camera import Camera
 from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.solver.problem import landmark_places
 from glee.pipeline.datasets import fec
-from glee.pipeline.fit3d import Fit3dOptions, fit3d
+from glee.pipeline.fit3d import fit3d
 from glee.pipeline.images.crops import encode_crop
+from glee.pipeline.options import Fit3dOptions
 from glee.pipeline.shards.shard import FrameArrays, ShardHeader, read_shard, shard_path, write_shard
 from glee.pipeline.work_folder import read_options
 

@@ -11,7 +11,8 @@ import pytest
 from glee.cli import run
 from glee.errors import DataError, ShardError
 from glee.pipeline.fit3d import fit3d
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards
 from glee.pipeline.work_folder import read_plan
 from glee.pipeline.work_status import work_status

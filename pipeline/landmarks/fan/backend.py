@@ -36,9 +36,23 @@ Floats = npt.NDArray[np.float64]
 class FanDetector:
     """Faces by a detector of face-alignment, landmarks by its network 2DFAN-4.
 
-    variant: the face detector, see `weights_files.DETECTOR_FILES`. weights: folder of the weights
-    files, None for hub/checkpoints in TORCH_HOME. device: "cpu" or "cuda"; on a CPU one core is
-    used. flip: the mean with the mirrored face, at twice the cost.
+    Parameters
+    ----------
+    variant : str
+        The face detector, see `weights_files.DETECTOR_FILES`.
+    weights : str or None
+        Folder of the weights files; None for hub/checkpoints in TORCH_HOME.
+    device : str
+        "cpu" or "cuda"; on a CPU one core is used.
+    flip : bool
+        Take the mean with the mirrored face, at twice the cost.
+
+    Raises
+    ------
+    UsageError
+        For an unknown variant or device.
+    WeightsError
+        Where the package or a weights file is missing or cannot be used.
     """
 
     name = "fan"
@@ -50,14 +64,13 @@ class FanDetector:
         device: str = "cpu",
         flip: bool = True,
     ) -> None:
-        """Raises UsageError for an unknown variant or device, WeightsError where the package or a
-        weights file is missing or cannot be used.
-        """
         kind = device.split(":")[0]
         if kind not in BATCH:
             raise UsageError(f"device {device!r} is unknown; give cpu or cuda")
         if kind == "cuda" and not torch.cuda.is_available():
-            raise UsageError(f"device {device}: torch finds no GPU here; give --device cpu")
+            raise UsageError(
+                f"device {device}: torch finds no GPU here; give --detector-device cpu"
+            )
         self._flip_of = package().flip
         network, files = find_weights(variant, device, None if weights is None else Path(weights))
         model = load_networks(variant, device, network, files, flip=flip)
@@ -74,7 +87,20 @@ class FanDetector:
             self.version += f"-{digest(Path(files['path_to_detector']))}"
 
     def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
-        """Faces with scores, best first; thorough: in more pixels, where it has them."""
+        """Find faces; thorough: in more pixels, where the image has them.
+
+        Parameters
+        ----------
+        image : (h, w, 3) uint8
+            RGB.
+        thorough : bool
+            Look for small faces too.
+
+        Returns
+        -------
+        list of (Box, float)
+            Boxes with scores in [0, 1].
+        """
         longer = max(image.shape[:2])
         found = self._detect_at(image, min(_QUICK_SIDE / longer, 1.0))
         if found or not thorough or longer <= _QUICK_SIDE:
@@ -101,14 +127,44 @@ class FanDetector:
         return sorted(faces, key=lambda face: (-face[1], face[0]))
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
-        """Landmarks (68, 2) float32, source pixels; the mean height of their heat maps' peaks."""
+        """Find the landmarks of a face.
+
+        Parameters
+        ----------
+        image : (h, w, 3) uint8
+            RGB.
+        box : Box
+            The face's, source pixels.
+
+        Returns
+        -------
+        landmarks : (68, 2) float32
+            Source pixels.
+        confidence : float
+            The mean height of their heat maps' peaks, in [0, 1].
+        """
         landmarks, confidence = self.landmarks_of_batch([image], [box])
         return landmarks[0], float(confidence[0])
 
     def landmarks_of_batch(
         self, images: Sequence[Image], boxes: Sequence[Box]
     ) -> tuple[Landmarks, npt.NDArray[np.float32]]:
-        """As `landmarks` for n images at once: (n, 68, 2) and (n,)."""
+        """Find the landmarks of n faces at once.
+
+        Parameters
+        ----------
+        images : n of (h, w, 3) uint8
+            RGB.
+        boxes : n of Box
+            A face's box in each, source pixels.
+
+        Returns
+        -------
+        landmarks : (n, 68, 2) float32
+            Source pixels.
+        confidence : (n,) float32
+            In [0, 1].
+        """
         transforms = [crop_transform(box) for box in boxes]
         crops = np.stack([crop_of(*pair) for pair in zip(images, transforms, strict=True)])
         maps = self._heat(crops)
@@ -130,7 +186,18 @@ class FanDetector:
         return heat
 
     def box_of(self, landmarks: Landmarks) -> Box:
-        """The square around landmarks, as FAN was trained with, on a grid."""
+        """Give the square around landmarks, as FAN was trained with, on a grid.
+
+        Parameters
+        ----------
+        landmarks : (68, 2) float32
+            Source pixels.
+
+        Returns
+        -------
+        Box
+            Source pixels.
+        """
         return landmark_box(landmarks)
 
 

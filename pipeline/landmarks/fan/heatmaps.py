@@ -33,9 +33,19 @@ Floats = npt.NDArray[np.float64]
 
 
 def square_box(box: Box, reference_scale: float = 195.0) -> Box:
-    """The square that gives FAN the same view as a face detector's box.
+    """Give the square that shows FAN the same view as a face detector's box.
 
-    reference_scale: of that detector in face-alignment; the smaller, the larger the view.
+    Parameters
+    ----------
+    box : Box
+        The face detector's.
+    reference_scale : float
+        Of that detector in face-alignment; the smaller, the larger the view.
+
+    Returns
+    -------
+    Box
+        A square.
     """
     width, height = box.right - box.left, box.bottom - box.top
     side = (width + height) / 2 * 195.0 / reference_scale
@@ -45,7 +55,18 @@ def square_box(box: Box, reference_scale: float = 195.0) -> Box:
 
 
 def landmark_box(landmarks: npt.NDArray[np.float32]) -> Box:
-    """The square of (68, 2) landmarks, on the grid; an empty one at 0 where they are not finite."""
+    """Give the square around landmarks, on a grid.
+
+    Parameters
+    ----------
+    landmarks : (68, 2) float32
+        Source pixels.
+
+    Returns
+    -------
+    Box
+        A square; an empty one at 0 where they are not finite.
+    """
     if not np.isfinite(landmarks).all():
         return Box(0.0, 0.0, 0.0, 0.0)
     over = math.cos(landmark_angle(landmarks)) < 0.0
@@ -63,9 +84,17 @@ def _box_of_upright(landmarks: npt.NDArray[np.float32]) -> Box:
 
 
 def crop_transform(box: Box) -> Floats:
-    """(2, 3) map from source pixels to the crop's; whole numbers are the middles of pixels.
+    """Map source pixels to the crop's; whole numbers are the middles of pixels.
 
-    The crop of an upside-down face is turned over: its scale is negative.
+    Parameters
+    ----------
+    box : Box
+        A square in the source. The crop of an upside-down face is turned over.
+
+    Returns
+    -------
+    (2, 3) float64
+        Its scale is negative where the crop is turned over.
     """
     side = max(box.right - box.left, 1.0)
     over = is_upside_down(box)
@@ -76,7 +105,20 @@ def crop_transform(box: Box) -> Floats:
 
 
 def crop_of(image: Image, transform: Floats) -> Image:
-    """(256, 256, 3) uint8; black outside. Large faces are averaged down, not sampled."""
+    """Cut a face out. Large faces are averaged down, not sampled.
+
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+        RGB.
+    transform : (2, 3) float64
+        As `crop_transform` gives it.
+
+    Returns
+    -------
+    (256, 256, 3) uint8
+        Black outside of the image.
+    """
     finer = min(max(math.ceil(0.5 / abs(transform[0, 0])), 1), 8)
     fine = finer * transform
     fine[:, 2] += (finer - 1) / 2
@@ -90,9 +132,23 @@ def crop_of(image: Image, transform: Floats) -> Image:
 def landmarks_of(
     maps: npt.NDArray[np.float32], transform: Floats
 ) -> tuple[npt.NDArray[np.float32], float]:
-    """Landmarks (68, 2) float32, source pixels, of heat maps (68, 64, 64); mean height of peaks.
+    """Find the landmarks in heat maps.
 
     The place between pixels is that of the Gaussian through the peak and its neighbours.
+
+    Parameters
+    ----------
+    maps : (68, 64, 64) float32
+        The network's output.
+    transform : (2, 3) float64
+        From source pixels to the crop.
+
+    Returns
+    -------
+    landmarks : (68, 2) float32
+        Source pixels.
+    confidence : float
+        The mean height of the peaks, in [0, 1].
     """
     flat = maps.reshape(len(maps), -1)
     if not np.isfinite(flat).all():

@@ -22,7 +22,18 @@ _REMEDY = "get the file again, as face-alignment 1.5.0 uses it"
 
 
 def package() -> ModuleType:
-    """The module face_alignment.api. Raises WeightsError where it is not installed."""
+    """Import the module face_alignment.api.
+
+    Returns
+    -------
+    module
+        As the package has it.
+
+    Raises
+    ------
+    WeightsError
+        Where it is not installed.
+    """
     try:
         return import_module("face_alignment.api")
     except ImportError as error:
@@ -36,10 +47,30 @@ def package() -> ModuleType:
 def load_networks(
     variant: str, device: str, network: Path, files: dict[str, str], *, flip: bool
 ) -> Any:
-    """face-alignment's FaceAlignment, not compiled, with FAN from `network`.
+    """Load face-alignment's FaceAlignment, not compiled, with FAN from a file.
 
-    variant: the face detector. files: its own, by keyword. Raises WeightsError where a file cannot
-    be used or a package is missing.
+    Parameters
+    ----------
+    variant : str
+        The face detector.
+    device : str
+        "cpu" or "cuda".
+    network : Path
+        FAN's weights file.
+    files : dict
+        The face detector's own files, by keyword.
+    flip : bool
+        Average with the mirrored face.
+
+    Returns
+    -------
+    face_alignment.FaceAlignment
+        Ready to run.
+
+    Raises
+    ------
+    WeightsError
+        Where a file cannot be used or a package is missing.
     """
     api = package()
     named = ", ".join([network.name, *(Path(file).name for file in files.values())])
@@ -76,7 +107,10 @@ def load_networks(
 def drop_empty_boxes(blazeface: Any) -> None:
     """Let its suppression of doubles see boxes with an area only; without one it never ends.
 
-    blazeface: the network, changed in place.
+    Parameters
+    ----------
+    blazeface : torch.nn.Module
+        The network, changed in place.
     """
     decode = blazeface._tensors_to_detections
 

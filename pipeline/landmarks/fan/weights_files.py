@@ -40,7 +40,13 @@ _LOADING = threading.Lock()
 
 
 def default_folder() -> Path:
-    """Where the package keeps what it fetches: hub/checkpoints in TORCH_HOME."""
+    """Name the folder where the package keeps what it fetches.
+
+    Returns
+    -------
+    Path
+        hub/checkpoints in TORCH_HOME.
+    """
     import torch
 
     return Path(torch.hub.get_dir()) / "checkpoints"
@@ -49,10 +55,30 @@ def default_folder() -> Path:
 def find_weights(
     face_detector: str, device: str, folder: Path | None
 ) -> tuple[Path, dict[str, str]]:
-    """The landmark network's file, and the face detector's by keyword.
+    """Find the weights files of a face detector and of the landmark network.
 
-    folder: that of the user; None for `default_folder`.
-    Raises UsageError for an unknown face detector, WeightsError naming all files that are missing.
+    Parameters
+    ----------
+    face_detector : str
+        A key of DETECTOR_FILES.
+    device : str
+        "cpu" or "cuda".
+    folder : Path or None
+        That of the user; None for `default_folder`.
+
+    Returns
+    -------
+    network : Path
+        The landmark network's file.
+    files : dict
+        The face detector's files by keyword.
+
+    Raises
+    ------
+    UsageError
+        For an unknown face detector.
+    WeightsError
+        Naming all files that are missing.
     """
     if face_detector not in DETECTOR_FILES:
         known = ", ".join(DETECTOR_FILES)
@@ -83,16 +109,37 @@ def _dlib_network(place: Path) -> Path:
 
 
 def digest(path: Path) -> str:
-    """The first eight hexadecimal digits of a file's SHA-256."""
+    """Tell a file from others.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        The first eight hexadecimal digits of its SHA-256.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:8]
 
 
 @contextmanager
 def offline(landmark_file: Path, api: ModuleType) -> Iterator[None]:
-    """The package loads `landmark_file` as its network, and can fetch nothing.
+    """Have the package load a file as its network while the block lasts, and fetch nothing.
 
-    api: the module face_alignment.api. Raises WeightsError where it wants any other file.
+    Parameters
+    ----------
+    landmark_file : Path
+        The network's weights.
+    api : module
+        face_alignment.api.
+
+    Raises
+    ------
+    WeightsError
+        Where the package wants any other file.
     """
     utils = import_module("face_alignment.utils")
 

@@ -1,25 +1,25 @@
-"""The 478 points, and the 68 among them.
+"""The 478 points of MediaPipe's face mesh, and where iBUG's 68 landmarks lie among them.
 
-How many points MediaPipe's face mesh has, and which of them are the irises'.
+Point numbers are those of MediaPipe's model; "right" and "left" are the person's, where MediaPipe's
+own files name the eyes as the viewer sees them.
 
-Point numbers as in MediaPipe's model; "right" and "left" are the person's, where MediaPipe's own
-files name the eyes as the viewer sees them.
-
-The 68 landmarks as points on MediaPipe's mesh: each a weighted mean of up to three points.
-
-Points are taken from the border that the landmark lies on alone (lid rim, lip border, face oval),
-so that it moves as that border does. Where along it, follows the anatomical landmarks of the
-morphable model on 150 random renders and Multi-PIE's even spacing of the jaw; brows lie between
-the mesh's upper and lower border of the hair, nearer the upper.
+A landmark is a weighted mean of at most four mesh points and one constant offset in the face's
+frame. Both are read from `ibug_landmarks.toml`. They were measured on photographs with iBUG's
+annotations by `tools/measure_landmark_definition.py`; the file holds figures only.
 """
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ....errors import WeightsError
 from ....fitting.morphable_model.landmark_scheme import COUNT as LANDMARKS
 from ....fitting.morphable_model.landmark_scheme import MIRROR
 
@@ -31,70 +31,157 @@ COUNT = 478
 RIGHT_IRIS = (468, 469, 470, 471, 472)
 LEFT_IRIS = (473, 474, 475, 476, 477)
 
+# Outer corners of the right and the left eye: they span the face's frame.
+EYE_CORNERS = (33, 263)
 
-# For each landmark of the middle and the right half: point -> weight, weights of sum 1.
-_POINTS: dict[int, dict[int, float]] = {
-    0: {127: 1.0},
-    1: {234: 0.7, 93: 0.3},
-    2: {93: 0.4, 132: 0.6},
-    3: {132: 0.25, 58: 0.75},
-    4: {58: 0.1, 172: 0.9},
-    5: {136: 0.84, 150: 0.16},
-    6: {150: 0.37, 149: 0.63},
-    7: {176: 0.67, 148: 0.33},
-    8: {152: 1.0},
-    17: {70: 0.5, 46: 0.5},
-    18: {63: 0.65, 53: 0.35},
-    19: {105: 0.65, 52: 0.35},
-    20: {66: 0.65, 65: 0.35},
-    21: {107: 0.4, 55: 0.6},
-    27: {168: 0.5, 6: 0.5},
-    28: {197: 1.0},
-    29: {195: 0.4, 5: 0.6},
-    30: {4: 0.7, 1: 0.3},
-    31: {98: 0.6, 97: 0.4},
-    32: {97: 0.85, 2: 0.15},
-    33: {2: 1.0},
-    36: {33: 1.0},
-    37: {160: 0.8, 161: 0.2},
-    38: {158: 1.0},
-    39: {133: 0.6, 155: 0.2, 173: 0.2},
-    40: {153: 0.8, 145: 0.2},
-    41: {144: 0.8, 163: 0.2},
-    48: {61: 1.0},
-    49: {39: 0.65, 40: 0.35},
-    50: {37: 0.85, 39: 0.15},
-    51: {0: 1.0},
-    57: {17: 1.0},
-    58: {84: 0.8, 181: 0.2},
-    59: {91: 0.65, 181: 0.35},
-    60: {78: 1.0},
-    61: {81: 0.6, 82: 0.4},
-    62: {13: 1.0},
-    66: {14: 1.0},
-    67: {178: 0.6, 87: 0.4},
-}
-# The points above on the left half; those of the middle have none.
-_LEFT_OF = {
-    **{127: 356, 234: 454, 93: 323, 132: 361, 58: 288, 172: 397, 136: 365, 150: 379, 149: 378},
-    **{176: 400, 148: 377, 70: 300, 46: 276, 63: 293, 53: 283, 105: 334, 52: 282, 66: 296},
-    **{65: 295, 107: 336, 55: 285, 98: 327, 97: 326, 33: 263, 160: 387, 161: 388, 158: 385},
-    **{133: 362, 155: 382, 173: 398, 153: 380, 145: 374, 144: 373, 163: 390, 61: 291, 39: 269},
-    **{40: 270, 37: 267, 78: 308, 81: 311, 82: 312, 178: 402, 87: 317, 91: 321, 181: 405, 84: 314},
-}
+DEFINITION_PATH = Path(__file__).parent / "ibug_landmarks.toml"
+MOST_POINTS = 4
+_REMEDY = "install glee again, or measure it with tools/measure_landmark_definition.py"
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkDefinition:
+    """Where the 68 landmarks lie on the mesh.
+
+    Attributes
+    ----------
+    weights : (68, 478) float64, of each mesh point in each landmark; rows sum to 1
+    offsets : (68, 2) float64, constant offset in the face's frame: x from the right to the left
+        outer eye corner of the mesh, y a quarter turn on (down), unit their distance
+    """
+
+    weights: Floats
+    offsets: Floats
+
+    def landmarks(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """The 68 landmarks of mesh points.
+
+        Parameters
+        ----------
+        points : (..., 478, 2) or (..., 478, 3) float, pixels; depth is not looked at
+
+        Returns
+        -------
+        landmarks : (..., 68, 2) float32, pixels
+        """
+        plane = np.asarray(points[..., :2], np.float64)
+        return np.asarray(self.weights @ plane + self.offsets @ face_axes(plane), np.float32)
+
+
+def face_axes(points: Floats) -> Floats:
+    """The face's frame as rows.
+
+    Parameters
+    ----------
+    points : (..., m, 2) float64, pixels, mesh points
+
+    Returns
+    -------
+    axes : (..., 2, 2) float64, pixels, from the right to the left outer eye corner, and that vector
+        turned by a quarter
+    """
+    right, left = EYE_CORNERS
+    along = points[..., left, :] - points[..., right, :]
+    down = np.stack([-along[..., 1], along[..., 0]], -1)
+    return np.stack([along, down], -2)
 
 
 @lru_cache(maxsize=1)
-def mesh_weights() -> npt.NDArray[np.float64]:
-    """(68, 478): the weight of each mesh point in each landmark; rows sum to 1."""
-    weights = np.zeros((LANDMARKS, COUNT))
-    for landmark, parts in _POINTS.items():
-        for point, weight in parts.items():
-            weights[landmark, point] = weight
-            weights[MIRROR[landmark], _LEFT_OF.get(point, point)] = weight
-    return weights
+def ibug_definition() -> LandmarkDefinition:
+    """The definition that `mesh` has. Raises WeightsError where its file is missing or damaged."""
+    return read_definition(DEFINITION_PATH)
 
 
-def landmarks_from_mesh(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Landmarks (..., 68, k) of mesh points (..., 478, k), the same unit."""
-    return np.asarray(mesh_weights() @ points, np.float32)
+def landmarks_from_mesh(points: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """iBUG's 68 landmarks (..., 68, 2) float32 of mesh points (..., 478, 2 or 3), the same unit."""
+    return ibug_definition().landmarks(points)
+
+
+def read_definition(path: Path) -> LandmarkDefinition:
+    """Read a definition's file.
+
+    Parameters
+    ----------
+    path : a TOML file of tables `[[landmark]]`, each of a landmark in the middle or of one on the
+        right with its mirror image
+
+    Returns
+    -------
+    definition : of all 68 landmarks
+
+    Raises
+    ------
+    WeightsError
+        where the file is missing, or does not hold each landmark once
+    """
+    try:
+        entries = tomllib.loads(path.read_text("utf-8"))["landmark"]
+        definition = LandmarkDefinition(np.zeros((LANDMARKS, COUNT)), np.zeros((LANDMARKS, 2)))
+        for entry in entries:
+            _place(definition, entry)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: there is no such file; {_REMEDY}") from None
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{path}: defines no landmarks ({reason}); {_REMEDY}") from None
+    if not np.allclose(definition.weights.sum(1), 1.0, atol=1e-6):
+        missing = np.flatnonzero(~np.isclose(definition.weights.sum(1), 1.0, atol=1e-6))
+        raise WeightsError(f"{path}: lacks landmarks {missing.tolist()}; {_REMEDY}")
+    return definition
+
+
+def _place(definition: LandmarkDefinition, entry: dict[str, Any]) -> None:
+    """Put one table of the file, a landmark and its mirror image, into a definition."""
+    landmark = int(entry["landmark"])
+    weights, offset = np.array(entry["weights"], float), np.array(entry["offset"], float)
+    for target, side, sign in (
+        (landmark, "points", 1.0),
+        (int(MIRROR[landmark]), "mirrored", -1.0),
+    ):
+        points = np.array(entry[side], int)
+        if not 1 <= len(points) <= MOST_POINTS or points.min() < 0 or points.max() >= MESH_POINTS:
+            raise ValueError(f"landmark {landmark} has the {side} {points.tolist()}")
+        definition.weights[target] = 0.0
+        np.add.at(definition.weights[target], points, weights)
+        definition.offsets[target] = offset * (sign, 1.0)
+
+
+def write_definition(
+    path: Path, definition: LandmarkDefinition, mirror: npt.NDArray[np.int64]
+) -> None:
+    """Write a definition's file.
+
+    Parameters
+    ----------
+    path : the file to write
+    definition : its left landmarks are the mirror images of its right ones
+    mirror : (468,) int64, the mesh point on the other side
+    """
+    blocks = [_HEAD]
+    for landmark in range(LANDMARKS):
+        if landmark > MIRROR[landmark]:
+            continue
+        row = definition.weights[landmark]
+        # Those of the greatest weight first.
+        points = sorted(np.flatnonzero(row), key=lambda point: -abs(row[point]))
+        weights = [round(float(row[point]), 4) for point in points[1:]]
+        weights.insert(0, round(1.0 - sum(weights), 4))
+        x, y = definition.offsets[landmark]
+        blocks.append(
+            f"[[landmark]]\nlandmark = {landmark}\npoints = {[int(point) for point in points]}\n"
+            f"mirrored = {[int(mirror[point]) for point in points]}\nweights = {weights}\n"
+            f"offset = [{x:.5f}, {y:.5f}]\n"
+        )
+    path.write_text("\n".join(blocks), "utf-8")
+
+
+_HEAD = """\
+# Where iBUG's 68 landmarks lie on MediaPipe's face mesh: figures that
+# tools/measure_landmark_definition.py measured on photographs with iBUG's annotations.
+#
+# A landmark (numbered from 0) is the weighted mean of mesh points, and an offset in the face's
+# frame: x from the right to the left outer eye corner (points 33 and 263), y down, unit their
+# distance. The landmark on the other side has the mirrored points and the offset with -x.
+"""

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from glee.fitting.camera import Camera, to_camera
 from glee.fitting.morphable_model.model_file import load_model
-from glee.fitting.render.rasteriser import Raster, rasterise, screen_points, vertex_normals
+from glee.fitting.morphable_model.surface import vertex_normals
+from glee.fitting.render.rasteriser import Raster, rasterise, screen_points
 
 CAMERA = Camera.for_image(64, 48, 60.0)
 # Counter-clockwise seen by the viewer.
@@ -28,7 +29,7 @@ def test_depth_and_weights_are_those_of_the_plane_under_the_pixel() -> None:
     place = np.stack([a, b, 1 - a - b], 1) @ corners
     pixel = CAMERA.project(place, np.zeros(6))
     np.testing.assert_allclose(pixel, np.stack([columns, rows], 1), atol=2e-3)
-    np.testing.assert_allclose(raster.nearness[rows, columns], -1 / place[:, 2], rtol=1e-4)
+    np.testing.assert_allclose(raster.inverse_depth[rows, columns], -1 / place[:, 2], rtol=1e-4)
 
 
 def test_pixels_are_covered_exactly_where_their_centre_is_inside() -> None:
@@ -52,10 +53,10 @@ def test_nearer_triangle_hides_the_farther_whatever_the_order() -> None:
     order = np.array([[0, 1, 2], [3, 4, 5]], np.int32)
     one = _drawn(near + far, order)
     other = _drawn(near + far, order[::-1].copy())
-    np.testing.assert_array_equal(one.nearness, other.nearness)
+    np.testing.assert_array_equal(one.inverse_depth, other.inverse_depth)
     assert one.triangle[24, 32] == 0
     assert other.triangle[24, 32] == 1
-    assert one.nearness[24, 32] == np.float32(1 / 3)
+    assert one.inverse_depth[24, 32] == np.float32(1 / 3)
 
 
 def test_triangles_from_behind_or_behind_the_camera_are_left_out() -> None:
@@ -91,7 +92,6 @@ def test_normals_of_a_sphere_point_outwards() -> None:
         for c in range(40)
     ]
     triangles = np.array([t for a, b, c, d in quads for t in ((a, b, c), (a, c, d))], np.int32)
-    normals = np.empty_like(points)
-    vertex_normals(points, triangles, normals)
+    normals = vertex_normals(points, triangles)
     inner = slice(40, -40)
     assert np.abs((normals[inner] * points[inner]).sum(1) - 1).max() < 0.01

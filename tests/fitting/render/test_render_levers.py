@@ -15,12 +15,12 @@ from glee.fitting.morphable_model.landmark_scheme import REGIONS
 from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.render.appearance import (
     ADDITIONS,
-    AS_EVER,
+    ALL_PARTS,
     PARTS,
-    Levers,
-    levers_of,
-    pulled,
+    RenderParts,
     random_appearance,
+    render_parts,
+    with_parts,
 )
 from glee.fitting.render.renderer import render
 
@@ -54,8 +54,8 @@ def f_exp():
     return np.array([values.get(stem, 0.0) for stem in stems], np.float32)
 
 
-def picture(levers=AS_EVER):
-    look = pulled(replace(LOOK, defocus=0.5, noise=2.0), levers)
+def picture(parts=ALL_PARTS):
+    look = with_parts(replace(LOOK, defocus=0.5, noise=2.0), parts)
     return render(MODEL, MODEL.shape(None, f_exp()), POSE, CAMERA, look, np.random.default_rng(1))
 
 
@@ -73,15 +73,19 @@ def test_with_all_parts_pictures_are_as_before_there_were_levers() -> None:
     assert difference.mean() < 0.02
     assert np.quantile(difference, 0.999) <= 2
     look = random_appearance(np.random.default_rng(0))
-    assert pulled(look, AS_EVER) is look
+    assert with_parts(look, ALL_PARTS) is look
 
 
 @pytest.mark.parametrize("name", sorted({*PARTS, *ADDITIONS} - {"codec", "compression"}))
 def test_a_part_changes_its_own_place_alone(name: str) -> None:
     if name == "motion-blur":
         pytest.skip("of videos: see tests/pipeline/test_synthetic_pictures.py")
-    levers = Levers(added=frozenset({name})) if name in ADDITIONS else Levers(frozenset({name}))
-    changed = (picture(levers) != picture()).any(-1)
+    parts = (
+        RenderParts(added=frozenset({name}))
+        if name in ADDITIONS
+        else RenderParts(frozenset({name}))
+    )
+    changed = (picture(parts) != picture()).any(-1)
     assert changed.sum() > 20
     if name in PLACES:
         changed[box_of(*PLACES[name])] = False
@@ -89,9 +93,9 @@ def test_a_part_changes_its_own_place_alone(name: str) -> None:
 
 
 def test_unknown_parts_are_refused() -> None:
-    assert levers_of() == AS_EVER
-    assert levers_of(("teeth", "teeth"), ("motion-blur",)).without == {"teeth"}
+    assert render_parts() == ALL_PARTS
+    assert render_parts(("teeth", "teeth"), ("motion-blur",)).without == {"teeth"}
     with pytest.raises(UsageError, match="--without 'ears' is unknown; known are: lids"):
-        levers_of(("ears",))
+        render_parts(("ears",))
     with pytest.raises(UsageError, match="--with 'teeth' is unknown; known are: lip-texture"):
-        levers_of(("lips",), ("teeth",))
+        render_parts(("lips",), ("teeth",))

@@ -11,11 +11,12 @@ import pytest
 CODE = """
 import hashlib
 import numpy as np
-from glee.fitting import fit, load_model
+from glee.fitting import Camera, fit, load_model
 model = load_model()
 points = model.landmarks["anatomical"].on(model.mean)
 noise = np.random.default_rng(0).normal(0, 1.0, (8, 68, 2))
-result = fit(points[None, :, :2] * [100, -100] + 300 + noise, model, image_size=(600, 600))
+camera = Camera.for_image(600, 600)
+result = fit(points[None, :, :2] * [100, -100] + 300 + noise, model, camera=camera)
 print(hashlib.sha256(result.f_exp.tobytes() + result.pose.tobytes()).hexdigest())
 """
 

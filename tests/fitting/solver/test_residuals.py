@@ -10,8 +10,9 @@ from glee.fitting.initial_pose import Poses, normalise
 from glee.fitting.options import FitOptions, priors_of
 from glee.fitting.solver import problem
 from glee.fitting.solver import residuals as residuals
+from glee.fitting.solver.fitter import Stop, new_fitter
 from glee.fitting.solver.levenberg_marquardt import turned_by
-from glee.fitting.solver.normal_equations import Stop, chord_gradient, full_gradient, new_fitter
+from glee.fitting.solver.normal_equations import chord_gradient, full_gradient
 from glee.fitting.solver.problem import point_model
 
 # Of two ranges of yaw; the frame is of the second.
@@ -40,37 +41,36 @@ def situation(model, make_subject):
         normalised.target[0], np.sqrt(normalised.weight[0]), camera.focal / normalised.unit[0], 1
     )
     x = np.concatenate([0.8 * subject.f_shape, 0.5 * subject.f_exp[0] + 0.1])
-    return points, frame, x, poses.rotation[0], poses.translation[0]
+    return points, frame, problem.State(x, poses.rotation[0], poses.translation[0])
 
 
-def evaluate(points, frame, scheme, loss, x, rotation, translation, work):
-    residuals.begin_frame(points, frame, scheme, x, rotation, translation, work)
-    return residuals.evaluate(points, frame, scheme, loss, x, rotation, translation, work)
+def evaluate(points, frame, scheme, loss, state, work):
+    residuals.begin_frame(points, frame, scheme, state, work)
+    return residuals.evaluate(points, frame, scheme, loss, state, work)
 
 
-def moved(x, rotation, translation, step):
+def moved(state, step):
     turn = np.empty((3, 3))
-    turned_by(np.ascontiguousarray(step[-6:-3]), rotation, turn)
-    return x + step[:-6], turn, translation + step[-3:]
+    turned_by(np.ascontiguousarray(step[-6:-3]), state.rotation, turn)
+    return problem.State(state.x + step[:-6], turn, state.translation + step[-3:])
 
 
 @pytest.mark.parametrize("curves", [True, False])
 @pytest.mark.parametrize("kind", ["plain", "whitened"])
 def test_jacobian_against_finite_differences(situation, kind, curves):
-    points, frame, x, rotation, translation = situation
+    points, frame, state = situation
     scheme, loss = problem.new_scheme(curves=curves), LOSSES[kind]
-    work = problem.new_work(points, scheme, loss)
-    evaluate(points, frame, scheme, loss, x, rotation, translation, work)
-    residuals.linearise(points, frame, loss, rotation, work)
-    analytic = work.jacobian[: scheme.rows, : len(x) + 6].copy()
+    work = problem.new_workspace(points, scheme, loss)
+    evaluate(points, frame, scheme, loss, state, work)
+    residuals.linearise(points, frame, loss, state, work)
+    analytic = work.jacobian[: scheme.rows, : len(state.x) + 6].copy()
     numeric = np.empty_like(analytic)
-    for k in range(len(x) + 6):
-        step = np.zeros(len(x) + 6)
+    for k in range(len(state.x) + 6):
+        step = np.zeros(len(state.x) + 6)
         values = []
         for h in (1e-6, -1e-6):
             step[k] = h
-            at = moved(x, rotation, translation, step)
-            evaluate(points, frame, scheme, loss, *at, work)
+            evaluate(points, frame, scheme, loss, moved(state, step), work)
             values.append(work.value.copy())
         numeric[:, k] = (values[0] - values[1]) / 2e-6
     if kind == "whitened" and curves:
@@ -84,20 +84,18 @@ def test_jacobian_against_finite_differences(situation, kind, curves):
 
 @pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure"])
 def test_gradient_of_the_energy_against_finite_differences(situation, kind):
-    points, frame, x, rotation, translation = situation
+    points, frame, state = situation
     scheme, loss = problem.new_scheme(), LOSSES[kind]
-    work = problem.new_work(points, scheme, loss)
-    evaluate(points, frame, scheme, loss, x, rotation, translation, work)
-    residuals.linearise(points, frame, loss, rotation, work)
-    gradient = 2 * work.jacobian[: scheme.rows, : len(x) + 6].T @ work.value
+    work = problem.new_workspace(points, scheme, loss)
+    evaluate(points, frame, scheme, loss, state, work)
+    residuals.linearise(points, frame, loss, state, work)
+    gradient = 2 * work.jacobian[: scheme.rows, : len(state.x) + 6].T @ work.value
     random = np.random.default_rng(2)
     for _ in range(10):
-        direction = random.normal(size=len(x) + 6)
+        direction = random.normal(size=len(state.x) + 6)
         step = 1e-7
         energy = [
-            evaluate(
-                points, frame, scheme, loss, *moved(x, rotation, translation, s * direction), work
-            )
+            evaluate(points, frame, scheme, loss, moved(state, s * direction), work)
             for s in (step, -step)
         ]
         slope = (energy[0] - energy[1]) / (2 * step)
@@ -105,33 +103,29 @@ def test_gradient_of_the_energy_against_finite_differences(situation, kind):
 
 
 def test_missing_landmarks_take_no_part(situation):
-    points, frame, x, rotation, translation = situation
+    points, frame, state = situation
     scheme = problem.new_scheme(curves=False)
-    work = problem.new_work(points, scheme, problem.plain_loss())
+    work = problem.new_workspace(points, scheme, problem.plain_loss())
     target = frame.target.copy()
-    before = evaluate(points, frame, scheme, problem.plain_loss(), x, rotation, translation, work)
+    before = evaluate(points, frame, scheme, problem.plain_loss(), state, work)
     target[[3, 40]] = 1e6
     after = evaluate(
         points,
         frame._replace(target=target),
         scheme,
         problem.plain_loss(),
-        x,
-        rotation,
-        translation,
+        state,
         work,
     )
     assert before == after
 
 
 def test_a_face_behind_the_camera_has_infinite_energy(situation):
-    points, frame, x, rotation, _ = situation
+    points, frame, state = situation
     scheme = problem.new_scheme()
-    work = problem.new_work(points, scheme, problem.plain_loss())
-    behind = np.array([0.0, 0.0, 5.0])
-    assert np.isinf(
-        evaluate(points, frame, scheme, problem.plain_loss(), x, rotation, behind, work)
-    )
+    work = problem.new_workspace(points, scheme, problem.plain_loss())
+    behind = state._replace(translation=np.array([0.0, 0.0, 5.0]))
+    assert np.isinf(evaluate(points, frame, scheme, problem.plain_loss(), behind, work))
 
 
 def test_scheme_counts_its_rows():
@@ -141,13 +135,13 @@ def test_scheme_counts_its_rows():
 
 @pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure", "whitened"])
 def test_gradient_without_the_jacobian(situation, kind):
-    points, frame, x, rotation, translation = situation
+    points, frame, state = situation
     prior, _ = priors_of(FitOptions(), 60, 51)
     scheme, loss = problem.new_scheme(), LOSSES[kind]
     fitter = new_fitter(points, scheme, loss, prior, Stop(10, 1e-4))
-    evaluate(points, frame, scheme, loss, x, rotation, translation, fitter.work)
-    chord_gradient(fitter, frame, x, rotation)
+    evaluate(points, frame, scheme, loss, state, fitter.work)
+    chord_gradient(fitter, frame, state)
     without = fitter.solver.gradient.copy()
-    residuals.linearise(points, frame, loss, rotation, fitter.work)
-    full_gradient(fitter, x)
+    residuals.linearise(points, frame, loss, state, fitter.work)
+    full_gradient(fitter, state.x)
     np.testing.assert_allclose(without, fitter.solver.gradient, atol=1e-12)

@@ -34,13 +34,13 @@ def batches_of(work, frames, *, shared, world=None):
 
 def triplets_of(batch):
     """Frames of the triplets, as pairs of (n, 3) index and margin rows that compare."""
-    return np.c_[batch.faces.index[batch.place], batch.margin]
+    return np.c_[batch.faces.index[batch.face_index], batch.margin]
 
 
 def test_shared_triplets_are_those_of_their_labels(work, frames):
     batches = batches_of(work, frames, shared=True)
     batch = batches.of_step(4)
-    index = batch.faces.index[batch.place]
+    index = batch.faces.index[batch.face_index]
     assert index.shape == (200, 3)
     # a face is there once, and stands in many triplets
     assert len(batch.faces.image) == len(np.unique(index)) <= 30
@@ -77,7 +77,7 @@ def test_names_of_a_triplets_faces(work, frames):
     batch = batches_of(work, frames, shared=True).of_step(0)
     chosen = np.arange(200) == 9
     names = batches_of(work, frames, shared=True).frame_names(batch, chosen)
-    expected = {frames.frame_name(int(i)) for i in batch.faces.index[batch.place[9]]}
+    expected = {frames.frame_name(int(i)) for i in batch.faces.index[batch.face_index[9]]}
     assert set(names) == expected
     assert len(names) == 3
 

@@ -17,8 +17,9 @@ from glee.model.options import train_options
 from glee.model.prediction.predict import predict_table
 from glee.model.prediction.predictions import load_predictions
 from glee.model.training.training import train
-from glee.pipeline.fit3d import Fit3dOptions, fit3d
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.fit3d import fit3d
+from glee.pipeline.options import Fit3dOptions, PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import add_fit, list_shards, read_shard
 from glee.pipeline.synthesis.clips import synthesise
 

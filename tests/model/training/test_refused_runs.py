@@ -6,7 +6,8 @@ import pytest
 
 from glee.errors import DataError, GleeError
 from glee.model.options import train_options
-from glee.model.training.training import train, withdrawn_where_refused
+from glee.model.training.run_folder import remove_if_refused
+from glee.model.training.training import train
 
 STATED = ("options.toml", "data.json")
 
@@ -19,7 +20,7 @@ def test_a_checkpoint_that_is_missing(work, tmp_path):
 
 
 def write_and_fail(run, files):
-    with withdrawn_where_refused(run, STATED, leads=True):
+    with remove_if_refused(run, STATED, leads=True):
         for name in files:
             (run / name).parent.mkdir(parents=True, exist_ok=True)
             (run / name).touch()

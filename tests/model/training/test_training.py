@@ -21,7 +21,7 @@ from glee.model.prediction.predict import predict
 from glee.model.prediction.predictions import load_predictions
 from glee.model.training import steps, training
 from glee.model.training.state import new_network, new_state
-from glee.model.training.steps import Surroundings, take_step
+from glee.model.training.steps import RuntimeOptions, take_step
 from glee.model.training.training import add_au_gradient, train
 
 # The classifier alone: a step takes milliseconds, and dropout uses the random state.
@@ -200,7 +200,7 @@ def test_accumulated_gradient_is_the_batchs(work, tmp_path):
 
 def test_worker_processes_change_no_bit(run, work, tmp_path):
     options = train_options("compact", **QUICK)
-    train(work, tmp_path, options, fold="2", around=Surroundings(workers=1))
+    train(work, tmp_path, options, fold="2", runtime=RuntimeOptions(workers=1))
     one = load_checkpoint(run[0] / "fold2/checkpoint.pt")
     assert same_bits(one.weights, load_checkpoint(tmp_path / "fold2/checkpoint.pt").weights)
 
@@ -211,8 +211,8 @@ def test_tensorboard_holds_the_log(work, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         kill_at(patch, 5)
         with pytest.raises(Killed):
-            train(work, tmp_path, options, fold="1", around=Surroundings(tensorboard=True))
-    train(work, tmp_path, options, fold="1", around=Surroundings(tensorboard=True))
+            train(work, tmp_path, options, fold="1", runtime=RuntimeOptions(tensorboard=True))
+    train(work, tmp_path, options, fold="1", runtime=RuntimeOptions(tensorboard=True))
     events = accumulator.EventAccumulator(str(tmp_path / "fold1/tensorboard")).Reload()
     rows = list(csv.DictReader((tmp_path / "fold1/log.csv").open()))
     assert sorted(events.Tags()["scalars"]) == [
@@ -227,8 +227,8 @@ def test_tensorboard_holds_the_log(work, tmp_path, monkeypatch):
 def test_tensorboard_that_is_missing_is_one_line(work, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     options = train_options("compact", **QUICK)
-    with pytest.raises(UsageError, match=r"pip install glee\[tensorboard\]"):
-        train(work, tmp_path, options, fold="1", around=Surroundings(tensorboard=True))
+    with pytest.raises(UsageError, match=r"pip install '\.\[tensorboard\]'"):
+        train(work, tmp_path, options, fold="1", runtime=RuntimeOptions(tensorboard=True))
 
 
 def test_what_a_cpu_or_a_start_cannot_have(work, tmp_path):

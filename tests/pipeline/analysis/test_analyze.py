@@ -17,9 +17,9 @@ from glee.pipeline.analysis import face_fit
 from glee.pipeline.analysis.analyze import analyze, plan
 from glee.pipeline.analysis.face_fit import ANALYSIS_FIT
 from glee.pipeline.analysis.glee_table import TextTable, streamed_file
-from glee.pipeline.analysis.inputs import AnalyzeOptions
-from glee.pipeline.fit3d import Fit3dOptions, fit3d
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.fit3d import fit3d
+from glee.pipeline.options import AnalyzeOptions, Fit3dOptions, PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
 
 

@@ -11,8 +11,8 @@ from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.solver.problem import landmark_places
 from glee.pipeline.analysis.face_fit import FaceFitter
 from glee.pipeline.analysis.face_stream import FaceFrame
-from glee.pipeline.fit3d import Fit3dOptions
 from glee.pipeline.landmarks.tracking import TrackedFrame
+from glee.pipeline.options import Fit3dOptions
 
 SIZE = (320, 240)
 PLAIN = Fit3dOptions()
@@ -45,7 +45,7 @@ def face_of(frame, points):
 def test_without_a_prior_the_weights_are_those_that_the_landmarks_ask_for(faces, landmarks):
     fitter = FaceFitter.of("none", PLAIN)
     identity = fitter.identity(faces)
-    joint = fit(landmarks, load_model(), image_size=SIZE, identity_frames=48)
+    joint = fit(landmarks, load_model(), camera=Camera.for_image(*SIZE), identity_frames=48)
     assert identity.landmark_error == pytest.approx(joint.landmark_error[0], rel=0.1)
     rows = fitter.rows(faces[:10], identity)
     assert rows.landmark_error == pytest.approx(identity.landmark_error)

@@ -9,7 +9,7 @@ import pytest
 from glee.cli import run
 from glee.errors import UsageError
 from glee.pipeline.analysis.analyze import analyze, plan
-from glee.pipeline.analysis.inputs import AnalyzeOptions
+from glee.pipeline.options import AnalyzeOptions
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from glee.fitting.camera import rotation_matrix
 from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from glee.pipeline.analysis import arkit_table, openface_table
 from glee.pipeline.analysis.analyze import analyze
-from glee.pipeline.analysis.inputs import AnalyzeOptions
+from glee.pipeline.options import AnalyzeOptions
 
 OPENFACE_AUS_R = "01 02 04 05 06 07 09 10 12 14 15 17 20 23 25 26 45"
 OPENFACE_AUS_C = "01 02 04 05 06 07 09 10 12 14 15 17 20 23 25 26 28 45"

@@ -109,7 +109,7 @@ def test_preview_shows_the_job(tmp_path, capsys, spec, lines):
 def test_without_dask_jobqueue_the_command_that_installs_it_is_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     assert run(["cluster", "preview", "--cluster", "slurm"]) == 2
-    assert "pip install 'glee[cluster]'" in capsys.readouterr().err
+    assert "pip install '.[cluster]'" in capsys.readouterr().err
 
 
 def test_where_no_jobs_can_be_submitted(monkeypatch):

@@ -53,8 +53,8 @@ def test_ctrl_c_stays_an_interruption():
     pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
     code = (
         "import signal\n"
-        "from glee.pipeline.cluster_options import ClusterOptions\n"
-        "from glee.pipeline.queue_cluster import job_script\n"
+        "from glee.pipeline.cluster.options import ClusterOptions\n"
+        "from glee.pipeline.cluster.queue_cluster import job_script\n"
         "before = signal.getsignal(signal.SIGINT)\n"
         "job_script('slurm', ClusterOptions())\n"
         "assert signal.getsignal(signal.SIGINT) is before\n"

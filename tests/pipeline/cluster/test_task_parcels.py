@@ -38,18 +38,18 @@ def test_each_task_is_taken_once_and_what_comes_back_goes_next():
     parcels = Parcels(range(10), pickle.dumps)
     parcels.measured(10, 2.5)
     first = parcels.take(LIMITS, idle=True)
-    parcels.put_back(first[1:])
-    parcels.put_back(first[:1], apart=True)
+    parcels.requeue(first[1:])
+    parcels.requeue(first[:1], apart=True)
     taken = []
     while parcel := parcels.take(LIMITS, idle=True):
         taken.append([item.task for item in parcel])
     assert taken == [[1, 2, 3], [0], [4, 5, 6, 7], [8, 9]]
 
 
-def test_a_task_on_trial_goes_when_all_others_are_done():
+def test_a_deferred_task_goes_when_all_others_are_done():
     parcels = Parcels(range(3), pickle.dumps)
     (suspect,) = parcels.take(LIMITS, idle=True)
-    parcels.put_last(suspect)
+    parcels.defer(suspect)
     taken = []
     while parcel := parcels.take(LIMITS, idle=False):
         taken += [(item.task, item.alone) for item in parcel]

@@ -9,7 +9,8 @@ import pytest
 
 from glee.errors import DataError, UsageError
 from glee.pipeline.datasets import bp4d, bp4d_plus, find_content, open_dataset
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
 from glee.pipeline.synthesis.clips import read_truth
 

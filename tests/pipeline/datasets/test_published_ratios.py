@@ -33,7 +33,7 @@ def test_a_dataset_in_order():
     counts, table = counted(bp4d, bp4d_labels())
     for row in table:
         assert row.published == pytest.approx(row.present, rel=0.2)
-    assert counts.problems(table, part=1) == []
+    assert counts.problems(table, share=1) == []
 
 
 def test_what_is_known_of_the_published_ratios():
@@ -50,12 +50,12 @@ def test_two_swapped_columns():
     one, other = bp4d.AUS.index(2), bp4d.AUS.index(12)
     values[:, [one, other]] = values[:, [other, one]]
     counts, table = counted(bp4d, values)
-    problems = counts.problems(table, part=1)
+    problems = counts.problems(table, share=1)
     assert {problem.text.split()[0] for problem in problems} == {"AU2", "AU12"}
     assert all(problem.wrong and "are columns swapped?" in problem.text for problem in problems)
     # A part of the subjects: worth knowing; a small part says nothing.
-    assert all(not problem.wrong for problem in counts.problems(table, part=0.5))
-    assert counts.problems(table, part=0.1) == []
+    assert all(not problem.wrong for problem in counts.problems(table, share=0.5))
+    assert counts.problems(table, share=0.1) == []
 
 
 def test_disfa_read_in_the_order_of_file_names():
@@ -64,13 +64,13 @@ def test_disfa_read_in_the_order_of_file_names():
     right = 2 * labels_of([ratios[au] for au in disfa.AUS])
     assert (
         counted(disfa, right, "intensity")[0].problems(
-            counted(disfa, right, "intensity")[1], part=1
+            counted(disfa, right, "intensity")[1], share=1
         )
         == []
     )
     by_name = [disfa.AUS.index(au) for au in sorted(disfa.AUS, key=str)]
     counts, table = counted(disfa, right[:, by_name], "intensity")
-    assert len(counts.problems(table, part=1)) >= 3
+    assert len(counts.problems(table, share=1)) >= 3
 
 
 def test_proportions_are_the_inverse_of_the_weights():

@@ -14,7 +14,8 @@ from glee.pipeline.clips import Clip
 from glee.pipeline.datasets import open_dataset
 from glee.pipeline.images.frames import index_frames, read_frames
 from glee.pipeline.landmarks.backends import load_detector
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
 
 # Boxes of an MP4 file that hold the table of durations, from the outside in.

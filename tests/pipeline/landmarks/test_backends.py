@@ -11,8 +11,7 @@ import pytest
 
 from glee.errors import UsageError, WeightsError
 from glee.fitting.morphable_model.landmark_scheme import inter_ocular_distance
-from glee.pipeline.landmarks import detector as landmarks
-from glee.pipeline.landmarks import dlib_backend
+from glee.pipeline.landmarks import backends, dlib_backend
 from glee.pipeline.landmarks.backends import chosen_detector, detector_names, load_detector
 from glee.pipeline.landmarks.detector import Box, overlap
 
@@ -25,13 +24,13 @@ def test_unknown_detector_names_the_known_ones():
 
 
 def test_a_backend_of_others_is_found_by_entry_point(monkeypatch):
-    entry = metadata.EntryPoint("scripted", "fractions:Fraction", landmarks.ENTRY_POINT_GROUP)
+    entry = metadata.EntryPoint("scripted", "fractions:Fraction", backends.ENTRY_POINT_GROUP)
 
     def entry_points(**wanted):
         assert wanted["group"] == "glee.landmark_backends"
         return metadata.EntryPoints([entry]).select(**wanted)
 
-    monkeypatch.setattr(landmarks.metadata, "entry_points", entry_points)
+    monkeypatch.setattr(backends.metadata, "entry_points", entry_points)
     assert "scripted" in detector_names()
     load_detector.cache_clear()
     assert load_detector("scripted") == 0
@@ -40,14 +39,14 @@ def test_a_backend_of_others_is_found_by_entry_point(monkeypatch):
 
 def test_auto_is_the_best_backend_that_is_there(monkeypatch):
     assert chosen_detector("dlib") == "dlib"
-    assert chosen_detector("auto") == "mesh+refiner"
+    assert chosen_detector("auto") == "mesh"
 
     def without_mesh(name, settings):
         if name.startswith("mesh"):
             raise WeightsError("mesh_weights.npz is missing")
         return load_detector(name)
 
-    monkeypatch.setattr(landmarks, "load_detector", without_mesh)
+    monkeypatch.setattr(backends, "load_detector", without_mesh)
     assert chosen_detector("auto") == "dlib"
 
 

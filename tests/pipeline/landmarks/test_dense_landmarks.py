@@ -12,10 +12,11 @@ from glee.fitting.camera import Camera
 from glee.fitting.dense_points import load_dense_points
 from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.solver.problem import landmark_places
-from glee.pipeline.fit3d import Fit3dOptions, fit3d
+from glee.pipeline.fit3d import fit3d
 from glee.pipeline.images.crops import encode_crop
 from glee.pipeline.landmarks.dense_landmarks import DenseDetector
-from glee.pipeline.landmarks.detector import Box
+from glee.pipeline.landmarks.detector import Box, Wrapped
+from glee.pipeline.options import Fit3dOptions
 from glee.pipeline.shards.shard import (
     FrameArrays,
     ShardHeader,
@@ -47,13 +48,12 @@ class Meshy:
         return Box(1, 1, 2, 2)
 
 
-class Refining:
+class Refining(Wrapped):
     """What `mesh+refiner` is to `mesh`."""
 
-    name, version = "meshy+refiner", "2"
-
     def __init__(self):
-        self.backend = Meshy()
+        super().__init__(Meshy())
+        self.name, self.version = "meshy+refiner", "2"
 
     def refined(self, image, first):
         return first + 100

@@ -66,7 +66,7 @@ def test_an_option_that_it_does_not_take_and_a_broken_one(installed, tmp_path):
     arguments = ("preprocess", "--dataset", "folder", "--root", tmp_path, "--out", tmp_path / "w")
     (tmp_path / "clip").mkdir()
     cv2.imwrite(str(tmp_path / "clip" / "0.png"), np.zeros((64, 64, 3), np.uint8))
-    done = glee(installed, *arguments, "--detector", "meanface", "--device", "cuda")
+    done = glee(installed, *arguments, "--detector", "meanface", "--detector-device", "cuda")
     assert done.returncode == 2
     assert done.stderr == "glee: error: detector meanface takes no device; leave it out\n"
     (installed / "meanface.py").write_text("import nothing_of_that_name\n")

@@ -12,6 +12,7 @@ from glee.pipeline.images.frames import index_frames, read_frames
 from glee.pipeline.landmarks.backends import load_detector
 from glee.pipeline.landmarks.detector import Box, is_upside_down
 from glee.pipeline.landmarks.tracking import FaceTracker
+from glee.pipeline.options import TrackingOptions
 
 
 def mean_face():
@@ -80,7 +81,7 @@ def picture(*faces, doubt=0):
 
 def follow(frames, **options):
     detector = ScriptedDetector()
-    tracker = FaceTracker(detector, **options)
+    tracker = FaceTracker(detector, TrackingOptions(**options))
     return [tracker.follow(frame) for frame in frames], detector
 
 
@@ -205,7 +206,7 @@ def test_a_run_of_frames_does_not_depend_on_what_came_before(tracked):
 def test_landmarks_the_wrong_way_up_are_not_valid(monkeypatch):
     """Of a backend that does not heed turned boxes: the scripted one's are always upright."""
     monkeypatch.setattr(
-        "glee.pipeline.landmarks.tracking.look_around",
+        "glee.pipeline.landmarks.tracking.detect_around",
         lambda detector, image, box, zoom=1.0: (box, 1.0 if is_upside_down(box) else 0.5),
     )
     (result,), _ = follow([picture((80, 100, 60, 201))])

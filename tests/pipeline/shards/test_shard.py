@@ -102,7 +102,8 @@ def test_layout_on_disk_is_the_documented_one(tmp_path):
     with h5py.File(path) as file:
         assert set(file) == {"frames", "crops", "labels"}
         assert file.attrs["format"] == "glee-shard"
-        assert file.attrs["format_version"] == 1
+        assert file.attrs["format_version"] == 2
+        assert file.attrs["landmark_definition"] == "ibug68"
         assert list(file["labels"].attrs["au_names"]) == ["AU1", "AU12"]
         assert file["labels"].attrs["kind"] == "intensity"
         np.testing.assert_array_equal(file["labels/AU12"][()], labels[:, 1])
@@ -190,9 +191,17 @@ def alter_attribute(path, name, value):
 
 def test_other_version_is_refused(tmp_path):
     write(tmp_path / "a.h5")
-    alter_attribute(tmp_path / "a.h5", "format_version", 2)
-    with pytest.raises(ShardError, match=r"a\.h5.*version 2.*version 1"):
+    alter_attribute(tmp_path / "a.h5", "format_version", 3)
+    with pytest.raises(ShardError, match=r"a\.h5.*version 3.*version 2"):
         shards.read_shard(tmp_path / "a.h5")
+
+
+def test_a_shard_of_other_landmarks_says_what_to_do(tmp_path):
+    write(tmp_path / "a.h5")
+    alter_attribute(tmp_path / "a.h5", "format_version", 1)
+    with pytest.raises(ShardError, match=r"a\.h5.*another definition.*glee preprocess") as caught:
+        shards.read_shard(tmp_path / "a.h5")
+    assert "\n" not in str(caught.value)
 
 
 def test_other_kind_of_file_is_refused(tmp_path):

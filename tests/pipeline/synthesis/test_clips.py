@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from glee.errors import DataError, OutputError, UsageError
@@ -167,3 +173,32 @@ def test_unwritable_folder_and_broken_truth_are_told(tmp_path: Path, root: Path)
     for name in ("half.h5", "absent.h5", "file"):
         with pytest.raises(DataError, match=name):
             read_truth(tmp_path / name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_all_workers_and_leaves_no_half_file(tmp_path: Path) -> None:
+    words = ["synth", str(tmp_path), "--subjects", "4", "--frames", "600", "--workers", "2"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "glee.cli", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.rglob(".*.partial.avi"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    family = psutil.Process(running.pid).children(recursive=True)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal tells Ctrl-C
+    said = running.communicate(timeout=60)[1]
+    assert said.strip() == "glee: interrupted; run the same command again to finish"
+    assert running.returncode == 130
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not psutil.wait_procs(family, timeout=20)[1]
+
+
+def test_an_error_of_a_worker_is_raised(tmp_path: Path) -> None:
+    (tmp_path / "Videos_LeftCamera").write_text("no folder")
+    for workers in (1, 2):
+        with pytest.raises(OutputError, match="cannot write"):
+            synthesise(tmp_path, subjects=2, frames=2, size=SIZE, workers=workers)

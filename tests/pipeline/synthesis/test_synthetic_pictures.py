@@ -10,7 +10,7 @@ import pytest
 
 from glee.cli import run
 from glee.errors import UsageError
-from glee.fitting.render.appearance import ADDITIONS, PARTS, levers_of
+from glee.fitting.render.appearance import ADDITIONS, PARTS, render_parts
 from glee.pipeline.synthesis.clips import TRUTH, VIDEO, read_truth, synthetic_clip
 from glee.pipeline.synthesis.dataset import synthesise_dataset
 
@@ -31,8 +31,8 @@ def test_truth_and_labels_stay_and_the_truth_tells(tmp_path: Path) -> None:
     one, two = (read_truth(root / TRUTH.format(subject="SN002")) for root in (plain, other))
     for name in ("f_exp", "f_shape", "pose", "intensity"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
-    assert one.levers == levers_of()
-    assert two.levers == levers_of(("hair", "lashes"), ("face-cloth",))
+    assert one.parts == render_parts()
+    assert two.parts == render_parts(("hair", "lashes"), ("face-cloth",))
     for label in plain.glob("ActionUnit_Labels/*/*.txt"):
         assert label.read_bytes() == (other / label.relative_to(plain)).read_bytes()
     video = VIDEO.format(subject="SN002")
@@ -61,8 +61,8 @@ def test_too_few_photographs_for_a_triplet(tmp_path: Path) -> None:
 
 def pictures(added: tuple[str, ...] = ()) -> list[np.ndarray]:
     options = {"frames": 12, "size": SIZE, "seed": 5, "fps": 20.0}
-    levers = levers_of(("noise",), added)
-    _, drawn = synthetic_clip("SN001", (1, 12, 26), levers=levers, **options)
+    parts = render_parts(("noise",), added)
+    _, drawn = synthetic_clip("SN001", (1, 12, 26), parts=parts, **options)
     return [picture.astype(float) for picture in drawn]
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from glee.errors import ShardError
 from glee.pipeline.datasets import disfa as disfa_facts
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import (
     FitArrays,
     FrameArrays,

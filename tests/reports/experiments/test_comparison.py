@@ -5,7 +5,7 @@ import json
 import pytest
 
 from glee.reports.experiments.comparison import (
-    Comparison,
+    TableComparison,
     blocks,
     comparison_plot,
     csv_of,
@@ -25,7 +25,7 @@ def results(share):
 
 
 def comparison(synthetic, quick=False):
-    return Comparison(
+    return TableComparison(
         title="Table 2 of the paper, on disfa",
         published=published_table(2),
         measured=(measured_row("GLEE-Net", results(0.7)), measured_row("SVM", results(0.5))),

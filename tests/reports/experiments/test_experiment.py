@@ -14,7 +14,7 @@ from glee.errors import UsageError
 from glee.model.network import config
 from glee.model.training import steps
 from glee.reports.experiments.experiment import run_experiment
-from glee.reports.experiments.trainings import ABLATION_ROWS, EXPERIMENTS
+from glee.reports.experiments.rows import ABLATION_ROWS, EXPERIMENTS
 
 TINY = {
     "image_size": 44,

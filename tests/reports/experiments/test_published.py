@@ -4,7 +4,7 @@ import pytest
 
 from glee.pipeline.datasets import bp4d, bp4d_plus, disfa
 from glee.reports.experiments.comparison import TABLES, published_table
-from glee.reports.experiments.trainings import ABLATION_ROWS, EXPERIMENTS
+from glee.reports.experiments.rows import ABLATION_ROWS, EXPERIMENTS
 
 # What the paper prints (§4.3, §4.4, Tables 1-5).
 GLEE_NET = {1: 65.7, 2: 65.5, 3: 63.7, 4: 59.5, 5: 65.7}

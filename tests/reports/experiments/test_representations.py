@@ -1,16 +1,14 @@
 import numpy as np
 import pytest
 
-from glee.reports.experiments.figures import (
+from glee.reports.experiments.figures import figure4_data, figure5_data, telling_centre
+from glee.reports.experiments.representations import (
     SPACES,
     Combination,
     average_variance,
     common_combinations,
-    figure4_data,
-    figure5_data,
     nearest_of_others,
     standardised,
-    telling_centre,
 )
 
 AU_NAMES = ("AU1", "AU2", "AU4")

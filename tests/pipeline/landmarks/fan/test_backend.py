@@ -22,9 +22,10 @@ from glee.pipeline.landmarks.fan import backend as fan_module
 from glee.pipeline.landmarks.fan import weights_files
 from glee.pipeline.landmarks.fan.backend import FanDetector
 from glee.pipeline.landmarks.fan.heatmaps import MAP_SIDE, crop_of, crop_transform, landmark_box
-from glee.pipeline.landmarks.lookahead import Lookahead, looking_ahead
+from glee.pipeline.landmarks.lookahead import Lookahead, batched
 from glee.pipeline.landmarks.tracking import FaceTracker
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import PreprocessOptions, TrackingOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import REASONS, list_shards, read_shard
 
 from . import fan_weights
@@ -211,9 +212,11 @@ def test_several_frames_at_once_give_what_one_by_one_gives(speed):
     faces = [face + speed * np.array([number, 0.0]) for number in range(24)]
     images = [np.full((800, 900, 3), number, np.uint8) for number in range(24)]
     alone, together = Recorded(faces), Recorded(faces)
-    ahead = looking_ahead(together)
+    ahead = batched(together)
     assert isinstance(ahead, Lookahead)
-    one, other = FaceTracker(alone, detect_every=50), FaceTracker(ahead, detect_every=50)
+    one, other = (
+        FaceTracker(backend, TrackingOptions(detect_every=50)) for backend in (alone, ahead)
+    )
     for start in range(0, 24, 8):
         ahead.show(images[start : start + 8])
         for image in images[start : start + 8]:

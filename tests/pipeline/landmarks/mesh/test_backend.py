@@ -10,16 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from glee.fitting.morphable_model.landmark_scheme import MIRROR, inter_ocular_distance
+from glee.fitting.morphable_model.landmark_scheme import inter_ocular_distance
 from glee.pipeline.landmarks.backends import load_detector
 from glee.pipeline.landmarks.detector import Box, overlap
 from glee.pipeline.landmarks.face_identity import assess
-from glee.pipeline.landmarks.mesh.points import (
-    COUNT,
-    MESH_POINTS,
-    landmarks_from_mesh,
-    mesh_weights,
-)
+from glee.pipeline.landmarks.mesh.points import COUNT, landmarks_from_mesh
 from glee.pipeline.landmarks.tracking import FaceTracker
 
 REFERENCE = Path(__file__).parent / "mesh_reference" / "mediapipe_reference.npz"
@@ -49,7 +44,7 @@ def scene(recorded):
 def truth(recorded):
     """The face's landmarks by MediaPipe's points."""
     points = recorded["picture_points"] * np.float32(192 / 256)
-    return landmarks_from_mesh(points)[:, :2] + [150, 90]
+    return landmarks_from_mesh(points) + [150, 90]
 
 
 def found(detector, image):
@@ -174,16 +169,6 @@ def test_the_number_of_threads_changes_nothing(detector, scene, truth):
     assert len(set(results)) == 1
 
 
-def test_landmarks_are_means_of_mesh_points():
-    weights = mesh_weights()
-    np.testing.assert_allclose(weights.sum(1), 1.0)
-    assert ((weights > 0).sum(1) <= 3).all()
-    assert not weights[:, MESH_POINTS:].any()
-    swapped = weights[MIRROR]
-    own = np.sort(np.sort(weights, axis=1)[:, -3:])
-    np.testing.assert_allclose(own, np.sort(np.sort(swapped, axis=1)[:, -3:]))
-
-
 def frames_of(path):
     video = cv2.VideoCapture(str(path))
     while True:
@@ -200,7 +185,7 @@ def test_tracked_frames_agree_with_mediapipe(detector, recorded, real_folder):
         tracked = tracker.follow(image)
         assert tracked.reason == "ok"
         if number in expected:
-            points = landmarks_from_mesh(expected[number])[:, :2]
+            points = landmarks_from_mesh(expected[number])
             assert error(tracked.landmarks, points) < 0.03
         if number == 175:
             break
@@ -222,7 +207,8 @@ def test_a_blink_is_seen_and_a_still_face_is_still(detector, real_folder):
     assert closed[26:29].any()
     assert not closed[:24].any()
     assert not closed[32:].any()
-    assert gap.min() < 0.25 * np.median(gap)
+    # iBUG's annotators leave a closed eye's lids a little apart, and so does its definition.
+    assert gap.min() < 0.35 * np.median(gap)
     jitter = np.linalg.norm(np.diff(landmarks, 2, axis=0), axis=-1) / 97.0
     assert jitter.mean() < 0.007
 

@@ -318,7 +318,7 @@ def test_the_converter_refuses_other_models(tmp_path, bundle, converter):
 
 def test_the_pipeline_does_not_import_torch_for_other_detectors():
     code = (
-        "import sys, glee.pipeline.preprocess; from glee.pipeline.landmarks.backends import load_detector;"
+        "import sys, glee.pipeline.preprocess; from glee.pipeline.landmarks import load_detector;"
         "load_detector('dlib'); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

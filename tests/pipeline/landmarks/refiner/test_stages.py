@@ -7,9 +7,10 @@ import pytest
 
 from glee.errors import UsageError
 from glee.fitting.morphable_model.landmark_scheme import nme
-from glee.pipeline.fit3d import Fit3dOptions, fit3d
+from glee.pipeline.fit3d import fit3d
 from glee.pipeline.landmarks.refiner import noise
-from glee.pipeline.preprocess import PreprocessOptions, preprocess
+from glee.pipeline.options import Fit3dOptions, PreprocessOptions
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
 from glee.pipeline.synthesis.clips import read_truth
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from glee.fitting.morphable_model.landmark_scheme import CURVES, END_POINTS, curve_table
-from glee.fitting.solver.residuals import signed_distances
+from glee.fitting.solver.point_to_curve import signed_distances
 
 ARC = np.array([[0.0, 0.0], [1.0, 1.5], [2.5, 2.0], [4.0, 1.0], [4.5, -0.5]])
 

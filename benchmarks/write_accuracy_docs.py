@@ -1,0 +1,109 @@
+"""Writes the table of accuracy in README.md and docs/landmarks.md, photographs first.
+
+python benchmarks/real_faces.py --json benchmarks/results/real_faces.json
+python benchmarks/real_clips.py --json benchmarks/results/real_clips.json
+python benchmarks/foreign_faces.py --json benchmarks/results/foreign_faces.json
+python benchmarks/write_accuracy_docs.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from write_docs import table
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "landmarks.md")
+BEGIN, END = "<!-- accuracy -->", "<!-- end of accuracy -->"
+
+
+def result(name: str) -> dict[str, Any]:
+    """What a benchmark wrote."""
+    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return content
+
+
+def on_photographs() -> list[list[str]]:
+    """Landmarks, and f_exp fitted to them, against the landmarks that people set."""
+    content = result("real_faces")
+    where = f"{content['photographs']} photographs with landmarks set by people"
+    names = {
+        name: f"default (`{name}`)" if name == content["default"] else f"`{name}`"
+        for name in content["backends"]
+    }
+    inner = {name: row["nme"]["inner"] for name, row in content["backends"].items()}
+    error = ", ".join(
+        f"{names[name]} {row['raw']:.1f} ({row['less_bias']:.1f})" for name, row in inner.items()
+    )
+    r = ", ".join(
+        f"{names[name]} {row['f_exp_r_to_human']:.2f}" for name, row in content["backends"].items()
+    )
+    return [
+        [
+            where,
+            "error of the inner 51 points, % of the distance of the outer eye corners "
+            "(without each point's mean error)",
+            error,
+        ],
+        ["the same", "blendshapes: r with those of the fit to the human landmarks", r],
+    ]
+
+
+def on_clips() -> list[list[str]]:
+    """Action Units that were seen by eye."""
+    rows = result("real_clips")["rows"]
+    seen = {
+        name: {"glee": "default", "mediapipe": "MediaPipe"}[name]
+        + f" {row['seen']['by_baseline']['20th percentile']['mean']:.2f}"
+        for name, row in rows.items()
+    }
+    blinks = rows["glee"]["blinks"]["f_exp"]
+    return [
+        [
+            "short real clips, coded by eye",
+            "ten Action Units there or not: mean area under the curve",
+            ", ".join(seen.values()),
+        ],
+        [
+            "the same",
+            "blinks",
+            f"{blinks['found']} of {blinks['counted']} found, {blinks['false']} false",
+        ],
+    ]
+
+
+def on_renders() -> list[list[str]]:
+    """f_exp where its truth is known, of a foreign model and of our own."""
+    kinds = result("foreign_faces")["kinds"]
+    texts = {
+        "ict_apart": "renders of another model (ICT-FaceKit), the sides moving apart",
+        "ict_alike": "the same, the sides moving alike",
+        "own_single": "renders of glee's own model, single blendshapes",
+        "own_rules": "renders of glee's own model, moving as its prior expects",
+    }
+    return [
+        [
+            where,
+            "blendshapes: r with the truth",
+            f"default {kinds[kind]['r']['default']:.2f}, "
+            f"MediaPipe {kinds[kind]['r']['mediapipe']:.2f}",
+        ]
+        for kind, where in texts.items()
+    ]
+
+
+def main() -> None:
+    """Put the table between the pages' marks."""
+    rows = [*on_photographs(), *on_clips(), *on_renders()]
+    lines = table(["measured on", "what", "figure"], rows)
+    for page in PAGES:
+        before, _, rest = page.read_text().partition(BEGIN)
+        after = rest.partition(END)[2]
+        page.write_text("\n".join([before + BEGIN, "", *lines, "", END + after]))
+
+
+if __name__ == "__main__":
+    main()
