@@ -17,6 +17,10 @@ def choose_cache_folder(package: Path) -> None:
     """Set NUMBA_CACHE_DIR, for this process and its workers, to a temporary folder if need be.
 
     To be called before Numba is imported. A folder that the user gave stays.
+
+    Parameters
+    ----------
+    package : glee's own folder
     """
     if os.environ.get(VARIABLE) or _writable(package / "fitting" / "__pycache__"):
         return

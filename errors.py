@@ -7,7 +7,12 @@ from pathlib import Path
 
 
 class GleeError(Exception):
-    """Base of all errors that a user can mend; the command line prints it in one line."""
+    """Base of all errors that a user can mend; the command line prints it in one line.
+
+    Attributes
+    ----------
+    exit_code : int, of the command line
+    """
 
     exit_code = 1
 
@@ -43,5 +48,15 @@ class ClusterError(GleeError):
 
 
 def in_shell(path: Path | str) -> str:
-    """A path as a shell takes it, blanks and all, for commands that messages name."""
+    """A path as a shell takes it, blanks and all, for commands that messages name.
+
+    Parameters
+    ----------
+    path : any path
+
+    Returns
+    -------
+    str
+        quoted where need be
+    """
     return shlex.quote(str(path))

@@ -14,13 +14,20 @@ TEMPORARY_SUFFIX = ".partial"
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write `content` to `path` so that a reader, or a killed run, sees all of it or nothing.
+    """Write a file so that a reader, or a killed run, sees all of it or nothing.
 
     The bytes go to a temporary file in the same folder (its name carries host and process), are
     synchronised to disk, and the file is renamed over `path`; then the folder is synchronised.
 
-    Raises OutputError where the folder or file cannot be written (permissions, full disk); the
-    temporary file is removed.
+    Parameters
+    ----------
+    path : the file
+    content : its bytes
+
+    Raises
+    ------
+    OutputError
+        the folder or file cannot be written (permissions, full disk); the temporary file is removed
     """
     writer = f"{socket.gethostname()}.{os.getpid()}"
     with replaced_when_whole(
@@ -31,10 +38,25 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
 @contextmanager
 def replaced_when_whole(path: Path, temporary: Path) -> Iterator[Path]:
-    """`temporary`, in the folder of `path`, to write to; in the end it becomes `path`.
+    """Give a temporary file to write to that replaces `path` in the end.
 
     It is synchronised and renamed, then the folder is synchronised. Where the block raises, it is
-    removed and `path` stays as it was. Raises OutputError as `write_whole` does.
+    removed and `path` stays as it was.
+
+    Parameters
+    ----------
+    path : the file
+    temporary : in the same folder
+
+    Yields
+    ------
+    Path
+        the temporary file
+
+    Raises
+    ------
+    OutputError
+        as `write_whole`
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,9 +76,21 @@ def replaced_when_whole(path: Path, temporary: Path) -> Iterator[Path]:
 
 
 def remove_temporaries(folder: Path) -> int:
-    """Remove temporary files below `folder` that a killed run left; returns how many.
+    """Remove temporary files that a killed run left.
 
-    Raises OutputError where one cannot be removed.
+    Parameters
+    ----------
+    folder : below which they are looked for
+
+    Returns
+    -------
+    int
+        how many were removed
+
+    Raises
+    ------
+    OutputError
+        one cannot be removed
     """
     count = 0
     for temporary in sorted(folder.rglob(f".*{TEMPORARY_SUFFIX}")):

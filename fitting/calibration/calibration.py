@@ -1,14 +1,9 @@
-"""Where a detector's 68 points lie on the surface, and how they err.
-
-Calibrates the 68 landmarks to a detector: where on the surface its points lie on average.
+"""Calibrates the 68 landmarks to a detector: where on the surface its points lie, and how they err.
 
 Random faces are rendered (identity, expression, pose, light, skin), the detector is asked, and each
-landmark becomes the surface point of the smallest mean distance; what remains is kept as bias and
-covariance, by yaw too. ``python tools/calibrate_detector.py`` runs it for glee's detectors.
-
-Surface points near a landmark, among which its calibration chooses.
-
-How a detector errs beside the model's points on renders: bias and covariance, also by yaw.
+landmark becomes that surface point near it (a candidate) whose mean distance is smallest; what
+remains is kept as bias and covariance, by yaw too. `glee calibrate` runs it for a user's detector,
+`tools/calibrate_detector.py` for glee's own.
 """
 
 from __future__ import annotations
@@ -42,7 +37,15 @@ CAMERA = Camera.for_image(640, 480)
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One render: all vertices' pixels (n, 2), the mesh (n, 3), its pose (6,), detected (68, 2)."""
+    """One render in which the detector found the face.
+
+    Attributes
+    ----------
+    pixels : (n, 2) float64, all vertices in the picture, pixels
+    mesh : (n, 3) float32, decimetres
+    pose : (6,) float64, rotation vector (radians) and translation (decimetres)
+    detected : (68, 2) float64, pixels
+    """
 
     pixels: Floats
     mesh: NDArray[np.float32]
@@ -51,7 +54,20 @@ class Sample:
 
 
 def samples(model: MorphableModel, detect: Detect, count: int, seed: int) -> list[Sample]:
-    """Random renders that the detector found a face in, and what it found."""
+    """Render random faces and ask the detector; renders in which it finds none are left out.
+
+    Parameters
+    ----------
+    model : the embedded model
+    detect : RGB image -> (68, 2) pixels, or None where it sees no face
+    count : number of renders
+    seed : of the faces, their looks and the noise
+
+    Returns
+    -------
+    list of Sample
+        at most `count`
+    """
     found = []
     for index in range(count):
         look = random_appearance(np.random.default_rng([seed, 0, index // PER_LOOK]))
@@ -68,7 +84,18 @@ def samples(model: MorphableModel, detect: Detect, count: int, seed: int) -> lis
 
 
 def jaw_limits(model: MorphableModel, found: list[Sample]) -> NDArray[np.int64]:
-    """How far back on its line (17,) each jaw landmark may go; `landmark_places` stops there."""
+    """How far back on its line each jaw landmark may go; `landmark_places` stops there.
+
+    Parameters
+    ----------
+    model : its jaw candidates
+    found : renders with what was detected
+
+    Returns
+    -------
+    (17,) int64
+        number of the line's last candidate
+    """
     lines = model.jaw_candidates
     outward = np.diff(lines.on(model.mean)[:, [0, -1]], axis=1)[:, 0] * (1.0, 1.0, 0.0)
     error = np.zeros((17, lines.vertices.shape[1]))
@@ -86,7 +113,18 @@ def jaw_limits(model: MorphableModel, found: list[Sample]) -> NDArray[np.int64]:
 
 
 def calibrated(model: MorphableModel, found: list[Sample]) -> SurfacePoints:
-    """The 68 surface points of the smallest mean distance to the detected, left like right."""
+    """The 68 surface points of the smallest mean distance to the detected ones, left like right.
+
+    Parameters
+    ----------
+    model : its anatomical landmarks, near which candidates are looked for
+    found : renders with what was detected
+
+    Returns
+    -------
+    SurfacePoints
+        (68,) points
+    """
     anatomical = model.landmarks["anatomical"]
     vertices, weights = anatomical.vertices.copy(), anatomical.weights.copy()
     pixels = np.stack([sample.pixels for sample in found])
@@ -112,12 +150,35 @@ def calibrated(model: MorphableModel, found: list[Sample]) -> SurfacePoints:
 
 
 def anatomical_pixels(model: MorphableModel, found: list[Sample]) -> Floats:
-    """The anatomical landmarks of the samples, (n, 68, 2) pixels."""
+    """The anatomical landmarks of the samples.
+
+    Parameters
+    ----------
+    model : the morphable model
+    found : n renders
+
+    Returns
+    -------
+    (n, 68, 2) float64
+        pixels
+    """
     return set_pixels(model, found, "anatomical")
 
 
 def set_pixels(model: MorphableModel, found: list[Sample], name: str) -> Floats:
-    """The landmarks of one of the model's sets in the samples, (n, 68, 2) pixels."""
+    """The landmarks of one of the model's sets in the samples.
+
+    Parameters
+    ----------
+    model : the morphable model
+    found : n renders
+    name : of the landmark set
+
+    Returns
+    -------
+    (n, 68, 2) float64
+        pixels
+    """
     places = (landmark_places(model, one.mesh, one.pose, name) for one in found)
     pixels = [CAMERA.project(place, one.pose) for place, one in zip(places, found, strict=True)]
     return np.stack(pixels)
@@ -131,7 +192,18 @@ def _mean_distance(pixels: Floats, options: Candidates, detected: Floats, scale:
 
 
 def noise_on_renders(model: MorphableModel, name: str, found: list[Sample]) -> LandmarkNoise:
-    """How a detector errs in the samples beside one of the model's sets, of all and by yaw."""
+    """How a detector errs in the samples beside one of the model's sets, of all faces and by yaw.
+
+    Parameters
+    ----------
+    model : the morphable model
+    name : of the landmark set
+    found : renders with what was detected
+
+    Returns
+    -------
+    LandmarkNoise
+    """
     detected = np.stack([sample.detected for sample in found])
     yaw = measured_yaw(detected, CAMERA, model.landmarks[name].on(model.mean))
     return residual_noise(detected, set_pixels(model, found, name), yaw)
@@ -140,7 +212,20 @@ def noise_on_renders(model: MorphableModel, name: str, found: list[Sample]) -> L
 def calibration(
     model: MorphableModel, name: str, found: list[Sample], points: SurfacePoints | None = None
 ) -> dict[str, NDArray[np.generic]]:
-    """The arrays of one detector for the asset. points: its 68 points, where they are known."""
+    """Calibrate a detector: the arrays that the model's asset keeps of it.
+
+    Parameters
+    ----------
+    model : the embedded model
+    name : of the detector and its landmark set
+    found : renders with what was detected
+    points : its 68 points, where they are known; by default `calibrated`
+
+    Returns
+    -------
+    dict
+        path in the asset -> array
+    """
     if points is None:
         points = calibrated(model, found)
     model = replace(model, landmarks={**model.landmarks, name: points})
@@ -164,13 +249,28 @@ STEPS = 5  # points along an edge of a triangle
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """k surface points: vertices (k, 3) int64, weights (k, 3) float64."""
+    """Surface points among which a calibration chooses.
+
+    Attributes
+    ----------
+    vertices : (k, 3) int64, corners
+    weights : (k, 3) float64, barycentric
+    """
 
     vertices: NDArray[np.int64]
     weights: NDArray[np.float64]
 
     def mirrored(self, model: MorphableModel) -> Candidates:
-        """The same points on the other side of the face."""
+        """The same points on the other side of the face.
+
+        Parameters
+        ----------
+        model : its mirror pairs
+
+        Returns
+        -------
+        Candidates
+        """
         return Candidates(model.mirror[self.vertices].astype(np.int64), self.weights)
 
 
@@ -179,7 +279,15 @@ def landmark_candidates(
 ) -> Candidates:
     """Points on skin and lips within RADIUS of a landmark, seen from the front.
 
-    landmark: one point. middle: only points on the middle line of the face.
+    Parameters
+    ----------
+    model : the embedded model
+    landmark : one point
+    middle : only points on the middle line of the face
+
+    Returns
+    -------
+    Candidates
     """
     place = landmark.on(model.mean)
     triangles = model.part_triangles("skin", "lips").astype(np.int64)
@@ -225,8 +333,17 @@ FACES_OF_ALL = 136
 def residual_noise(detected: Floats, truth: Floats, yaw: Floats) -> LandmarkNoise:
     """Bias and covariance as LandmarkNoise describes them, of all faces and by yaw.
 
-    detected, truth: (n, 68, 2) pixels. yaw: (n,) radians, as `measured_yaw` has it. Each face
-    counts twice, as it is and mirrored, so that both sides have the same noise.
+    Each face counts twice, as it is and mirrored, so that both sides have the same noise.
+
+    Parameters
+    ----------
+    detected : (n, 68, 2) float64, pixels
+    truth : (n, 68, 2) float64, pixels
+    yaw : (n,) float64, radians, as `measured_yaw` has it
+
+    Returns
+    -------
+    LandmarkNoise
     """
     residual = _level(detected, truth)
     both = np.concatenate([residual, residual[:, MIRROR] * (-1.0, 1.0)])
@@ -248,9 +365,18 @@ def residual_noise(detected: Floats, truth: Floats, yaw: Floats) -> LandmarkNois
 
 
 def measured_yaw(detected: Floats, camera: Camera, mean: Floats) -> Floats:
-    """Yaw (n,) as the fit finds it in detected landmarks (n, 68, 2), radians.
+    """Yaw as the fit finds it in detected landmarks.
 
-    mean: (68, 3) the landmarks of the mean face.
+    Parameters
+    ----------
+    detected : (n, 68, 2) float64, pixels
+    camera : of the pictures
+    mean : (68, 3) float64, landmarks of the mean face, decimetres
+
+    Returns
+    -------
+    (n,) float64
+        radians
     """
     return yaw_of(normalise(detected, np.ones(detected.shape[:2]), camera, mean), mean)
 

@@ -1,7 +1,7 @@
 """Calibrates dense points to a detector: where on the surface each of them lies on average.
 
-On the renders of `calibrate_landmarks`: a dense point becomes the surface point of the smallest
-mean square distance to what the detector gave; the root of what is left is its deviation.
+On the renders of `samples`: a dense point becomes the surface point of the smallest mean square
+distance to what the detector gave; the root of what is left is its deviation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,22 @@ EDGE_STEPS = np.linspace(0.0, 1.0, 9)
 def dense_samples(
     model: MorphableModel, detect: DenseDetect, count: int, seed: int
 ) -> tuple[list[Sample], Floats]:
-    """Random renders with a face that was found, and their dense points (n, d, 2), pixels."""
+    """Render random faces and ask the detector for landmarks and dense points.
+
+    Parameters
+    ----------
+    model : the embedded model
+    detect : RGB image -> landmarks (68, 2) and dense points (d, 2), pixels, or None
+    count : number of renders
+    seed : of the faces, their looks and the noise
+
+    Returns
+    -------
+    found : list of Sample
+        the n renders in which a face was found
+    dense : (n, d, 2) float64
+        their dense points, pixels
+    """
     seen: dict[bytes, Floats] = {}
 
     def landmarks(image: NDArray[np.uint8]) -> Floats | None:
@@ -47,7 +62,19 @@ def dense_samples(
 
 
 def calibrated_dense(model: MorphableModel, found: list[Sample], dense: Floats) -> DensePoints:
-    """The surface points nearest to dense points (n, d, 2), pixels, over the samples."""
+    """The surface points nearest to dense points over the samples.
+
+    Parameters
+    ----------
+    model : the embedded model
+    found : n renders
+    dense : (n, d, 2) float64, pixels
+
+    Returns
+    -------
+    DensePoints
+        with each point's deviation
+    """
     scale = inter_ocular_distance(anatomical_pixels(model, found))
     pixels = np.stack([sample.pixels for sample in found])
     triangles = _front_triangles(model)

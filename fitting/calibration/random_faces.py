@@ -24,7 +24,22 @@ def random_face(
     *,
     largest_yaw: float = LARGEST_YAW,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """A mesh (n, 3), decimetres, and its pose (6,). largest_yaw: radians."""
+    """Draw a face of a random identity, expression and pose.
+
+    Parameters
+    ----------
+    model : the morphable model
+    camera : in whose picture it lies
+    rng : the same state gives the same face
+    largest_yaw : radians
+
+    Returns
+    -------
+    mesh : (n, 3) float32
+        decimetres
+    pose : (6,) float64
+        rotation vector (radians) and translation (decimetres)
+    """
     f_shape = rng.standard_normal(len(model.identity))
     f_shape = np.clip(f_shape, -IDENTITY_LIMIT, IDENTITY_LIMIT)
     mesh = model.shape(f_shape, random_expression(model.expression_names, rng))
@@ -32,7 +47,18 @@ def random_face(
 
 
 def random_expression(names: tuple[str, ...], rng: np.random.Generator) -> NDArray[np.float64]:
-    """f_exp (len(names),) in [0, 1]: a few movements, mostly symmetric, gaze and blinks."""
+    """Draw a plausible expression: a few movements, mostly symmetric, gaze and blinks.
+
+    Parameters
+    ----------
+    names : of the e blendshapes, ARKit's
+    rng : the same state gives the same expression
+
+    Returns
+    -------
+    (e,) float64
+        coefficients in [0, 1]
+    """
     f_exp = np.zeros(len(names))
     stems = sorted({name.removesuffix("Left").removesuffix("Right") for name in names})
     moving = [s for s in stems if not s.startswith(("eyeBlink", "eyeLook", "mouthClose"))]
@@ -65,7 +91,19 @@ def _move(
 def random_pose(
     camera: Camera, rng: np.random.Generator, largest_yaw: float = LARGEST_YAW
 ) -> NDArray[np.float64]:
-    """A pose (6,): turned within the limits, the face about half as high as the picture."""
+    """Draw a pose: turned within the limits, the face about half as high as the picture.
+
+    Parameters
+    ----------
+    camera : in whose picture it lies
+    rng : the same state gives the same pose
+    largest_yaw : radians
+
+    Returns
+    -------
+    (6,) float64
+        rotation vector (radians) and translation (decimetres)
+    """
     pitch, yaw, roll = rng.uniform(-1.0, 1.0, 3) * (LARGEST_PITCH, largest_yaw, LARGEST_ROLL)
     turn = (
         rotation_matrix([0.0, yaw, 0.0])

@@ -1,10 +1,7 @@
-"""Written in the format that the ending names: OBJ, .npz.
+"""Writes a model or its fits in the format that a file's ending names: OBJ, glTF or .npz.
 
-A model or its fits written in the format that a file's ending names.
-
-Writes models and meshes as .npz files; a model's has the keys of the importer `generic_npz`.
-
-Writes a mesh as Wavefront OBJ.
+A model's ``.npz`` has the keys of the importer `generic_npz`. OBJ is Wavefront's text format; glTF
+is in gltf.py.
 """
 
 from __future__ import annotations
@@ -26,9 +23,19 @@ ENDINGS = (".obj", ".glb", ".npz")
 
 
 def export_model(path: Path, model: MorphableModel) -> None:
-    """Mean mesh (.obj), model with morph targets (.glb), or arrays for the `npz` importer (.npz).
+    """Write a model: mean mesh (.obj), morph targets (.glb) or the `npz` importer's arrays (.npz).
 
-    Raises UsageError for another ending, OutputError where the file cannot be written.
+    Parameters
+    ----------
+    path : its ending chooses the format
+    model : the morphable model
+
+    Raises
+    ------
+    UsageError
+        another ending
+    OutputError
+        the file cannot be written
     """
     ending = _ending(path)
     if ending == ".obj":
@@ -47,12 +54,23 @@ def export_fits(
     pose: NDArray[np.floating],
     fps: float,
 ) -> None:
-    """Fitted frames: an animation (.glb), all meshes (.npz), or the mesh of one frame (.obj).
+    """Write fitted frames: an animation (.glb), all meshes (.npz), or the mesh of one frame (.obj).
 
-    f_shape: (n, s); f_exp: (n, e); pose: (n, 6), which only .glb holds; NaN where a frame was not
-    fitted.
-    Raises UsageError for another ending, several frames as OBJ, or where no frame is fitted;
-    OutputError where the file cannot be written.
+    Parameters
+    ----------
+    path : its ending chooses the format
+    model : that was fitted
+    f_shape : (n, s) float, NaN where a frame was not fitted
+    f_exp : (n, e) float, NaN where a frame was not fitted
+    pose : (n, 6) float, rotation vector (radians) and translation (decimetres); only in .glb
+    fps : frames a second, of the animation
+
+    Raises
+    ------
+    UsageError
+        another ending, several frames as OBJ, or no frame is fitted
+    OutputError
+        the file cannot be written
     """
     ending = _ending(path)
     good = np.flatnonzero(np.isfinite(f_exp).all(axis=1) & np.isfinite(f_shape).all(axis=1))
@@ -88,7 +106,21 @@ def _ending(path: Path) -> str:
 
 
 def write_model_npz(path: Path, model: MorphableModel, landmark_set: str = "anatomical") -> None:
-    """Write a model with one of its landmark sets. Raises UsageError for an unknown set."""
+    """Write a model with one of its landmark sets, in the keys of the importer `generic_npz`.
+
+    Parameters
+    ----------
+    path : the ``.npz``
+    model : the morphable model
+    landmark_set : name of the set
+
+    Raises
+    ------
+    UsageError
+        the model has no such set
+    OutputError
+        the file cannot be written
+    """
     if landmark_set not in model.landmarks:
         raise UsageError(
             f"landmark set '{landmark_set}': the model has {', '.join(sorted(model.landmarks))}"
@@ -116,9 +148,20 @@ def write_model_npz(path: Path, model: MorphableModel, landmark_set: str = "anat
 def write_mesh_npz(
     path: Path, meshes: NDArray[np.floating], triangles: NDArray[np.integer]
 ) -> None:
-    """Write one mesh (n, 3) or a sequence (frames, n, 3), decimetres, as `mesh`, `triangles`.
+    """Write one mesh or a sequence as the arrays `mesh` and `triangles`.
 
-    Raises UsageError where the shapes do not fit; frames that were not fitted may be NaN.
+    Parameters
+    ----------
+    path : the ``.npz``
+    meshes : (n, 3) or (frames, n, 3) float, decimetres, NaN where a frame was not fitted
+    triangles : (m, 3) int from 0
+
+    Raises
+    ------
+    UsageError
+        the shapes do not fit
+    OutputError
+        the file cannot be written
     """
     first = meshes[0] if meshes.ndim == 3 and len(meshes) else meshes
     check_mesh(np.nan_to_num(first), triangles)
@@ -131,7 +174,17 @@ def write_mesh_npz(
 
 
 def npz_bytes(arrays: dict[str, NDArray[Any]]) -> bytes:
-    """An ``.npz`` whose bytes depend on the arrays alone: no time stamps."""
+    """Make an ``.npz`` whose bytes depend on the arrays alone: no time stamps.
+
+    Parameters
+    ----------
+    arrays : by name
+
+    Returns
+    -------
+    bytes
+        of the file
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
@@ -149,11 +202,21 @@ def write_obj(
     triangles: NDArray[np.integer],
     uv: NDArray[np.floating] | None = None,
 ) -> None:
-    """Write a mesh, its unit unchanged (decimetres in glee).
+    """Write a mesh as Wavefront OBJ, its unit unchanged (decimetres in glee).
 
-    mesh: (n, 3). triangles: (m, 3) from 0. uv: (n, 2) texture coordinates or None.
-    Raises UsageError where the shapes do not fit or a value is not finite, OutputError where the
-    file cannot be written.
+    Parameters
+    ----------
+    path : the ``.obj``
+    mesh : (n, 3) float
+    triangles : (m, 3) int from 0
+    uv : (n, 2) float, texture coordinates, or None
+
+    Raises
+    ------
+    UsageError
+        the shapes do not fit or a value is not finite
+    OutputError
+        the file cannot be written
     """
     check_mesh(mesh, triangles, uv)
     lines = ["# glee; decimetres, x to the person's left, y up, z to the front"]
@@ -172,7 +235,19 @@ def check_mesh(
     triangles: NDArray[np.integer],
     uv: NDArray[np.floating] | None = None,
 ) -> None:
-    """Raise UsageError where a mesh cannot be written."""
+    """Check that a mesh can be written.
+
+    Parameters
+    ----------
+    mesh : (n, 3) float
+    triangles : (m, 3) int from 0
+    uv : (n, 2) float, texture coordinates, or None
+
+    Raises
+    ------
+    UsageError
+        the shapes do not fit or a value is not finite
+    """
     if mesh.ndim != 2 or mesh.shape[1] != 3 or triangles.ndim != 2 or triangles.shape[1] != 3:
         raise UsageError(
             f"mesh {mesh.shape} and triangles {triangles.shape} must be (n, 3), (m, 3)"

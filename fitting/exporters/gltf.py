@@ -1,6 +1,7 @@
 """Writes a model as binary glTF 2.0 (.glb): one morph target an expression, perhaps animated.
 
-Metres, as glTF asks; its axes (y up, z to the front, right-handed) are glee's.
+Metres, as glTF asks; its axes (y up, z to the front, right-handed) are glee's. Source: the glTF 2.0
+specification (Khronos Group; ISO/IEC 12113:2022).
 """
 
 from __future__ import annotations
@@ -81,11 +82,24 @@ def write_gltf(
 ) -> None:
     """Write the face of one person as ``.glb``.
 
-    f_shape: (k,) the identity, None for the mean. f_exp: (e,) the weights at rest, or with fps
-    (frames, e) an animation of them. pose: (6,) or (frames, 6), rotation vector (radians) and
-    translation (decimetres) of the head as the camera sees it; the first frame's translation is the
-    file's origin. None: the head stays upright. A frame that is NaN holds the one before.
-    Raises UsageError where a shape does not fit, OutputError where the file cannot be written.
+    Parameters
+    ----------
+    path : the ``.glb``
+    model : the morphable model
+    f_shape : (k,) float, the identity, or None for the mean
+    f_exp : (e,) float, the weights at rest; with fps (frames, e), an animation of them, in which a
+        frame that is NaN holds the one before
+    pose : (6,) or (frames, 6) float, rotation vector (radians) and translation (decimetres) of the
+        head as the camera sees it; the first frame's translation is the file's origin. None: the
+        head stays upright
+    fps : frames a second of the animation, or None for a face at rest
+
+    Raises
+    ------
+    UsageError
+        a shape does not fit
+    OutputError
+        the file cannot be written
     """
     write_whole(Path(path), gltf_bytes(model, f_shape=f_shape, f_exp=f_exp, pose=pose, fps=fps))
 
@@ -98,7 +112,22 @@ def gltf_bytes(
     pose: ArrayLike | None = None,
     fps: float | None = None,
 ) -> bytes:
-    """The content of the file that `write_gltf` writes."""
+    """Make the content of the file that `write_gltf` writes.
+
+    Parameters
+    ----------
+    model, f_shape, f_exp, pose, fps : as of `write_gltf`
+
+    Returns
+    -------
+    bytes
+        of the ``.glb``
+
+    Raises
+    ------
+    UsageError
+        a shape does not fit
+    """
     weights = _weights(model, f_exp, fps)
     if f_shape is not None and np.shape(f_shape) != (len(model.identity),):
         raise UsageError(f"f_shape {np.shape(f_shape)} must be ({len(model.identity)},)")

@@ -1,8 +1,7 @@
-"""Basel 2009, 2017, 2019.
+"""Reads the Basel Face Models: 2017 and 2019 (Gerig et al. 2018) and 2009 (Paysan et al. 2009).
 
-Reads the Basel Face Models 2017 and 2019 (Gerig et al.): HDF5 with an expression basis.
-
-Reads the Basel Face Model 2009 (Paysan et al.): ``01_MorphableModel.mat``, identity only.
+Those of 2017 and 2019 are HDF5 with an expression basis; that of 2009 is a MATLAB file
+``01_MorphableModel.mat``, identity only.
 """
 
 from __future__ import annotations
@@ -19,11 +18,24 @@ from .raw_model import RawModel, as_deviations, as_mean, as_modes, as_triangles,
 
 
 def read_bfm2017(path: Path, identity_modes: int) -> RawModel:
-    """Mean, modes and expressions of the model; its unit is the millimetre.
+    """Read mean, modes and expressions of BFM 2017 or 2019; its unit is the millimetre.
 
     The expression basis is the model's own principal components, one standard deviation each,
     named ``bfm-expression-000`` and so on. The mean is that of shape plus that of expression.
-    Raises DataError where an array is missing or does not fit.
+
+    Parameters
+    ----------
+    path : ``model2017-1_face12_nomouth.h5`` or another of the release
+    identity_modes : number of leading identity modes to keep
+
+    Returns
+    -------
+    RawModel
+
+    Raises
+    ------
+    DataError
+        an array is missing or does not fit
     """
     with open_hdf5(path) as file:
         mean, identity = _statistics(file, "shape", identity_modes)
@@ -60,10 +72,23 @@ def _statistics(
 
 
 def read_bfm2009(path: Path, identity_modes: int) -> RawModel:
-    """The mean and the first modes of the model; its unit is the micrometre.
+    """Read the mean and the first modes of BFM 2009; its unit is the micrometre.
 
     `shapeEV` holds standard deviations, as the model's own `coef2object.m` uses it.
-    Raises DataError where an array is missing or does not fit.
+
+    Parameters
+    ----------
+    path : ``01_MorphableModel.mat``
+    identity_modes : number of leading identity modes to keep
+
+    Returns
+    -------
+    RawModel
+
+    Raises
+    ------
+    DataError
+        an array is missing or does not fit
     """
     with open_mat(path) as file:
         required_shape(file, "shapePC", what="unit eigenvectors, (3n, 199)")

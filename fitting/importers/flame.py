@@ -15,11 +15,24 @@ IDENTITY_DIRECTIONS = 300
 
 
 def read_flame(path: Path, identity_modes: int) -> RawModel:
-    """Template, shape and expression directions of the model; its unit is the metre.
+    """Read template, shape and expression directions of FLAME; its unit is the metre.
 
     Its directions are already one standard deviation each. The expression basis is FLAME's own,
     named ``flame-expression-000`` and so on; its jaw and eye joints are not linear and left out.
-    Raises DataError for a pickle and where an array is missing or does not fit.
+
+    Parameters
+    ----------
+    path : the ``.npz``
+    identity_modes : number of leading identity modes to keep
+
+    Returns
+    -------
+    RawModel
+
+    Raises
+    ------
+    DataError
+        the file is a pickle, or an array is missing or does not fit
     """
     with open_npz(path) as file:
         shape = required_shape(file, "shapedirs", what="shape directions, (n, 3, 400)")

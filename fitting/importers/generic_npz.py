@@ -1,4 +1,4 @@
-"""Reads a morphable model from an .npz with documented keys; `exporters/npz.py` writes such.
+"""Reads a morphable model from an .npz with documented keys; `exporters/export.py` writes such.
 
 Needed: `mean` (n, 3), `identity` (k, n, 3) at one standard deviation, `triangles` (m, 3) from 0.
 Optional: `expression` (e, n, 3) at coefficient 1 with `expression_names` (e,); `landmarks` (68,)
@@ -22,9 +22,21 @@ from .user_files import surface_points
 
 
 def read_generic_npz(path: Path, identity_modes: int) -> RawModel:
-    """The model in an ``.npz`` with the keys above.
+    """Read the model in an ``.npz`` with the keys above.
 
-    Raises DataError where a needed array is missing or one does not fit.
+    Parameters
+    ----------
+    path : the ``.npz``
+    identity_modes : number of leading identity modes to keep
+
+    Returns
+    -------
+    RawModel
+
+    Raises
+    ------
+    DataError
+        a needed array is missing or one does not fit
     """
     with open_npz(path) as file:
         mean = as_mean(path, numbers(file, "mean", what="mean shape, (n, 3)"))

@@ -36,10 +36,23 @@ MAX_ARCHIVE_BYTES = 4_000_000_000
 
 
 def read_ict_facekit(path: Path, identity_modes: int) -> RawModel:
-    """The model with its 51 ARKit blendshapes and its own 68 landmarks; centimetres.
+    """Read the model with its 51 ARKit blendshapes and its own 68 landmarks.
 
-    path: the repository's folder, its ``FaceXModel`` folder, or a tar archive of either.
-    Raises DataError where it is none of these or a file in it does not fit.
+    Its unit is the centimetre.
+
+    Parameters
+    ----------
+    path : the repository's folder, its ``FaceXModel`` folder, or a tar archive of either
+    identity_modes : number of leading identity modes to keep
+
+    Returns
+    -------
+    RawModel
+
+    Raises
+    ------
+    DataError
+        the path is none of these, or a file in it does not fit
     """
     with ExitStack() as stack:
         folder = path

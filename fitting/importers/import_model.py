@@ -46,12 +46,27 @@ def import_model(
 ) -> MorphableModel:
     """Read a model and bring it to glee's conventions.
 
-    format_name: a key of FORMATS. path: the model's file or folder. landmarks: a file of its 68
-    landmarks, where the model has none or others are wanted. blendshapes: its 51 ARKit shapes, a
-    folder or ``.npz``, in place of its own. register: where landmarks or expressions are still
-    missing, carry the embedded model's over by registration. unit: m, dm, cm, mm or um in place of
-    the format's. identity_modes: how many leading identity modes are kept.
-    Raises UsageError for an unknown format, DataError where the file or its content does not fit.
+    Parameters
+    ----------
+    format_name : a key of FORMATS
+    path : the model's file or folder
+    landmarks : a file of its 68 landmarks, where the model has none or others are wanted
+    blendshapes : its 51 ARKit shapes, a folder or ``.npz``, in place of its own
+    register : where landmarks or expressions are still missing, carry the embedded model's over by
+        registration
+    unit : m, dm, cm, mm or um, in place of the format's
+    identity_modes : number of leading identity modes to keep
+
+    Returns
+    -------
+    MorphableModel
+
+    Raises
+    ------
+    UsageError
+        the format is unknown
+    DataError
+        the file or its content does not fit
     """
     if format_name not in FORMATS:
         raise UsageError(f"model format '{format_name}' is not known; give {', '.join(FORMATS)}")
@@ -107,7 +122,21 @@ def _need_expressions(raw: RawModel, register: bool) -> None:
 
 
 def assemble(raw: RawModel) -> MorphableModel:
-    """A model in glee's conventions with all that the file does not say derived from landmarks."""
+    """Complete a model: what its file does not say is derived from the landmarks.
+
+    Parameters
+    ----------
+    raw : in glee's conventions (`to_conventions`), with landmarks
+
+    Returns
+    -------
+    MorphableModel
+
+    Raises
+    ------
+    DataError
+        there are no landmarks
+    """
     if raw.landmarks is None:
         raise DataError(f"{raw.source}: the model has no landmarks")
     triangles, mean = raw.triangles, raw.mean

@@ -10,10 +10,23 @@ from .raw_model import RawModel, as_deviations, as_mean, as_modes, as_triangles,
 
 
 def read_lsfm(path: Path, identity_modes: int) -> RawModel:
-    """The mean and the first modes of an LSFM ``.mat``, full (53215 vertices) or cropped (28431).
+    """Read the mean and the first modes of LSFM, full (53215 vertices) or cropped (28431).
 
     Its documentation names no unit; it is found from the distance between the eyes.
-    Raises DataError where an array is missing or does not fit.
+
+    Parameters
+    ----------
+    path : the ``.mat``
+    identity_modes : number of leading identity modes to keep
+
+    Returns
+    -------
+    RawModel
+
+    Raises
+    ------
+    DataError
+        an array is missing or does not fit
     """
     with open_mat(path) as file:
         required_shape(file, "components", what="unit eigenvectors, (3n, k)")

@@ -1,8 +1,7 @@
-"""OBJ and PLY.
+"""Reads meshes: Wavefront OBJ with faces, and the vertices of PLY, text and binary.
 
-Reads Wavefront OBJ meshes: vertices, faces split into triangles, one texture point a vertex.
-
-Reads the vertices of PLY meshes, text and binary.
+A face of an OBJ with more than three corners is cut into triangles; a vertex has one texture point.
+PLY as described by Turk (1994).
 """
 
 from __future__ import annotations
@@ -23,8 +22,12 @@ MAX_BYTES = 2_000_000_000
 class MeshFile:
     """A mesh as a file holds it.
 
-    vertices: (n, 3) float64, the file's unit. triangles: (m, 3) int64. triangle_face: (m,) int64,
-    the file's polygon that each triangle was cut from. uv: (n, 2) float64 or None.
+    Attributes
+    ----------
+    vertices : (n, 3) float64, the file's unit
+    triangles : (m, 3) int64 from 0
+    triangle_face : (m,) int64, the file's polygon that each triangle was cut from
+    uv : (n, 2) float64, texture coordinates, or None
     """
 
     vertices: NDArray[np.float64]
@@ -34,7 +37,21 @@ class MeshFile:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content; raises DataError where it cannot be read or is no mesh's size."""
+    """Read a file's content.
+
+    Parameters
+    ----------
+    path : the file
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    DataError
+        it cannot be read, or is too large for a mesh of a face
+    """
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -45,9 +62,22 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_obj(path: Path) -> MeshFile:
-    """Vertices and faces of an OBJ; a vertex keeps the first texture point that a face gives it.
+    """Read vertices and faces of an OBJ.
 
-    Raises DataError where it cannot be read, has no vertices, or a face names a missing vertex.
+    A vertex keeps the first texture point that a face gives it.
+
+    Parameters
+    ----------
+    path : the ``.obj``
+
+    Returns
+    -------
+    MeshFile
+
+    Raises
+    ------
+    DataError
+        it cannot be read, has no vertices, or a face names a missing vertex
     """
     lines = read_bytes(path).splitlines()
     vertices = _rows(path, lines, b"v ", 3)
@@ -71,7 +101,22 @@ def read_obj(path: Path) -> MeshFile:
 
 
 def read_obj_vertices(path: Path) -> NDArray[np.float64]:
-    """Only the vertices of an OBJ, (n, 3) float64; much faster than the whole file."""
+    """Read only the vertices of an OBJ, which is much faster than the whole file.
+
+    Parameters
+    ----------
+    path : the ``.obj``
+
+    Returns
+    -------
+    (n, 3) float64
+        the file's unit
+
+    Raises
+    ------
+    DataError
+        it cannot be read or has no vertices
+    """
     return _rows(path, read_bytes(path).splitlines(), b"v ", 3)
 
 
@@ -126,9 +171,21 @@ class _Header:
 
 
 def read_ply_vertices(path: Path) -> NDArray[np.float64]:
-    """The vertices of a PLY, (n, 3) float64, the file's unit.
+    """Read the vertices of a PLY.
 
-    Raises DataError where it is no PLY whose first element is `vertex` with x, y, z, or is cut.
+    Parameters
+    ----------
+    path : the ``.ply``
+
+    Returns
+    -------
+    (n, 3) float64
+        the file's unit
+
+    Raises
+    ------
+    DataError
+        it is no PLY whose first element is `vertex` with x, y, z, or it is cut
     """
     content = read_bytes(path)
     header = _header(path, content)

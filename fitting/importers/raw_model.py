@@ -1,11 +1,8 @@
-"""A model as its file holds it, and brought to glee's conventions.
+"""A morphable model as its file holds it, and how it is brought to glee's conventions.
 
-A morphable model as its file holds it, before it is brought to glee's conventions.
-
-Brings a model to glee's conventions: decimetres, axes, origin, winding.
-
-Where the rest of the house measures poses, rotation 0 means the same head in every model: the
-embedded model's landmarks say which way is forwards and where the origin lies.
+Those are decimetres, axes, origin and winding of morphable_model.py. So that rotation 0 means the
+same head in every model, the embedded model's landmarks say which way is forwards and where the
+origin lies.
 """
 
 from __future__ import annotations
@@ -31,10 +28,22 @@ UNITS = {"m": 10.0, "dm": 1.0, "cm": 0.1, "mm": 0.01, "um": 1e-5}
 class RawModel:
     """A linear face model in its file's axes and unit.
 
-    source: the file, for messages. mean: (n, 3) float64. identity: (k, n, 3) float32, one standard
-    deviation each. expression: (e, n, 3) float32 at coefficient 1, e may be 0. triangles: (m, 3)
-    int64 from 0. landmarks: 68 points or None. unit: a key of UNITS, or None where the format
-    does not say. parts: (m,) uint8 into part_names. uv: (n, 2). mirror: (n,) int64.
+    Attributes
+    ----------
+    source : the file, for messages
+    name : of the model
+    mean : (n, 3) float64
+    identity : (k, n, 3) float32, one standard deviation each
+    expression : (e, n, 3) float32, at coefficient 1; e may be 0
+    expression_names : (e,) names
+    triangles : (m, 3) int64 from 0
+    unit : a key of UNITS, or None where the format does not say
+    landmarks : 68 points, or None
+    parts : (m,) uint8, index into part_names, or None
+    part_names : names of the parts
+    uv : (n, 2) float64, texture coordinates, or None
+    mirror : (n,) int64, the vertex on the other side of the face, or None
+    masks : (n,) float32 in [0, 1] each, soft vertex labels
     """
 
     source: Path
@@ -54,14 +63,35 @@ class RawModel:
 
 
 def no_expressions(vertex_count: int) -> NDArray[np.float32]:
-    """The expression basis of a model that has none, (0, n, 3)."""
+    """The expression basis of a model that has none.
+
+    Parameters
+    ----------
+    vertex_count : n
+
+    Returns
+    -------
+    (0, n, 3) float32
+    """
     return np.zeros((0, vertex_count, 3), np.float32)
 
 
 def as_mean(source: Path, array: ArrayLike) -> NDArray[np.float64]:
-    """A mean shape stored as (3n,), (3n, 1), (1, 3n) or (n, 3) -> (n, 3) float64.
+    """Bring a stored mean shape to rows of vertices.
 
-    Raises DataError where the length is no multiple of 3 or too large.
+    Parameters
+    ----------
+    source : the file, for messages
+    array : (3n,), (3n, 1), (1, 3n) or (n, 3) float
+
+    Returns
+    -------
+    (n, 3) float64
+
+    Raises
+    ------
+    DataError
+        the length is no multiple of 3 or too large
     """
     flat = np.asarray(array, np.float64).reshape(-1)
     if len(flat) == 0 or len(flat) % 3:
@@ -81,11 +111,24 @@ def as_modes(
     vertex_count: int,
     limit: int | None,
 ) -> NDArray[np.float32]:
-    """Eigenvectors in columns (3n, k) times standard deviations (k,) -> (k, n, 3) float32.
+    """Bring stored eigenvectors to modes of one standard deviation.
 
-    limit: the number of leading modes to keep, or None for all.
+    Parameters
+    ----------
+    source : the file, for messages
+    components : (3n, k) float, eigenvectors in columns
+    deviations : (k,) float, standard deviations
+    vertex_count : n
+    limit : number of leading modes to keep, or None for all
 
-    Raises DataError where the shapes do not fit or a deviation is negative.
+    Returns
+    -------
+    (k, n, 3) float32
+
+    Raises
+    ------
+    DataError
+        the shapes do not fit or a deviation is negative
     """
     deviations = np.asarray(deviations, np.float64).reshape(-1)
     expected = (3 * vertex_count, len(deviations))
@@ -101,7 +144,22 @@ def as_modes(
 
 
 def as_deviations(source: Path, variances: ArrayLike) -> NDArray[np.float64]:
-    """Square roots of variances; raises DataError where one is negative."""
+    """Square roots of variances (eigenvalues).
+
+    Parameters
+    ----------
+    source : the file, for messages
+    variances : (k,) float
+
+    Returns
+    -------
+    (k,) float64
+
+    Raises
+    ------
+    DataError
+        one is negative
+    """
     variances = np.asarray(variances, np.float64).reshape(-1)
     if (variances < 0).any():
         raise DataError(f"{source}: has a negative eigenvalue {variances.min():g}; check the file")
@@ -111,9 +169,23 @@ def as_deviations(source: Path, variances: ArrayLike) -> NDArray[np.float64]:
 def as_triangles(
     source: Path, array: NDArray[np.generic], vertex_count: int, *, first: int = 0
 ) -> NDArray[np.int64]:
-    """Triangles (m, 3) or (3, m) counted from `first` -> (m, 3) int64 from 0.
+    """Bring stored triangles to rows of indices from 0.
 
-    Raises DataError where they are no triangles or name a missing vertex.
+    Parameters
+    ----------
+    source : the file, for messages
+    array : (m, 3) or (3, m) numbers
+    vertex_count : n
+    first : number of the first vertex in the file
+
+    Returns
+    -------
+    (m, 3) int64
+
+    Raises
+    ------
+    DataError
+        they are no triangles or name a missing vertex
     """
     array = np.asarray(array)
     if array.ndim == 2 and array.shape[1] != 3 and array.shape[0] == 3:
@@ -130,9 +202,23 @@ def as_triangles(
 
 
 def vertex_points(source: Path, indices: ArrayLike, vertex_count: int) -> SurfacePoints:
-    """Landmarks at vertices (68,) as surface points.
+    """Make surface points of landmarks that are vertices.
 
-    Raises DataError where they are not 68 distinct indices in range.
+    Parameters
+    ----------
+    source : the file, for messages
+    indices : (68,) int from 0
+    vertex_count : n
+
+    Returns
+    -------
+    SurfacePoints
+        (68,) points
+
+    Raises
+    ------
+    DataError
+        they are not 68 distinct indices in range
     """
     indices = np.asarray(indices)
     if indices.shape != (68,) or indices.dtype.kind not in "iu":
@@ -166,10 +252,22 @@ def reference_landmarks() -> NDArray[np.float64]:
 
 
 def to_conventions(raw: RawModel, landmarks: SurfacePoints) -> RawModel:
-    """The model in decimetres, x to the person's left, y up, z to the front, wound outwards.
+    """Bring a model to decimetres, x to the person's left, y up, z to the front, wound outwards.
 
-    landmarks: its 68 points. Raises DataError where the face's size is not a person's or the
-    landmarks are those of a mirrored face.
+    Parameters
+    ----------
+    raw : in its file's axes and unit
+    landmarks : its 68 points
+
+    Returns
+    -------
+    RawModel
+        in glee's conventions
+
+    Raises
+    ------
+    DataError
+        the face's size is not a person's, or the landmarks are those of a mirrored face
     """
     unit = raw.unit or _likely_unit(raw, landmarks)
     scale = decimetres(raw, unit)
@@ -193,7 +291,22 @@ def to_conventions(raw: RawModel, landmarks: SurfacePoints) -> RawModel:
 
 
 def decimetres(raw: RawModel, unit: str) -> float:
-    """How many decimetres one of the unit is; raises DataError for an unknown unit."""
+    """How many decimetres one of a unit is.
+
+    Parameters
+    ----------
+    raw : the model, for messages
+    unit : a key of UNITS
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    DataError
+        the unit is unknown
+    """
     if unit not in UNITS:
         raise DataError(f"{raw.source}: unit '{unit}' is not known; give one of {', '.join(UNITS)}")
     return UNITS[unit]
@@ -266,7 +379,18 @@ def _quarter_turns() -> list[NDArray[np.float64]]:
 
 
 def wound_outwards(mean: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Triangles counter-clockwise seen from outside the head, whose inside holds the origin."""
+    """Wind triangles counter-clockwise seen from outside the head, whose inside holds the origin.
+
+    Parameters
+    ----------
+    mean : (n, 3) float64
+    triangles : (m, 3) int64
+
+    Returns
+    -------
+    (m, 3) int64
+        all turned over, or as they were
+    """
     a, b, c = mean[triangles[:, 0]], mean[triangles[:, 1]], mean[triangles[:, 2]]
     outwards = np.einsum("ij,ij->", np.cross(b - a, c - a), a + b + c)
     return triangles if outwards >= 0 else np.ascontiguousarray(triangles[:, ::-1])

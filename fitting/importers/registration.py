@@ -1,9 +1,8 @@
-"""The embedded model laid on another mesh, its landmarks and blendshapes carried over.
+"""Lays the embedded model on another face mesh, to carry its landmarks and blendshapes over.
 
-Lays the embedded model on another face mesh, to carry its landmarks and blendshapes over.
-
-A fallback that users ask for by name. First a similarity, then the embedded model's own identity
-modes, then a smooth displacement of every vertex (non-rigid ICP after Amberg et al. 2007).
+A fallback that users ask for by name. First a similarity (Umeyama 1991), then the embedded model's
+own identity modes, then a smooth displacement of every vertex (non-rigid ICP after Amberg et al.
+2007).
 
 How accurate: on ICT-FaceKit, given its landmarks, the surfaces lie 1 mm apart on average; without
 its landmarks the carried ones of eyes, nose and mouth lie 2.0 to 2.4 mm from its own. Where a flat
@@ -11,8 +10,6 @@ cheek slides on itself no surface tells where a point belongs. Carried blendshap
 model's design on another face: against ICT-FaceKit's own they have a median cosine of 0.77 over the
 face's front, 0.9 for jawOpen, mouthSmile or mouthPucker, 0.3 to 0.4 for mouthPress and noseSneer,
 which the two models shape differently. What lies in the mouth follows the lips around it.
-
-The similarity transform between two sets of matching points (Umeyama 1991).
 """
 
 from __future__ import annotations
@@ -39,29 +36,34 @@ LANDMARK_WEIGHT = 4.0
 FARTHEST = 0.30
 # A skin vertex is carried by the skin unless that is farther than this, decimetres.
 SKIN_REACH = 0.05
-# A carried displacement is sure where the surfaces are closer than this, decimetres, and their
+# A carried displacement is reliable where the surfaces are closer than this, decimetres, and their
 # normals' cosine is above this.
-SURE_DISTANCE, SURE_AGREEMENT = 0.03, 0.6
+RELIABLE_DISTANCE, RELIABLE_AGREEMENT = 0.03, 0.6
 # Matches of the rigid and the statistical stage: the front of the embedded head.
 FRONT_Z, LOWEST_Y, HIGHEST_Y = 0.45, -1.15, 0.45
 
 
 @dataclass(frozen=True, eq=False)
 class Registration:
-    """The embedded model laid on a target mesh.
+    """The embedded model laid on a target mesh of t vertices.
 
-    model: the embedded one. deformed: (n, 3) its vertices on the target, decimetres. placement:
-    from model to target coordinates. carriers: for each target vertex the place on the embedded
-    model that lies there. distance: (t,) how far it is from there, decimetres. sure: (t,) where
-    the two surfaces are close and face one way. triangles: (m, 3) the target's.
+    Attributes
+    ----------
+    model : the embedded one
+    deformed : (n, 3) float64, its vertices on the target, decimetres
+    placement : from model to target coordinates
+    correspondences : (t,) points, the place on the embedded model that lies at each target vertex
+    distance : (t,) float64, how far it is from there, decimetres
+    reliable : (t,) bool, where the two surfaces are close and face one way
+    triangles : (m, 3) int64, the target's
     """
 
     model: MorphableModel
     deformed: Points
     placement: Similarity
-    carriers: SurfacePoints
+    correspondences: SurfacePoints
     distance: Points
-    sure: NDArray[np.bool_]
+    reliable: NDArray[np.bool_]
     triangles: NDArray[np.int64]
 
 
@@ -70,8 +72,16 @@ def register_embedded(
 ) -> Registration:
     """Lay the embedded model on a mesh.
 
-    mesh: (t, 3) decimetres, y up, z to the front. triangles: (m, 3), wound outwards. landmarks:
-    the mesh's 68 points, or None to start from the tip of the nose (a frontal face; less sure).
+    Parameters
+    ----------
+    mesh : (t, 3) float64, decimetres, y up, z to the front
+    triangles : (m, 3) int64, wound outwards
+    landmarks : the mesh's 68 points, or None to start from the tip of the nose (a frontal face;
+        less reliable)
+
+    Returns
+    -------
+    Registration
     """
     model = load_model()
     target = NearestSurface(mesh, triangles)
@@ -80,20 +90,29 @@ def register_embedded(
     placement, f_shape = _identity(model, target, placement, known)
     start = placement.of(model.shape(f_shape).astype(np.float64))
     deformed = _deform(model, start, target, known)
-    carriers, distance = _carriers(model, deformed, mesh, triangles)
-    ours = carriers.on(vertex_normals(deformed, model.triangles.astype(np.int64)))
+    correspondences, distance = _correspondences(model, deformed, mesh, triangles)
+    ours = correspondences.on(vertex_normals(deformed, model.triangles.astype(np.int64)))
     agreement = (ours * vertex_normals(mesh, triangles)).sum(1)
-    sure = (distance < SURE_DISTANCE) & (agreement > SURE_AGREEMENT)
-    return Registration(model, deformed, placement, carriers, distance, sure, triangles)
+    reliable = (distance < RELIABLE_DISTANCE) & (agreement > RELIABLE_AGREEMENT)
+    return Registration(model, deformed, placement, correspondences, distance, reliable, triangles)
 
 
 def carry_blendshapes(registration: Registration) -> NDArray[np.float32]:
-    """The embedded model's 51 blendshapes on the target's vertices, (51, t, 3) float32.
+    """Carry the embedded model's 51 blendshapes to the target's vertices.
 
-    Where the surfaces are not sure to match (inside the lips, in the mouth), the displacement is
-    the smoothest that continues the sure one over the target's own edges, so that lips part.
+    Where the surfaces do not match reliably (inside the lips, in the mouth), the displacement is
+    the smoothest that continues the reliable one over the target's own edges, so that lips part.
+
+    Parameters
+    ----------
+    registration : of `register_embedded`
+
+    Returns
+    -------
+    (51, t, 3) float32
+        decimetres
     """
-    placement, at = registration.placement, registration.carriers
+    placement, at = registration.placement, registration.correspondences
     turn = placement.scale * placement.rotation.T
     reach = np.clip(2.0 - registration.distance / FARTHEST, 0.0, 1.0)[:, None]
     shapes = np.stack([at.on(s.astype(np.float64)) for s in registration.model.expression])
@@ -103,15 +122,15 @@ def carry_blendshapes(registration: Registration) -> NDArray[np.float32]:
 
 
 def _continued(registration: Registration, values: Points) -> Points:
-    """Values (t, c) at vertices, those of unsure ones replaced by a harmonic continuation.
+    """Values (t, c) at vertices, those of unreliable ones replaced by a harmonic continuation.
 
-    A connected part of the mesh without any sure vertex keeps its values.
+    A connected part of the mesh without any reliable vertex keeps its values.
     """
-    count, sure = len(values), registration.sure
+    count, reliable = len(values), registration.reliable
     laplacian = laplacian_of(mesh_edges(registration.triangles), count)
     _, part = connected_components(laplacian, directed=False)
-    reached = np.bincount(part, weights=sure, minlength=part.max() + 1) > 0
-    free = np.nonzero(~sure & reached[part])[0]
+    reached = np.bincount(part, weights=reliable, minlength=part.max() + 1) > 0
+    free = np.nonzero(~reliable & reached[part])[0]
     if not free.size:
         return values
     rows = laplacian[free]
@@ -127,7 +146,20 @@ def carry_landmarks(
     triangles: NDArray[np.int64],
     landmark_set: str = "anatomical",
 ) -> SurfacePoints:
-    """A landmark set of the embedded model on the target's surface, 68 points."""
+    """Carry a landmark set of the embedded model to the target's surface.
+
+    Parameters
+    ----------
+    registration : of `register_embedded`
+    mesh : (t, 3) float64, the target, decimetres
+    triangles : (m, 3) int64
+    landmark_set : name of the set
+
+    Returns
+    -------
+    SurfacePoints
+        (68,) points
+    """
     source = registration.model.landmarks[landmark_set]
     normals = vertex_normals(registration.deformed, _skin(registration.model))
     places = source.on(registration.deformed)
@@ -240,7 +272,7 @@ def _graph(model: MorphableModel) -> csc_matrix:
     return laplacian_of(np.unique(np.sort(pairs, axis=1), axis=0), len(model.mean))
 
 
-def _carriers(
+def _correspondences(
     model: MorphableModel, deformed: Points, mesh: Points, triangles: NDArray[np.int64]
 ) -> tuple[SurfacePoints, Points]:
     """For each target vertex its place on the embedded mesh: on the skin unless far from it."""
@@ -256,9 +288,14 @@ def _carriers(
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """``scale * rotation @ p + offset``; rotation (3, 3), offset (3,).
+    """The transform ``scale * rotation @ p + offset``.
 
-    mirrored: True where a reflection would have laid the points on each other better.
+    Attributes
+    ----------
+    scale : factor
+    rotation : (3, 3) float64
+    offset : (3,) float64
+    mirrored : True where a reflection would have laid the points on each other better
     """
 
     scale: float
@@ -267,16 +304,45 @@ class Similarity:
     mirrored: bool = False
 
     def of(self, points: Points) -> Points:
-        """Points (..., 3) moved."""
+        """Move points.
+
+        Parameters
+        ----------
+        points : (..., 3) float64
+
+        Returns
+        -------
+        (..., 3) float64
+        """
         return np.asarray(self.scale * points @ self.rotation.T + self.offset)
 
     def back(self, points: Points) -> Points:
-        """Points (..., 3) moved by the inverse."""
+        """Move points by the inverse.
+
+        Parameters
+        ----------
+        points : (..., 3) float64
+
+        Returns
+        -------
+        (..., 3) float64
+        """
         return np.asarray((points - self.offset) @ self.rotation / self.scale)
 
 
 def best_similarity(source: Points, target: Points, weights: Points | None = None) -> Similarity:
-    """The similarity that lays source (j, 3) on target (j, 3) by weighted least squares."""
+    """The similarity that lays points on others by weighted least squares (Umeyama 1991).
+
+    Parameters
+    ----------
+    source : (j, 3) float64
+    target : (j, 3) float64, where each of them belongs
+    weights : (j,) float64, or None for equal ones
+
+    Returns
+    -------
+    Similarity
+    """
     share = np.ones(len(source)) if weights is None else weights
     share = share / share.sum()
     from_centre, to_centre = share @ source, share @ target

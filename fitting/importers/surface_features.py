@@ -40,7 +40,16 @@ CURVES: dict[str, tuple[int, ...]] = {
 
 
 def mirror_vertices(mean: Points) -> NDArray[np.int64]:
-    """For each vertex the one nearest to its mirror image in the plane x = 0, (n,) int64."""
+    """For each vertex the one nearest to its mirror image in the plane x = 0.
+
+    Parameters
+    ----------
+    mean : (n, 3) float64, decimetres
+
+    Returns
+    -------
+    (n,) int64
+    """
     _, nearest = cKDTree(mean).query(mean * np.array([-1.0, 1.0, 1.0]))
     return np.asarray(nearest, np.int64)
 
@@ -48,9 +57,17 @@ def mirror_vertices(mean: Points) -> NDArray[np.int64]:
 def lip_triangles(
     mean: Points, triangles: NDArray[np.int64], landmarks: Points
 ) -> NDArray[np.bool_]:
-    """Which triangles lie between the outer and the inner lip line in the front view, (m,) bool.
+    """Say which triangles lie between the outer and the inner lip line in the front view.
 
-    landmarks: (68, 3). Triangles behind the lips are left out by their depth.
+    Parameters
+    ----------
+    mean : (n, 3) float64, decimetres
+    triangles : (m, 3) int64; those behind the lips are left out by their depth
+    landmarks : (68, 3) float64, decimetres
+
+    Returns
+    -------
+    (m,) bool
     """
     centres = mean[triangles].mean(1)
     outer, inner = landmarks[48:60], landmarks[60:68]
@@ -73,7 +90,19 @@ def _inside(points: Points, polygon: Points) -> NDArray[np.bool_]:
 def curves(
     mean: Points, skin: NDArray[np.int64], landmarks: SurfacePoints
 ) -> dict[str, SurfacePoints]:
-    """The named curves of `SurfaceSets`, (17) points each, through the landmarks along the skin."""
+    """The named curves of the landmark scheme, through the landmarks along the skin.
+
+    Parameters
+    ----------
+    mean : (n, 3) float64, decimetres
+    skin : (m, 3) int64, triangles
+    landmarks : 68 points
+
+    Returns
+    -------
+    dict
+        name -> (17,) points
+    """
     surface = NearestSurface(mean, skin)
     places = landmarks.on(mean)
     return {name: _curve(surface, landmarks, places, list(nodes)) for name, nodes in CURVES.items()}
@@ -94,10 +123,21 @@ def _curve(
 
 
 def jaw_lines(mean: Points, skin: NDArray[np.int64], landmarks: SurfacePoints) -> SurfacePoints:
-    """Lines over the cheek, front to back, one through each jaw landmark, (17, 24) points.
+    """Lines over the cheek, front to back, one through each jaw landmark.
 
-    Rays from outside towards a centre inside the head, in the plane of the centre's axis to the
+    By rays from outside towards a centre inside the head, in the plane of the centre's axis to the
     front and the landmark. Where the mesh ends, a line repeats its last point.
+
+    Parameters
+    ----------
+    mean : (n, 3) float64, decimetres
+    skin : (m, 3) int64, triangles
+    landmarks : 68 points
+
+    Returns
+    -------
+    SurfacePoints
+        (17, 24) points
     """
     places = landmarks.on(mean)
     eyes, chin, jaw = places[36:48].mean(0), places[8], places[:17]

@@ -1,8 +1,7 @@
-"""Landmarks and blendshapes that a user made for a model.
+"""Reads what a user made for a model: its 68 landmarks, and the 51 ARKit blendshapes.
 
-Reads the 51 ARKit blendshapes on a model's own topology: a folder of OBJ or PLY, or an .npz.
-
-Reads the 68 landmarks of a model from a file that the user made.
+Landmarks come in several text and array formats; blendshapes on the model's own topology, as a
+folder of OBJ or PLY or as an .npz.
 """
 
 from __future__ import annotations
@@ -29,111 +28,25 @@ NEUTRAL_NAMES = ("neutral", "Neutral")
 READERS = {".obj": read_obj_vertices, ".ply": read_ply_vertices}
 
 
-def aliases(name: str) -> tuple[tuple[str, ...], ...]:
-    """The ways in which a shape of an ARKit name is written; the shapes of one way are summed."""
-    ways: list[tuple[str, ...]] = [(name,)]
-    for side in ("Left", "Right"):
-        if name.endswith(side) and name not in ("jawLeft", "jawRight", "mouthLeft", "mouthRight"):
-            ways.append((f"{name.removesuffix(side)}_{side[0]}",))
-    if name in ("browInnerUp", "cheekPuff"):
-        ways.append((f"{name}_L", f"{name}_R"))
-        ways.append((f"{name}Left", f"{name}Right"))
-    return tuple(ways)
-
-
-def shapes_named(names: set[str], where: Path) -> dict[str, tuple[str, ...]]:
-    """For each of the 51 names the given shapes that make it up.
-
-    Raises DataError naming those that are missing.
-    """
-    found, missing = {}, []
-    for name in ARKIT_NAMES:
-        way = next((way for way in aliases(name) if set(way) <= names), None)
-        if way is None:
-            missing.append(name)
-        else:
-            found[name] = way
-    if missing:
-        some = ", ".join(missing[:4]) + (" ..." if len(missing) > 4 else "")
-        raise DataError(
-            f"{where}: {len(missing)} of the 51 ARKit blendshapes are missing ({some}); "
-            "name each file or array after its blendshape"
-        )
-    return found
-
-
-def summed(
-    displacements: Mapping[str, NDArray[np.floating]], ways: Mapping[str, tuple[str, ...]]
-) -> NDArray[np.float32]:
-    """The 51 displacements (51, n, 3) float32 in the order of ARKIT_NAMES."""
-    return np.stack(
-        [
-            np.asarray(sum(displacements[part] for part in ways[name]), np.float32)
-            for name in ARKIT_NAMES
-        ]
-    )
-
-
-def read_blendshapes(path: Path, mean: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The 51 blendshapes' displacements, (51, n, 3) float32, in the model's unit.
-
-    path: a folder with one ``.obj`` or ``.ply`` a blendshape (whole faces) and perhaps
-    ``neutral.obj``, from which they are measured, else from the mean; or an ``.npz`` with an array
-    of displacements (n, 3) under each name. mean: (n, 3), the model's.
-    Raises DataError where one is missing, cannot be read or has another number of vertices.
-    """
-    if path.is_dir():
-        return _from_folder(path, mean)
-    if path.suffix.lower() == ".npz":
-        return _blendshapes_from_npz(path, mean)
-    raise DataError(f"{path}: is no folder of .obj or .ply files and no .npz of blendshapes")
-
-
-def _from_folder(path: Path, mean: NDArray[np.float64]) -> NDArray[np.float32]:
-    files = {file.stem: file for file in sorted(path.iterdir()) if file.suffix.lower() in READERS}
-    ways = shapes_named(set(files), path)
-
-    def vertices(name: str) -> NDArray[np.float64]:
-        found = READERS[files[name].suffix.lower()](files[name])
-        _check(files[name], found, mean)
-        return found
-
-    neutral = next((vertices(name) for name in NEUTRAL_NAMES if name in files), mean)
-    wanted = {part for way in ways.values() for part in way}
-    return summed({name: vertices(name) - neutral for name in sorted(wanted)}, ways)
-
-
-def _blendshapes_from_npz(path: Path, mean: NDArray[np.float64]) -> NDArray[np.float32]:
-    with open_npz(path) as file:
-        ways = shapes_named(set(file.names()), path)
-        displacements = {}
-        for part in sorted({part for way in ways.values() for part in way}):
-            displacements[part] = numbers(file, part, what="displacements of a blendshape")
-            _check(path, displacements[part], mean)
-    return summed(displacements, ways)
-
-
-def _check(where: Path, found: NDArray[np.generic], mean: NDArray[np.float64]) -> None:
-    if found.shape != mean.shape:
-        raise DataError(
-            f"{where}: a blendshape has shape {found.shape}, the model {mean.shape}; "
-            "blendshapes must be on the model's own topology"
-        )
-
-
-FORMS = "a .json list, .txt or .csv of 68 vertex indices from 0, a .npy, or an .npz"
-MAX_BYTES = 1_000_000
-# What NumPy raises for a header that is no Python, and for a number that is none of 64 bits.
-_ODD = (TokenError, OverflowError)
-
-
 def read_landmarks(path: Path, vertex_count: int) -> SurfacePoints:
-    """The 68 landmarks in the iBUG order.
+    """Read the 68 landmarks in the iBUG order.
 
-    path: a ``.json`` list (or an object with a list `landmarks` or `idx_to_landmark_verts`), a
-    ``.txt``/``.csv`` of numbers, a ``.npy`` (68,), or an ``.npz`` with `landmarks` (68,), or with
-    `landmark_vertices` (68, 3) and `landmark_weights` (68, 3).
-    Raises DataError where it cannot be read or does not fit the model.
+    Parameters
+    ----------
+    path : a ``.json`` list (or an object with a list `landmarks` or `idx_to_landmark_verts`), a
+        ``.txt``/``.csv`` of numbers, a ``.npy`` (68,), or an ``.npz`` with `landmarks` (68,), or
+        with `landmark_vertices` (68, 3) and `landmark_weights` (68, 3)
+    vertex_count : of the model
+
+    Returns
+    -------
+    SurfacePoints
+        (68,) points
+
+    Raises
+    ------
+    DataError
+        it cannot be read or does not fit the model
     """
     kind = path.suffix.lower()
     if kind == ".npz":
@@ -156,7 +69,25 @@ def read_landmarks(path: Path, vertex_count: int) -> SurfacePoints:
 def surface_points(
     source: Path, vertices: NDArray[np.generic], weights: NDArray[np.generic], vertex_count: int
 ) -> SurfacePoints:
-    """Landmarks by corners (68, 3) and barycentric weights (68, 3), checked."""
+    """Make landmarks of corners and barycentric weights, checked.
+
+    Parameters
+    ----------
+    source : the file, for messages
+    vertices : (68, 3) int from 0
+    weights : (68, 3) float, each row sums to 1
+    vertex_count : of the model
+
+    Returns
+    -------
+    SurfacePoints
+        (68,) points
+
+    Raises
+    ------
+    DataError
+        shapes, indices or weights do not fit
+    """
     if vertices.shape != (68, 3) or weights.shape != (68, 3) or vertices.dtype.kind not in "iu":
         raise DataError(
             f"{source}: landmark_vertices {vertices.shape} and landmark_weights {weights.shape} "
@@ -205,3 +136,147 @@ def _from_json(path: Path) -> list[int]:
 def _from_text(path: Path) -> NDArray[np.int64]:
     words = re.sub(r"#.*", "", path.read_text("utf-8")).replace(",", " ").split()
     return np.array([int(word) for word in words], np.int64)
+
+
+def read_blendshapes(path: Path, mean: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Read the 51 blendshapes' displacements.
+
+    Parameters
+    ----------
+    path : a folder with one ``.obj`` or ``.ply`` a blendshape (whole faces) and perhaps
+        ``neutral.obj``, from which they are measured, else from the mean; or an ``.npz`` with an
+        array of displacements (n, 3) under each name
+    mean : (n, 3) float64, the model's
+
+    Returns
+    -------
+    (51, n, 3) float32
+        the model's unit
+
+    Raises
+    ------
+    DataError
+        one is missing, cannot be read or has another number of vertices
+    """
+    if path.is_dir():
+        return _from_folder(path, mean)
+    if path.suffix.lower() == ".npz":
+        return _blendshapes_from_npz(path, mean)
+    raise DataError(f"{path}: is no folder of .obj or .ply files and no .npz of blendshapes")
+
+
+def _from_folder(path: Path, mean: NDArray[np.float64]) -> NDArray[np.float32]:
+    files = {file.stem: file for file in sorted(path.iterdir()) if file.suffix.lower() in READERS}
+    ways = shapes_named(set(files), path)
+
+    def vertices(name: str) -> NDArray[np.float64]:
+        found = READERS[files[name].suffix.lower()](files[name])
+        _check(files[name], found, mean)
+        return found
+
+    neutral = next((vertices(name) for name in NEUTRAL_NAMES if name in files), mean)
+    wanted = {part for way in ways.values() for part in way}
+    return summed({name: vertices(name) - neutral for name in sorted(wanted)}, ways)
+
+
+def _blendshapes_from_npz(path: Path, mean: NDArray[np.float64]) -> NDArray[np.float32]:
+    with open_npz(path) as file:
+        ways = shapes_named(set(file.names()), path)
+        displacements = {}
+        for part in sorted({part for way in ways.values() for part in way}):
+            displacements[part] = numbers(file, part, what="displacements of a blendshape")
+            _check(path, displacements[part], mean)
+    return summed(displacements, ways)
+
+
+def _check(where: Path, found: NDArray[np.generic], mean: NDArray[np.float64]) -> None:
+    if found.shape != mean.shape:
+        raise DataError(
+            f"{where}: a blendshape has shape {found.shape}, the model {mean.shape}; "
+            "blendshapes must be on the model's own topology"
+        )
+
+
+def aliases(name: str) -> tuple[tuple[str, ...], ...]:
+    """The ways in which a shape of an ARKit name is written.
+
+    Parameters
+    ----------
+    name : of ARKIT_NAMES
+
+    Returns
+    -------
+    tuple
+        of ways; the shapes of one way are summed
+    """
+    ways: list[tuple[str, ...]] = [(name,)]
+    for side in ("Left", "Right"):
+        if name.endswith(side) and name not in ("jawLeft", "jawRight", "mouthLeft", "mouthRight"):
+            ways.append((f"{name.removesuffix(side)}_{side[0]}",))
+    if name in ("browInnerUp", "cheekPuff"):
+        ways.append((f"{name}_L", f"{name}_R"))
+        ways.append((f"{name}Left", f"{name}Right"))
+    return tuple(ways)
+
+
+def shapes_named(names: set[str], where: Path) -> dict[str, tuple[str, ...]]:
+    """Find for each of the 51 names the given shapes that make it up.
+
+    Parameters
+    ----------
+    names : of the given shapes
+    where : the file or folder, for messages
+
+    Returns
+    -------
+    dict
+        name of ARKIT_NAMES -> names of the shapes to sum
+
+    Raises
+    ------
+    DataError
+        some of the 51 are missing
+    """
+    found, missing = {}, []
+    for name in ARKIT_NAMES:
+        way = next((way for way in aliases(name) if set(way) <= names), None)
+        if way is None:
+            missing.append(name)
+        else:
+            found[name] = way
+    if missing:
+        some = ", ".join(missing[:4]) + (" ..." if len(missing) > 4 else "")
+        raise DataError(
+            f"{where}: {len(missing)} of the 51 ARKit blendshapes are missing ({some}); "
+            "name each file or array after its blendshape"
+        )
+    return found
+
+
+def summed(
+    displacements: Mapping[str, NDArray[np.floating]], ways: Mapping[str, tuple[str, ...]]
+) -> NDArray[np.float32]:
+    """Sum the shapes of each name.
+
+    Parameters
+    ----------
+    displacements : (n, 3) float by the given name
+    ways : as of `shapes_named`
+
+    Returns
+    -------
+    (51, n, 3) float32
+        in the order of ARKIT_NAMES
+    """
+    return np.stack(
+        [
+            np.asarray(sum(displacements[part] for part in ways[name]), np.float32)
+            for name in ARKIT_NAMES
+        ]
+    )
+
+
+FORMS = "a .json list, .txt or .csv of 68 vertex indices from 0, a .npy, or an .npz"
+MAX_BYTES = 1_000_000
+# What NumPy raises for a header that is no Python, and for a number that is none of 64 bits.
+_ODD = (TokenError, OverflowError)

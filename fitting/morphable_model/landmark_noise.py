@@ -84,7 +84,17 @@ def yaw_ranges(noise: LandmarkNoise) -> YawNoise:
 
 
 def noise_arrays(noise: LandmarkNoise) -> dict[str, NDArray[np.float32]]:
-    """The arrays of a noise by the names that they have in files."""
+    """The arrays of a noise by the names that they have in files.
+
+    Parameters
+    ----------
+    noise : of a landmark set
+
+    Returns
+    -------
+    dict
+        name -> float32 array
+    """
     arrays = {"bias": noise.bias, "covariance": noise.covariance}
     if noise.by_yaw is not None:
         of = noise.by_yaw

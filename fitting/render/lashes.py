@@ -163,8 +163,7 @@ def draw_line(
                 squared = dx * dx + dy * dy + np.float32(1e-9)
                 t = ((x - line[k, 0]) * dx + (y - line[k, 1]) * dy) / squared
                 t = min(max(t, np.float32(0.0)), np.float32(1.0))
-                # Inverse depth is linear along the projected segment: hidden where the surface is
-                # nearer.
+                # Inverse depth is linear along a projected segment: hidden by a nearer surface.
                 near = line[k, 2] + t * (line[k + 1, 2] - line[k, 2])
                 if near < inverse_depth[y, x] - slack:
                     continue

@@ -88,8 +88,7 @@ def shade(
             for k in range(3):
                 normal[k] = w_a * normals[a, k] + w_b * normals[b, k] + w_c * normals[c, k]
                 point[k] = w_a * points[a, k] + w_b * points[b, k] + w_c * points[c, k]
-            # The part's material: albedo, strength and exponent of the highlight, wrap, visible
-            # sky.
+            # The part's material: albedo, highlight (strength, exponent), wrap, visible sky.
             gloss, power, wrap = np.float32(0.0), 18, np.float32(0.0)
             sky_share = value[SKY_VISIBILITY]
             if part <= 1:
@@ -107,7 +106,7 @@ def shade(
                 sky_share = value[INSIDE]
                 gloss, power = np.float32(0.25), 30
             lit = _unshadowed(point, shadow, shadow_axes)
-            # Lips keep the lamp out of the mouth, which the shadow map is too coarse to see.
+            # In the mouth the lamp too fades with depth, beside what the shadow map says.
             if part == 2 or part >= 4:
                 lit *= sky_share
             _lit(normal, point, albedo, lamps, sky_share, lit, gloss, power, wrap, image[y, x])
@@ -223,8 +222,8 @@ def _lit(
     # Hemisphere light: between ground and sky by the angle to the vertical.
     up = nx * lamps[UP, 0] + ny * lamps[UP, 1] + nz * lamps[UP, 2]
     sky = np.float32(0.5) + np.float32(0.5) * up
-    # Reflection grows towards grazing views, as 0.35 + 0.65 (1 - n v)^4: Schlick's approximation of
-    # Fresnel (1994) with a power of 4 and a share that suits moist skin.
+    # Reflection grows towards grazing views, as 0.35 + 0.65 (1 - n v)^4: after Schlick's
+    # approximation of Fresnel's law (1994), whose power is 5.
     facing = max(nx * vx + ny * vy + nz * vz, np.float32(0.0))
     edge = (1 - facing) * (1 - facing)
     fresnel = np.float32(0.35) + np.float32(0.65) * edge * edge

@@ -37,20 +37,45 @@ DATASETS: tuple[str, ...] = tuple(sorted(_READERS))
 
 
 def dataset_module(name: str) -> ModuleType:
-    """The module with a dataset's facts; raises UsageError where there is no such dataset."""
+    """The module with a dataset's facts.
+
+    Parameters
+    ----------
+    name : one of DATASETS
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    UsageError
+        there is no such dataset
+    """
     if name not in _READERS:
         raise UsageError(f"dataset {name!r} is unknown; known are: {', '.join(DATASETS)}")
     return _READERS[name]
 
 
 def find_content(name: str, root: Path, **options: Any) -> DatasetContent:
-    """What a dataset's folder holds, before labels are parsed.
+    """Find what a dataset's folder holds, before labels are parsed.
 
-    name: one of DATASETS. root: the dataset's folder (for `folder` also one video or image file).
-    options: the dataset's own, as its module's OPTIONS; None means its default.
+    Parameters
+    ----------
+    name : one of DATASETS
+    root : the dataset's folder (for `folder` also one video or image file)
+    options : the dataset's own, as its module's OPTIONS; None means its default
 
-    Raises UsageError where the name or an option is unknown, DataError where the files are not as
-    the dataset lays them out.
+    Returns
+    -------
+    DatasetContent
+
+    Raises
+    ------
+    UsageError
+        the name or an option is unknown
+    DataError
+        the files are not as the dataset lays them out
     """
     module = dataset_module(name)
     given = chosen_options(name, options)
@@ -62,17 +87,46 @@ def find_content(name: str, root: Path, **options: Any) -> DatasetContent:
 
 
 def open_dataset(name: str, root: Path, **options: Any) -> list[Clip]:
-    """The clips of a dataset with their labels, sorted by subject and name.
+    """Find the clips of a dataset with their labels.
 
-    Arguments and errors as `find_content`; also raises DataError where a label file is wrong.
+    Parameters
+    ----------
+    name : one of DATASETS
+    root : the dataset's folder
+    options : the dataset's own, as its module's OPTIONS; None means its default
+
+    Returns
+    -------
+    list of Clip
+        sorted by subject and name
+
+    Raises
+    ------
+    UsageError
+        the name or an option is unknown
+    DataError
+        the files are not as the dataset lays them out, or a label file is wrong
     """
     return [found.read() for found in find_content(name, root, **options).clips]
 
 
 def chosen_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options that differ from the dataset's defaults; those that are None are left out.
+    """The options that differ from the dataset's defaults.
 
-    Raises UsageError where the dataset has no such option.
+    Parameters
+    ----------
+    name : one of DATASETS
+    options : by name; those that are None are left out
+
+    Returns
+    -------
+    dict
+        option -> value
+
+    Raises
+    ------
+    UsageError
+        the dataset has no such option
     """
     known = getattr(dataset_module(name), "OPTIONS", {})
     given = {option: value for option, value in options.items() if value is not None}
@@ -86,7 +140,20 @@ def chosen_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
 def shaping_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """Of the chosen options those that shape the shards: all but the paths, which default to None.
 
-    Raises UsageError where the dataset has no such option.
+    Parameters
+    ----------
+    name : one of DATASETS
+    options : by name; those that are None are left out
+
+    Returns
+    -------
+    dict
+        option -> value
+
+    Raises
+    ------
+    UsageError
+        the dataset has no such option
     """
     known = getattr(dataset_module(name), "OPTIONS", {})
     chosen = chosen_options(name, options)

@@ -71,21 +71,53 @@ BLENDSHAPES: Mapping[int, Mapping[str, float]] = MappingProxyType(
 
 
 def coefficient(intensity: ArrayLike) -> NDArray[np.float64]:
-    """Activation 0 to 1 of an intensity 0 to 5; between them linear."""
+    """The activation of an intensity; between whole intensities linear.
+
+    Parameters
+    ----------
+    intensity : (...) float, 0 to 5 (FACS's A-E are 1-5)
+
+    Returns
+    -------
+    (...) float64
+        0 to 1
+    """
     return np.asarray(np.clip(np.asarray(intensity, np.float64) / MAXIMUM_INTENSITY, 0.0, 1.0))
 
 
 def intensity(activation: ArrayLike) -> NDArray[np.int8]:
-    """Intensity 0 to 5 (A-E are 1-5) of an activation 0 to 1: the nearest."""
+    """The nearest intensity of an activation.
+
+    Parameters
+    ----------
+    activation : (...) float, 0 to 1
+
+    Returns
+    -------
+    (...) int8
+        0 to 5 (FACS's A-E are 1-5)
+    """
     level = np.rint(np.asarray(activation, np.float64) * MAXIMUM_INTENSITY)
     return np.asarray(np.clip(level, 0, MAXIMUM_INTENSITY).astype(np.int8))
 
 
 def weights(aus: tuple[int, ...], names: tuple[str, ...]) -> NDArray[np.float64]:
-    """The table as a matrix: (len(aus), len(names)) float64, coefficient at activation 1.
+    """The table as a matrix.
 
-    aus: AU numbers. names: the blendshapes' names in the order of f_exp.
-    Raises UsageError for an AU that the table lacks or a blendshape that the model lacks.
+    Parameters
+    ----------
+    aus : a AU numbers
+    names : of the e blendshapes, in the order of f_exp
+
+    Returns
+    -------
+    (a, e) float64
+        coefficient of each blendshape at an AU's activation 1
+
+    Raises
+    ------
+    UsageError
+        the table lacks an AU, or the model a blendshape
     """
     matrix = np.zeros((len(aus), len(names)))
     column = {name: index for index, name in enumerate(names)}

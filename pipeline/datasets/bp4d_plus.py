@@ -1,7 +1,7 @@
 """BP4D+ (Zhang et al. 2016): subjects, coded tasks, AUs, a seeded split, the reader of its clips.
 
 Laid out as BP4D: `F001/T1/0001.jpg`, `AUCoding/AU_OCC/F001_T1.csv`. Only coded frames are used.
-`seeded_folds` deals subjects for any dataset without a split that papers agree on.
+Papers agree on no split, so that `seeded_folds` makes one.
 """
 
 from __future__ import annotations
@@ -15,27 +15,6 @@ from typing import Any
 
 from ..clips import DatasetContent
 from . import bp4d
-
-
-def seeded_folds(
-    subjects: Sequence[str], *, seed: int, count: int = 3
-) -> tuple[tuple[str, ...], ...]:
-    """Subjects dealt to `count` folds of nearly equal size, women and men alike; each fold sorted.
-
-    subjects: names that begin with a letter for the sex, such as F001. The order is that of a
-    SHA-256 of seed and name, which no version of a library changes.
-    """
-    letters = sorted({name[0] for name in subjects})
-    dealt = [
-        name
-        for letter in letters
-        for name in sorted(
-            (name for name in subjects if name[0] == letter),
-            key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest(),
-        )
-    ]
-    return tuple(tuple(sorted(dealt[number::count])) for number in range(count))
-
 
 NAME = "bp4d-plus"
 
@@ -55,6 +34,37 @@ INTENSITY_AUS = bp4d.INTENSITY_AUS
 # Coded frames, about. Source: the dataset as distributed.
 FRAME_COUNT_ABOUT = 198_000
 
+
+def seeded_folds(
+    subjects: Sequence[str], *, seed: int, count: int = 3
+) -> tuple[tuple[str, ...], ...]:
+    """Deal subjects to folds of nearly equal size, women and men alike.
+
+    The order is that of a SHA-256 of seed and name, which no version of a library changes.
+
+    Parameters
+    ----------
+    subjects : names that begin with a letter for the sex, such as F001
+    seed : of the order
+    count : of folds
+
+    Returns
+    -------
+    tuple of tuple of str
+        the names of each fold, sorted
+    """
+    letters = sorted({name[0] for name in subjects})
+    dealt = [
+        name
+        for letter in letters
+        for name in sorted(
+            (name for name in subjects if name[0] == letter),
+            key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest(),
+        )
+    ]
+    return tuple(tuple(sorted(dealt[number::count])) for number in range(count))
+
+
 # There is no public split that papers agree on: this one is ours, from the seed, and goes into the
 # work folder as a file that can be edited and given back to `glee train --split`.
 FOLD_SEED = 0
@@ -70,9 +80,21 @@ LAYOUT = bp4d.Layout(NAME, SUBJECTS, TASKS, AUS, INTENSITY_AUS)
 
 
 def find_content(root: Path, **options: Any) -> DatasetContent:
-    """The coded clips that are there, and the split as a file for the work folder.
+    """Find the coded clips of BP4D+ that are there, and the split as a file for the work folder.
 
-    Options as `bp4d.find_layout`.
+    Parameters
+    ----------
+    root : the dataset's folder
+    options : of `bp4d.find_layout`
+
+    Returns
+    -------
+    DatasetContent
+
+    Raises
+    ------
+    UsageError, DataError
+        as `bp4d.find_layout`
     """
     content = bp4d.find_layout(LAYOUT, root, **options)
     split = {str(number): fold for number, fold in enumerate(FOLDS, start=1)}

@@ -86,19 +86,52 @@ _EVERY_AU = f"every subject needs one for each of AU {', '.join(map(str, AUS))}"
 
 
 def video_path(root: Path, subject: str) -> Path:
-    """Where a subject's video lies."""
+    """Where a subject's video lies.
+
+    Parameters
+    ----------
+    root : the dataset's folder
+    subject : SN and three digits
+
+    Returns
+    -------
+    Path
+        the video of the left camera
+    """
     return root / VIDEO_FOLDER / f"LeftVideo{subject}_comp.avi"
 
 
 def label_path(root: Path, subject: str, au: int) -> Path:
-    """Where a subject's labels of one AU lie."""
+    """Where a subject's labels of one AU lie.
+
+    Parameters
+    ----------
+    root : the dataset's folder
+    subject : SN and three digits
+    au : AU number
+
+    Returns
+    -------
+    Path
+    """
     return root / LABEL_FOLDER / subject / f"{subject}_au{au}.txt"
 
 
 def find_content(root: Path) -> DatasetContent:
-    """The subjects whose video is there; a part of the 27 will do.
+    """Find the subjects whose video is there; a part of the 27 will do.
 
-    Raises DataError where there is no video.
+    Parameters
+    ----------
+    root : the dataset's folder
+
+    Returns
+    -------
+    DatasetContent
+
+    Raises
+    ------
+    DataError
+        there is no video
     """
     folder = root / VIDEO_FOLDER
     clips, surplus = [], []
@@ -130,7 +163,16 @@ def find_content(root: Path) -> DatasetContent:
 
 
 def expected_frames(subject: str) -> int:
-    """Frames of a subject's video as distributed."""
+    """Number of frames of a subject's video as distributed.
+
+    Parameters
+    ----------
+    subject : SN and three digits
+
+    Returns
+    -------
+    int
+    """
     return FRAME_COUNT_OF.get(subject, FRAME_COUNT)
 
 
@@ -147,9 +189,22 @@ def _read_clip(root: Path, video: Path, subject: str) -> Clip:
 
 
 def read_labels(root: Path, subject: str) -> ClipLabels:
-    """A subject's intensities, each AU read from the file of its own number.
+    """Read a subject's intensities, each AU from the file of its own number.
 
-    Raises DataError naming file and line where one is missing or wrong.
+    Parameters
+    ----------
+    root : the dataset's folder
+    subject : SN and three digits
+
+    Returns
+    -------
+    ClipLabels
+        a row a frame, 0 to 5
+
+    Raises
+    ------
+    DataError
+        a file is missing or wrong; the message names file and line
     """
     columns = [read_label_file(label_path(root, subject, au)) for au in AUS]
     lengths = [len(column) for column in columns]
@@ -163,10 +218,22 @@ def read_labels(root: Path, subject: str) -> ClipLabels:
 
 
 def read_label_file(path: Path) -> npt.NDArray[np.int8]:
-    """Intensities of one AU: (m,) int8, row i is frame i + 1.
+    """Read the intensities of one AU from lines `frame,intensity`.
 
-    Raises DataError where the file is missing, a line is not `frame,intensity`, the frame numbers
-    do not run 1, 2, 3 ..., or an intensity is not 0 to 5.
+    Parameters
+    ----------
+    path : the label file
+
+    Returns
+    -------
+    (m,) int8
+        0 to 5, row i is frame i + 1
+
+    Raises
+    ------
+    DataError
+        the file is missing, a line is not `frame,intensity`, the frame numbers do not run 1, 2,
+        3 ..., or an intensity is not 0 to 5
     """
     values = []
     for number, line in enumerate(label_lines(path, missing=_EVERY_AU), start=1):

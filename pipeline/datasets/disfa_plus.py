@@ -45,16 +45,39 @@ OPTIONS: Mapping[str, Any] = {"frame_offset": 0}
 
 
 def label_path(root: Path, subject: str, trial: str, au: int) -> Path:
-    """Where a trial's labels of one AU lie."""
+    """Where a trial's labels of one AU lie.
+
+    Parameters
+    ----------
+    root : the dataset's folder
+    subject : SN and three digits
+    trial : name of its folder
+    au : AU number
+
+    Returns
+    -------
+    Path
+        `Labels/SN001/<trial>/AU1.txt`
+    """
     return root / LABEL_FOLDER / subject / trial / f"AU{au}.txt"
 
 
 def find_content(root: Path, *, frame_offset: int = 0) -> DatasetContent:
-    """The trials of which images and labels are there.
+    """Find the trials of which images and labels are there.
 
-    frame_offset: number of an image less that of its row in the label files.
+    Parameters
+    ----------
+    root : the dataset's folder
+    frame_offset : number of an image less that of its row in the label files
 
-    Raises DataError where there is none.
+    Returns
+    -------
+    DatasetContent
+
+    Raises
+    ------
+    DataError
+        there is none
     """
     pictured = _trials(root / IMAGE_FOLDER)
     labelled = _trials(root / LABEL_FOLDER)
@@ -87,10 +110,22 @@ def find_content(root: Path, *, frame_offset: int = 0) -> DatasetContent:
 
 
 def read_label_file(path: Path) -> FrameCodes:
-    """Intensities of one AU by frame number, in ascending order.
+    """Read the intensities of one AU from lines `frame intensity`.
 
-    Raises DataError where the file is missing, a line is not `frame intensity`, a frame comes
-    twice or an intensity is not 0 to 5.
+    Parameters
+    ----------
+    path : the label file
+
+    Returns
+    -------
+    FrameCodes
+        by frame number, ascending; 0 to 5
+
+    Raises
+    ------
+    DataError
+        the file is missing, a line is not `frame intensity`, a frame comes twice or an intensity is
+        not 0 to 5
     """
     found: dict[int, int] = {}
     for number, line in enumerate(label_lines(path, missing=_EVERY_AU), start=1):

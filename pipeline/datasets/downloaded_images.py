@@ -18,15 +18,25 @@ _DIGESTS = ("sha256", "sha1", "md5")
 
 
 def files_of_urls(urls: Iterable[str], folder: Path, table: Path | None) -> dict[str, str]:
-    """The file of each URL that has one, as its path below the folder, with forward slashes.
+    """Find the file of each URL that has one.
 
-    folder: the downloaded images, in subfolders if you like. table: a CSV of rows `url,file` or a
-    JSON object, files below the folder; None goes by the file's name: the last part of the URL
-    where no other URL ends so, or the SHA-256, SHA-1 or MD5 of the URL with any suffix. Empty
-    files do not count.
+    Parameters
+    ----------
+    urls : of the photographs
+    folder : the downloaded images, in subfolders if you like; empty files do not count
+    table : a CSV of rows `url,file` or a JSON object, files below the folder; None goes by the
+        file's name: the last part of the URL where no other URL ends so, or the SHA-256, SHA-1 or
+        MD5 of the URL with any suffix
 
-    Raises DataError where the folder or the table cannot be read, or a file of the table is not
-    below the folder.
+    Returns
+    -------
+    dict
+        URL -> path below the folder, with forward slashes
+
+    Raises
+    ------
+    DataError
+        the folder or the table cannot be read, or a file of the table is not below the folder
     """
     there = _files_below(folder)
     if table is not None:
@@ -51,9 +61,21 @@ def files_of_urls(urls: Iterable[str], folder: Path, table: Path | None) -> dict
 
 
 def read_url_table(path: Path) -> dict[str, str]:
-    """URL -> file of a `.json` object or a CSV with rows `url,file`.
+    """Read a table of URLs and files.
 
-    Raises DataError where it cannot be read or a file is absolute or leads out of the folder.
+    Parameters
+    ----------
+    path : a `.json` object, or a CSV with rows `url,file`
+
+    Returns
+    -------
+    dict
+        URL -> file
+
+    Raises
+    ------
+    DataError
+        it cannot be read, or a file is absolute or leads out of the folder
     """
     try:
         if path.stat().st_size > MAXIMUM_TABLE_BYTES:

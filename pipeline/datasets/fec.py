@@ -1,12 +1,11 @@
 """FEC, Google's facial expression comparison (Vemulapalli and Agarwala 2019): triplets of faces.
 
 `faceexp-comparison-data-train-public.csv` and `...-test-public.csv` name photographs by URL; many
-are dead, so the user brings a folder of those that could be downloaded. A frame is the cut-out
-around one face, its `frame_id` the face's number by first mention in the table, whether its image
-is there or not. Each split is a "subject", a clip holds up to 1024 faces of it. They are not of
-one person: `glee fit3d` takes `--identity frame` for them.
-
-A row of its tables has three faces of photographs, the triplet's type, and the votes on it.
+are dead, so the user brings a folder of those that could be downloaded. A row has three faces of
+photographs, the triplet's type, and the votes on it. A frame is the cut-out around one face, its
+`frame_id` the face's number by first mention in the table, whether its image is there or not. Each
+split is a "subject", a clip holds up to 1024 faces of it. They are not of one person: `glee fit3d`
+takes `--identity frame` for them. Source: the dataset's own description.
 """
 
 from __future__ import annotations
@@ -28,8 +27,22 @@ from .downloaded_images import files_of_urls
 from .label_files import table_lines
 from .triplets import TRIPLET_FILE, TripletTable, encode_triplets
 
+NAME = "fec"
+# Every image shows another person, whatever its subject's name: identities are those of frames.
+STRANGERS = True
+
+SPLITS: tuple[str, ...] = ("train", "test")
+TABLE = "faceexp-comparison-data-{split}-public.csv"
+IMAGE_FOLDER = "images"
+CLIP_FACES = 1024
+
+OPTIONS: Mapping[str, Any] = {"images": None, "url_map": None}
+
 # By how many of the three faces share an expression class. Source: the dataset's own description.
 TRIPLET_TYPES: tuple[str, ...] = ("ONE_CLASS_TRIPLET", "TWO_CLASS_TRIPLET", "THREE_CLASS_TRIPLET")
+
+# By triplet type, in the literature. Source: Vemulapalli and Agarwala (2019).
+MARGINS: Mapping[str, float] = dict(zip(TRIPLET_TYPES, (0.1, 0.2, 0.2), strict=True))
 
 _FACE_COLUMNS = 5
 _TYPE_COLUMN = 3 * _FACE_COLUMNS
@@ -40,7 +53,13 @@ _OUTSIDE = 0.5
 
 @dataclass(frozen=True)
 class Face:
-    """One face: the photograph's URL, and the box as parts of its width and height, in it."""
+    """One face of a photograph.
+
+    Attributes
+    ----------
+    url : of the photograph
+    box : left, right, top, bottom as shares of the photograph's width and height, in [0, 1]
+    """
 
     url: str
     box: FaceBox
@@ -48,7 +67,14 @@ class Face:
 
 @dataclass(frozen=True)
 class Triplet:
-    """Three faces. kind: index into TRIPLET_TYPES. votes: for each as least like the others."""
+    """Three faces and what annotators said of them.
+
+    Attributes
+    ----------
+    faces : the three
+    kind : index into TRIPLET_TYPES
+    votes : for each face, annotators who found it least like the others
+    """
 
     faces: tuple[Face, Face, Face]
     kind: int
@@ -61,91 +87,27 @@ class Triplet:
         return self.votes.index(most) if self.votes.count(most) == 1 else None
 
 
-def parse_row(line: str) -> Triplet | None:
-    """The triplet in a line of the table; None where the line is malformed."""
-    columns = _columns(line)
-    if columns is None or len(columns) < _TYPE_COLUMN + 3:
-        return None
-    faces = [
-        _face(columns[start : start + _FACE_COLUMNS])
-        for start in range(0, _TYPE_COLUMN, _FACE_COLUMNS)
-    ]
-    first, second, third = faces
-    kind = columns[_TYPE_COLUMN]
-    votes = _votes(columns[_TYPE_COLUMN + 1 :])
-    if first is None or second is None or third is None or votes is None:
-        return None
-    if kind not in TRIPLET_TYPES or len({first, second, third}) < 3:
-        return None
-    return Triplet((first, second, third), TRIPLET_TYPES.index(kind), votes)
-
-
-def _columns(line: str) -> list[str] | None:
-    """Columns without blanks around them and without empty ones at the end."""
-    if '"' in line:
-        try:
-            columns = next(csv.reader([line], strict=True), [])
-        except csv.Error:
-            return None
-    else:
-        columns = line.split(",")
-    columns = [column.strip() for column in columns]
-    while columns and not columns[-1]:
-        columns.pop()
-    return columns
-
-
-def _face(columns: list[str]) -> Face | None:
-    url, *numbers = columns
-    if "://" not in url or len(url) > _LONGEST_URL:
-        return None
-    try:
-        edges = [float(number) for number in numbers]
-    except ValueError:
-        return None
-    if not all(math.isfinite(edge) and -_OUTSIDE <= edge <= 1 + _OUTSIDE for edge in edges):
-        return None
-    left, right, top, bottom = (min(max(edge, 0.0), 1.0) for edge in edges)
-    return Face(url, (left, right, top, bottom)) if left < right and top < bottom else None
-
-
-def _votes(columns: list[str]) -> tuple[int, int, int] | None:
-    """Votes for each face, from pairs of annotator and vote 1 to 3."""
-    votes = [0, 0, 0]
-    if len(columns) % 2:
-        return None
-    for annotator, vote in zip(columns[::2], columns[1::2], strict=True):
-        if not annotator or vote not in ("1", "2", "3"):
-            return None
-        votes[int(vote) - 1] += 1
-    return votes[0], votes[1], votes[2]
-
-
-NAME = "fec"
-# Every image shows another person, whatever its subject's name: identities are those of frames.
-STRANGERS = True
-
-SPLITS: tuple[str, ...] = ("train", "test")
-TABLE = "faceexp-comparison-data-{split}-public.csv"
-IMAGE_FOLDER = "images"
-CLIP_FACES = 1024
-
-# By triplet type, in the literature. Source: Vemulapalli and Agarwala (2019).
-MARGINS: Mapping[str, float] = dict(zip(TRIPLET_TYPES, (0.1, 0.2, 0.2), strict=True))
-
-OPTIONS: Mapping[str, Any] = {"images": None, "url_map": None}
-
-
 def find_content(
     root: Path, *, images: Path | None = None, url_map: Path | None = None
 ) -> DatasetContent:
-    """The faces whose triplets are whole, and the table of these triplets for the work folder.
+    """Find the faces whose triplets are whole, and make these triplets' table for the work folder.
 
-    images: folder of downloaded images, IMAGE_FOLDER of the root if None. url_map: table of URL to
-    file in it, see `downloaded_images.files_of_urls`. counts: rows, malformed, ties, triplets
-    with a dead image, triplets that survive, images named and dead.
+    Parameters
+    ----------
+    root : the folder of the tables
+    images : folder of downloaded images, IMAGE_FOLDER of the root if None
+    url_map : table of URL to file in it, see `downloaded_images.files_of_urls`
 
-    Raises DataError where there is no table, or no triplet survives.
+    Returns
+    -------
+    DatasetContent
+        its counts are rows, malformed, ties, triplets with a dead image, triplets that survive,
+        images named and dead
+
+    Raises
+    ------
+    DataError
+        there is no table, or no triplet survives
     """
     folder = (root / (images or IMAGE_FOLDER)).resolve()
     counts: Counter[str] = Counter()
@@ -255,3 +217,73 @@ def _clip(
         frame_ids=tuple(number for number, _ in faces),
         boxes=tuple(face.box for _, face in faces),
     )
+
+
+def parse_row(line: str) -> Triplet | None:
+    """Parse a line of the table.
+
+    Parameters
+    ----------
+    line : columns with commas between them
+
+    Returns
+    -------
+    Triplet or None
+        None where the line is malformed
+    """
+    columns = _columns(line)
+    if columns is None or len(columns) < _TYPE_COLUMN + 3:
+        return None
+    faces = [
+        _face(columns[start : start + _FACE_COLUMNS])
+        for start in range(0, _TYPE_COLUMN, _FACE_COLUMNS)
+    ]
+    first, second, third = faces
+    kind = columns[_TYPE_COLUMN]
+    votes = _votes(columns[_TYPE_COLUMN + 1 :])
+    if first is None or second is None or third is None or votes is None:
+        return None
+    if kind not in TRIPLET_TYPES or len({first, second, third}) < 3:
+        return None
+    return Triplet((first, second, third), TRIPLET_TYPES.index(kind), votes)
+
+
+def _columns(line: str) -> list[str] | None:
+    """Columns without blanks around them and without empty ones at the end."""
+    if '"' in line:
+        try:
+            columns = next(csv.reader([line], strict=True), [])
+        except csv.Error:
+            return None
+    else:
+        columns = line.split(",")
+    columns = [column.strip() for column in columns]
+    while columns and not columns[-1]:
+        columns.pop()
+    return columns
+
+
+def _face(columns: list[str]) -> Face | None:
+    url, *numbers = columns
+    if "://" not in url or len(url) > _LONGEST_URL:
+        return None
+    try:
+        edges = [float(number) for number in numbers]
+    except ValueError:
+        return None
+    if not all(math.isfinite(edge) and -_OUTSIDE <= edge <= 1 + _OUTSIDE for edge in edges):
+        return None
+    left, right, top, bottom = (min(max(edge, 0.0), 1.0) for edge in edges)
+    return Face(url, (left, right, top, bottom)) if left < right and top < bottom else None
+
+
+def _votes(columns: list[str]) -> tuple[int, int, int] | None:
+    """Votes for each face, from pairs of annotator and vote 1 to 3."""
+    votes = [0, 0, 0]
+    if len(columns) % 2:
+        return None
+    for annotator, vote in zip(columns[::2], columns[1::2], strict=True):
+        if not annotator or vote not in ("1", "2", "3"):
+            return None
+        votes[int(vote) - 1] += 1
+    return votes[0], votes[1], votes[2]

@@ -33,9 +33,20 @@ logger = logging.getLogger(__name__)
 
 
 def find_content(root: Path) -> DatasetContent:
-    """All videos and image folders below `root`, or the one file that `root` is.
+    """Find all videos and image folders below a folder.
 
-    Raises DataError where there is none.
+    Parameters
+    ----------
+    root : the folder, or one video or image file
+
+    Returns
+    -------
+    DatasetContent
+
+    Raises
+    ------
+    DataError
+        there is none
     """
     clips, skipped = _clips_below(root)
     lines: tuple[str, ...] = ()
@@ -77,7 +88,17 @@ def _clips_below(root: Path) -> tuple[list[Clip], list[str]]:
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key under which "frame10" comes after "frame9"; ties are broken by the name itself."""
+    """Sort key under which "frame10" comes after "frame9"; ties are broken by the name itself.
+
+    Parameters
+    ----------
+    name : of a file or folder
+
+    Returns
+    -------
+    tuple
+        to compare
+    """
     parts = re.split(r"(\d+)", name)
     key = [
         (0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts if part
@@ -135,9 +156,21 @@ _NEAR = range(-10, 11)
 
 
 def numbered_images(folder: Path) -> dict[int, str]:
-    """Number -> file name, ascending, of images named by digits with or without leading zeros.
+    """Find images named by digits, with or without leading zeros.
 
-    Raises DataError where the folder cannot be read or two images have one number.
+    Parameters
+    ----------
+    folder : of the images
+
+    Returns
+    -------
+    dict
+        number -> file name, ascending
+
+    Raises
+    ------
+    DataError
+        the folder cannot be read, or two images have one number
     """
     images: dict[int, str] = {}
     for name in image_names(folder):
@@ -153,7 +186,22 @@ def numbered_images(folder: Path) -> dict[int, str]:
 
 
 def image_names(folder: Path) -> list[str]:
-    """The names of a folder's images, sorted. Raises DataError where it cannot be read."""
+    """The names of a folder's images.
+
+    Parameters
+    ----------
+    folder : of the images
+
+    Returns
+    -------
+    list of str
+        sorted
+
+    Raises
+    ------
+    DataError
+        the folder cannot be read
+    """
     try:
         names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
@@ -166,11 +214,25 @@ def image_names(folder: Path) -> list[str]:
 def images_of_frames(
     frames: npt.NDArray[np.int64], images: dict[int, str], offset: int, labels: Path, folder: Path
 ) -> tuple[str, ...]:
-    """The image of each label frame: the one whose number is the frame's plus `offset`.
+    """Find the image of each label frame: the one whose number is the frame's plus an offset.
 
-    frames: (m,) int64. labels: the label file, for messages; folder: the images'.
+    Parameters
+    ----------
+    frames : (m,) int64, numbers in the label file
+    images : number -> file name
+    offset : number of an image less that of its label frame
+    labels : the label file, for messages
+    folder : the images', for messages
 
-    Raises DataError, naming the offset that would fit, where a frame has no image.
+    Returns
+    -------
+    (m,) tuple of str
+        file names
+
+    Raises
+    ------
+    DataError
+        a frame has no image; the message names the offset that would fit
     """
     wanted = [int(frame) + offset for frame in frames]
     without = [number for number in wanted if number not in images]
@@ -189,7 +251,18 @@ def images_of_frames(
 
 
 def likely_offset(frames: npt.NDArray[np.int64], images: Iterable[int]) -> int | None:
-    """The offset nearest to 0 under which every frame has an image; None where there is none."""
+    """The offset nearest to 0 under which every frame has an image.
+
+    Parameters
+    ----------
+    frames : (m,) int64, numbers in the label file
+    images : numbers of the images
+
+    Returns
+    -------
+    int or None
+        None where there is none
+    """
     known = set(images)
     if not len(frames) or not known:
         return None

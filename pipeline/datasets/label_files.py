@@ -1,13 +1,12 @@
-"""What readers of label files share: safe lines and numbers, BP4D's tables, published ratios.
+"""Label files of Action Units, and how often AUs are present as published.
 
-`label_lines` and `whole_number` read text files that others wrote, sizes checked before anything is
-read. `read_occurrence` and `read_intensity` read the CSV files of BP4D and BP4D+: occurrence by
-clip, intensity by AU.
+BP4D and BP4D+ code AUs in CSV files: occurrence by clip, intensity by AU. Others wrote these files,
+so that their sizes are checked before anything is read.
 
-`relative_ratios` and `scaled_to` say how often AUs are present as published. Papers print F1,
-seldom counts. What is public are class weights, in inverse proportion to the ratios of a fold's
-training subjects and with a mean of 1; so the ratios are known but for one factor, which is taken
-from the labels at hand. That is enough to see columns that stand in another's place.
+Papers print F1, seldom counts. What is public are class weights, in inverse proportion to the
+ratios of a fold's training subjects and with a mean of 1; so the ratios are known but for one
+factor, which is taken from the labels at hand. That is enough to see columns that stand in
+another's place.
 """
 
 from __future__ import annotations
@@ -27,21 +26,49 @@ NOT_CODED = 9
 UNKNOWN = -1
 MAXIMUM_INTENSITY = 5
 
+# A label file has one short line a frame; a larger file is something else.
+MAXIMUM_LABEL_BYTES = 64 << 20
+# No line of a table is longer; what is, is returned in pieces.
+MAXIMUM_LINE = 1 << 16
+
+# With fewer AUs the factor would hang on each of them.
+_LEAST_AUS = 4
+_WHOLE = re.compile(r"\s*\d{1,9}\s*", re.ASCII)
+
 
 @dataclass(frozen=True, eq=False)
 class FrameCodes:
-    """Codes of coded frames. frames: (m,) int64, ascending. values: (m, a) int8, -1 unknown."""
+    """Codes of coded frames.
+
+    Attributes
+    ----------
+    frames : (m,) int64, numbers of the frames, ascending
+    values : (m, a) int8, a column an AU, -1 unknown
+    """
 
     frames: npt.NDArray[np.int64]
     values: npt.NDArray[np.int8]
 
 
 def read_occurrence(path: Path, aus: tuple[int, ...]) -> FrameCodes:
-    """Codes of these AUs from a file whose header row is `0` and the AU numbers.
+    """Read the codes of AUs from a file whose header row is `0` and the AU numbers.
 
     A row is a frame number and 0, 1 or 9 (not coded) per AU; columns are found by number.
 
-    Raises DataError naming file and line where the file is missing or wrong.
+    Parameters
+    ----------
+    path : the CSV of a clip
+    aus : AU numbers to read
+
+    Returns
+    -------
+    FrameCodes
+        columns as `aus`
+
+    Raises
+    ------
+    DataError
+        the file is missing or wrong; the message names file and line
     """
     lines = label_lines(path, missing="every coded clip needs one")
     if not lines:
@@ -66,11 +93,24 @@ def read_occurrence(path: Path, aus: tuple[int, ...]) -> FrameCodes:
 
 
 def read_intensity(path: Path, au: int) -> FrameCodes:
-    """Codes of one AU from a file of rows `frame,intensity`, 0 to 5 or 9 (not coded).
+    """Read the codes of one AU from rows `frame,intensity`, 0 to 5 or 9 (not coded).
 
     A first row `0,AU number` is a header and left out.
 
-    Raises DataError naming file and line where the file is missing or wrong.
+    Parameters
+    ----------
+    path : the CSV of a clip and an AU
+    au : AU number
+
+    Returns
+    -------
+    FrameCodes
+        one column
+
+    Raises
+    ------
+    DataError
+        the file is missing or wrong; the message names file and line
     """
     frames: list[int] = []
     values: list[list[int]] = []
@@ -89,7 +129,17 @@ def read_intensity(path: Path, au: int) -> FrameCodes:
 
 
 def side_by_side(columns: list[FrameCodes]) -> FrameCodes:
-    """Files of single AUs as one table over all their frames, -1 where a file lacks the frame."""
+    """Join codes of single AUs to one table over all their frames.
+
+    Parameters
+    ----------
+    columns : one AU each
+
+    Returns
+    -------
+    FrameCodes
+        columns as given, -1 where a file lacks the frame
+    """
     frames = np.unique(np.concatenate([column.frames for column in columns]))
     values = np.full((len(frames), len(columns)), UNKNOWN, np.int8)
     for index, column in enumerate(columns):
@@ -136,19 +186,23 @@ def _code(path: Path, number: int, text: str, *, most: int) -> int:
     return code
 
 
-# A label file has one short line a frame; a larger file is something else.
-MAXIMUM_LABEL_BYTES = 64 << 20
-# No line of a table is longer; what is, is returned in pieces.
-MAXIMUM_LINE = 1 << 16
-_WHOLE = re.compile(r"\s*\d{1,9}\s*", re.ASCII)
-
-
 def label_lines(path: Path, *, missing: str) -> list[str]:
-    """The lines of a small ASCII file, blank ones at its end left out.
+    """Read the lines of a small ASCII file.
 
-    missing: what to say, after the path, where there is no such file.
+    Parameters
+    ----------
+    path : the file
+    missing : what to say, after the path, where there is no such file
 
-    Raises DataError where it is missing, too large, not ASCII or cannot be read.
+    Returns
+    -------
+    list of str
+        without blank ones at the end
+
+    Raises
+    ------
+    DataError
+        it is missing, too large, not ASCII or cannot be read
     """
     try:
         if path.stat().st_size > MAXIMUM_LABEL_BYTES:
@@ -164,11 +218,23 @@ def label_lines(path: Path, *, missing: str) -> list[str]:
 
 
 def table_lines(path: Path) -> Iterator[str]:
-    """The lines of a large text file, one at a time, whatever its bytes.
+    """Read the lines of a large text file one at a time, whatever its bytes.
 
     A line of more than MAXIMUM_LINE bytes comes in pieces, so that memory stays bounded.
 
-    Raises DataError where the file is missing or cannot be read.
+    Parameters
+    ----------
+    path : the file
+
+    Yields
+    ------
+    str
+        without the end of the line
+
+    Raises
+    ------
+    DataError
+        the file is missing or cannot be read
     """
     try:
         with path.open("rb") as file:
@@ -179,29 +245,54 @@ def table_lines(path: Path) -> Iterator[str]:
 
 
 def whole_number(text: str) -> int | None:
-    """The number that a text of at most nine digits is, else None."""
+    """Parse a number of at most nine digits.
+
+    Parameters
+    ----------
+    text : with blanks around it or without
+
+    Returns
+    -------
+    int or None
+        None where it is none
+    """
     return int(text) if _WHOLE.fullmatch(text) else None
 
 
-# With fewer AUs the factor would hang on each of them.
-_LEAST_AUS = 4
-
-
 def relative_ratios(aus: Sequence[int], weights: Sequence[Sequence[float]]) -> dict[int, float]:
-    """Ratios in proportion to each other, with a mean of 1.
+    """Ratios in proportion to each other, from published class weights.
 
-    weights: a row a fold, a column an AU. Each subject trains two of three folds, so that their
-    geometric mean stands for all subjects.
+    Each subject trains two of three folds, so that the geometric mean over the folds stands for all
+    subjects.
+
+    Parameters
+    ----------
+    aus : AU numbers
+    weights : a row a fold, a column an AU
+
+    Returns
+    -------
+    dict
+        AU -> ratio; their mean is 1
     """
     ratios = 1.0 / np.exp(np.log(np.asarray(weights, np.float64)).mean(0))
     return dict(zip(aus, (ratios / ratios.mean()).tolist(), strict=True))
 
 
 def scaled_to(relative: Mapping[int, float], present: Mapping[int, float]) -> dict[int, float]:
-    """Published ratios on the scale of those at hand; {} where too few AUs are in both.
+    """Published ratios on the scale of those at hand.
 
-    present: AU -> share of the known frames that show it. The factor is the median over AUs, which
-    a swapped pair of columns does not move.
+    The factor is the median over AUs, which a swapped pair of columns does not move.
+
+    Parameters
+    ----------
+    relative : AU -> published ratio, known but for one factor
+    present : AU -> share of the known frames that show it
+
+    Returns
+    -------
+    dict
+        AU -> share of frames; {} where too few AUs are in both
     """
     factors = [present[au] / ratio for au, ratio in relative.items() if present.get(au)]
     if len(factors) < _LEAST_AUS:

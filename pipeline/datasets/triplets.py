@@ -30,11 +30,15 @@ _DATASETS: Mapping[str, tuple[type, tuple[int, ...]]] = {
 
 @dataclass(frozen=True, eq=False)
 class TripletTable:
-    """Triplets of one split, that is of one subject of the shards; n triplets.
+    """The n triplets of one split, that is of one subject of the shards.
 
-    faces: (n, 3) int64, `frame_id` of the three frames. odd: (n,) int8, 0 to 2, the one least like
-    the other two. kind: (n,) int8, index into `kinds`. votes: (n, 3) int16, for each as the odd
-    one. kinds: names of the triplet types.
+    Attributes
+    ----------
+    faces : (n, 3) int64, `frame_id` of the three frames
+    odd : (n,) int8, 0 to 2, the one least like the other two
+    kind : (n,) int8, index into `kinds`
+    votes : (n, 3) int16, for each face as the odd one
+    kinds : names of the triplet types
     """
 
     faces: npt.NDArray[np.int64]
@@ -49,11 +53,15 @@ class TripletTable:
 
 @dataclass(frozen=True, eq=False)
 class ShardTriplets:
-    """Triplets whose three frames are valid, by place in the shards; n triplets.
+    """The n triplets whose three frames are valid, by their place in the shards.
 
-    shards: paths. shard_index, row: (n, 3) int64, shard and frame in it of each face. table: the
-    same triplets' faces, odd, kind and votes. left_out: triplets with a frame that is not valid or
-    not there.
+    Attributes
+    ----------
+    shards : paths
+    shard_index : (n, 3) int64, shard of each face
+    row : (n, 3) int64, its frame in that shard
+    table : the same triplets' faces, odd, kind and votes
+    left_out : number of triplets with a frame that is not valid or not there
     """
 
     shards: tuple[Path, ...]
@@ -64,7 +72,16 @@ class ShardTriplets:
 
 
 def encode_triplets(tables: Mapping[str, TripletTable]) -> bytes:
-    """The bytes of a triplet file; the same tables give the same bytes."""
+    """Make the bytes of a triplet file; the same tables give the same bytes.
+
+    Parameters
+    ----------
+    tables : by split
+
+    Returns
+    -------
+    bytes
+    """
     with new_file() as file:
         file.attrs["format"] = TRIPLET_FORMAT
         file.attrs["format_version"] = TRIPLET_VERSION
@@ -78,9 +95,21 @@ def encode_triplets(tables: Mapping[str, TripletTable]) -> bytes:
 
 
 def read_triplets(path: Path) -> dict[str, TripletTable]:
-    """The tables of a triplet file by split.
+    """Read a triplet file.
 
-    Raises DataError where it is missing, cut, of another kind or version, or inconsistent.
+    Parameters
+    ----------
+    path : the file
+
+    Returns
+    -------
+    dict
+        split -> TripletTable
+
+    Raises
+    ------
+    DataError
+        it is missing, cut, of another kind or version, or inconsistent
     """
     try:
         size = Path(path).stat().st_size
@@ -128,9 +157,23 @@ def _read_table(file: h5py.File, split: str, size: int) -> TripletTable:
 
 
 def shard_triplets(work: Path, split: str = "train") -> ShardTriplets:
-    """The triplets of a split that can be used: all three frames are in the shards and valid.
+    """Find the triplets of a split that can be used: all three frames are in the shards and valid.
 
-    Raises DataError where there is no such table or split, ShardError where a shard is damaged.
+    Parameters
+    ----------
+    work : the work folder
+    split : "train" or "test"
+
+    Returns
+    -------
+    ShardTriplets
+
+    Raises
+    ------
+    DataError
+        there is no such table or split
+    ShardError
+        a shard is damaged
     """
     tables = read_triplets(Path(work) / TRIPLET_FILE)
     if split not in tables:

@@ -1,10 +1,8 @@
-"""JAA-Net's alignment; views at another scale; crops as bytes.
+"""JAA-Net's alignment of a face to a square crop, views at another scale, and crops as bytes.
 
-JAA-Net's alignment: a similarity that takes a face to a square crop, from five points.
-
-A turned square of an image at another scale: averaged where it has fewer pixels, not sampled.
-
-Crops as bytes and back: JPEG (default), PNG (lossless) or raw pixels.
+The alignment is a similarity from five points (Shao et al. 2018). A view takes a turned square out
+of an image and averages it, not samples, where it has fewer pixels. Crops are kept as JPEG
+(default), PNG (lossless) or raw pixels.
 """
 
 from __future__ import annotations
@@ -25,7 +23,17 @@ _NOSE_TIP, _RIGHT_CORNER, _LEFT_CORNER = 30, 48, 54
 
 
 def five_points(landmarks: ArrayLike) -> NDArray[np.float64]:
-    """Middle of each eye, nose tip and mouth corners of landmarks (68, 2) -> (5, 2) float64."""
+    """Middle of each eye, nose tip and mouth corners.
+
+    Parameters
+    ----------
+    landmarks : (68, 2) float, any unit
+
+    Returns
+    -------
+    (5, 2) float64
+        right eye, left eye, nose, right and left mouth corner
+    """
     landmarks = np.asarray(landmarks, np.float64)
     return np.stack(
         [
@@ -39,13 +47,24 @@ def five_points(landmarks: ArrayLike) -> NDArray[np.float64]:
 
 
 def alignment_transform(landmarks: ArrayLike, size: int = CROP_SIZE) -> NDArray[np.float64]:
-    """The similarity from source pixels to crop pixels: (2, 3) float64.
+    """The similarity from source pixels to crop pixels (JAA-Net, Shao et al. 2018).
 
     The eye line becomes level; the square of side 2.9 x the larger extent of the five points,
     centred on their bounding box, fills the crop, first pixel centre to last.
 
-    landmarks: (68, 2), source pixels. size: side of the crop, pixels.
-    Raises ValueError where the eyes coincide or a point is not finite.
+    Parameters
+    ----------
+    landmarks : (68, 2) float, source pixels
+    size : side of the crop, pixels
+
+    Returns
+    -------
+    (2, 3) float64
+
+    Raises
+    ------
+    ValueError
+        the eyes coincide or a point is not finite
     """
     points = five_points(landmarks)
     eyes = points[1] - points[0]
@@ -63,9 +82,17 @@ def alignment_transform(landmarks: ArrayLike, size: int = CROP_SIZE) -> NDArray[
 
 
 def align(image: NDArray[np.uint8], transform: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-    """The crop: (size, size, 3) uint8; bilinear, grey 128 beyond the image.
+    """Cut the crop out of an image; bilinear, grey 128 beyond the image.
 
-    image: (h, w, 3) uint8. transform: (2, 3), source to crop pixels.
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+    transform : (2, 3) float64, source to crop pixels
+    size : side of the crop, pixels
+
+    Returns
+    -------
+    (size, size, 3) uint8
     """
     crop = cv2.warpAffine(
         image, transform, (size, size), flags=cv2.INTER_LINEAR, borderValue=(BORDER_GREY,) * 3
@@ -74,7 +101,17 @@ def align(image: NDArray[np.uint8], transform: NDArray[np.float64], size: int) -
 
 
 def transform_points(points: ArrayLike, transform: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points (..., 2) under a transform (2, 3)."""
+    """Apply an affine transform to points.
+
+    Parameters
+    ----------
+    points : (..., 2) float
+    transform : (2, 3) float64
+
+    Returns
+    -------
+    (..., 2) float64
+    """
     return np.asarray(np.asarray(points, np.float64) @ transform[:, :2].T + transform[:, 2])
 
 
@@ -88,11 +125,20 @@ _MARGIN = 2
 def face_view(
     image: Image, transform: Transform, side: int, shrink: int, border: int | None
 ) -> Image:
-    """The square (side, side, 3) uint8 of an image (h, w, 3) uint8.
+    """Cut a turned square out of an image at another scale.
 
-    transform: (2, 3) similarity from source pixels to the square's; pixels' centres have whole
-    coordinates. shrink: blocks of so many source pixels squared are averaged first. border: grey
-    level beyond the image, or None for its border to go on.
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+    transform : (2, 3) float64, similarity from source pixels to the square's; pixels' centres have
+        whole coordinates
+    side : of the square, pixels
+    shrink : blocks of so many source pixels squared are averaged first
+    border : grey level beyond the image, or None for its border to go on
+
+    Returns
+    -------
+    (side, side, 3) uint8
     """
     if shrink > 1:
         image, transform = _shrunk(image, transform, side, shrink)
@@ -136,9 +182,22 @@ def _shrunk(image: Image, transform: Transform, side: int, shrink: int) -> tuple
 def encode_crop(
     image: npt.NDArray[np.uint8], encoding: str = "jpeg", quality: int = JPEG_QUALITY
 ) -> bytes:
-    """Bytes of a crop; the same image and options give the same bytes.
+    """Encode a crop; the same image and options give the same bytes.
 
-    image: (size, size, 3) uint8, RGB. encoding: one of ENCODINGS. quality: of JPEG, 1 to 100.
+    Parameters
+    ----------
+    image : (size, size, 3) uint8, RGB
+    encoding : one of ENCODINGS
+    quality : of JPEG, 1 to 100
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ValueError
+        the image cannot be encoded so
     """
     if encoding == "raw":
         return np.ascontiguousarray(image).tobytes()
@@ -153,7 +212,19 @@ def encode_crop(
 def decode_crop(
     data: npt.NDArray[np.uint8], encoding: str, size: int
 ) -> npt.NDArray[np.uint8] | None:
-    """The crop that `encode_crop` made: (size, size, 3) uint8, RGB; None where it is damaged."""
+    """Decode the crop that `encode_crop` made.
+
+    Parameters
+    ----------
+    data : (k,) uint8, its bytes
+    encoding : one of ENCODINGS
+    size : side of the crop, pixels
+
+    Returns
+    -------
+    (size, size, 3) uint8 or None
+        RGB; None where it is damaged
+    """
     if encoding == "raw":
         if data.size != size * size * 3:
             return None

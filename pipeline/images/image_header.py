@@ -1,4 +1,8 @@
-"""The size that an image file claims, before anything of that size is allocated."""
+"""The size that an image file claims, before anything of that size is allocated.
+
+Sources: the PNG specification (ISO/IEC 15948), JPEG (ITU-T T.81, annex B), TIFF 6.0, the WebP
+container specification (RFC 9649), and the Windows bitmap headers.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,17 @@ _MOST_TIFF_ENTRIES = 4096
 
 
 def claimed_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) in the header of a PNG, JPEG, BMP, TIFF or WebP; None where there is none."""
+    """Read the size in the header of a PNG, JPEG, BMP, TIFF or WebP.
+
+    Parameters
+    ----------
+    data : the file's content, or its beginning
+
+    Returns
+    -------
+    (width, height) or None
+        pixels; None where there is none
+    """
     try:
         if data.startswith(_PNG):
             return struct.unpack_from(">II", data, 16)
