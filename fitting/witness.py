@@ -44,7 +44,8 @@ class WitnessFigures:
     ----------
     landmarks : (e,) float64, weight of the landmarks' reading
     gain, power : (e,) float64, an output p counts as gain x p^power
-    rate, spread : of the reading without rules: its density falls as exp(-rate x - x^2 / 2 spread^2)
+    rate, spread : of the reading without rules, whose density falls as
+        exp(-rate x - x^2 / 2 spread^2)
     even, softness : the mean difference of the readings' energies at which a person's frames speak
         for either of them, and what changes the odds by e
     still, moving : f_exp_std is the root of (still x the readings' own)^2 + (moving x f_exp)^2
@@ -82,9 +83,16 @@ def witness_figures(path: Path = FIGURES_PATH) -> WitnessFigures:
             for key in ("landmarks", "gain", "power")
         }
         rules, deviation = found["rules"], found["deviation"]
-        alone = {key: float(rules[key]) for key in ("rate", "spread", "even", "softness")}
         return WitnessFigures(
-            **weights, **alone, still=float(deviation["still"]), moving=float(deviation["moving"])
+            landmarks=weights["landmarks"],
+            gain=weights["gain"],
+            power=weights["power"],
+            rate=float(rules["rate"]),
+            spread=float(rules["spread"]),
+            even=float(rules["even"]),
+            softness=float(rules["softness"]),
+            still=float(deviation["still"]),
+            moving=float(deviation["moving"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
