@@ -13,7 +13,7 @@ All figures stand in `assets/expression_witness.toml`; `tools/estimate_witness.p
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -198,6 +198,26 @@ class FusedExpression:
     rules_share: float
 
 
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """Both readings of the landmarks of one person's n frames.
+
+    Attributes
+    ----------
+    by_rules, apart : (n, e) float64, f_exp by the prior's rules, and as expressions that need not
+        go together
+    by_rules_deviation, apart_deviation : (n, e) float64, their standard deviations
+    difference : (n,) float64, the energy of the first less that of the second, both negative
+        logarithms of densities; NaN where a frame has none
+    """
+
+    by_rules: Floats
+    apart: Floats
+    by_rules_deviation: Floats
+    apart_deviation: Floats
+    difference: Floats
+
+
 def fuse(
     x: NDArray[np.floating],
     hessian: NDArray[np.floating],
@@ -217,58 +237,89 @@ def fuse(
     unit : the error of a landmark's coordinate that counts as one, inter-ocular distances
     witness : of the same frames
     """
-    of = witness_figures()
-    by_rules, share, spread = np.asarray(x, np.float64), 1.0, frame_deviations(hessian, unit)
-    reading = by_rules
+    figures = witness_figures()
+    by_rules = np.asarray(x, np.float64)
     if prior.precision.size:
-        apart, its_spread, difference = _without_rules(by_rules, hessian, gradient, prior, unit)
-        share = witness.rules_share if witness.rules_share is not None else _share(difference)
-        reading = share * by_rules + (1.0 - share) * apart
-        # Of a mixture: the readings' own variances and that between them.
-        spread = np.sqrt(
-            share * (spread**2 + (by_rules - reading) ** 2)
-            + (1.0 - share) * (its_spread**2 + (apart - reading) ** 2)
-        )
+        readings = _readings(by_rules, hessian, gradient, prior, unit, figures)
+    else:
+        spread = frame_deviations(hessian, unit)
+        nothing = np.full(len(x), np.nan)
+        readings = Readings(by_rules, by_rules, spread, spread, nothing)
+    fused = combine(readings, witness, figures)
+    return replace(fused, expression=np.clip(fused.expression, prior.lower, prior.upper))
+
+
+def combine(readings: Readings, witness: Witness, figures: WitnessFigures) -> FusedExpression:
+    """f_exp and its deviations by both readings of the landmarks and a second witness.
+
+    Parameters
+    ----------
+    readings : of one person's n frames
+    witness : of the same frames
+    figures : how they are weighed
+    """
+    share = witness.rules_share
+    if share is None:
+        share = rules_share(readings.difference, figures)
+    reading = share * readings.by_rules + (1.0 - share) * readings.apart
+    # Of a mixture: the readings' own variances and that between them.
+    spread = np.sqrt(
+        share * (readings.by_rules_deviation**2 + (readings.by_rules - reading) ** 2)
+        + (1.0 - share) * (readings.apart_deviation**2 + (readings.apart - reading) ** 2)
+    )
     said = np.isfinite(witness.evidence)
-    fused = np.where(said, of.landmarks * reading, reading) + np.where(said, witness.evidence, 0.0)
-    fused = np.clip(fused, prior.lower, prior.upper)
-    return FusedExpression(fused, np.hypot(of.still * spread, of.moving * fused), float(share))
+    heard = figures.landmarks * reading + np.where(said, witness.evidence, 0.0)
+    fused = np.clip(np.where(said, heard, reading), 0.0, 1.0)
+    deviation = np.hypot(figures.still * spread, figures.moving * fused)
+    return FusedExpression(fused, deviation, float(share))
 
 
-def _share(difference: Floats) -> float:
-    """How far frames keep to the rules, by the difference of the readings' energies, (n,)."""
-    of = witness_figures()
+def rules_share(difference: Floats, figures: WitnessFigures) -> float:
+    """How far a person keeps to the prior's rules, in [0, 1].
+
+    Parameters
+    ----------
+    difference : (n,) float64, of the readings' energies in the person's frames, see `Readings`
+    figures : where it speaks for which
+    """
     known = difference[np.isfinite(difference)]
     if not len(known):
         return 1.0
-    return float(1.0 / (1.0 + np.exp((known.mean() + of.even) / of.softness)))
+    odds = np.clip((known.mean() + figures.even) / figures.softness, -50.0, 50.0)
+    return float(1.0 / (1.0 + np.exp(odds)))
 
 
-def _without_rules(
-    x: Floats, hessian: NDArray[np.floating], gradient: Floats, prior: Prior, unit: float
-) -> tuple[Floats, Floats, Floats]:
-    """The reading without rules, its deviations, and the energy of that by rules less its own.
+def _readings(
+    x: Floats,
+    hessian: NDArray[np.floating],
+    gradient: Floats,
+    prior: Prior,
+    unit: float,
+    figures: WitnessFigures,
+) -> Readings:
+    """Both readings from the quadratic of the first one's energy.
 
     The Gaussian prior is taken out of the quadratic and the exponential one put into its place.
-    Energies are in units of twice the squared unit, that is, negative logarithms of densities.
     """
-    of = witness_figures()
-    apart = x - prior.mean
-    data_gradient = gradient - apart @ prior.precision
-    added = (unit / of.spread) ** 2
+    apart_from_mean = x - prior.mean
+    data_gradient = gradient - apart_from_mean @ prior.precision
+    added = (unit / figures.spread) ** 2
     own = hessian.astype(np.float64) - prior.precision
     diagonal = np.arange(x.shape[1])
     own[:, diagonal, diagonal] += added
-    slope = data_gradient + added * x + of.rate * unit**2
+    slope = data_gradient + added * x + figures.rate * unit**2
     found = minimise_frames(x, own, slope, (prior.lower, prior.upper))
     step = found - x
-    # What the landmarks' energy rises by from the one reading to the other.
+    # What the landmarks' energy rises by from the one reading to the other; of d^T H d, from the
+    # lower triangle of H, twice the product with half the diagonal.
     lower = np.tril(own)
     lower[:, diagonal, diagonal] = 0.5 * (own[:, diagonal, diagonal] - added)
     rise = 2.0 * np.einsum("ni,nij,nj->n", step, lower, step) + 2.0 * (data_gradient * step).sum(1)
-    by_rules = 0.5 * np.einsum("ni,ij,nj->n", apart, prior.precision, apart) / unit**2
-    alone = of.rate * found.sum(1) + 0.5 * (found**2).sum(1) / of.spread**2
-    difference = by_rules - rise / (2.0 * unit**2) - alone
+    rules = np.einsum("ni,ij,nj->n", apart_from_mean, prior.precision, apart_from_mean)
+    alone = figures.rate * found.sum(1) + 0.5 * (found**2).sum(1) / figures.spread**2
+    difference = (rules - rise) / (2.0 * unit**2) - alone
     # Frames without a solution have no energy.
     difference[~hessian.any(axis=(1, 2))] = np.nan
-    return found, frame_deviations(own, unit), difference
+    return Readings(
+        x, found, frame_deviations(hessian, unit), frame_deviations(own, unit), difference
+    )

@@ -2,8 +2,9 @@
 
 Layout: `frames/{frame_id, valid, reason, confidence, landmarks, transform}`, with dense points
 `frames/landmarks_dense`, with a blendshape network's outputs `frames/blendshapes`,
-`crops/{data, offset}` (encoded images in one byte pool), `labels/{AU1, ...}` (int8, -1 unknown), after `fit3d` `fit/{f_exp, f_exp_std, f_shape, pose,
-energy, rmse, iterations, converged}`, and after `embed` `embed/{identity, identity_mirrored}`.
+`crops/{data, offset}` (encoded images in one byte pool), `labels/{AU1, ...}` (int8, -1 unknown),
+after `fit3d` `fit/{f_exp, f_exp_std, f_shape, pose, energy, rmse, iterations, converged}`, and
+after `embed` `embed/{identity, identity_mirrored}`.
 The header stands in the root's attributes together with the format's name and version and a
 SHA-256 of the content. The same content gives the same bytes.
 """
