@@ -29,9 +29,8 @@ def test_minima_are_those_of_bounded_least_squares(quadratics):
     for t in range(FRAMES):
         # |F d + s|^2 has the Hessian F^T F and the slope F^T s at d = 0.
         offset = np.linalg.solve(factors[t].T, gradient[t])
-        wanted = lsq_linear(
-            1e4 * factors[t], -1e4 * offset, (-x[t] - 1e-15, 1.0 - x[t] + 1e-15), tol=1e-14
-        )
+        ends = (-x[t] - 1e-15, 1.0 - x[t] + 1e-15)
+        wanted = lsq_linear(1e4 * factors[t], -1e4 * offset, ends, method="bvls")
         np.testing.assert_allclose(found[t], x[t] + wanted.x, atol=2e-6)
 
 
