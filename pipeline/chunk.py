@@ -30,6 +30,9 @@ from .shards.shard import REASONS, FrameArrays, Shard, ShardHeader, read_shard, 
 
 logger = logging.getLogger(__name__)
 
+# Frames that the blendshape network reads at once: more do not fit the processor's caches.
+_READ_TOGETHER = 8
+
 
 @dataclass(frozen=True, eq=False)
 class ChunkTask:
@@ -215,12 +218,14 @@ class _ChunkFrames:
         )
 
     def _blendshapes(self, valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float16] | None:
-        """What the backend's network makes of all frames at once, NaN where not valid."""
+        """What the backend's network makes of the frames, NaN where not valid."""
         if self._dense is None or not has_blendshapes(self._dense):
             return None
         found = np.full((len(valid), BLENDSHAPE_COUNT), np.nan, np.float16)
-        if valid.any():
-            found[valid] = self._dense.blendshapes(np.stack(self._dense_points)[valid])
+        rows = np.flatnonzero(valid)
+        for start in range(0, len(rows), _READ_TOGETHER):
+            some = rows[start : start + _READ_TOGETHER]
+            found[some] = self._dense.blendshapes(np.stack([self._dense_points[i] for i in some]))
         return found
 
 
