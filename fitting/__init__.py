@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .morphable_model.model_file import load_model
     from .morphable_model.morphable_model import MorphableModel
     from .options import ExpressionPrior, FitOptions
-    from .witness import Witness
 
 __all__ = [
     "Camera",
@@ -27,7 +26,6 @@ __all__ = [
     "FitOptions",
     "LandmarkNoise",
     "MorphableModel",
-    "Witness",
     "fit",
     "load_model",
 ]
@@ -42,6 +40,5 @@ load_when_asked(
         "morphable_model.model_file": ("load_model",),
         "morphable_model.morphable_model": ("MorphableModel",),
         "options": ("ExpressionPrior", "FitOptions"),
-        "witness": ("Witness",),
     },
 )

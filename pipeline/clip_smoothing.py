@@ -99,10 +99,10 @@ def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None
     mapping or None
         With all options; None for None.
     """
-    return None if options is None else {"dense": None, "witness": False, **options}
+    return None if options is None else {"dense": None, **options}
 
 
-def points_digest(shard: Shard, *, dense: bool = False, witness: bool = False) -> str:
+def points_digest(shard: Shard, *, dense: bool = False) -> str:
     """Digest what a shard's fit depends on.
 
     Parameters
@@ -111,8 +111,6 @@ def points_digest(shard: Shard, *, dense: bool = False, witness: bool = False) -
         The shard.
     dense : bool
         Its dense points are fitted too.
-    witness : bool
-        Its blendshapes are heard too.
 
     Returns
     -------
@@ -124,8 +122,6 @@ def points_digest(shard: Shard, *, dense: bool = False, witness: bool = False) -
     digest.update(np.ascontiguousarray(shard.frames.landmarks).tobytes())
     if dense and shard.frames.landmarks_dense is not None:
         digest.update(np.ascontiguousarray(shard.frames.landmarks_dense).tobytes())
-    if witness and shard.frames.blendshapes is not None:
-        digest.update(np.ascontiguousarray(shard.frames.blendshapes).tobytes())
     return digest.hexdigest()
 
 

@@ -24,7 +24,6 @@ _SHAPING_F_EXP = (
     "smooth",
     "temporal",
     "dense",
-    "witness",
 )
 
 
