@@ -13,11 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glee.pipeline.clip_smoothing import fitted_points, noise_by_clip
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.landmarks.backends import AUTO
 from glee.pipeline.options import Fit3dOptions, PreprocessOptions
 from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
+from glee.pipeline.subject_witness import outputs_of
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -27,12 +29,15 @@ Image = NDArray[np.uint8]
 class FittedClip:
     """What the stages make of n frames; NaN where a frame is not valid.
 
-    landmarks: (n, 68, 2), pixels. f_exp, f_exp_std: (n, 51).
+    landmarks: (n, 68, 2), pixels, as they were found, and smoothed: as they were fitted. f_exp,
+    f_exp_std: (n, 51). blendshapes: (n, 52) of the backend's network, where there is one.
     """
 
     landmarks: Floats
     f_exp: Floats
     f_exp_std: Floats
+    smoothed: Floats
+    blendshapes: Floats
 
 
 def fitted_clips(root: Path, detector: str = AUTO) -> dict[str, FittedClip]:
@@ -45,10 +50,13 @@ def fitted_clips(root: Path, detector: str = AUTO) -> dict[str, FittedClip]:
         # As commands/preprocess.py and commands/fit3d.py have their defaults.
         given = PreprocessOptions(detector=detector)
         preprocess("folder", root, work, options=given, workers=1, progress=False)
-        asked = Fit3dOptions(whiten=None, prior=None, smooth=None)
+        asked = Fit3dOptions(whiten=None, prior=None, smooth=None, witness=None)
         fit3d(work, options=asked, workers=1, progress=False)
         parts: dict[str, list[FittedClip]] = {}
-        for path in sorted(list_shards(work)):
+        paths = sorted(list_shards(work))
+        # Names of clips are those of the people here, so that none occurs twice.
+        tracks = noise_by_clip(paths)
+        for path in paths:
             shard = read_shard(path)
             landmarks = shard.frames.landmarks.astype(np.float64)
             landmarks[~shard.frames.valid] = np.nan
@@ -58,6 +66,8 @@ def fitted_clips(root: Path, detector: str = AUTO) -> dict[str, FittedClip]:
                 landmarks,
                 shard.fit.f_exp.astype(np.float64),
                 shard.fit.f_exp_std.astype(np.float64),
+                fitted_points(path, shard, tracks.get(path.parent.name), None),
+                outputs_of(shard),
             )
             parts.setdefault(shard.header.subject, []).append(own)
     return {name: _joined(own) for name, own in parts.items()}
@@ -80,6 +90,6 @@ def _joined(parts: list[FittedClip]) -> FittedClip:
     return FittedClip(
         *(
             np.concatenate([getattr(part, name) for part in parts])
-            for name in ("landmarks", "f_exp", "f_exp_std")
+            for name in ("landmarks", "f_exp", "f_exp_std", "smoothed", "blendshapes")
         )
     )

@@ -24,6 +24,7 @@ from foreign_people import ICT, KINDS, SIZE, Person, render_people
 from machine import Target, write_results
 from mediapipe_peer import run_peer
 from numpy.typing import NDArray
+from witness_readings import figures_without, seen_person
 
 from glee.errors import GleeError
 from glee.fitting.camera import Camera
@@ -32,6 +33,7 @@ from glee.fitting.morphable_model.landmark_scheme import nme
 from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.morphable_model.morphable_model import MorphableModel
 from glee.fitting.options import FitOptions, expression_prior
+from glee.fitting.witness import OUTPUTS, WitnessFigures
 from glee.pipeline.landmarks.backends import AUTO, chosen_detector
 
 Floats = NDArray[np.float64]
@@ -44,15 +46,18 @@ LOOKS = "eyeLook"  # seen in the irises, of which the 68 landmarks know nothing
 MOVED = 0.02  # standard deviation below which a coefficient does not move
 ACTIVE = 0.05  # a coefficient above it is active in its frame
 NINETY = 1.645  # deviations to both sides that hold 90 % of a Gaussian
-# Targets with nothing trained or calibrated on the model under test.
+# Targets with nothing estimated for the second witness on the model under test.
 AIMS = {"own_rules": 0.80, "own_single": 0.50, "ict_alike": 0.55, "ict_apart": 0.40}
+# The same as shipped: both models' people, others than those here, had a part in the figures.
+SHIPPED_AIMS = {"ict_alike": 0.65, "ict_apart": 0.50}
 
 
 @dataclass(frozen=True, eq=False)
 class Kind:
     """The people of a kind end to end, n frames; the fit's rows are NaN where there is none.
 
-    subject: (n,). truth, found, std, exact, own_model: (n, 51); own_model: from the exact landmarks
+    subject: (n,). truth, found, left_out, std, exact, own_model: (n, 51); left_out: by figures of
+    the second witness that the model's people had no part in; own_model: from the exact landmarks
     by the model that was rendered, without a prior. peer: (n, 51), None where it was not asked for.
     detected, landmarks: (n, 68, 2) pixels.
     """
@@ -60,6 +65,7 @@ class Kind:
     subject: NDArray[np.int64]
     truth: Floats
     found: Floats
+    left_out: Floats
     std: Floats
     exact: Floats
     own_model: Floats
@@ -106,10 +112,15 @@ def main() -> int:
 def judge(kind: str, people: int, frames: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """A kind's row. Raises what the stages and the peer raise."""
     rendered = list(render_people(kind, arguments.seed, people, frames))
-    of = measured(rendered, arguments)
+    of = measured(rendered, arguments, KINDS[kind][0])
     names = load_model().expression_names
     counted = np.array([not name.startswith(LOOKS) for name in names])
-    ways = {"default": of.found, "exact": of.exact, "exact_own_model": of.own_model}
+    ways = {
+        "default": of.found,
+        "left_out": of.left_out,
+        "exact": of.exact,
+        "exact_own_model": of.own_model,
+    }
     if of.peer is not None:
         ways["mediapipe"] = of.peer
     row: dict[str, Any] = {
@@ -128,10 +139,14 @@ def judge(kind: str, people: int, frames: int, arguments: argparse.Namespace) ->
     return row
 
 
-def measured(rendered: list[Person], arguments: argparse.Namespace) -> Kind:
-    """The people of a kind through the default path, from exact landmarks, and by the peer."""
+def measured(rendered: list[Person], arguments: argparse.Namespace, model: str) -> Kind:
+    """The people of a kind through the default path, from exact landmarks, and by the peer.
+
+    model: whose people they are.
+    """
     clips = {one.name: list(one.pictures) for one in rendered}
     fitted = fitted_pictures(clips, arguments.detector)
+    detector, figures = chosen_detector(arguments.detector), figures_without(model)
     own = [fitted.get(one.name) or nothing(one) for one in rendered]
     truth = [in_order(one.f_exp, one.names, load_model().expression_names) for one in rendered]
     peer = None
@@ -141,6 +156,7 @@ def measured(rendered: list[Person], arguments: argparse.Namespace) -> Kind:
         subject=np.repeat(np.arange(len(rendered)), [len(one.f_exp) for one in rendered]),
         truth=np.concatenate(truth),
         found=np.concatenate([one.f_exp for one in own]),
+        left_out=np.concatenate([by_figures(one, figures, detector) for one in own]),
         std=np.concatenate([one.f_exp_std for one in own]),
         exact=np.concatenate([from_exact(one, load_model(), prior=True) for one in rendered]),
         own_model=np.concatenate([from_exact(one, one.model, prior=False) for one in rendered]),
@@ -152,8 +168,18 @@ def measured(rendered: list[Person], arguments: argparse.Namespace) -> Kind:
 
 def nothing(person: Person) -> FittedClip:
     """Of a person whose face was never found."""
-    empty = np.full_like(person.f_exp, np.nan)
-    return FittedClip(np.full_like(person.landmarks, np.nan), empty, empty)
+    empty = np.full((len(person.f_exp), len(load_model().expression_names)), np.nan)
+    nowhere = np.full_like(person.landmarks, np.nan)
+    return FittedClip(nowhere, empty, empty, nowhere, np.full((len(empty), len(OUTPUTS)), np.nan))
+
+
+def by_figures(clip: FittedClip, figures: WitnessFigures, detector: str) -> Floats:
+    """f_exp (n, 51) had the second witness been weighed by other figures; NaN without a face."""
+    found = np.full_like(clip.f_exp, np.nan)
+    seen = seen_person(clip, SIZE, detector)
+    if seen is not None:
+        found[seen.there] = seen.fused(figures).expression
+    return found
 
 
 def from_exact(person: Person, model: MorphableModel, *, prior: bool) -> Floats:
@@ -237,8 +263,17 @@ def targets(rows: dict[str, Any]) -> list[Target]:
     """What the default path is to reach; coverage is the mean over the kinds."""
     every = [row["coverage"]["all"] for row in rows.values()]
     found = [
-        Target(f"r_{kind}", rows[kind]["r"]["default"] if kind in rows else None, aim, "higher")
+        Target(f"r_{kind}", rows[kind]["r"]["left_out"] if kind in rows else None, aim, "higher")
         for kind, aim in AIMS.items()
+    ]
+    found += [
+        Target(
+            f"r_{kind}_shipped",
+            rows[kind]["r"]["default"] if kind in rows else None,
+            aim,
+            "higher",
+        )
+        for kind, aim in SHIPPED_AIMS.items()
     ]
     share = float(np.mean(every)) if every else None
     return [*found, Target("std_coverage_90", share, 0.95, "lower", at_least=0.85)]

@@ -69,6 +69,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Make the pictures of interlaced videos whole from both of their fields.",
 )
+@click.option(
+    "--witness/--no-witness",
+    default=None,
+    help="Hear the detector's blendshapes beside the landmarks. [default: where there are any]",
+)
 @device_option
 @dry_run_option
 @json_option

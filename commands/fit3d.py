@@ -73,6 +73,11 @@ from .options import (
     "--smooth/--no-smooth", default=None, help="Smooth the landmarks in time. [default: for videos]"
 )
 @click.option(
+    "--witness/--no-witness",
+    default=None,
+    help="Hear the shards' blendshapes beside the landmarks. [default: where there are any]",
+)
+@click.option(
     "--dense",
     is_flag=True,
     help="Take all points of the mesh backend too. They are fitted beside the landmarks.",
@@ -128,6 +133,7 @@ def fit3d(
         return
     if paper:
         options |= {"identity": "frame", "whiten": False, "prior": False, "smooth": False}
+        options["witness"] = False
     options["temporal"] = temporal_weight
     options["dense"] = "only" if dense_only else "beside" if dense else None
     options["model"] = None if model is None else str(model)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .morphable_model.model_file import load_model
     from .morphable_model.morphable_model import MorphableModel
     from .options import ExpressionPrior, FitOptions
+    from .witness import Witness
 
 __all__ = [
     "Camera",
@@ -26,6 +27,7 @@ __all__ = [
     "FitOptions",
     "LandmarkNoise",
     "MorphableModel",
+    "Witness",
     "fit",
     "load_model",
 ]
@@ -40,5 +42,6 @@ load_when_asked(
         "morphable_model.model_file": ("load_model",),
         "morphable_model.morphable_model": ("MorphableModel",),
         "options": ("ExpressionPrior", "FitOptions"),
+        "witness": ("Witness",),
     },
 )

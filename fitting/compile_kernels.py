@@ -10,6 +10,8 @@ from .camera import Camera
 from .fit import fit
 from .landmark_smoothing import SIGNALS, TrackNoise, smooth_run
 from .morphable_model.model_file import load_model
+from .options import expression_prior
+from .witness import Witness
 
 SIZE = (640, 480)
 
@@ -32,6 +34,8 @@ def main() -> None:
     # Each variant takes other branches of the kernels, or kernels of its own.
     for variant in variants:
         fit(landmarks, model, camera=camera, **variant)
+    witness, prior = Witness.silent(len(landmarks)), expression_prior(model.expression_names)
+    fit(landmarks, model, camera=camera, witness=witness, prior=prior)
     smooth_run(landmarks, TrackNoise(np.ones(SIGNALS), np.ones(SIGNALS)))
 
 

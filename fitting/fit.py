@@ -18,11 +18,12 @@ from .dense_points import DenseObservations, DensePoints
 from .fitters import Fitters
 from .initial_pose import NormalisedLandmarks, normalise
 from .morphable_model.landmark_noise import LandmarkNoise, yaw_ranges
-from .morphable_model.landmark_scheme import COUNT
+from .morphable_model.landmark_scheme import ARKIT_NAMES, COUNT
 from .morphable_model.morphable_model import MorphableModel
 from .options import ExpressionPrior, FitOptions
 from .solver.problem import landmark_places
 from .subject import GroupFit, fit_group
+from .witness import Witness
 
 __all__ = [
     "Camera",
@@ -31,6 +32,7 @@ __all__ = [
     "Fit",
     "FitOptions",
     "LandmarkNoise",
+    "Witness",
     "fit",
 ]
 
@@ -60,6 +62,8 @@ class Fit:
     converged : (n,) bool
     landmark_error : (n,) float64, inter-ocular distances, that the weights of the ridge were set
         for; NaN where they were given
+    rules_share : (n,) float64, how far the frame's person keeps to the prior's rules, in [0, 1];
+        NaN without a second witness
     """
 
     model: MorphableModel
@@ -76,6 +80,7 @@ class Fit:
     iterations: NDArray[np.int32]
     converged: NDArray[np.bool_]
     landmark_error: Floats
+    rules_share: Floats
 
     def __len__(self) -> int:
         return len(self.f_exp)
@@ -125,6 +130,7 @@ def fit(
     f_shape: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     dense: DenseObservations | None = None,
+    witness: Witness | None = None,
     options: FitOptions | None = None,
     **settings: Any,
 ) -> Fit:
@@ -144,6 +150,7 @@ def fit(
     f_shape : (s,) float, a known identity, which is then kept
     weights : (n, 68) float, confidences of the landmarks, 0 for missing
     dense : a detector's dense points, compared point to point beside the landmarks
+    witness : a blendshape network's say on f_exp, of the same n frames
     options : how Eq. 3 is set up and solved
     settings : fields of `FitOptions` instead of options: ``bounds=False``, ``temporal=0.01`` ...
 
@@ -163,6 +170,8 @@ def fit(
     count = len(points)
     known = _known_shape(f_shape, model)
     _check_choices(model, landmark_set, identity, options)
+    if witness is not None:
+        _check_witness(witness, model, identity, options, count)
     camera = camera or Camera.around(points)
     calibrated: DensePoints | None = None
     if dense is not None:
@@ -180,7 +189,13 @@ def fit(
             frames = normalised.rows(rows)
             own_shapes, linked = identity == "frame", _linked(rows, clips)
             found = fit_group(
-                fitters, frames, camera.focal, known, own_shapes=own_shapes, linked=linked
+                fitters,
+                frames,
+                camera.focal,
+                known,
+                own_shapes=own_shapes,
+                linked=linked,
+                witness=None if witness is None else witness.rows(rows),
             )
             _fill(result, rows, frames, found)
     return result
@@ -235,6 +250,19 @@ def _check_choices(
         raise UsageError("temporal and estimate_focal need identity 'subject'")
 
 
+def _check_witness(
+    witness: Witness, model: MorphableModel, identity: str, options: FitOptions, count: int
+) -> None:
+    if model.expression_names != ARKIT_NAMES:
+        raise UsageError("witness: it needs a morphable model with the 51 ARKit blendshapes")
+    if witness.evidence.shape != (count, len(ARKIT_NAMES)):
+        raise UsageError(
+            f"witness: evidence {witness.evidence.shape}, expected ({count}, {len(ARKIT_NAMES)})"
+        )
+    if identity != "subject" or options.temporal > 0 or not options.bounds:
+        raise UsageError("witness: it needs identity 'subject', bounds, and no temporal term")
+
+
 def _labels(labels: ArrayLike | None, count: int, name: str) -> NDArray[np.generic]:
     if labels is None:
         return np.zeros(count, np.int64)
@@ -274,6 +302,7 @@ def _empty_fit(model: MorphableModel, camera: Camera, landmark_set: str, count: 
         iterations=np.zeros(count, np.int32),
         converged=np.zeros(count, np.bool_),
         landmark_error=np.full(count, np.nan),
+        rules_share=np.full(count, np.nan),
     )
 
 
@@ -290,5 +319,6 @@ def _fill(
     result.rmse[to] = (found.rms * frames.unit)[good]
     result.focal[to] = found.focal_scale * result.camera.focal
     result.landmark_error[to] = found.error
+    result.rules_share[to] = found.rules_share
     result.iterations[rows] = found.result.iterations
     result.converged[to] = True

@@ -23,6 +23,7 @@ from .solver.levenberg_marquardt import CONVERGED, FitResult, fit_frames
 from .solver.problem import Frames, State, with_identity
 from .solver.temporal import smooth
 from .solver.uncertainty import describe_frames, reduced_energies
+from .witness import Witness, fuse
 
 Floats = NDArray[np.float64]
 
@@ -103,6 +104,7 @@ class GroupFit:
     result : energy, iterations and status
     focal_scale : factor of the focal length that was assumed
     error : of a landmark's coordinate, inter-ocular distances; NaN where it was not asked for
+    rules_share : how far the person keeps to the prior's rules; NaN without a second witness
     """
 
     shape: NDArray[np.floating]
@@ -114,6 +116,7 @@ class GroupFit:
     result: FitResult
     focal_scale: float
     error: float
+    rules_share: float = np.nan
 
     @property
     def converged(self) -> NDArray[np.bool_]:
@@ -129,6 +132,7 @@ def fit_group(
     *,
     own_shapes: bool,
     linked: NDArray[np.bool_],
+    witness: Witness | None = None,
 ) -> GroupFit:
     """Fit frames that are all usable and of one subject.
 
@@ -140,6 +144,7 @@ def fit_group(
     f_shape : (s,) float64, a known identity, or None
     own_shapes : one identity a frame
     linked : (m,) bool, whether a frame follows the one before it in time
+    witness : of the m frames, heard where they have one identity
 
     Returns
     -------
@@ -165,7 +170,18 @@ def fit_group(
     shape = np.broadcast_to(f_shape, (len(states.x), fitters.shapes))
     rms, median, deviation = describe_frames(fitter, frames.data, states, _unit(error))
     poses = Poses(states.rotation, states.translation)
-    return GroupFit(shape, states.x, deviation, rms, median, poses, result, scale, error)
+    found = GroupFit(shape, states.x, deviation, rms, median, poses, result, scale, error)
+    if witness is None:
+        return found
+    energies = reduced_energies(fitter, frames.data, states)
+    fused = fuse(states.x, *energies, fitter.prior, _unit(error), witness)
+    # Pose, energy and distances stay those of the landmarks' own fit.
+    return replace(
+        found,
+        expression=fused.expression,
+        deviation=fused.deviation,
+        rules_share=fused.rules_share,
+    )
 
 
 def _fit_apart(fitters: Fitters, frames: SubjectFrames) -> GroupFit:

@@ -20,14 +20,18 @@ from .clips import Clip
 from .images.crops import BORDER_GREY, align, alignment_transform, encode_crop
 from .images.frames import FrameIndex, read_frames
 from .landmarks.backends import BackendSettings, load_detector
-from .landmarks.dense_landmarks import DenseDetector
+from .landmarks.dense_landmarks import DenseDetector, has_blendshapes
 from .landmarks.detector import landmark_definition
 from .landmarks.lookahead import Lookahead, batched, frames_together
 from .landmarks.tracking import FaceTracker, TrackedFrame
 from .options import PreprocessOptions
+from .shards.content import BLENDSHAPE_COUNT
 from .shards.shard import REASONS, FrameArrays, Shard, ShardHeader, read_shard, write_shard
 
 logger = logging.getLogger(__name__)
+
+# Frames that the blendshape network reads at once: more do not fit the processor's caches.
+_READ_TOGETHER = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +145,9 @@ class _ChunkFrames:
         self._alone = bool(task.clip.boxes)
         settings = BackendSettings(task.weights, options.device, options.flip)
         detector = load_detector(options.detector, settings)
-        self._dense = DenseDetector(detector) if options.dense else None
+        self._keeps_dense = bool(options.dense)
+        offered = has_blendshapes(detector)
+        self._dense = DenseDetector(detector) if options.dense or offered else None
         self._detector = self._dense or batched(detector)
         self._together = 1 if self._alone else frames_together(self._detector)
         self._tracker = self._new_tracker()
@@ -207,8 +213,20 @@ class _ChunkFrames:
             confidence=np.array([tracked.confidence for tracked in self._tracked], np.float32),
             landmarks=np.stack([tracked.landmarks for tracked in self._tracked]),
             transform=np.stack(self._transforms),
-            landmarks_dense=None if self._dense is None else np.stack(self._dense_points),
+            landmarks_dense=np.stack(self._dense_points) if self._keeps_dense else None,
+            blendshapes=self._blendshapes(np.array(reasons) == 0),
         )
+
+    def _blendshapes(self, valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float16] | None:
+        """What the backend's network makes of the frames, NaN where not valid."""
+        if self._dense is None or not has_blendshapes(self._dense):
+            return None
+        found = np.full((len(valid), BLENDSHAPE_COUNT), np.nan, np.float16)
+        rows = np.flatnonzero(valid)
+        for start in range(0, len(rows), _READ_TOGETHER):
+            some = rows[start : start + _READ_TOGETHER]
+            found[some] = self._dense.blendshapes(np.stack([self._dense_points[i] for i in some]))
+        return found
 
 
 @lru_cache(maxsize=4)

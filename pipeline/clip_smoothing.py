@@ -99,10 +99,10 @@ def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None
     mapping or None
         With all options; None for None.
     """
-    return None if options is None else {"dense": None, **options}
+    return None if options is None else {"dense": None, "witness": False, **options}
 
 
-def points_digest(shard: Shard, *, dense: bool = False) -> str:
+def points_digest(shard: Shard, *, dense: bool = False, witness: bool = False) -> str:
     """Digest what a shard's fit depends on.
 
     Parameters
@@ -111,6 +111,8 @@ def points_digest(shard: Shard, *, dense: bool = False) -> str:
         The shard.
     dense : bool
         Its dense points are fitted too.
+    witness : bool
+        Its blendshapes are heard too.
 
     Returns
     -------
@@ -122,6 +124,8 @@ def points_digest(shard: Shard, *, dense: bool = False) -> str:
     digest.update(np.ascontiguousarray(shard.frames.landmarks).tobytes())
     if dense and shard.frames.landmarks_dense is not None:
         digest.update(np.ascontiguousarray(shard.frames.landmarks_dense).tobytes())
+    if witness and shard.frames.blendshapes is not None:
+        digest.update(np.ascontiguousarray(shard.frames.blendshapes).tobytes())
     return digest.hexdigest()
 
 

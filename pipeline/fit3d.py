@@ -10,12 +10,14 @@ from pathlib import Path
 
 from ..errors import GleeError, ShardError, UsageError
 from ..fitting.morphable_model.description import ARKIT_BASIS, expression_basis
+from ..fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from ..fitting.morphable_model.model_file import load_model
+from ..fitting.morphable_model.morphable_model import MorphableModel
 from .cluster.cluster import Cluster, open_cluster
 from .cluster.options import stage_cluster_options
 from .datasets import DATASETS, dataset_module
 from .options import Fit3dOptions, detector_noise
-from .shards.shard import ShardHeader, list_shards, read_shard
+from .shards.shard import Shard, list_shards, read_shard
 from .subject_fit import (
     ShardTask,
     SubjectResult,
@@ -23,6 +25,7 @@ from .subject_fit import (
     fit_shard,
     fit_subject,
 )
+from .subject_witness import check_witnessed
 from .summary import Summary, Tally, progress_bar
 from .work_folder import state_options, work_in
 
@@ -94,13 +97,19 @@ def _suited(options: Fit3dOptions, paths: list[Path]) -> Fit3dOptions:
 
     Identity "frame" and nothing smoothed where a dataset's frames show another person each;
     whitening and prior, where nothing was said of them, if the model knows the detector's noise
-    and has the prior's blendshapes. Raises UsageError where an option needs frames of one person.
+    and has the prior's blendshapes; the second witness, if the shards hold one. Raises UsageError
+    where an option needs frames of one person, or what the shards do not hold.
     """
-    header = next((found for path in paths if (found := _header(path)) is not None), None)
-    if header is None:
+    shard = next((found for path in paths if (found := _readable(path)) is not None), None)
+    if shard is None:
         return replace(
-            options, whiten=bool(options.whiten), prior=bool(options.prior), smooth=False
+            options,
+            whiten=bool(options.whiten),
+            prior=bool(options.prior),
+            smooth=False,
+            witness=bool(options.witness),
         )
+    header = shard.header
     if options.dense and not header.options.get("dense"):
         raise UsageError("dense: the shards hold no dense points; run `glee preprocess --dense`")
     known = header.dataset in DATASETS
@@ -116,14 +125,28 @@ def _suited(options: Fit3dOptions, paths: list[Path]) -> Fit3dOptions:
     if options.prior is None:
         options = replace(options, prior=expression_basis(model) == ARKIT_BASIS)
     smooth = not strangers if options.smooth is None else options.smooth
-    options = replace(options, smooth=smooth)
+    options = replace(options, smooth=smooth, witness=_hears(options, shard, model))
     options.check()
     return options
 
 
-def _header(path: Path) -> ShardHeader | None:
+def _hears(options: Fit3dOptions, shard: Shard, model: MorphableModel) -> bool:
+    """Whether blendshapes are heard: as asked for, or where they can be had.
+
+    Raises UsageError where they are asked for and cannot be had.
+    """
+    if options.witness:
+        check_witnessed(shard)
+        if model.expression_names != ARKIT_NAMES:
+            raise UsageError(f"witness: model {model.name} has other expressions than ARKit's")
+    there = shard.frames.blendshapes is not None and model.expression_names == ARKIT_NAMES
+    suits = there and bool(options.prior) and options.hears_witness
+    return suits if options.witness is None else options.witness
+
+
+def _readable(path: Path) -> Shard | None:
     try:
-        return read_shard(path, verify=False).header
+        return read_shard(path, verify=False)
     except ShardError:
         return None  # it is reported by its own task
 
@@ -185,6 +208,7 @@ def _shard_tasks(
                 focal=result.focal,
                 landmark_error=result.landmark_error,
                 track=result.tracks.get(path.parent.name),
+                witness=result.witness,
                 options=options,
                 source=source,
                 keep=fitted,

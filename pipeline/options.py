@@ -131,7 +131,7 @@ class PreprocessOptions:
 class Fit3dOptions:
     """Every option that shapes the fit, as `glee.toml` states them.
 
-    Of whiten, prior and smooth, None is what suits the shards: on where they can be had.
+    Of whiten, prior, smooth and witness, None is what suits the shards: on where they can be had.
 
     Attributes
     ----------
@@ -165,6 +165,8 @@ class Fit3dOptions:
         Path of a morphable model; None for the embedded one.
     dense : str or None
         Fit the shards' dense points "beside" the landmarks, or them "only"; None: leave them.
+    witness : bool or None
+        Hear the shards' blendshapes beside the landmarks (`fitting.Witness`), beyond the paper.
     """
 
     identity: str = "subject"
@@ -182,11 +184,17 @@ class Fit3dOptions:
     estimate_focal: bool = False
     model: str | None = None
     dense: str | None = None
+    witness: bool | None = False
 
     @property
     def model_path(self) -> Path | None:
         """The morphable model's file; None for the embedded one."""
         return None if self.model is None else Path(self.model)
+
+    @property
+    def hears_witness(self) -> bool:
+        """Whether a second witness goes with the other options."""
+        return self.identity == "subject" and self.bounds and not self.temporal > 0
 
     def check(self) -> None:
         """Check that every value makes sense, and all of them together.
@@ -203,6 +211,8 @@ class Fit3dOptions:
         _check_focal(self.focal)
         if self.identity == "frame" and (self.temporal > 0 or self.estimate_focal):
             raise UsageError("temporal and estimate_focal need identity subject")
+        if self.witness and not self.hears_witness:
+            raise UsageError("witness needs identity subject, bounds, and no temporal")
         if self.whiten and self.robust is not None:
             raise UsageError("whiten and robust exclude each other; give one of them")
         if (self.expression_weight is None) != (self.shape_weight is None):
@@ -297,6 +307,9 @@ class AnalyzeOptions:
         Frames a second of image folders.
     deinterlace : bool
         Make interlaced pictures whole from both of their fields.
+    witness : bool or None
+        Hear the detector's blendshapes, see `Fit3dOptions`; None for where there are any, or as a
+        trained run asks for.
     """
 
     format: str = "glee"
@@ -311,6 +324,7 @@ class AnalyzeOptions:
     minimum_confidence: float = TrackingOptions.minimum_confidence
     fps: float = 30.0
     deinterlace: bool = False
+    witness: bool | None = None
 
     @property
     def tracking(self) -> TrackingOptions:
@@ -354,6 +368,7 @@ class AnalyzeOptions:
             identity=self.identity or base.identity,
             focal=self.focal,
             model=base.model if self.model is None else str(self.model),
+            witness=base.witness if self.witness is None else self.witness,
         )
 
 

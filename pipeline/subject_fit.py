@@ -20,13 +20,18 @@ from ..fitting.landmark_smoothing import TrackNoise
 from ..fitting.morphable_model.landmark_scheme import COUNT
 from ..fitting.morphable_model.model_file import load_model, model_digest
 from ..fitting.subject import spread_sample
+from ..fitting.witness import Witness
 from .clip_smoothing import fitted_points, noise_by_clip, points_digest, with_defaults
 from .options import DENSE_ONLY, Fit3dOptions
 from .shards.shard import REASONS, FitArrays, Shard, add_fit, read_shard
+from .subject_witness import SubjectWitness, subject_usual
 
 NOT_CONVERGED = "not_converged"
 # Frames of the neighbouring chunks that take part in a chunk's temporal term.
 CONTEXT_FRAMES = 64
+# Frames spread evenly over a subject's shards that tell how far the person keeps to the prior's
+# rules; those that the identity is taken from lie too far apart to speak for all.
+EVEN_FRAMES = 100
 
 Landmarks = npt.NDArray[np.float64]
 
@@ -71,6 +76,8 @@ class SubjectResult:
         One a path: whether the shard holds that very fit already.
     tracks : mapping
         Clip -> the noise of its landmarks; None where they are not smoothed.
+    witness : SubjectWitness or None
+        What the person's blendshapes say; None where they are not heard.
     seconds : float
         What it took.
     """
@@ -81,6 +88,7 @@ class SubjectResult:
     sources: tuple[str, ...]
     fitted: tuple[bool, ...]
     tracks: Mapping[str, TrackNoise | None]
+    witness: SubjectWitness | None
     seconds: float
 
 
@@ -98,6 +106,8 @@ class ShardTask:
         Of its subject, see `SubjectResult`.
     track : TrackNoise or None
         The noise of its clip's landmarks.
+    witness : SubjectWitness or None
+        Of its subject; None where no blendshapes are heard.
     options : Fit3dOptions
         What shapes the fit.
     source : str
@@ -111,6 +121,7 @@ class ShardTask:
     focal: float | None
     landmark_error: float | None
     track: TrackNoise | None
+    witness: SubjectWitness | None
     options: Fit3dOptions
     source: str
     keep: bool
@@ -161,10 +172,11 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
     """
     begin = perf_counter()
     joint, smooth = task.options.identity == "subject", task.options.smooth
+    dense, hears = bool(task.options.dense), bool(task.options.witness)
     digests, before = [], []
     for path in task.paths:
         shard = read_shard(path, verify=False)
-        digests.append(points_digest(shard, dense=bool(task.options.dense)))
+        digests.append(points_digest(shard, dense=dense, witness=hears))
         before.append(None if shard.fit is None else shard.fit.options)
     whole = hashlib.sha256("".join(digests).encode()).hexdigest()
     sources = tuple(whole if joint or smooth else digest for digest in digests)
@@ -173,22 +185,57 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
         not task.again and with_defaults(options) == {**wanted, "source": source}
         for options, source in zip(before, sources, strict=True)
     )
-    f_shape, focal, error = None, None, None
+    f_shape, focal, error, witness = None, None, None, None
     tracks = noise_by_clip(task.paths) if smooth and not all(fitted) else {}
     if joint and not all(fitted):
         candidates = [_candidates(path, tracks, task.options) for path in task.paths]
-        f_shape, focal, error = _joint_identity(candidates, task.options)
-    return SubjectResult(f_shape, focal, error, sources, fitted, tracks, perf_counter() - begin)
+        kind = _most_frequent(candidates)
+        f_shape, focal, error = _joint_identity(candidates, kind, task.options)
+        if hears and f_shape is not None:
+            share = _rules_share(candidates, kind, task.options, f_shape, focal)
+            witness = SubjectWitness(subject_usual(task.paths), share)
+    seconds = perf_counter() - begin
+    return SubjectResult(f_shape, focal, error, sources, fitted, tracks, witness, seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """Points of a shard's frames: spread over poses and expressions, and evenly over time.
+
+    kind: frame size and detector. spread, even: (m, p, 2) float64, source pixels.
+    """
+
+    kind: tuple[tuple[int, int], str]
+    spread: Landmarks
+    even: Landmarks
 
 
 def _candidates(
     path: Path, tracks: Mapping[str, TrackNoise | None], options: Fit3dOptions
-) -> tuple[tuple[int, int], str, npt.NDArray[np.float64]]:
-    """Frame size, detector, and points of a shard that stand for all of its frames."""
+) -> _Candidates:
+    """Points of a shard that stand for all of its frames."""
     shard = read_shard(path, verify=False)
     points = fitted_points(path, shard, tracks.get(path.parent.name), options.dense)
     chosen = spread_sample(points[:, :COUNT], options.sample_frames)
-    return shard.header.frame_size, _detector(shard), points[chosen]
+    kind = shard.header.frame_size, _detector(shard)
+    return _Candidates(kind, points[chosen], _evenly(points[shard.frames.valid]))
+
+
+def _evenly(points: Landmarks) -> Landmarks:
+    if len(points) <= EVEN_FRAMES:
+        return points
+    chosen = np.linspace(0, len(points) - 1, EVEN_FRAMES).round().astype(int)
+    return np.asarray(points[chosen])
+
+
+def _most_frequent(candidates: list[_Candidates]) -> tuple[tuple[int, int], str] | None:
+    """Frame size and detector of most candidates; None where there is none."""
+    counts: Counter[tuple[tuple[int, int], str]] = Counter()
+    for one in candidates:
+        counts[one.kind] += len(one.spread)
+    if not counts or max(counts.values()) == 0:
+        return None
+    return max(counts, key=lambda key: (counts[key], key))
 
 
 def fit_shard(task: ShardTask) -> ShardResult:
@@ -235,22 +282,20 @@ def _result(
 
 
 def _joint_identity(
-    candidates: list[tuple[tuple[int, int], str, npt.NDArray[np.float64]]],
+    candidates: list[_Candidates],
+    kind: tuple[tuple[int, int], str] | None,
     options: Fit3dOptions,
 ) -> tuple[npt.NDArray[np.float32] | None, float | None, float | None]:
     """f_shape (s,), the focal length where it is estimated, and landmarks' error, from all shards.
 
     Of the most frequent frame size.
     """
-    counts: Counter[tuple[tuple[int, int], str]] = Counter()
-    for size, detector, landmarks in candidates:
-        counts[size, detector] += len(landmarks)
-    if not counts or max(counts.values()) == 0:
+    if kind is None:
         return None, None, None
-    size, detector = max(counts, key=lambda key: (counts[key], key))
-    landmarks = np.concatenate([c[2] for c in candidates if c[:2] == (size, detector)])
+    size, detector = kind
+    landmarks = np.concatenate([one.spread for one in candidates if one.kind == kind])
     landmarks = landmarks[spread_sample(landmarks[:, :COUNT], options.sample_frames)]
-    scattered = replace(options, temporal=0.0)
+    scattered = replace(options, temporal=0.0, witness=False)
     result = _run_fit(landmarks, size, detector, scattered, f_shape=None, joint=True)
     good = np.isfinite(result.f_shape).all(1)
     if not good.any():
@@ -259,6 +304,27 @@ def _joint_identity(
     error = float(result.landmark_error[good][0])
     shape = np.asarray(result.f_shape[good][0], np.float32)
     return shape, focal, None if np.isnan(error) else error
+
+
+def _rules_share(
+    candidates: list[_Candidates],
+    kind: tuple[tuple[int, int], str] | None,
+    options: Fit3dOptions,
+    f_shape: npt.NDArray[np.float32],
+    focal: float | None,
+) -> float | None:
+    """How far the person keeps to the prior's rules; None where no frame could be fitted."""
+    if kind is None:
+        return None
+    size, detector = kind
+    landmarks = _evenly(np.concatenate([one.even for one in candidates if one.kind == kind]))
+    options = replace(options, focal=focal or options.focal, estimate_focal=False)
+    silent = Witness.silent(len(landmarks))
+    result = _run_fit(
+        landmarks, size, detector, options, f_shape=f_shape, joint=True, witness=silent
+    )
+    known = result.rules_share[result.converged]
+    return float(known[0]) if len(known) else None
 
 
 def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
@@ -275,6 +341,7 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
         f_shape=task.f_shape,
         joint=options.identity == "subject",
         landmark_error=task.landmark_error,
+        witness=None if task.witness is None else task.witness.of(shard),
     )
     known = valid & np.isfinite(result.pose[own]).all(1)
     model = load_model(options.model_path)
@@ -336,6 +403,7 @@ def _run_fit(
     f_shape: npt.NDArray[np.float32] | None,
     joint: bool,
     landmark_error: float | None = None,
+    witness: Witness | None = None,
 ) -> Fit:
     """The fit of points (n, 68, 2), or (n, 68 + d, 2) with dense points behind the landmarks."""
     model = load_model(options.model_path)
@@ -353,6 +421,7 @@ def _run_fit(
         identity="subject" if joint else "frame",
         f_shape=f_shape,
         dense=dense,
+        witness=witness,
         options=how,
     )
 

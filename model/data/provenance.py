@@ -24,6 +24,7 @@ _SHAPING_F_EXP = (
     "smooth",
     "temporal",
     "dense",
+    "witness",
 )
 
 

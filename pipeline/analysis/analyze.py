@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from ...errors import DataError
 from ..images.frames import FrameIndex, index_frames
 from ..landmarks.backends import AUTO, BackendSettings, chosen_detector, load_detector
+from ..landmarks.dense_landmarks import has_blendshapes
 from ..options import AnalyzeOptions
 from ..summary import progress_bar
 from .face_fit import ANALYSIS_FIT, AUScorer, FaceFitter, Identity, RowStream
@@ -202,7 +203,9 @@ def analyze(
     backend = BackendSettings(weights=weights)
     detector = IrisDetector(load_detector(chosen_detector(wanted, backend), backend))
     base = scorer.fit if scorer else ANALYSIS_FIT
-    fitter = FaceFitter.of(detector.name, options.fit3d_options(base))
+    fitter = FaceFitter.of(
+        detector.name, options.fit3d_options(base), blendshapes=has_blendshapes(detector)
+    )
     if scorer is not None:
         scorer.check(detector.name, fitter.made, fitter.model)
     done = []

@@ -20,7 +20,9 @@ from ...fitting.morphable_model.model_file import load_model
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...fitting.options import PAPER_WEIGHT, FitOptions
 from ...fitting.subject import spread_sample
+from ...fitting.witness import OUTPUTS, Witness, usual_outputs
 from ..options import Fit3dOptions, detector_noise
+from ..subject_witness import SubjectWitness
 from .face_stream import FaceFrame, FaceRows
 from .gaze import gaze_directions, looks_in_head
 
@@ -29,7 +31,7 @@ Landmarks = npt.NDArray[np.float32]
 # Frames from which an identity is taken, at most.
 IDENTITY_FRAMES = 48
 # How faces are fitted unless a trained run asks for something else.
-ANALYSIS_FIT = Fit3dOptions(whiten=True, prior=True)
+ANALYSIS_FIT = Fit3dOptions(whiten=True, prior=True, witness=True)
 
 # Fields of a Fit that are no arrays over its rows.
 _OF_ALL_ROWS = ("model", "camera", "landmark_set")
@@ -57,6 +59,8 @@ class Identity:
         Radians, the median of `gaze.looks_in_head`, NaN where no iris was found.
     landmark_error : float or None
         Error of a landmark's coordinate, inter-ocular distances, where it was estimated.
+    witness : SubjectWitness or None
+        What is known for the person's blendshapes; None where they are not heard.
     """
 
     f_shape: npt.NDArray[np.float32]
@@ -64,6 +68,7 @@ class Identity:
     frames: int
     usual_look: npt.NDArray[np.float64] = field(default_factory=lambda: np.full((2, 2), np.nan))
     landmark_error: float | None = None
+    witness: SubjectWitness | None = None
 
 
 class AUScorer(Protocol):
@@ -153,10 +158,13 @@ class FaceFitter:
     focal: float | None = None
 
     @classmethod
-    def of(cls, detector: str, made: Fit3dOptions = ANALYSIS_FIT) -> FaceFitter:
+    def of(
+        cls, detector: str, made: Fit3dOptions = ANALYSIS_FIT, *, blendshapes: bool = False
+    ) -> FaceFitter:
         """Take what a detector and a model allow: whitening and the prior go where they do not fit.
 
-        Nor are frames smoothed in time, since rows are written as they come.
+        So does the second witness. Nor are frames smoothed in time, since rows are written as they
+        come.
 
         Parameters
         ----------
@@ -164,6 +172,8 @@ class FaceFitter:
             Name of the backend.
         made : Fit3dOptions
             What is asked for.
+        blendshapes : bool
+            The backend has a blendshape network.
 
         Returns
         -------
@@ -177,6 +187,9 @@ class FaceFitter:
         DataError
             Where the model cannot be read.
         """
+        made = replace(made, temporal=0.0, estimate_focal=False)
+        hears = bool(made.witness and blendshapes and made.hears_witness)
+        made = replace(made, witness=hears)
         made.check()
         model = load_model(made.model_path)
         arkit = expression_basis(model) == ARKIT_BASIS
@@ -185,8 +198,7 @@ class FaceFitter:
             made,
             whiten=noise is not None,
             prior=made.prior and arkit,
-            temporal=0.0,
-            estimate_focal=False,
+            witness=bool(hears and made.prior and arkit),
         )
         options = replace(made.fit_options(model, detector), identity_frames=IDENTITY_FRAMES)
         points = detector if detector in model.landmarks else "anatomical"
@@ -221,11 +233,18 @@ class FaceFitter:
         f_shape = joint.f_shape[joint.converged][0]
         error = float(joint.landmark_error[joint.converged][0])
         known = None if np.isnan(error) else error
-        own = self._fit(landmarks, size, f_shape, known)
+        witness = None
+        if self.made.witness:
+            silent = self._fit(landmarks, size, f_shape, known, Witness.silent(len(good)))
+            share = silent.rules_share[silent.converged]
+            rest = usual_outputs(_outputs(good))
+            witness = SubjectWitness(rest, float(share[0]) if len(share) else None)
+        heard = None if witness is None else witness.of_outputs(_outputs(good))
+        own = self._fit(landmarks, size, f_shape, known, heard)
         usual = np.median(own.f_exp[own.converged], axis=0) if own.converged.any() else np.nan
         count = int(own.converged.sum())
         usual = np.broadcast_to(usual, own.f_exp.shape[1:]).astype(np.float32)
-        return Identity(f_shape, usual, count, _usual_look(own, good), known)
+        return Identity(f_shape, usual, count, _usual_look(own, good), known, witness)
 
     def rows(self, faces: Sequence[FaceFrame], identity: Identity | None) -> Fit:
         """Fit frames of one size and one person.
@@ -251,7 +270,9 @@ class FaceFitter:
         size = faces[0].size
         if self.own_identity or identity is None:
             return self._fit_apart(landmarks, size)
-        return self._fit(landmarks, size, identity.f_shape, identity.landmark_error)
+        known = identity.witness
+        witness = None if known is None else known.of_outputs(_outputs(faces))
+        return self._fit(landmarks, size, identity.f_shape, identity.landmark_error, witness)
 
     def _fit(
         self,
@@ -259,6 +280,7 @@ class FaceFitter:
         size: tuple[int, int],
         f_shape: npt.NDArray[np.float32] | None = None,
         landmark_error: float | None = None,
+        witness: Witness | None = None,
     ) -> Fit:
         """Fit one person; without f_shape that too, from these landmarks."""
         return fit(
@@ -267,6 +289,7 @@ class FaceFitter:
             camera=Camera.for_image(*size, self.focal),
             landmark_set=self.landmark_set,
             f_shape=f_shape,
+            witness=witness,
             options=replace(self.options, landmark_error=landmark_error),
         )
 
@@ -281,6 +304,15 @@ class FaceFitter:
             identity="frame",
             options=replace(self.options, regularisation=weights),
         )
+
+
+def _outputs(faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]:
+    """Blendshapes of frames (n, 52), NaN where one is not valid or has none."""
+    outputs = np.full((len(faces), len(OUTPUTS)), np.nan)
+    for row, face in zip(outputs, faces, strict=True):
+        if face.valid and face.blendshapes is not None:
+            row[:] = face.blendshapes
+    return outputs
 
 
 def _usual_look(fit: Fit, faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]:

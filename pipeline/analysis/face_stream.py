@@ -55,6 +55,8 @@ class FaceFrame:
         Width and height of the frame, pixels.
     irises : (2, 2) float32
         Centres of the right and the left iris, source pixels, NaN where the detector gives none.
+    blendshapes : (52,) float32 or None
+        What its blendshape network sees, NaN likewise; None: nobody asked.
     crop : (200, 200, 3) uint8 or None
         RGB, the aligned face; None where not asked for.
     picture : bytes or None
@@ -67,6 +69,7 @@ class FaceFrame:
     tracked: TrackedFrame
     size: tuple[int, int]
     irises: npt.NDArray[np.float32]
+    blendshapes: npt.NDArray[np.float32] | None = None
     crop: Image | None = None
     picture: bytes | None = None
 
@@ -335,6 +338,7 @@ def _faces(
                 tracked=tracked,
                 size=size or index.size,
                 irises=irises,
+                blendshapes=detector.blendshapes_of(tracked.landmarks),
                 crop=_crop(image, tracked) if options.crops else None,
                 picture=picture,
             )

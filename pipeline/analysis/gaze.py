@@ -1,4 +1,7 @@
-"""Where the eyes look, by the irises that a detector finds, and the head in other tools' terms."""
+"""Where the eyes look, by the irises that a detector finds, and the head in other tools' terms.
+
+The detector that keeps the irises keeps what its blendshape network sees too.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from ...fitting.camera import rotation_matrix, to_camera
 from ...fitting.fit import Fit
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...fitting.solver.problem import landmark_places
+from ...fitting.witness import OUTPUTS
 from ..landmarks.detector import Box, Detector, Image, Landmarks, Wrapped
 
 # A look that is further from straight ahead in the head is no look, but an iris marked wrongly.
@@ -45,6 +49,7 @@ class IrisDetector(Wrapped):
     def __init__(self, detector: Detector) -> None:
         super().__init__(detector)
         self._dense: Any = getattr(self.innermost, "landmarks_dense", None)
+        self._blendshapes: Any = getattr(self.innermost, "blendshapes", None)
         # As many as a new face is looked at (either way up, twice each), and its neighbours'.
         self._found: deque[tuple[Landmarks, Landmarks]] = deque(maxlen=_REMEMBERED)
 
@@ -52,12 +57,11 @@ class IrisDetector(Wrapped):
         """Find the landmarks as the backend does; the irises are kept until `irises_of`."""
         if self._dense is None:
             return self.backend.landmarks(image, box)
-        from ..landmarks.mesh.points import LEFT_IRIS, RIGHT_IRIS, landmarks_from_mesh
+        from ..landmarks.mesh.points import landmarks_from_mesh
 
         points, confidence = self._dense(image, box)
         landmarks = self.refined(image, landmarks_from_mesh(points))
-        irises = points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
-        self._found.append((landmarks, irises))
+        self._found.append((landmarks, points))
         return landmarks, confidence
 
     def irises_of(self, landmarks: Landmarks) -> Landmarks:
@@ -73,10 +77,36 @@ class IrisDetector(Wrapped):
         (2, 2) float32
             Centres of right and left iris, source pixels; NaN if not known.
         """
-        for found, irises in reversed(self._found):
-            if np.array_equal(found, landmarks):
-                return irises
-        return np.full((2, 2), np.nan, np.float32)
+        from ..landmarks.mesh.points import LEFT_IRIS, RIGHT_IRIS
+
+        points = self._points_of(landmarks)
+        if points is None:
+            return np.full((2, 2), np.nan, np.float32)
+        return points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
+
+    def blendshapes_of(self, landmarks: Landmarks) -> npt.NDArray[np.float32]:
+        """Give what the backend's blendshape network makes of the face with these landmarks.
+
+        Parameters
+        ----------
+        landmarks : (68, 2) float32
+            As `landmarks` returned them.
+
+        Returns
+        -------
+        (52,) float32
+            In the order of `fitting.witness.OUTPUTS`; NaN if not known.
+        """
+        points = self._points_of(landmarks)
+        if points is None or self._blendshapes is None:
+            return np.full(len(OUTPUTS), np.nan, np.float32)
+        return np.asarray(self._blendshapes(points), np.float32)
+
+    def _points_of(self, landmarks: Landmarks) -> Landmarks | None:
+        return next(
+            (points for own, points in reversed(self._found) if np.array_equal(own, landmarks)),
+            None,
+        )
 
 
 def gaze_directions(fit: Fit, index: int, irises: Landmarks) -> npt.NDArray[np.float64]:

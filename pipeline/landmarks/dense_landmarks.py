@@ -55,6 +55,41 @@ class DenseBackend(Detector, Protocol):
         """
 
 
+class BlendshapeBackend(DenseBackend, Protocol):
+    """A backend with a network that reads blendshapes from all of its points."""
+
+    def blendshapes(self, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Read the blendshapes of faces.
+
+        Parameters
+        ----------
+        points : (n, d, 2) float32
+            As `landmarks_dense` gives them, source pixels.
+
+        Returns
+        -------
+        (n, 52) float32
+            In [0, 1], in the order of `fitting.witness.BLENDSHAPES`.
+        """
+
+
+def has_blendshapes(detector: Detector) -> bool:
+    """Tell whether a backend is a `BlendshapeBackend`.
+
+    Parameters
+    ----------
+    detector : Detector
+        The backend, or a wrapper of it.
+
+    Returns
+    -------
+    bool
+        Whether `DenseDetector.blendshapes` can be asked.
+    """
+    innermost = detector.innermost if isinstance(detector, Wrapped) else detector
+    return hasattr(innermost, "landmarks_dense") and hasattr(innermost, "blendshapes")
+
+
 class DenseDetector(Wrapped):
     """A backend, or one with the refiner behind it, whose dense points are at hand.
 
@@ -112,6 +147,21 @@ class DenseDetector(Wrapped):
         found = next((dense for own, dense in self._found if own is landmarks), None)
         self._found.clear()
         return np.full((self.count, 2), np.nan, np.float32) if found is None else found
+
+    def blendshapes(self, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Read blendshapes from dense points, where `has_blendshapes` says that it can be done.
+
+        Parameters
+        ----------
+        points : (n, count, 2) float32
+            As `dense_of` gives them, source pixels.
+
+        Returns
+        -------
+        (n, 52) float32
+            In [0, 1]; NaN gives NaN.
+        """
+        return cast(BlendshapeBackend, self.innermost).blendshapes(points)
 
     def latest(self) -> npt.NDArray[np.float32]:
         """Give the dense points that were found last; all are forgotten.

@@ -96,6 +96,9 @@ class FrameArrays:
         Source pixels to crop pixels, NaN where the frame is not valid.
     landmarks_dense : (n, 478, 2) or (n, 468, 2) float32, or None
         Source pixels, NaN where missing; None where dense points were not asked for.
+    blendshapes : (n, 52) float16, or None
+        What the backend's blendshape network makes of the frame, in [0, 1], in the order of
+        `fitting.witness.BLENDSHAPES`; NaN where not valid. None where the backend has no network.
     """
 
     frame_id: npt.NDArray[np.int64]
@@ -105,6 +108,7 @@ class FrameArrays:
     landmarks: npt.NDArray[np.float32]
     transform: npt.NDArray[np.float64]
     landmarks_dense: npt.NDArray[np.float32] | None = None
+    blendshapes: npt.NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,15 +195,21 @@ FRAME_DATASETS: dict[str, tuple[type, tuple[int, ...]]] = {
 # Dense points of a face: those of a face mesh with the irises, or without.
 DENSE_COUNTS = (478, 468)
 DENSE = "landmarks_dense"
+# What a blendshape network says, and of how many blendshapes.
+BLENDSHAPES, BLENDSHAPE_COUNT = "blendshapes", 52
 
 
-def frame_datasets(dense: int | None) -> dict[str, tuple[type, tuple[int, ...]]]:
+def frame_datasets(
+    dense: int | None, *, blendshapes: bool = False
+) -> dict[str, tuple[type, tuple[int, ...]]]:
     """Lay out the group `frames`.
 
     Parameters
     ----------
     dense : int or None
         Dense points of a face; None for none.
+    blendshapes : bool
+        Whether there are those of a network.
 
     Returns
     -------
@@ -211,11 +221,14 @@ def frame_datasets(dense: int | None) -> dict[str, tuple[type, tuple[int, ...]]]
     ValueError
         For a number of dense points that no backend has.
     """
-    if dense is None:
-        return FRAME_DATASETS
-    if dense not in DENSE_COUNTS:
+    if dense not in (None, *DENSE_COUNTS):
         raise ValueError(f"{dense} dense points, not one of {DENSE_COUNTS}")
-    return {**FRAME_DATASETS, DENSE: (np.float32, (dense, 2))}
+    layout = dict(FRAME_DATASETS)
+    if dense is not None:
+        layout[DENSE] = (np.float32, (dense, 2))
+    if blendshapes:
+        layout[BLENDSHAPES] = (np.float16, (BLENDSHAPE_COUNT,))
+    return layout
 
 
 def fit_datasets(expressions: int, shapes: int) -> dict[str, tuple[type, tuple[int, ...]]]:

@@ -1,9 +1,10 @@
 """The shard: one chunk of a clip as an HDF5 file that is whole or absent, and checked when read.
 
 Layout: `frames/{frame_id, valid, reason, confidence, landmarks, transform}`, with dense points
-`frames/landmarks_dense`, `crops/{data, offset}` (encoded images in one byte pool),
-`labels/{AU1, ...}` (int8, -1 unknown), after `fit3d` `fit/{f_exp, f_exp_std, f_shape, pose,
-energy, rmse, iterations, converged}`, and after `embed` `embed/{identity, identity_mirrored}`.
+`frames/landmarks_dense`, with a blendshape network's outputs `frames/blendshapes`,
+`crops/{data, offset}` (encoded images in one byte pool), `labels/{AU1, ...}` (int8, -1 unknown),
+after `fit3d` `fit/{f_exp, f_exp_std, f_shape, pose, energy, rmse, iterations, converged}`, and
+after `embed` `embed/{identity, identity_mirrored}`.
 The header stands in the root's attributes together with the format's name and version and a
 SHA-256 of the content. The same content gives the same bytes.
 """
@@ -239,7 +240,10 @@ def write_shard(
     with new_file() as file:
         _write_header(file, header)
         dense = frames.landmarks_dense
-        layout = frame_datasets(None if dense is None else np.shape(dense)[1])
+        layout = frame_datasets(
+            None if dense is None else np.shape(dense)[1],
+            blendshapes=frames.blendshapes is not None,
+        )
         _write_arrays(file.create_group("frames"), frames, layout, count)
         file["frames/reason"].attrs.create("names", list(REASONS), dtype=STRINGS)
         _write_crops(file.create_group("crops"), crops, encoding, crop_size)

@@ -122,6 +122,9 @@ class _ShardCheck:
         dense = frames.landmarks_dense
         if dense is not None and not np.isfinite(dense[frames.valid]).all():
             self._wrong("frames", f"{where}: valid frames without dense points")
+        shapes = frames.blendshapes
+        if shapes is not None and not np.isfinite(shapes[frames.valid]).all():
+            self._wrong("frames", f"{where}: valid frames without blendshapes")
         self._compare_options(where, header)
         self._versions[header.dataset, header.detector, header.glee_version] += 1
         self._shards += 1

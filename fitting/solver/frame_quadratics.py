@@ -1,0 +1,122 @@
+"""Minima of frames' quadratic energies within bounds, and how sure they are (Numba).
+
+Around its solution the energy of a frame is a quadratic of f_exp (`uncertainty.reduced_energies`).
+Where something is added to it that is quadratic too, as another prior, the new minimum follows
+from the quadratic alone: exactly, if the frame's energy is the quadratic, and with no new fit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .linear_algebra import (
+    AT_LOWER,
+    AT_UPPER,
+    FREE,
+    BoundedQuadratic,
+    cholesky,
+    minimise,
+    new_bounded_quadratic,
+    padded,
+    solve_lower,
+)
+
+Floats = NDArray[np.float64]
+
+# The energies are squares of hundredths of a face: so small is what may be missed of a slope.
+SLACK = 1e-12
+
+
+def minimise_frames(
+    x: Floats, hessian: NDArray[np.floating], gradient: Floats, bounds: tuple[Floats, Floats]
+) -> Floats:
+    """The minimum of each frame's quadratic within bounds.
+
+    Parameters
+    ----------
+    x : (n, e) float64, where the quadratics are known, within the bounds
+    hessian : (n, e, e) float, half the Hessian of each, lower triangle
+    gradient : (n, e) float64, half the gradient of each at x
+    bounds : lower and upper (e,) float64
+
+    Returns
+    -------
+    (n, e) float64; a frame whose quadratic is not positive definite keeps its x
+    """
+    found = x.copy()
+    problem = new_bounded_quadratic(x.shape[1], np.float64)
+    _minimise(x, hessian, gradient, *bounds, problem, found)
+    return found
+
+
+@njit(cache=True, boundscheck=False)
+def _minimise(
+    x: Floats,
+    hessian: NDArray[np.floating],
+    gradient: Floats,
+    least: Floats,
+    most: Floats,
+    problem: BoundedQuadratic,
+    found: Floats,
+) -> None:
+    """With d = y - x: half of d^T H d + g^T d, where least - x <= d <= most - x."""
+    size = x.shape[1]
+    for t in range(len(x)):
+        for i in range(size):
+            for j in range(i + 1):
+                problem.matrix[i, j] = hessian[t, i, j]
+                problem.matrix[j, i] = hessian[t, i, j]
+            problem.linear[i] = gradient[t, i]
+            problem.lower[i], problem.upper[i] = least[i] - x[t, i], most[i] - x[t, i]
+            # Most coefficients that rest at a bound stay there.
+            problem.state[i] = FREE
+            if x[t, i] <= least[i]:
+                problem.state[i] = AT_LOWER
+            elif x[t, i] >= most[i]:
+                problem.state[i] = AT_UPPER
+        if minimise(problem, SLACK) >= 0:
+            for i in range(size):
+                found[t, i] = min(max(x[t, i] + problem.solution[i], least[i]), most[i])
+
+
+def frame_deviations(hessian: NDArray[np.floating], unit: float) -> Floats:
+    """Standard deviations of f_exp by its quadratic; bounds are not regarded.
+
+    Parameters
+    ----------
+    hessian : (n, e, e) float, half the Hessian of each frame's energy, lower triangle
+    unit : the error of a landmark's coordinate that counts as one, inter-ocular distances
+
+    Returns
+    -------
+    (n, e) float64, the roots of the diagonal of unit^2 H^-1; NaN where it is indefinite
+    """
+    out = np.full(hessian.shape[:2], np.nan)
+    side = int(padded(hessian.shape[1]))
+    _deviations(hessian, unit, np.zeros((side, side)), np.zeros((4, 4)), out)
+    return out
+
+
+@njit(cache=True, boundscheck=False)
+def _deviations(
+    hessian: NDArray[np.floating], unit: float, factor: Floats, tile: Floats, out: Floats
+) -> None:
+    """With H = L L^T the diagonal of H^-1 is the squared length of each column of L^-1."""
+    count, size = out.shape
+    column = np.zeros(len(factor))
+    for t in range(count):
+        for i in range(size):
+            for j in range(i + 1):
+                factor[i, j] = hessian[t, i, j]
+        if not cholesky(factor, size, size, tile):
+            continue
+        for p in range(size):
+            column[:] = 0.0
+            column[p] = 1.0
+            solve_lower(factor, size, column)
+            square = 0.0
+            for q in range(p, size):
+                square += column[q] ** 2
+            out[t, p] = unit * np.sqrt(square)

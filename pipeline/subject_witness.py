@@ -1,0 +1,120 @@
+"""What the blendshapes in a subject's shards say, as the fit hears them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import UsageError
+from ..fitting.witness import OUTPUTS, Witness, usual_outputs
+from .shards.shard import Shard, read_shard
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SubjectWitness:
+    """What is known of a person before the frames are fitted.
+
+    Attributes
+    ----------
+    usual : (52,) float64
+        What the network sees in the person at rest, see `fitting.witness.usual_outputs`.
+    rules_share : float or None
+        How far the person keeps to the prior's rules, in [0, 1]; None where nobody knows.
+    """
+
+    usual: Floats
+    rules_share: float | None
+
+    def of(self, shard: Shard) -> Witness:
+        """Give the witness of a shard's frames.
+
+        Parameters
+        ----------
+        shard : Shard
+            One of the person's.
+
+        Returns
+        -------
+        Witness
+            Silent where a frame is not valid, or the shard holds no blendshapes.
+        """
+        return self.of_outputs(outputs_of(shard))
+
+    def of_outputs(self, outputs: npt.NDArray[np.floating]) -> Witness:
+        """Give the witness of frames.
+
+        Parameters
+        ----------
+        outputs : (n, 52) float
+            Of the network, in the order of `fitting.witness.OUTPUTS`; NaN where there is none.
+
+        Returns
+        -------
+        Witness
+            Silent where there is none.
+        """
+        return Witness.of(outputs, self.usual, self.rules_share)
+
+
+def outputs_of(shard: Shard) -> Floats:
+    """Give the blendshapes of a shard's frames.
+
+    Parameters
+    ----------
+    shard : Shard
+        The shard.
+
+    Returns
+    -------
+    (n, 52) float64
+        In the order of `fitting.witness.OUTPUTS`; NaN where a frame has none.
+    """
+    if shard.frames.blendshapes is None:
+        return np.full((len(shard), len(OUTPUTS)), np.nan)
+    outputs = shard.frames.blendshapes.astype(np.float64)
+    outputs[~shard.frames.valid] = np.nan
+    return outputs
+
+
+def check_witnessed(shard: Shard) -> None:
+    """Check that a shard holds blendshapes.
+
+    Parameters
+    ----------
+    shard : Shard
+        The shard.
+
+    Raises
+    ------
+    UsageError
+        Where it holds none.
+    """
+    if shard.frames.blendshapes is None:
+        raise UsageError(
+            "witness: the shards hold no blendshapes; run `glee preprocess` with the detector "
+            "mesh, or `glee fit3d` with --no-witness"
+        )
+
+
+def subject_usual(paths: Iterable[Path]) -> Floats:
+    """Find what is usual for a person in all of the shards.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        The person's shards.
+
+    Returns
+    -------
+    (52,) float64
+        See `fitting.witness.usual_outputs`.
+    """
+    return usual_outputs(
+        np.concatenate([outputs_of(read_shard(path, verify=False)) for path in paths])
+    )
