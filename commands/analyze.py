@@ -74,6 +74,11 @@ if TYPE_CHECKING:
     default=None,
     help="Hear the detector's blendshapes beside the landmarks. [default: where there are any]",
 )
+@click.option(
+    "--visibility/--no-visibility",
+    default=None,
+    help="Weigh hidden parts of a face little in the fit. [default: yes]",
+)
 @device_option
 @dry_run_option
 @json_option

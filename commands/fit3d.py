@@ -78,6 +78,11 @@ from .options import (
     help="Hear the shards' blendshapes beside the landmarks. [default: where there are any]",
 )
 @click.option(
+    "--visibility/--no-visibility",
+    default=None,
+    help="Weigh hidden parts of a face little. [default: where the shards know of them]",
+)
+@click.option(
     "--dense",
     is_flag=True,
     help="Take all points of the mesh backend too. They are fitted beside the landmarks.",
@@ -133,7 +138,7 @@ def fit3d(
         return
     if paper:
         options |= {"identity": "frame", "whiten": False, "prior": False, "smooth": False}
-        options["witness"] = False
+        options |= {"witness": False, "visibility": False}
     options["temporal"] = temporal_weight
     options["dense"] = "only" if dense_only else "beside" if dense else None
     options["model"] = None if model is None else str(model)
