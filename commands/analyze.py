@@ -77,7 +77,7 @@ if TYPE_CHECKING:
 @click.option(
     "--visibility/--no-visibility",
     default=None,
-    help="Weigh hidden parts of a face little in the fit. [default: yes]",
+    help="Weigh hidden parts of a face little. [default: yes]",
 )
 @device_option
 @dry_run_option
