@@ -52,6 +52,21 @@ class Stretch(NamedTuple):
     frame_id: npt.NDArray[np.int64]
     hidden: npt.NDArray[np.bool_]
 
+    def part(self, chosen: slice) -> Stretch:
+        """Take some of the frames.
+
+        Parameters
+        ----------
+        chosen : slice
+            Which.
+
+        Returns
+        -------
+        Stretch
+            Of these.
+        """
+        return Stretch(self.landmarks[chosen], self.frame_id[chosen], self.hidden[chosen])
+
 
 def fitted_points(
     path: Path, shard: Shard, track: TrackNoise | None, dense: str | None
@@ -183,7 +198,7 @@ def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:
         for run in runs(whole):
             if run.stop > first:
                 counts.add(whole.landmarks[run], max(first - run.start, 0))
-        before = Stretch(*(array[-REACH:] for array in whole))
+        before = whole.part(slice(-REACH, None))
     return counts.noise()
 
 
@@ -238,7 +253,7 @@ def _between(path: Path, own: Stretch, place: tuple[int, int], low: int, high: i
         stretches.append(stretch)
     joined = Stretch(*(np.concatenate(arrays) for arrays in zip(*stretches, strict=True)))
     chosen = slice(low - first, high - first)
-    return Stretch(*(array[chosen] for array in joined))
+    return joined.part(chosen)
 
 
 def _path_beside(path: Path, number: int) -> Path:
