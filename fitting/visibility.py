@@ -47,6 +47,8 @@ _MOVED = (("brow", "brow"), ("eye", "lids"), ("cheekSquint", "lids"), ("nose", "
 HIDDEN, SEEN = 0.5, 0.8
 # Weight of a landmark of a hidden part: its standard deviation is thirty times as large.
 LEAST_WEIGHT = 1e-3
+# Landmarks that lay a pose; eyes and brows have 22.
+ENOUGH = 24.0
 
 
 def checked_visibility(visibility: ArrayLike, count: int) -> Floats:
@@ -94,14 +96,18 @@ def hides_something(visibility: Floats) -> NDArray[np.bool_]:
 def landmark_weights(visibility: Floats) -> Floats:
     """The weight of each landmark, (n, 68) float64 in [LEAST_WEIGHT, 1].
 
+    Where hardly a part is seen, the pose needs the others too, though they are guessed: what is
+    seen then counts as ENOUGH landmarks together with them.
+
     Parameters
     ----------
     visibility : (n, 7) float64, in [0, 1]
     """
     weight = np.ones((len(visibility), COUNT))
     for column, points in zip(trust(visibility).T, PARTS.values(), strict=True):
-        weight[:, points] = np.maximum(column**2, LEAST_WEIGHT)[:, None]
-    return weight
+        weight[:, points] = column[:, None] ** 2
+    missing = np.maximum(ENOUGH - weight.sum(1, keepdims=True), 0.0)
+    return np.maximum(weight, np.maximum(missing / COUNT, LEAST_WEIGHT))
 
 
 def coefficient_trust(visibility: Floats) -> Floats:

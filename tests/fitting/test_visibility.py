@@ -119,11 +119,30 @@ def test_one_eye_speaks_for_what_moves_both(model, faces, options):
     assert hidden.f_exp[0, outer] == pytest.approx(options.prior.mean[outer], abs=1e-5)
 
 
+def test_a_face_of_which_nothing_is_seen_has_a_pose_and_no_expression(model, faces, options):
+    hidden = fitted(model, faces, options, visibility=np.zeros((2, len(PARTS))))
+    plain = fitted(model, faces, options)
+    assert hidden.converged.all()
+    np.testing.assert_allclose(hidden.pose, plain.pose, atol=0.1)
+    mean = np.clip(options.prior.mean, 0, 1)
+    np.testing.assert_allclose(hidden.f_exp, [mean, mean], atol=1e-5)
+
+
+def test_brows_alone_do_not_lay_the_pose(model, faces, options):
+    seen = np.zeros((2, len(PARTS)))
+    seen[:, :2] = 0.7
+    found = fitted(model, faces, options, visibility=seen)
+    assert found.converged.all()
+    np.testing.assert_allclose(found.pose[0], fitted(model, faces, options).pose[0], atol=0.1)
+
+
 def test_weights_shares_and_regions():
     seen = visibility(mouth=0.0, left_lids=0.5, right_lids=1.0)
     weights = landmark_weights(seen)
     assert (weights[:, 42:] <= 1e-3).all()
     assert (weights[:, :42] == 1).all()
+    nothing = np.zeros((2, len(PARTS)))
+    assert (landmark_weights(nothing) == 24 / 68).all()
     share = seen_share(visibility(mouth=0.0))[0]
     assert share == pytest.approx(1 - len([*MOUTH, ARKIT_NAMES.index("cheekPuff")]) / 51)
     regions = dict(zip(REGIONS, by_region(seen)[0], strict=True))
