@@ -107,7 +107,7 @@ def landmark_weights(visibility: Floats) -> Floats:
     for column, points in zip(trust(visibility).T, PARTS.values(), strict=True):
         weight[:, points] = column[:, None] ** 2
     missing = np.maximum(ENOUGH - weight.sum(1, keepdims=True), 0.0)
-    return np.maximum(weight, np.maximum(missing / COUNT, LEAST_WEIGHT))
+    return np.asarray(np.maximum(weight, np.maximum(missing / COUNT, LEAST_WEIGHT)))
 
 
 def coefficient_trust(visibility: Floats) -> Floats:
