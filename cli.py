@@ -21,7 +21,7 @@ from click.core import ParameterSource
 from . import __version__
 from .commands.options import FILE, SummaryGroup
 from .commands.settings import read_settings, set_defaults, variable_of
-from .errors import GleeError, UsageError
+from .errors import GleeError, UsageError, visible
 
 
 class LazyGroup(SummaryGroup):
@@ -127,7 +127,7 @@ def commands(
 
 def _start_log(level: int, *, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(message)s"))
+    handler.setFormatter(JsonLines() if as_json else PlainLines("%(message)s"))
     logging.basicConfig(handlers=[handler], force=True)
     logging.getLogger("glee").setLevel(level)
 
@@ -174,8 +174,7 @@ def _usage_line(error: click.UsageError) -> str:
 
 
 def _fail(words: Sequence[str], error: BaseException, text: str, code: int) -> int:
-    # Names of files may hold what no stream can write.
-    line = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
+    line = visible(" ".join(text.split()))
     log = logging.getLogger(__name__)
     if any(isinstance(h.formatter, JsonLines) for h in logging.getLogger().handlers):
         log.error(line, exc_info=error if "--debug" in words else None)
@@ -189,6 +188,14 @@ def _fail(words: Sequence[str], error: BaseException, text: str, code: int) -> i
 def main() -> None:
     """Entry point of the `glee` command."""
     sys.exit(run())
+
+
+class PlainLines(logging.Formatter):
+    """Messages of one line each, in which nothing that a terminal would obey is left."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
+        """The message's lines; a traceback comes after them."""
+        return "\n".join(map(visible, super().formatMessage(record).split("\n")))
 
 
 class JsonLines(logging.Formatter):

@@ -24,7 +24,8 @@ from .landmarks.dense_landmarks import DenseDetector
 from .options import PreprocessOptions
 from .shards.shard import SHARD_FOLDER, shard_path
 from .summary import Summary, Tally, progress_bar
-from .work_folder import carry_mark, state_options, work_in, write_plan
+from .work_folder import carry_mark, state_options, write_plan
+from .work_lock import work_in
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,8 @@ def preprocess(
     if options.dense:
         DenseDetector(detector)
     chosen = shaping_options(dataset, dict(dataset_options or {}))
-    with work_in(Path(out), STAGE) as work:
+    with work_in(Path(out), STAGE) as held:
+        work = held.path
         cluster_options = stage_cluster_options(work, cluster_config)
         stated: dict[str, Any] = {"dataset": dataset, **options.stated(), **chosen}
         state_options(work, STAGE, stated, overwrite=overwrite)
@@ -110,7 +112,8 @@ def preprocess(
         carry_mark(Path(root), work)
         for name, table in content.files.items():
             write_whole(work / name, table)
-        with open_cluster(cluster, workers, cluster_options) as running_cluster:
+        with open_cluster(cluster, workers, cluster_options) as opened:
+            running_cluster = held.watched(opened)
             deinterlace = bool(options.deinterlace)
             indices = _index_clips(clips, running_cluster, tally, progress, deinterlace)
             write_plan(work, dataset, options.chunk_frames, indices)

@@ -14,9 +14,10 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-from ..errors import DataError, in_shell
+from ..errors import DataError, in_shell, visible
 from .shards.shard import SHARD_FOLDER
-from .work_folder import LOCK_FILE, Plan, read_holder, read_plan
+from .work_folder import Plan, read_plan
+from .work_lock import LOCK_FILE, read_holder
 
 
 def work_status(work: Path) -> list[str]:
@@ -46,12 +47,13 @@ def work_status(work: Path) -> list[str]:
         )
     made = sorted((work / SHARD_FOLDER).glob("*/*/*.h5"))
     plan = read_plan(work)
-    return [
+    lines = [
         *_shard_lines(plan, made),
         f"fit3d: {sum(map(_fitted, made))} of {len(made)} shards fitted",
         _run_line(work / LOCK_FILE),
         *_last_change(made),
     ]
+    return [visible(line) for line in lines]
 
 
 def work_status_facts(work: Path) -> dict[str, Any]:
