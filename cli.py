@@ -6,8 +6,10 @@ at once. Results go to stdout; notes and errors to stderr, as text or as JSON, o
 
 from __future__ import annotations
 
+import difflib
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -167,6 +169,12 @@ def _usage_line(error: click.UsageError) -> str:
     if context is None:
         return text
     option = error.param if isinstance(error, click.BadParameter) else None
+    if isinstance(error, click.MissingParameter) and context.info_name == "predict":
+        text = f"{text}; give a trained run and then what to predict: glee predict RUN talk.mp4"
+    wrong = re.match(r"'(.*)' is not one of", error.message)
+    if wrong and option is not None and isinstance(option.type, click.Choice):
+        close = difflib.get_close_matches(wrong[1], map(str, option.type.choices), n=1)
+        text += f"; did you mean {close[0]}?" if close else ""
     source = context.get_parameter_source(str(option.name)) if option is not None else None
     if option is not None and source is ParameterSource.ENVIRONMENT:
         return f"${variable_of(context, option)}: {text}; mend it there"

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from ..errors import OutputError, visible
 from ..whole_files import remove_temporaries
-from .cluster.cluster import Cluster, Outcome, Result, Task
+from .cluster.cluster import Cluster, Result, Task
+from .cluster.tasks import Outcome
 from .shards.shard import SHARD_FOLDER
 
 try:
@@ -62,17 +63,13 @@ class HeldFolder:
             Where the folder was moved, removed or replaced, or its lock was: what this run writes
             may be elsewhere, and another run may be at work in the folder.
         """
-        found = [None, None]
-        for number, path in enumerate((self.path, self.path / LOCK_FILE)):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                found[number] = _identity(path.stat())
-        if found[0] != self._folder:
+        if _found(self.path) != self._folder:
             raise OutputError(
                 f"{self.path}: this work folder was moved, removed or replaced while a run was at "
                 "work in it, and what was written may lie in both places; put the folder back and "
                 "run the same command again"
             )
-        if found[1] != self._lock:
+        if _found(self.path / LOCK_FILE) != self._lock:
             raise OutputError(
                 f"{self.path / LOCK_FILE}: the lock was removed or replaced while a run was at "
                 "work, and another run may have begun; end all of them, then run the same command "
@@ -105,6 +102,14 @@ class _WatchfulCluster:
                 self._check()
                 last = time.monotonic()
             yield outcome
+
+
+def _found(path: Path) -> tuple[int, int] | None:
+    """What is at a path now; None where nothing is."""
+    try:
+        return _identity(path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

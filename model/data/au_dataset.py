@@ -371,7 +371,8 @@ def _f_exp(
         return shard.fit.f_exp
     if with_fit:
         raise DataError(
-            f"{shard.path}: holds no 3D fit; run `glee fit3d` first, or train without the 3D branch"
+            f"{shard.path}: holds no 3D fit; run `glee fit3d` on this work folder first, or train "
+            "without the 3D branch by --ablation no-3dgb"
         )
     return np.full(shape, np.nan, np.float32)
 

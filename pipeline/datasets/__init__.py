@@ -12,6 +12,7 @@ Where the length of a subject's video is known, `expected_frames(subject)` gives
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,7 +54,9 @@ def dataset_module(name: str) -> ModuleType:
         there is no such dataset
     """
     if name not in _READERS:
-        raise UsageError(f"dataset {name!r} is unknown; known are: {', '.join(DATASETS)}")
+        close = difflib.get_close_matches(name, DATASETS, n=1)
+        near = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(f"dataset {name!r} is unknown; {near}known are: {', '.join(DATASETS)}")
     return _READERS[name]
 
 

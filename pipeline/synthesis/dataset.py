@@ -30,6 +30,7 @@ def synthesise_dataset(
     fps: float = FRAMES_PER_SECOND,
     workers: int = 1,
     parts: RenderParts = ALL_PARTS,
+    progress: bool = False,
 ) -> list[Path]:
     """Write a dataset in a layout, and beside it the truth.
 
@@ -44,6 +45,7 @@ def synthesise_dataset(
     fps : frames per second
     workers : processes; FEC is written in this one
     parts : parts of the pictures to leave out or to add
+    progress : whether a bar is shown
 
     Returns
     -------
@@ -68,6 +70,7 @@ def synthesise_dataset(
             fps=fps,
             workers=workers,
             parts=parts,
+            progress=progress,
         )
     check_clip(frames, size, seed, fps, workers)
     if layout == "fec":
@@ -83,7 +86,7 @@ def synthesise_dataset(
         fps=fps,
         parts=parts,
     )
-    return write_clips(root, write, clips, workers)
+    return write_clips(root, write, clips, workers, progress=progress)
 
 
 def dataset_clips(layout: str, subjects: int | Sequence[str]) -> list[tuple[str, str]]:
