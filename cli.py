@@ -7,6 +7,7 @@ at once. Results go to stdout; notes and errors to stderr, as text or as JSON, o
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import logging
 import re
@@ -139,6 +140,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result = commands.main(words, prog_name="glee", standalone_mode=False)
+        sys.stdout.flush()  # where that fails, Python would tell it at the end, and not fail
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -159,8 +161,35 @@ def run(arguments: Sequence[str] | None = None) -> int:
         text = f"a name is not UTF-8: {ascii(error.object)}; rename the file or folder"
         return _fail(words, error, text, 1)
     except Exception as error:  # the last edge: a bug must not look like success
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            return _fail(words, error, _refusal(error), 1)
         text = f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
         return _fail(words, error, text, 1)
+
+
+# Letters of a path in an error.
+_LONGEST_PLACE = 400
+# What a system answers that no program can help, and what its user can do.
+_REFUSALS = {
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.ENOSPC: "free space there",
+    errno.EDQUOT: "your quota is used up: free space there",
+    errno.EROFS: "choose a place that can be written",
+    errno.EACCES: "ask for the right to use it, or choose another place",
+    errno.EPERM: "ask for the right to use it, or choose another place",
+    errno.EIO: "look at the disk or the network file system",
+    errno.ESTALE: "look at the network file system, then run again",
+    errno.ELOOP: "its links lead in a circle",
+    errno.EMFILE: "allow more open files with `ulimit -n`",
+    errno.ENFILE: "close other programs: the system has no more open files",
+}
+
+
+def _refusal(error: OSError) -> str:
+    place = "the output" if error.filename is None else str(error.filename)
+    if len(place) > _LONGEST_PLACE:
+        place = f"{place[: _LONGEST_PLACE // 2]}...{place[-_LONGEST_PLACE // 2 :]}"
+    return f"{place}: {error.strerror}; {_REFUSALS[error.errno or 0]}"
 
 
 def _usage_line(error: click.UsageError) -> str:
