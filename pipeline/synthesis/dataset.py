@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,52 +67,64 @@ def synthesise_dataset(
     clips = dataset_clips(layout, subjects)
     root = Path(root)
     check_clip(frames, size, seed, fps, workers)
-    _state_once(
-        root,
-        {
-            "layout": layout,
-            "subjects": sorted({subject for subject, _ in clips}),
-            "frames": frames,
-            "size": list(size),
-            "seed": seed,
-            "fps": fps,
-            "without": sorted(parts.without),
-            "with": sorted(parts.added),
-        },
-    )
-    if layout == "disfa":
-        return synthesise(
+    stated = {
+        "layout": layout,
+        "subjects": sorted({subject for subject, _ in clips}),
+        "frames": frames,
+        "size": list(size),
+        "seed": seed,
+        "fps": fps,
+        "without": sorted(parts.without),
+        "with": sorted(parts.added),
+    }
+    with _stated_once(root, stated):
+        if layout == "disfa":
+            return synthesise(
+                root,
+                subjects=subjects,
+                frames=frames,
+                size=size,
+                seed=seed,
+                fps=fps,
+                workers=workers,
+                parts=parts,
+                progress=progress,
+            )
+        if layout == "fec":
+            people = tuple(person for person, _ in clips)
+            return write_fec(root, people, photographs=frames, size=size, seed=seed, parts=parts)
+        write = partial(
+            _write_clip,
             root,
-            subjects=subjects,
+            layout,
             frames=frames,
-            size=size,
+            size=(size[0], size[1]),
             seed=seed,
             fps=fps,
-            workers=workers,
             parts=parts,
-            progress=progress,
         )
-    if layout == "fec":
-        people = tuple(person for person, _ in clips)
-        return write_fec(root, people, photographs=frames, size=size, seed=seed, parts=parts)
-    write = partial(
-        _write_clip,
-        root,
-        layout,
-        frames=frames,
-        size=(size[0], size[1]),
-        seed=seed,
-        fps=fps,
-        parts=parts,
-    )
-    return write_clips(root, write, clips, workers, progress=progress)
+        return write_clips(root, write, clips, workers, progress=progress)
+
+
+@contextmanager
+def _stated_once(root: Path, options: dict[str, Any]) -> Iterator[None]:
+    """Write what a dataset is made with; refuse a folder that holds one made otherwise.
+
+    The clips of both would lie there as if they were of one dataset. Where nothing comes to be
+    made, nothing is left.
+    """
+    _state_once(root, options)
+    try:
+        yield
+    except BaseException:
+        if not any(root.glob("truth/*")):
+            (root / STATEMENT).unlink(missing_ok=True)
+            with suppress(OSError):  # it holds what is another's
+                root.rmdir()
+        raise
 
 
 def _state_once(root: Path, options: dict[str, Any]) -> None:
-    """Write what a dataset is made with; refuse a folder that holds one made otherwise.
-
-    The clips of both would lie there as if they were of one dataset.
-    """
     path = root / STATEMENT
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
