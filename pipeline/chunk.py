@@ -68,6 +68,11 @@ class ChunkTask:
     dataset_options: Mapping[str, Any] = field(default_factory=dict)
     weights: str | None = None
 
+    @property
+    def label(self) -> str:
+        """Which chunk it is, for messages."""
+        return f"{self.clip.subject}/{self.clip.name} frames {self.start}-{self.stop - 1}"
+
 
 @dataclass(frozen=True)
 class ChunkResult:

@@ -80,6 +80,11 @@ class Clip:
     labels: ClipLabels | None = None
 
     @property
+    def label(self) -> str:
+        """Which clip it is, for messages."""
+        return f"{self.subject}/{self.name}"
+
+    @property
     def kind(self) -> str:
         """ "images" or "video"."""
         return "images" if self.images else "video"

@@ -57,6 +57,11 @@ class SubjectTask:
     options: Fit3dOptions
     again: bool
 
+    @property
+    def label(self) -> str:
+        """Whose identity it is, for messages."""
+        return f"identity of {self.subject}"
+
 
 @dataclass(frozen=True, eq=False)
 class SubjectResult:
@@ -125,6 +130,11 @@ class ShardTask:
     options: Fit3dOptions
     source: str
     keep: bool
+
+    @property
+    def label(self) -> str:
+        """Which shard it is, for messages."""
+        return f"fit of {self.path}"
 
 
 @dataclass(frozen=True)

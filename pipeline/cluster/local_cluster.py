@@ -50,12 +50,13 @@ _NOT_PRELOADED = "glee.pipeline.analysis"
 
 
 @contextmanager
-def local_cluster(workers: int) -> Iterator[DaskCluster]:
+def local_cluster(workers: int, stuck_minutes: float | None = None) -> Iterator[DaskCluster]:
     """Processes on this machine, one core each.
 
     Parameters
     ----------
     workers : processes
+    stuck_minutes : without a result, after which one is ended; None for never
 
     Raises
     ------
@@ -85,7 +86,13 @@ def local_cluster(workers: int) -> Iterator[DaskCluster]:
     ):
         keeper = _WorkerKeeper(cluster, workers)
         try:
-            yield DaskCluster(client, _PATIENCE, workers=workers, keep_workers=keeper.look)
+            yield DaskCluster(
+                client,
+                _PATIENCE,
+                workers=workers,
+                keep_workers=keeper.look,
+                stuck_minutes=stuck_minutes,
+            )
         finally:
             keeper.end_workers()
 

@@ -36,6 +36,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 FOLDER_KEYS = (
     *("workers", "queue", "account", "walltime", "cores", "memory", "jobs", "minimum_jobs"),
     *("maximum_jobs", "interface", "port", "wait_minutes", "connect_seconds"),
+    "stuck_minutes",
 )
 
 # How Dask names the processes of this machine's workers.
@@ -71,6 +72,8 @@ class ClusterOptions:
     port : of the driver's scheduler; 0 for any
     wait_minutes : without any worker before giving up; None for a day in a queue, 10 minutes else
     connect_seconds : for a scheduler to answer
+    stuck_minutes : without a result, after which a worker is ended and its tasks go to others;
+        None for never
     """
 
     kind: str = "local"
@@ -93,6 +96,7 @@ class ClusterOptions:
     port: int = 0
     wait_minutes: float | None = None
     connect_seconds: float = 30.0
+    stuck_minutes: float | None = None
 
     def patience_minutes(self, *, queue: bool) -> float:
         """How long a run goes on without any worker.
@@ -135,6 +139,7 @@ class ClusterOptions:
             ("port", 0, 65535),
             ("wait_minutes", 0.01, 1e6),
             ("connect_seconds", 0.1, 3600),
+            ("stuck_minutes", 0.05, 1e6),
         ):
             value = getattr(self, name)
             if value is not None and not least <= value <= most:

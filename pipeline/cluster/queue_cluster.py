@@ -96,6 +96,7 @@ def queue_cluster(spec: str, workers: int | None, options: ClusterOptions) -> It
                 client,
                 options.patience_minutes(queue=True) * 60,
                 workers=(options.maximum_jobs or options.jobs) * options.cores,
+                stuck_minutes=options.stuck_minutes,
                 keep_workers=_JobKeeper(cluster, options, why_refused).look,
                 log=f"the queue and the jobs' logs in {options.log_folder or 'this folder'}",
             )
