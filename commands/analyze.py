@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 @click.option(
     "--witness/--no-witness",
     default=None,
-    help="Hear the detector's blendshapes beside the landmarks. [default: where there are any]",
+    help="Hear the network's blendshapes beside the landmarks. [default: where there are any]",
 )
 @device_option
 @dry_run_option

@@ -75,7 +75,7 @@ from .options import (
 @click.option(
     "--witness/--no-witness",
     default=None,
-    help="Hear the shards' blendshapes beside the landmarks. [default: where there are any]",
+    help="Hear the network's blendshapes beside the landmarks. [default: where there are any]",
 )
 @click.option(
     "--dense",

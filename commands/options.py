@@ -78,18 +78,11 @@ class RunFolder(click.Path):
     def convert(
         self, value: Any, param: click.Parameter | None, context: click.Context | None
     ) -> Any:
-        """The run's path; click's error where there is none, or more than one."""
+        """The run's path; click's error where a file is given, or a folder has several runs."""
         given: Any = super().convert(value, param, context)
         folder = Path(given)
         if folder.is_file():
             self.fail(f"{folder} is a file; give the folder of a trained run", param, context)
-        if not folder.exists():
-            self.fail(
-                f"{folder}: no such folder; give a run, such as WORK/runs/compact, which "
-                "`glee train WORK` makes",
-                param,
-                context,
-            )
         if any(folder.glob("fold*")):
             return folder
         runs = sorted({fold.parent for fold in folder.glob("runs/*/fold*")})

@@ -23,7 +23,8 @@ from ..fitting.subject import spread_sample
 from ..fitting.witness import Witness
 from .clip_smoothing import fitted_points, noise_by_clip, points_digest, with_defaults
 from .options import DENSE_ONLY, Fit3dOptions
-from .shards.shard import REASONS, FitArrays, Shard, add_fit, check_place, read_shard
+from .shards.content import check_place
+from .shards.shard import REASONS, FitArrays, Shard, add_fit, read_shard
 from .subject_witness import SubjectWitness, subject_usual
 
 NOT_CONVERGED = "not_converged"
@@ -186,7 +187,7 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
     digests, before = [], []
     for path in task.paths:
         shard = read_shard(path, verify=False)
-        check_place(shard)
+        check_place(shard.header, shard.path)
         digests.append(points_digest(shard, dense=dense, witness=hears))
         before.append(None if shard.fit is None else shard.fit.options)
     whole = hashlib.sha256("".join(digests).encode()).hexdigest()

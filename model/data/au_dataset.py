@@ -19,8 +19,9 @@ import numpy.typing as npt
 from ...errors import DataError
 from ...fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from ...pipeline.datasets import DATASETS, dataset_module
+from ...pipeline.shards.content import check_place
 from ...pipeline.shards.crop_blocks import BLOCK_FRAMES, CropBlocks
-from ...pipeline.shards.shard import Shard, check_place, list_shards, read_shard
+from ...pipeline.shards.shard import Shard, list_shards, read_shard
 from .augmentation import EpochDraw, mirrored_expressions, resized_face
 from .provenance import Provenance, shard_provenance
 
@@ -226,7 +227,7 @@ def load_frames(
     paths = list_shards(work)
     shards = tuple(read_shard(path) for path in paths)
     for shard in shards:
-        check_place(shard)
+        check_place(shard.header, shard.path)
     wanted = tuple(aus or dataset_facts(shards[0].header.dataset).aus)
     au_names = _au_names(shards, wanted, work, labelled)
     names = _expression_names(shards)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ...whole_files import write_whole
-from .predict import predict
+from .predict import no_run, predict
 from .predictions import PREDICTIONS_FILE, Predictions, load_predictions
 
 RESULTS_FILE = "results.json"
@@ -77,7 +77,7 @@ def evaluate(run: Path, work: Path | None = None, *, device: str = "cpu") -> Eva
         return Evaluation(results, results_table(results))
     files = sorted(Path(run).glob(f"fold*/{PREDICTIONS_FILE}"))
     if not files:
-        raise DataError(f"{run}: no fold is trained; run `glee train` with this folder first")
+        raise no_run(Path(run))
     names = [file.parent.name.removeprefix("fold") for file in files]
     results = measure(
         {name: load_predictions(file) for name, file in zip(names, files, strict=True)}

@@ -298,27 +298,6 @@ def read_shard(path: Path, *, verify: bool = True) -> Shard:
         )
 
 
-def check_place(shard: Shard) -> None:
-    """Refuse a shard of a work folder that lies where another subject or clip belongs.
-
-    Parameters
-    ----------
-    shard : Shard
-        At shards/SUBJECT/CLIP/NNNNNN.h5.
-
-    Raises
-    ------
-    ShardError
-        It would count as the other one's frames.
-    """
-    holds = f"{shard.header.subject}/{shard.header.clip}"
-    if holds != "/".join(shard.path.parts[-3:-1]):
-        raise ShardError(
-            f"{shard.path}: holds {holds}, so it was moved or copied here; remove it and run "
-            "`glee preprocess` again"
-        )
-
-
 def add_fit(path: Path, fit: FitArrays) -> None:
     """Give a shard the results of the 3D fit: a new file with the old datasets replaces it.
 

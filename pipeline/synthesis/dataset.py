@@ -136,7 +136,7 @@ def _state_once(root: Path, options: dict[str, Any]) -> None:
             ) from None
         write_whole(path, json.dumps(options).encode())
         return
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise OutputError(f"{path}: cannot be read ({error}); choose another folder") from None
     changed = [name for name in options if stated.get(name) != options[name]]
     if changed:

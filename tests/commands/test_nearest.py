@@ -17,10 +17,10 @@ from glee.cli import run
         ("verify --dataset bp4dplus --root .", "did you mean bp4d-plus?"),
         ("train w --preset compactt", "did you mean compact?"),
         ("analyze a.mp4 --formatt openface", "--format"),
-        ("predict nope.mp4", "nope.mp4: no such folder; give a run"),
+        ("predict nope.mp4", "glee predict RUN talk.mp4"),
         ("predict .", "glee predict RUN talk.mp4"),
         ("evaluate nope", "nope: no such folder; give a run, such as WORK/runs/compact"),
-        ("analyze a.mp4 -o o --run nope", "nope: no such folder"),
+        ("analyze a.mp4 -o o --run nope", "nope: no such folder; give a run"),
     ],
 )
 def test_the_nearest_is_named(words, answer, capsys, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from glee.pipeline.options import PreprocessOptions
 from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards
 from glee.pipeline.work_folder import read_plan
-from glee.pipeline.work_status import work_status
+from glee.pipeline.work_lock import work_status
 
 
 @pytest.fixture(scope="module")
