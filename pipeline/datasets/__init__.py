@@ -19,6 +19,7 @@ from typing import Any
 from ...errors import DataError, UsageError
 from ..clips import Clip, DatasetContent
 from . import bp4d, bp4d_plus, disfa, disfa_plus, fec, folder
+from .entries import absolute
 
 __all__ = [
     "DATASETS",
@@ -82,7 +83,7 @@ def find_content(name: str, root: Path, **options: Any) -> DatasetContent:
     root = Path(root)
     if not root.exists():
         raise DataError(f"{root}: no such file or folder; give the root of the {name} dataset")
-    content: DatasetContent = module.find_content(root.resolve(), **given)
+    content: DatasetContent = module.find_content(absolute(root), **given)
     return content
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from ...errors import DataError
-from .label_files import table_lines
+from .label_rows import table_lines
 
 MAXIMUM_TABLE_BYTES = 1 << 30
 _DIGESTS = ("sha256", "sha1", "md5")

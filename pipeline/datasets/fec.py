@@ -24,7 +24,8 @@ import numpy as np
 from ...errors import DataError
 from ..clips import Clip, DatasetContent, FaceBox, FoundClip
 from .downloaded_images import files_of_urls
-from .label_files import table_lines
+from .entries import absolute
+from .label_rows import table_lines
 from .triplets import TRIPLET_FILE, TripletTable, encode_triplets
 
 NAME = "fec"
@@ -109,7 +110,7 @@ def find_content(
     DataError
         there is no table, or no triplet survives
     """
-    folder = (root / (images or IMAGE_FOLDER)).resolve()
+    folder = absolute(root / (images or IMAGE_FOLDER))
     counts: Counter[str] = Counter()
     clips: list[FoundClip] = []
     tables, missing = {}, []

@@ -3,9 +3,6 @@
 A video is a clip; a folder that holds images is a clip whose frames are the images in natural order
 (so a single image is a clip of one frame). What lies in a subfolder of the root belongs to the
 subject of that subfolder's name; what lies in the root itself is a subject of its own.
-
-Readers of other datasets take `numbered_images` and `images_of_frames` from here: images named by
-their number, and label frames matched to them with an explicit offset.
 """
 
 from __future__ import annotations
@@ -13,17 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from ...errors import DataError
 from ..clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Clip, DatasetContent, FoundClip
 from ..images.video import is_video
-from .label_files import whole_number
 
 NAME = "folder"
 # Names of skipped files that a message shows.
@@ -149,126 +141,3 @@ def _with_unique_names(clips: list[Clip]) -> list[Clip]:
             clip = Clip(NAME, subject, name, clip.root, clip.source, clip.images)
         unique.append(clip)
     return unique
-
-
-# Offsets that are tried where labels and images do not fit together.
-_NEAR = range(-10, 11)
-
-
-def numbered_images(folder: Path) -> dict[int, str]:
-    """Find images named by digits, with or without leading zeros.
-
-    Parameters
-    ----------
-    folder : of the images
-
-    Returns
-    -------
-    dict
-        number -> file name, ascending
-
-    Raises
-    ------
-    DataError
-        the folder cannot be read, or two images have one number
-    """
-    images: dict[int, str] = {}
-    for name in image_names(folder):
-        number = whole_number(Path(name).stem)
-        if number is None:
-            continue
-        if number in images:
-            raise DataError(
-                f"{folder}: {images[number]} and {name} are both image {number}; remove one"
-            )
-        images[number] = name
-    return dict(sorted(images.items()))
-
-
-def image_names(folder: Path) -> list[str]:
-    """The names of a folder's images.
-
-    Parameters
-    ----------
-    folder : of the images
-
-    Returns
-    -------
-    list of str
-        sorted
-
-    Raises
-    ------
-    DataError
-        the folder cannot be read
-    """
-    try:
-        names = sorted(path.name for path in folder.iterdir())
-    except OSError as error:
-        raise DataError(
-            f"{folder}: image folder cannot be read ({error.strerror}); get it again"
-        ) from None
-    return [name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
-
-
-def images_of_frames(
-    frames: npt.NDArray[np.int64], images: dict[int, str], offset: int, labels: Path, folder: Path
-) -> tuple[str, ...]:
-    """Find the image of each label frame: the one whose number is the frame's plus an offset.
-
-    Parameters
-    ----------
-    frames : (m,) int64, numbers in the label file
-    images : number -> file name
-    offset : number of an image less that of its label frame
-    labels : the label file, for messages
-    folder : the images', for messages
-
-    Returns
-    -------
-    (m,) tuple of str
-        file names
-
-    Raises
-    ------
-    DataError
-        a frame has no image; the message names the offset that would fit
-    """
-    wanted = [int(frame) + offset for frame in frames]
-    without = [number for number in wanted if number not in images]
-    if not without:
-        return tuple(images[number] for number in wanted)
-    likely = likely_offset(frames, images)
-    advice = (
-        f"frame_offset {likely} would match all: give that"
-        if likely is not None
-        else "no offset matches all: get the images again"
-    )
-    raise DataError(
-        f"{labels}: frame {without[0] - offset} has no image {without[0]} in {folder} "
-        f"({len(without)} of {len(wanted)} frames have none, frame_offset is {offset}); {advice}"
-    )
-
-
-def likely_offset(frames: npt.NDArray[np.int64], images: Iterable[int]) -> int | None:
-    """The offset nearest to 0 under which every frame has an image.
-
-    Parameters
-    ----------
-    frames : (m,) int64, numbers in the label file
-    images : numbers of the images
-
-    Returns
-    -------
-    int or None
-        None where there is none
-    """
-    known = set(images)
-    if not len(frames) or not known:
-        return None
-    wanted = [int(frame) for frame in frames]
-    tried: set[int] = {*_NEAR, min(known) - wanted[0], max(known) - wanted[-1]}
-    for offset in sorted(tried, key=lambda value: (abs(value), value)):
-        if all(frame + offset in known for frame in wanted):
-            return offset
-    return None

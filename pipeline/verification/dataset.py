@@ -89,6 +89,7 @@ class _DatasetCheck:
         where = f"{clip.subject}/{clip.name}"
         self._clips[clip.subject] += 1
         self._frames[clip.subject] += frames
+        self.problems += [Problem("note", note, wrong=False) for note in clip.notes]
         if clip.kind == "images":
             self._check_images(clip, where)
         else:
