@@ -73,8 +73,11 @@ class Entries:
 
     def _find(self, folder: Path, name: str) -> Path:
         path = folder / name
-        if path.exists():
-            return path
+        try:
+            if path.exists():
+                return path
+        except OSError as error:
+            raise cannot_be_read(path, error) from None
         if folder not in self._alike:
             groups = self._alike.setdefault(folder, {})
             for other in self.names(folder):
@@ -132,14 +135,14 @@ def near_miss(path: Path) -> str:
         "found X, expected Y", "" where nothing is like it.
     """
     at = path
-    while not at.parent.is_dir() and at.parent != at.parent.parent:
+    while not _is_folder(at.parent) and at.parent != at.parent.parent:
         at = at.parent
     try:
         names = _listed(at.parent)
     except DataError:
         return ""
     alike = [(score, name) for name in names if (score := _likeness(name, at.name)) > 0]
-    if not alike or at.exists():
+    if not alike or at.name in names:
         return ""
     found = max(alike, key=lambda scored: scored[0])[1]
     return f"found {at.parent / found}, expected {at.name}"
@@ -163,12 +166,32 @@ def misplaced(root: Path, expected: Iterable[str]) -> str:
     wanted = tuple(expected)
     for below in wanted:
         for inside in (root / name for name in _listed(root)):
-            if (inside / below).is_dir():
+            if _is_folder(inside / below):
                 return f"found {inside / below}, expected {root / below}: give {inside}"
         for above in root.parents[:2]:
-            if (above / below).is_dir() and root.is_relative_to(above / below):
+            if _is_folder(above / below) and root.is_relative_to(above / below):
                 return f"found {above / below}, expected {root / below}: give {above}"
     return next((near for below in wanted if (near := near_miss(root / below))), "")
+
+
+def cannot_be_read(path: Path | str, error: OSError) -> DataError:
+    """Make the error of a file or folder that the system refuses.
+
+    Parameters
+    ----------
+    path : Path or str
+        What is refused.
+    error : OSError
+        Why.
+
+    Returns
+    -------
+    DataError
+        To raise.
+    """
+    return DataError(
+        f"{path}: cannot be read ({error.strerror}); mend its permissions or get it again"
+    )
 
 
 def _listed(folder: Path) -> list[str]:
@@ -178,10 +201,16 @@ def _listed(folder: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise DataError(
-            f"{folder}: folder cannot be read ({error.strerror}); mend its permissions"
-        ) from None
+        raise cannot_be_read(folder, error) from None
     return names
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one that can be seen; a hint must not fail."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _likeness(found: str, expected: str) -> float:

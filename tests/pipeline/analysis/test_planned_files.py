@@ -42,3 +42,35 @@ def test_the_plan_as_json(talk, tmp_path, capsys):
 def test_a_file_for_each_of_several_faces(talk, tmp_path):
     (found,) = plan([talk], tmp_path, AnalyzeOptions(format="arkit", faces=2))
     assert found.line().endswith("talk_face1.csv ...")
+
+
+def test_a_bad_input_is_planned_as_its_error(talk, tmp_path, capsys):
+    words = [
+        "-q",
+        "analyze",
+        str(tmp_path / "none.mp4"),
+        str(talk),
+        "-o",
+        str(tmp_path),
+        "--dry-run",
+    ]
+    assert run(words) == 1
+    said = capsys.readouterr()
+    assert (
+        said.err == f"{tmp_path / 'none.mp4'}: no such file or folder; give a video, an image "
+        "or a folder\n"
+    )
+    assert said.out.startswith(f"{talk} -> ")
+    assert run([*words, "--json"]) == 1
+    bad, good = json.loads(capsys.readouterr().out)
+    assert "no such file" in bad["error"]
+    assert "error" not in good
+
+
+def test_links_keep_their_names(talk, tmp_path):
+    (tmp_path / "mine.mp4").symlink_to(talk)
+    (found,) = plan([tmp_path / "mine.mp4"], tmp_path / "out")
+    assert found.input == tmp_path / "mine.mp4"
+    assert found.written[0] == tmp_path / "out" / "mine.csv"
+    with pytest.raises(UsageError, match="would be overwritten"):
+        plan([tmp_path / "mine.mp4"], tmp_path, AnalyzeOptions(video=True))
