@@ -261,7 +261,7 @@ def _analyze_clip(
     progress: bool,
 ) -> ClipAnalysis:
     tally = _Tally()
-    index = index_frames(source.clip, deinterlace=options.deinterlace)
+    index = index_frames(source.clip, deinterlace=options.deinterlace, identify=False)
     stream = StreamOptions.of(options, scored=scorer is not None)
     names = scorer.au_names if scorer else ()
     with ExitStack() as stack:
