@@ -86,12 +86,22 @@ def find_sources(paths: Iterable[Path]) -> tuple[list[Source], list[RefusedInput
             refused.append(RefusedInput(str(path), str(error)))
     if not clips and not refused:
         raise UsageError("give at least one video, image or folder")
-    plain = Counter(clip.name for clip in clips)
-    names = [clip.name if plain[clip.name] == 1 else _long_name(clip) for clip in clips]
+    return [Source(name, clip) for name, clip in zip(_names(clips), clips, strict=True)], refused
+
+
+def _names(clips: list[Clip]) -> list[str]:
+    """Names of the clips' tables: with the suffix, then the subject too, where others are equal."""
+    names = [clip.name for clip in clips]
+    for longer in (_long_name, lambda clip: f"{clip.subject}_{_long_name(clip)}"):
+        count = Counter(names)
+        names = [
+            name if count[name] == 1 else longer(clip)
+            for name, clip in zip(names, clips, strict=True)
+        ]
     for name, times in Counter(names).items():
         if times > 1:
             raise UsageError(f"{times} inputs are called {name}; analyse them into folders apart")
-    return [Source(name, clip) for name, clip in zip(names, clips, strict=True)], refused
+    return names
 
 
 def _content(path: Path) -> DatasetContent:

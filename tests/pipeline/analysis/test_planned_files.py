@@ -74,3 +74,15 @@ def test_links_keep_their_names(talk, tmp_path):
     assert found.written[0] == tmp_path / "out" / "mine.csv"
     with pytest.raises(UsageError, match="would be overwritten"):
         plan([tmp_path / "mine.mp4"], tmp_path, AnalyzeOptions(video=True))
+
+
+def test_tables_of_clips_with_one_name(tmp_path):
+    for name in ("anna/talk.mp4", "ben/talk.mp4", "ben/other.mp4", "cleo/a.mov", "cleo/a.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"not read")
+    plans = plan([tmp_path], tmp_path / "out")
+    names = [planned.written[0].stem for planned in plans]
+    assert names == ["anna_talk_mp4", "other", "ben_talk_mp4", "cleo_a.mov", "cleo_a.mp4"]
+    twice = [tmp_path / "anna" / "talk.mp4", tmp_path / "ben" / "talk.mp4"]
+    with pytest.raises(UsageError, match="2 inputs are called talk_talk_mp4"):
+        plan(twice, tmp_path / "out")
