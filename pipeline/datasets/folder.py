@@ -52,7 +52,7 @@ def find_content(root: Path) -> DatasetContent:
         there is none
     """
     tree = _Tree(root)
-    clips = [_clip_of_file(root)] if root.is_file() else _clips_below(root, tree)
+    clips = _clips_below(root, tree) if root.is_dir() else [_clip_of_file(root)]
     lines = tree.lines()
     for line in lines:
         logger.warning("%s", line)
@@ -218,6 +218,8 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 def _clip_of_file(path: Path) -> Clip:
     suffix = path.suffix.lower()
+    if not path.is_file():
+        raise DataError(f"{path}: is no file but a pipe or device; give a file or a folder")
     if suffix in VIDEO_SUFFIXES:
         return Clip(NAME, path.stem, path.stem, root=path.parent, source=path)
     if suffix in IMAGE_SUFFIXES:

@@ -157,6 +157,8 @@ def test_pipes_and_dead_links_are_named(tmp_path):
     os.mkfifo(tmp_path / "a" / "2.png")
     (tmp_path / "a" / "4.png").symlink_to("gone.png")
     content = find_content("folder", tmp_path)
+    with pytest.raises(DataError, match=r"2\.png: is no file but a pipe or device"):
+        open_dataset("folder", tmp_path / "a" / "2.png")
     pipe, dead = content.surplus
     assert "2.png: is no file but a pipe or device" in pipe
     assert "4.png: is a link that leads nowhere" in dead
