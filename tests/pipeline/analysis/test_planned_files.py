@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -86,3 +87,10 @@ def test_tables_of_clips_with_one_name(tmp_path):
     twice = [tmp_path / "anna" / "talk.mp4", tmp_path / "ben" / "talk.mp4"]
     with pytest.raises(UsageError, match="2 inputs are called talk_talk_mp4"):
         plan(twice, tmp_path / "out")
+
+
+def test_an_unreadable_input_does_not_stop_the_others(talk, tmp_path, capsys, monkeypatch):
+    """The system's refusal is imitated, since the tests may run as root."""
+    monkeypatch.setattr(os, "access", lambda *arguments, **options: False)
+    assert run(["-q", "analyze", str(talk), "-o", str(tmp_path / "o"), "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith(f"{talk} -> ")
