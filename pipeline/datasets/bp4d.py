@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ...errors import DataError, UsageError
 from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
-from .entries import Entries, absolute, misplaced, near_miss, plain_name
+from .entries import Entries, absolute, held, misplaced, near_miss, plain_name
 from .label_files import (
     UNKNOWN,
     FrameCodes,
@@ -192,11 +192,9 @@ def find_layout(
                 )
     if not clips:
         near = next((line for line in (*missing, *surplus) if "found " in line), "")
-        raise DataError(
-            f"{root}: no clip with labels and images; "
-            + (near or "give the folder that holds ")
-            + ("" if near else f"{CODING_FOLDER}/{OCCURRENCE_FOLDER}/ and the image folders")
-        )
+        places = f"{CODING_FOLDER}/{OCCURRENCE_FOLDER}/ and the image folders"
+        advice = near or f"give the folder that holds {places}; {held(root)}"
+        raise DataError(f"{root}: no clip with labels and images; {advice}")
     surplus += _strange_labels(layout, entries.find(coding, OCCURRENCE_FOLDER))
     return DatasetContent(tuple(clips), tuple(missing), tuple(surplus))
 
@@ -309,7 +307,7 @@ def _coding_folder(entries: Entries, root: Path) -> Path:
     hint = misplaced(root, (f"{CODING_FOLDER}/{OCCURRENCE_FOLDER}", OCCURRENCE_FOLDER))
     raise DataError(
         f"{root}: no {CODING_FOLDER}/{OCCURRENCE_FOLDER}/; "
-        + (hint or "give the folder that holds the labels and the images")
+        + (hint or f"give the folder that holds the labels and the images; {held(root)}")
     )
 
 

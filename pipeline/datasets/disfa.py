@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ..clips import VIDEO_SUFFIXES, Clip, ClipLabels, DatasetContent, FoundClip
-from .entries import Entries, misplaced, plain_name
+from .entries import Entries, held, misplaced, plain_name
 from .label_files import intensity_code, relative_ratios
 from .label_rows import frame_rows
 
@@ -148,7 +148,10 @@ def find_content(root: Path) -> DatasetContent:
         hint = _where_videos_are(root, surplus)
         raise DataError(
             f"{root / VIDEO_FOLDER}: no {video_path(root, 'SNxxx').name}; "
-            + (hint or f"give the folder that holds {VIDEO_FOLDER}/ and {LABEL_FOLDER}/")
+            + (
+                hint
+                or f"give the folder that holds {VIDEO_FOLDER}/ and {LABEL_FOLDER}/; {held(root)}"
+            )
         )
     clips = [
         FoundClip(subject, _clip_name(subject), partial(_read_clip, root, paths, subject))

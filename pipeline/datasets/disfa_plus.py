@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import DataError
 from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
 from . import disfa
-from .entries import Entries, misplaced, near_miss, plain_name
+from .entries import Entries, held, misplaced, near_miss, plain_name
 from .label_files import FrameCodes, intensity_code, side_by_side
 from .label_rows import frame_rows
 from .numbered_images import images_of_frames, numbered_images
@@ -119,9 +119,9 @@ def _nothing(root: Path, pictured: _Trials, labelled: _Trials) -> str:
     for found in sorted(labelled):
         if not hint and labelled[found].is_dir():
             hint = near_miss(root / IMAGE_FOLDER / found[0] / labelled[found].name)
-    return f"{root}: no trial with images and labels; " + (
-        hint or f"give the folder that holds {IMAGE_FOLDER}/SN001/ and {LABEL_FOLDER}/SN001/"
-    )
+    places = f"{IMAGE_FOLDER}/SN001/ and {LABEL_FOLDER}/SN001/"
+    advice = hint or f"give the folder that holds {places}; {held(root)}"
+    return f"{root}: no trial with images and labels; {advice}"
 
 
 def read_label_file(path: Path, au: int) -> FrameCodes:

@@ -16,6 +16,7 @@ from ...errors import DataError
 
 # Letters that two names must share at least to be taken for the same word, spelt otherwise.
 _LEAST_ALIKE = 0.6
+_MOST_SHOWN = 8
 
 
 class Entries:
@@ -172,6 +173,24 @@ def misplaced(root: Path, expected: Iterable[str]) -> str:
             if _is_folder(above / below) and root.is_relative_to(above / below):
                 return f"found {above / below}, expected {root / below}: give {above}"
     return next((near for below in wanted if (near := near_miss(root / below))), "")
+
+
+def held(root: Path) -> str:
+    """Say what lies in a folder in which nothing is as expected.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+
+    Returns
+    -------
+    str
+        "it holds X, Y"; "it is empty" where it holds nothing.
+    """
+    names = _listed(root)
+    shown = ", ".join(names[:_MOST_SHOWN]) + (" ..." if len(names) > _MOST_SHOWN else "")
+    return f"it holds {shown}" if names else "it is empty"
 
 
 def cannot_be_read(path: Path | str, error: OSError) -> DataError:

@@ -195,3 +195,14 @@ def test_plain_names():
     assert plain_name("SN001_au01.TXT") == plain_name("sn1_AU1.txt")
     assert plain_name("SN001") != plain_name("SN010")
     assert plain_name("T0") == "t0"
+
+
+def test_what_a_folder_of_something_else_holds_is_said(tmp_path):
+    for name in ("disfa", "disfa-plus", "bp4d"):
+        assert "it is empty" in message(name, tmp_path)
+    write_trial(tmp_path)
+    (tmp_path / "Images").rename(tmp_path / "Pictures")
+    for name in ("disfa-plus", "bp4d"):
+        assert "it holds Labels, Pictures" in message(name, tmp_path)
+    # The labels of DISFA lie in a folder that is called nearly so.
+    assert "Labels, expected ActionUnit_Labels" in message("disfa", tmp_path)
