@@ -15,7 +15,6 @@ from .options import (
     device_option,
     dry_run_option,
     echo_json,
-    echo_lines,
     focal_option,
     identity_option,
     json_option,
@@ -104,8 +103,9 @@ def analyze(
         if json:
             echo_json([item.as_json() for item in plans])
         else:
-            echo_lines([item.line() for item in plans])
-        return 0
+            for planned in plans:
+                click.echo(planned.line(), err=bool(planned.error))
+        return 1 if any(planned.error for planned in plans) else 0
     outcomes = _outcomes(inputs, out, run, device, chosen, settings["progress"])
     for item in outcomes:
         if not json:

@@ -21,7 +21,8 @@ from ..errors import DataError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
-ANY_PATH = click.Path(path_type=Path)
+# What cannot be read is told by what reads it, so that the others of several inputs are read.
+ANY_PATH = click.Path(path_type=Path, readable=False)
 
 _log = logging.getLogger(__name__)
 

@@ -70,7 +70,7 @@ def preprocess_dry_run(
         for clip in clips:
             bar.update(1)
             try:
-                count = index_frames(replace(clip, labels=None)).count
+                count = index_frames(replace(clip, labels=None), identify=False).count
             except GleeError as error:
                 broken += 1
                 lines.append(f"cannot be used: {error}")

@@ -134,7 +134,7 @@ def _read_clips(content: DatasetContent) -> list[Clip]:
         except GleeError as error:
             logger.error("%s/%s: %s", found.subject, found.name, error)
             errors.append(error)
-    for line in content.missing:
+    for line in (*content.missing, *(note for clip in clips for note in clip.notes)):
         logger.warning("%s", line)
     for what, count in content.counts.items():
         logger.info("%s: %d", what, count)

@@ -13,6 +13,7 @@ Where the length of a subject's video is known, `expected_frames(subject)` gives
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from ...errors import DataError, UsageError
 from ..clips import Clip, DatasetContent
 from . import bp4d, bp4d_plus, disfa, disfa_plus, fec, folder
+from .entries import absolute, cannot_be_read
 
 __all__ = [
     "DATASETS",
@@ -83,9 +85,18 @@ def find_content(name: str, root: Path, **options: Any) -> DatasetContent:
     module = dataset_module(name)
     given = chosen_options(name, options)
     root = Path(root)
-    if not root.exists():
-        raise DataError(f"{root}: no such file or folder; give the root of the {name} dataset")
-    content: DatasetContent = module.find_content(root.resolve(), **given)
+    try:
+        if not root.exists():
+            raise DataError(f"{root}: no such file or folder; give the root of the {name} dataset")
+        content: DatasetContent = module.find_content(absolute(root), **given)
+    except OSError as error:
+        raise cannot_be_read(error.filename or root, error) from None
+    names = Counter((clip.subject, clip.name) for clip in content.clips)
+    for (subject, clip), times in names.items():
+        if times > 1:
+            raise DataError(
+                f"{root}: {times} clips of subject {subject} are called {clip}; rename their files"
+            )
     return content
 
 

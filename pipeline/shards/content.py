@@ -41,7 +41,7 @@ class ShardHeader:
     source_size : int
         Of the source, bytes.
     source_hash : str
-        SHA-256 of the head of the source.
+        SHA-256 of what the source holds, see `images.frames`.
     fps : float
         Frames a second; 0 where not known.
     frame_size : (int, int)

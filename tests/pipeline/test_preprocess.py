@@ -195,7 +195,7 @@ def test_missing_label_file_and_label_of_7(disfa, tmp_path):
     lines = path.read_text().splitlines()
     lines[8] = "9,7"
     path.write_text("\n".join(lines))
-    with pytest.raises(DataError, match=r"SN001_au6\.txt, line 9: intensity 7"):
+    with pytest.raises(DataError, match=r"SN001_au6\.txt, line 9: intensity '7'"):
         run(disfa, tmp_path / "work")
     path.unlink()
     with pytest.raises(DataError, match=r"SN001_au6\.txt: label file is missing"):
@@ -277,3 +277,17 @@ def test_real_videos_and_image(real_work):
         assert shard.labels.shape == (len(shard), 0)
         assert np.isfinite(shard.frames.landmarks[shard.frames.valid]).all()
         assert np.isnan(shard.frames.transform[~shard.frames.valid]).all()
+
+
+def test_images_replaced_by_others_of_the_same_size_are_not_kept(tmp_path):
+    folder = tmp_path / "photos" / "anna"
+    folder.mkdir(parents=True)
+    for number in range(4):
+        image = np.full((64, 64, 3), 40 * number, np.uint8)
+        cv2.imwrite(str(folder / f"{number}.bmp"), image)
+    arguments = {"options": OPTIONS, "workers": 1, "progress": False}
+    work = tmp_path / "work"
+    assert preprocess("folder", tmp_path / "photos", work, **arguments).made == 1
+    assert preprocess("folder", tmp_path / "photos", work, **arguments).kept == 1
+    cv2.imwrite(str(folder / "2.bmp"), np.full((64, 64, 3), 7, np.uint8))
+    assert preprocess("folder", tmp_path / "photos", work, **arguments).made == 1
