@@ -59,7 +59,7 @@ STAGE = "demo"
 DATA = "data"
 FOLDERS = (DATA, WORK, WORK_AS_PUBLISHED, *(one.run for one in INGREDIENTS))
 REPORT_FILE, RESULTS_FILE, SECONDS_FILE = "report.html", "results.json", "seconds.json"
-# Chosen for less than six minutes on two cores.
+# Chosen for a few minutes on two quiet cores; five networks are trained.
 FRAMES, EPOCHS = 120, 10
 # What `glee fit3d` does where nothing is asked for: all that suits the shards.
 FITTING = Fit3dOptions(whiten=None, prior=None, smooth=None, witness=None)
