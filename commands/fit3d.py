@@ -131,15 +131,13 @@ def fit3d(
         lines = fit3d_dry_run(work, workers=workers, cluster=cluster, cluster_config=cluster_config)
         echo_lines(lines)
         return
-    if paper:
-        options |= {"identity": "frame", "whiten": False, "prior": False, "smooth": False}
-        options["witness"] = False
     options["temporal"] = temporal_weight
     options["dense"] = "only" if dense_only else "beside" if dense else None
     options["model"] = None if model is None else str(model)
+    asked = Fit3dOptions(**options)
     summary = run_stage(
         work,
-        options=Fit3dOptions(**options),
+        options=asked.as_published() if paper else asked,
         workers=workers,
         cluster=cluster,
         cluster_config=cluster_config,

@@ -15,7 +15,7 @@ from .options import FOLDER, echo_lines, output_option, renders_option, seed_opt
 @click.option(
     "--backend",
     multiple=True,
-    default=("mesh", "dlib"),
+    default=("mesh",),
     show_default=True,
     help="Landmark backend whose landmarks are refined; give it again for more.",
 )

@@ -85,7 +85,7 @@ class PreprocessOptions:
         Make interlaced pictures whole from both of their fields.
     """
 
-    detector: str = "dlib"
+    detector: str = "auto"
     detect_every: int = TrackingOptions.detect_every
     minimum_confidence: float = TrackingOptions.minimum_confidence
     crop_size: int = CROP_SIZE
@@ -190,6 +190,12 @@ class Fit3dOptions:
     def model_path(self) -> Path | None:
         """The morphable model's file; None for the embedded one."""
         return None if self.model is None else Path(self.model)
+
+    def as_published(self) -> Fit3dOptions:
+        """Give these options with Eq. 3 as published: each frame by itself, without priors."""
+        return replace(
+            self, identity="frame", whiten=False, prior=False, smooth=False, witness=False
+        )
 
     @property
     def hears_witness(self) -> bool:

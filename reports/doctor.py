@@ -26,7 +26,7 @@ FRAME_BYTES = 16_000
 _SPARE = 1.2
 _SECONDS = 10.0  # that a queue system has to answer
 _PACKAGES = (
-    *("numpy", "scipy", "numba", "torch", "h5py", "opencv-python-headless", "dlib-bin"),
+    *("numpy", "scipy", "numba", "torch", "h5py", "av", "opencv-python-headless"),
     *("dask", "distributed", "pandas", "pyarrow"),
 )
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -196,19 +196,27 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _detectors() -> Iterator[Finding]:
-    from ..pipeline.landmarks.dlib_backend import model_path
+    """Which landmark backends are there, and what to install for those that are not."""
+    from ..pipeline.landmarks.dlib_backend import dlib_module, model_path
     from ..pipeline.landmarks.mesh.weights import WEIGHTS_PATH, read_weights
 
-    yield _checked("mesh weights", lambda: f"{len(read_weights(WEIGHTS_PATH))} arrays", needed=True)
-    yield _checked("dlib weights", lambda: str(model_path()), needed=True)
+    def mesh() -> str:
+        return f"{len(read_weights(WEIGHTS_PATH))} arrays of weights; the default"
+
+    def dlib() -> str:
+        return f"dlib {dlib_module().__version__}, {model_path()}"
+
+    yield _checked("detector mesh", mesh, needed=True)
+    yield _checked("detector dlib", dlib, needed=False)
     folder = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch"))
     folder = folder / "hub" / "checkpoints"
     found = sorted(path.name for path in folder.glob("*FAN4-*"))
     installed = _version("face-alignment") != "missing"
     yield Finding(
-        "fan weights",
+        "detector fan",
         bool(found) and installed,
-        f"{', '.join(found)} in {folder}" if found else f"none in {folder}",
+        ("" if installed else "face-alignment is not installed; ")
+        + (f"{', '.join(found)} in {folder}" if found else f"no weights in {folder}"),
         "" if found and installed else "only --detector fan needs them: see docs/backends.md",
         needed=False,
     )

@@ -138,17 +138,19 @@ def chosen_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> 
     Raises
     ------
     UsageError, WeightsError
-        As `load_detector`; for `auto` what the last backend tried lacks.
+        As `load_detector`; for `auto`, where no backend is there, what the best one lacks.
     """
     if name != AUTO:
         return name
-    for backend in PREFERENCE[:-1]:
+    lacking: list[WeightsError] = []
+    for backend in PREFERENCE:
         try:
             load_detector(backend, settings)
-        except (WeightsError, ImportError):
+        except WeightsError as error:
+            lacking.append(error)
             continue
         return backend
-    return PREFERENCE[-1]
+    raise lacking[0]
 
 
 def refined_name(name: str, refine: bool | None) -> str:

@@ -213,11 +213,13 @@ def test_unwritable_output_folder(synthetic_disfa, tmp_path):
         run(synthetic_disfa, tmp_path / "work")
 
 
-def test_missing_dlib_model(synthetic_disfa, tmp_path, monkeypatch):
+def test_a_backend_that_is_not_installed_stops_before_anything_is_written(
+    synthetic_disfa, tmp_path, monkeypatch
+):
     load_detector.cache_clear()
     monkeypatch.setattr(dlib_backend, "find_spec", lambda name: None)
-    with pytest.raises(WeightsError, match="shape_predictor_68"):
-        run(synthetic_disfa, tmp_path / "work")
+    with pytest.raises(WeightsError, match="shape_predictor_68.*extra dlib"):
+        run(synthetic_disfa, tmp_path / "work", options=PreprocessOptions(detector="dlib"))
     assert not (tmp_path / "work").exists()
     load_detector.cache_clear()
 
@@ -270,7 +272,9 @@ def test_real_videos_and_image(real_work):
     assert (by_clip["single_face.mp4"].frames, by_clip["single_face.mp4"].valid) == (72, 72)
     assert (by_clip["single_face.jpg"].frames, by_clip["single_face.jpg"].valid) == (1, 1)
     assert by_clip["no_face"].valid == 0
-    assert by_clip["no_face"].invalid["no_face"] == 95
+    # In some of its frames a pattern is looked at as a face, and refused.
+    assert sum(by_clip["no_face"].invalid.values()) == 95
+    assert by_clip["no_face"].invalid["no_face"] >= 85
     assert "95 invalid" in "\n".join(summary.lines())
     for path in list_shards(work):
         shard = read_shard(path)

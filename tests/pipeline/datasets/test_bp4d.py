@@ -242,7 +242,7 @@ def test_from_images_to_shards_against_the_truth(synthetic_bp4d, tmp_path):
         np.testing.assert_array_equal(shard.labels[known], expected[known])
         assert shard.frames.valid.mean() > 0.9
         valid = shard.frames.valid
-        points = truth.landmarks["dlib"][rows][valid]
+        points = truth.landmarks["mesh"][rows][valid]
         off = np.linalg.norm(shard.frames.landmarks[valid] - points, axis=-1)
         eyes = np.linalg.norm(points[:, 36] - points[:, 45], axis=-1)
         assert np.median(off / eyes[:, None]) < 0.06

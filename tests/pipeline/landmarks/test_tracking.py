@@ -171,14 +171,14 @@ def tracked(real_folder):
     """Frames 0-119 of a real video, and what tracking makes of them."""
     (clip,) = open_dataset("folder", real_folder / "WolfgangLanger_Pexels.mp4")
     frames = list(read_frames(clip, index_frames(clip), 0, 120))
-    tracker = FaceTracker(load_detector("dlib"))
+    tracker = FaceTracker(load_detector("mesh"))
     return frames, [tracker.follow(frame) for frame in frames]
 
 
 def test_real_face_is_followed_as_well_as_by_detecting_every_frame(tracked):
     frames, results = tracked
     assert all(result.reason == "ok" for result in results)
-    detector = load_detector("dlib")
+    detector = load_detector("mesh")
     every = []
     for frame in frames:
         found = detector.detect(frame)
@@ -192,9 +192,9 @@ def test_real_face_is_followed_as_well_as_by_detecting_every_frame(tracked):
 
 def test_a_run_of_frames_does_not_depend_on_what_came_before(tracked):
     frames, results = tracked
-    tracker = FaceTracker(load_detector("dlib"))
+    tracker = FaceTracker(load_detector("mesh"))
     again = [tracker.follow(frame) for frame in frames[60:70]]
-    other = FaceTracker(load_detector("dlib"))
+    other = FaceTracker(load_detector("mesh"))
     once_more = [other.follow(frame) for frame in frames[60:70]]
     for one, two in zip(again, once_more, strict=True):
         np.testing.assert_array_equal(one.landmarks, two.landmarks)
