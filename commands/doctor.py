@@ -22,9 +22,15 @@ from .options import (
 @dataset_option("The room that its shards need is looked for.")
 @root_option()
 @cluster_option("The queue is asked too. [default: local]")
+@click.option("--detector", help="Landmark backend that is looked at too, as analyze has it.")
 @json_option
 def doctor(
-    work: Path | None, dataset: str | None, root: Path | None, cluster: str | None, json: bool
+    work: Path | None,
+    dataset: str | None,
+    root: Path | None,
+    cluster: str | None,
+    detector: str | None,
+    json: bool,
 ) -> int:
     """Check what this machine has, and say what to do where it lacks something.
 
@@ -34,7 +40,13 @@ def doctor(
     """
     from ..reports.doctor import examine
 
-    findings = examine(work or Path(), dataset=dataset, root=root, cluster=cluster or "local")
+    findings = examine(
+        work or Path(),
+        dataset=dataset,
+        root=root,
+        cluster=cluster or "local",
+        detector=detector,
+    )
     if json:
         echo_json([finding.as_json() for finding in findings])
     else:
