@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 FEWEST = 20  # photographs from which something can be learnt
 # Looks at a photograph, in pairs of one as it is and one mirrored: many where there are few
 # photographs, but never more than so many numbers in memory.
-MOST_LOOKS, LEAST_LOOKS, LOOKS_IN_ALL = 10, 2, 6000
+MOST_LOOKS, LEAST_LOOKS, LOOKS_IN_ALL = 8, 2, 4000
 SAME_FACE = 0.4  # overlap from which a found face is the annotated one
 # Standard deviations of a box's place and size, in sides, and of its angle, radians.
 MOVED, GROWN, TURNED = 0.03, 0.04, 0.05

@@ -7,7 +7,7 @@ come from cross-validation, whose parts never share a picture; so do the errors 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -40,8 +40,8 @@ Floats = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
 FOLDS = 5
-PENALTIES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
-SHARE_OF_WHOLE = 0.5  # of the variance that a landmark's numbers have in all
+PENALTIES = (0.003, 0.006)
+SHARE_OF_WHOLE = 0.1  # of the variance that a landmark's numbers have in all
 LEAST_DEVIATION = 1e-3  # of a number that hardly changes, so that it is not blown up
 # Photographs that a region's mean covariance counts for beside a landmark's own.
 SHRUNK = 20
@@ -210,45 +210,63 @@ def learn(
     """
     fold = folds(material.names, seed)[material.photograph]
     first = material.seen.landmarks.astype(float)
-    axes = frame_axes(first)
-    target = (material.truth - first) @ np.linalg.inv(axes)
-    # The first two looks at each photograph are those that a user's picture gets.
-    plain = np.flatnonzero(np.diff(material.photograph, prepend=-1))
-    pairs = np.stack([plain, plain + 1], 1)
+    target = (material.truth - first) @ np.linalg.inv(frame_axes(first))
     whole = _Numbers.of(material.seen.whole, SHARE_OF_WHOLE)
-    shifts = np.zeros((len(PENALTIES), *pairs.shape, LANDMARKS, 2))
     fits = []
     for landmark in range(LANDMARKS):
         near = _Numbers.of(material.seen.near[:, landmark], 1.0 - SHARE_OF_WHOLE)
-        fit = _ridge(_Numbers.joined(whole, near), target[:, landmark], fold)
-        shifts[:, :, :, landmark] = fit.held_out[:, pairs]
-        fits.append(fit)
+        fits.append(_ridge(_Numbers.joined(whole, near), target[:, landmark], fold))
         stepped(1)
-    placed = first[pairs] + shifts @ axes[pairs]
-    looks = np.stack([placed[:, :, 0], mirrored_back(placed[:, :, 1])])
+    plain = _first_looks(material)
     truth = material.truth[plain]
-    distance = inter_ocular_distance(truth)[:, None]
-    errors = np.linalg.norm(looks.mean(0) - truth, axis=-1) / distance
-    best = np.zeros(LANDMARKS, np.int64)
-    for points in map(list, PARTS.values()):
-        best[points] = errors[:, :, points].mean((1, 2)).argmin()
-    every = np.arange(LANDMARKS)
-    chosen = looks[:, best, :, every].transpose(1, 2, 0, 3)
-    before = np.linalg.norm(first[plain] - truth, axis=-1) / distance
-    weights = np.stack([fit.weights[i] for fit, i in zip(fits, best, strict=True)]).astype(
-        np.float32
-    )
-    covariance, doubt = _uncertainty(chosen, truth)
+    looks = _held_out_landmarks(material, fits)
+    errors = _errors(looks.mean(0), truth)
+    best, every = _best_penalties(errors), np.arange(LANDMARKS)
+    covariance, doubt = _uncertainty(looks[:, best, :, every].transpose(1, 2, 0, 3), truth)
+    weights = np.stack([fit.weights[i] for fit, i in zip(fits, best, strict=True)])
+    shift = np.stack([fit.shift[i] for fit, i in zip(fits, best, strict=True)])
     head = Head(
         points=definition.weights.astype(np.float32),
         offsets=definition.offsets.astype(np.float32),
-        whole=weights[..., :WHOLE],
-        near=weights[..., WHOLE:],
-        shift=np.stack([f.shift[i] for f, i in zip(fits, best, strict=True)]).astype(np.float32),
+        whole=weights[..., :WHOLE].astype(np.float32),
+        near=weights[..., WHOLE:].astype(np.float32),
+        shift=shift.astype(np.float32),
         covariance=covariance.astype(np.float32),
         doubt=doubt.astype(np.float32),
     )
-    return Learnt(head, before, errors[best, :, every].T)
+    return Learnt(head, _errors(first[plain], truth), errors[best, :, every].T)
+
+
+def _first_looks(material: Material) -> npt.NDArray[np.int64]:
+    """Each photograph's look as it is; the next one is the mirrored: a user's picture gets both."""
+    return np.flatnonzero(np.diff(material.photograph, prepend=-1))
+
+
+def _held_out_landmarks(material: Material, fits: Sequence[_Fit]) -> Floats:
+    """Landmarks of both looks by each penalty (2, p, n, 68, 2), pixels of the crop as it is."""
+    plain = _first_looks(material)
+    pairs = np.stack([plain, plain + 1], 1)
+    first = material.seen.landmarks.astype(float)[pairs]
+    shifts = np.stack([fit.held_out[:, pairs] for fit in fits], 3)
+    placed = first + shifts @ frame_axes(first)
+    return np.stack([placed[:, :, 0], mirrored_back(placed[:, :, 1])])
+
+
+def _errors(landmarks: Floats, truth: Floats) -> Floats:
+    """Distances (..., n, 68) from the truth (n, 68, 2), in those of the outer eye corners."""
+    distance = np.linalg.norm(landmarks - truth, axis=-1)
+    return np.asarray(distance / inter_ocular_distance(truth)[:, None])
+
+
+def _best_penalties(errors: Floats) -> npt.NDArray[np.int64]:
+    """For each landmark (68,) the number of the penalty that is best in its part of the face.
+
+    errors: (p, n, 68), by each penalty on photographs held out.
+    """
+    best = np.zeros(LANDMARKS, np.int64)
+    for points in map(list, PARTS.values()):
+        best[points] = errors[:, :, points].mean((1, 2)).argmin()
+    return best
 
 
 def folds(names: tuple[str, ...], seed: int) -> npt.NDArray[np.int64]:
@@ -299,11 +317,15 @@ class _Fit:
 
 def _ridge(numbers: _Numbers, target: Floats, fold: npt.NDArray[np.int64]) -> _Fit:
     """Ridge regression of a landmark's shift (m, 2): of all, and without each part in turn."""
-    seen = numbers.scaled
+    seen, back = numbers.scaled, None
+    if 2 * len(seen) < seen.shape[1]:
+        # Few looks span few directions, and the ridge stays within these.
+        left, size, back = np.linalg.svd(seen, full_matrices=False)
+        seen = left * size
     parts = [_Sums.of(seen[fold == part], target[fold == part]) for part in range(FOLDS)]
     total = _Sums(*(np.sum(each, 0) for each in zip(*parts, strict=True)))
     held_out = np.zeros((len(PENALTIES), len(seen), 2))
-    weights = np.zeros((len(PENALTIES), 2, seen.shape[1]))
+    weights = np.zeros((len(PENALTIES), 2, len(numbers.mean)))
     shift = np.zeros((len(PENALTIES), 2))
     for number, penalty in enumerate(PENALTIES):
         for part, own in enumerate(parts):
@@ -311,6 +333,7 @@ def _ridge(numbers: _Numbers, target: Floats, fold: npt.NDArray[np.int64]) -> _F
                 slope, level = _Sums(*map(np.subtract, total, own)).solved(penalty)
                 held_out[number, fold == part] = seen[fold == part] @ slope + level
         slope, level = total.solved(penalty)
+        slope = slope if back is None else back.T @ slope
         weights[number] = (slope * numbers.scale[:, None]).T
         shift[number] = level - weights[number] @ numbers.mean
     return _Fit(held_out, weights, shift)

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
-import zlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -22,7 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ....errors import UsageError, WeightsError
+from ....errors import DataError, UsageError, WeightsError
+from ....fitting.array_files import open_npz
 from ....fitting.morphable_model.landmark_scheme import COUNT as LANDMARKS
 from ....fitting.morphable_model.landmark_scheme import MIRROR
 from ....whole_files import write_whole
@@ -40,7 +40,7 @@ Float32 = npt.NDArray[np.float32]
 
 BACKEND = "mesh"  # whose landmarks it refines
 KIND, FORMAT = "glee refiner of photographs", 1
-_LARGEST = 1 << 26  # bytes; a file of this kind has 2 MB
+_LARGEST = 1 << 20  # numbers of an array
 _REMEDY = "train it again with `glee train-landmarks --photos DIR -o FILE`"
 
 
@@ -234,19 +234,16 @@ def _load(path: Path, changed: int, size: int) -> PhotographRefiner:
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such file; {_REMEDY}")
     try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(part.file_size for part in packed.infolist()) > _LARGEST:
-                raise ValueError("it unpacks to more than any such file has")
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: there is no such file; {_REMEDY}") from None
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise WeightsError(f"{path}: cannot be read ({reason}); {_REMEDY}") from None
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise WeightsError(f"{path}: cannot be read ({error}); {_REMEDY}") from None
+        with open_npz(path) as file:
+            for name in file.names():
+                if math.prod(file.shape(name) or ()) > _LARGEST:
+                    raise DataError(f"{path}: {name} is larger than any array of such a file")
+            return {name: file.array(name) for name in file.names()}
+    except DataError as error:
+        raise WeightsError(f"{error}; {_REMEDY}") from None
 
 
 def _check(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
