@@ -10,6 +10,7 @@ from .options import (
     FOLDER,
     cluster_option,
     dataset_option,
+    detector_option,
     echo_json,
     echo_lines,
     json_option,
@@ -22,7 +23,7 @@ from .options import (
 @dataset_option("The room that its shards need is looked for.")
 @root_option()
 @cluster_option("The queue is asked too. [default: local]")
-@click.option("--detector", help="Landmark backend that is looked at too, as analyze has it.")
+@detector_option("It is looked at too.", default=None)
 @json_option
 def doctor(
     work: Path | None,

@@ -88,7 +88,11 @@ def gather(
         it was found in too few
     """
     looks = min(max(LOOKS_IN_ALL // max(count, 1), LEAST_LOOKS), MOST_LOOKS) // 2 * 2
-    names, missed, whose, seen, truths = [], [], [], [], []
+    names: list[str] = []
+    missed: list[str] = []
+    whose: list[int] = []
+    seen: list[Seen] = []
+    truths: list[Floats] = []
     for number, photograph in enumerate(photographs):
         stepped(1)
         box = _face_of(photograph, detector)
@@ -166,9 +170,8 @@ def _spoilt(crop: Image, rng: np.random.Generator) -> Image:
     elif kind < BLURRED + COARSENED:
         side = int(rng.integers(80, 200))
         small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
-        small = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))])[
-            1
-        ]
-        small = cv2.imdecode(small, cv2.IMREAD_COLOR)
+        quality = int(rng.integers(40, 95))
+        coded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        small = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
         crop = np.asarray(cv2.resize(small, (CROP_SIDE, CROP_SIDE)), np.uint8)
     return crop

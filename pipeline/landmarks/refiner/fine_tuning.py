@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -323,14 +324,14 @@ def _ridge(numbers: _Numbers, target: Floats, fold: npt.NDArray[np.int64]) -> _F
         left, size, back = np.linalg.svd(seen, full_matrices=False)
         seen = left * size
     parts = [_Sums.of(seen[fold == part], target[fold == part]) for part in range(FOLDS)]
-    total = _Sums(*(np.sum(each, 0) for each in zip(*parts, strict=True)))
+    total = reduce(_Sums.plus, parts)
     held_out = np.zeros((len(PENALTIES), len(seen), 2))
     weights = np.zeros((len(PENALTIES), 2, len(numbers.mean)))
     shift = np.zeros((len(PENALTIES), 2))
     for number, penalty in enumerate(PENALTIES):
         for part, own in enumerate(parts):
-            if own.count:
-                slope, level = _Sums(*map(np.subtract, total, own)).solved(penalty)
+            if own.looks:
+                slope, level = total.plus(own, -1.0).solved(penalty)
                 held_out[number, fold == part] = seen[fold == part] @ slope + level
         slope, level = total.solved(penalty)
         slope = slope if back is None else back.T @ slope
@@ -342,7 +343,7 @@ def _ridge(numbers: _Numbers, target: Floats, fold: npt.NDArray[np.int64]) -> _F
 class _Sums(NamedTuple):
     """Sums over looks of which least squares are made: numbers x (m, k), targets y (m, 2)."""
 
-    count: npt.NDArray[np.float64]
+    looks: float
     products: Float32  # x x', (k, k)
     sums: Float32  # x, (k,)
     mixed: Float32  # x y', (k, 2)
@@ -351,14 +352,25 @@ class _Sums(NamedTuple):
     @classmethod
     def of(cls, x: Float32, y: Floats) -> _Sums:
         narrow = y.astype(np.float32)
-        return cls(np.float64(len(x)), x.T @ x, x.sum(0), x.T @ narrow, y.sum(0))
+        return cls(float(len(x)), x.T @ x, x.sum(0), x.T @ narrow, y.sum(0))
+
+    def plus(self, other: _Sums, times: float = 1.0) -> _Sums:
+        """The sums over these looks and the others; with times -1 without those."""
+        factor = np.float32(times)
+        return _Sums(
+            self.looks + times * other.looks,
+            self.products + factor * other.products,
+            self.sums + factor * other.sums,
+            self.mixed + factor * other.mixed,
+            self.targets + times * other.targets,
+        )
 
     def solved(self, penalty: float) -> tuple[Float32, Floats]:
         """Slopes (k, 2) and level (2,) that minimise the mean square and the penalised slopes."""
-        mean, level = self.sums / self.count, self.targets / self.count
-        normal = self.products / self.count - np.outer(mean, mean)
+        mean, level = self.sums / self.looks, self.targets / self.looks
+        normal = self.products / self.looks - np.outer(mean, mean)
         normal[np.diag_indices_from(normal)] += penalty
-        right = self.mixed / self.count - np.outer(mean, level)
+        right = self.mixed / self.looks - np.outer(mean, level)
         slope = cho_solve(cho_factor(normal.astype(np.float32), lower=True), right)
         return slope.astype(np.float32), level - mean @ slope
 
