@@ -192,11 +192,14 @@ def out_option(help_text: str, **attributes: Any) -> Callable[[Any], Any]:
     )
 
 
-def detector_option(help_text: str = "") -> Callable[[Any], Any]:
+def detector_option(help_text: str = "", default: str | None = "auto") -> Callable[[Any], Any]:
     """The landmark backend; help_text: sentences that say more of it."""
-    said = "Landmark backend: dlib, mesh, fan, fan:FACE_DETECTOR, auto, or an installed one."
+    said = (
+        "Landmark backend: dlib, mesh, fan, fan:FACE_DETECTOR, auto, or an installed one; "
+        "mesh+refiner:FILE with a weights file of train-landmarks --photos."
+    )
     return click.option(
-        "--detector", default="auto", show_default=True, help=f"{said} {help_text}".strip()
+        "--detector", default=default, show_default=True, help=f"{said} {help_text}".strip()
     )
 
 

@@ -393,8 +393,9 @@ def detector_noise(model: MorphableModel, detector: str) -> LandmarkNoise | None
     LandmarkNoise or None
         None where nobody knows.
     """
-    from .landmarks.detector import REFINED
+    from .landmarks.detector import REFINED, calibrated_name
 
+    detector = calibrated_name(detector, model.noise)
     if detector in model.noise or not detector.endswith(REFINED):
         return model.noise.get(detector)
     from .landmarks.refiner.noise import noise_of  # it imports torch

@@ -19,7 +19,13 @@ from .cluster.cluster import Cluster, open_cluster
 from .cluster.options import stage_cluster_options
 from .datasets import find_content, shaping_options
 from .images.frames import FrameIndex, index_frames
-from .landmarks.backends import BackendSettings, chosen_detector, load_detector, refined_name
+from .landmarks.backends import (
+    BackendSettings,
+    chosen_detector,
+    load_detector,
+    refined_name,
+    stated_detector,
+)
 from .landmarks.dense_landmarks import DenseDetector
 from .options import PreprocessOptions
 from .shards.shard import SHARD_FOLDER, shard_path
@@ -97,7 +103,9 @@ def preprocess(
     weights_folder = None if weights is None else str(Path(weights).resolve())
     settings = BackendSettings(weights_folder, options.device, options.flip)
     backend_name = chosen_detector(options.detector, settings)
-    options = replace(options, detector=refined_name(backend_name, options.refine))
+    backend_name = refined_name(backend_name, options.refine)
+    backend_name, settings = stated_detector(backend_name, settings)
+    options = replace(options, detector=backend_name)
     detector = load_detector(options.detector, settings)
     if options.dense:
         DenseDetector(detector)
@@ -117,7 +125,7 @@ def preprocess(
             deinterlace = bool(options.deinterlace)
             indices = _index_clips(clips, running_cluster, tally, progress, deinterlace)
             write_plan(work, dataset, options.chunk_frames, indices)
-            backend = (f"{detector.name} {detector.version}", settings.weights)
+            backend = (f"{detector.name} {detector.version}", settings)
             tasks = _chunk_tasks(indices, work, options, chosen, backend)
             total = sum(index.count for _, index in indices)
             _make_shards(tasks, total, running_cluster, tally, progress)
@@ -200,7 +208,7 @@ def _chunk_tasks(
     work: Path,
     options: PreprocessOptions,
     dataset_options: Mapping[str, Any],
-    backend: tuple[str, str | None],
+    backend: tuple[str, BackendSettings],
 ) -> Iterator[ChunkTask]:
     for clip, index in indices:
         for number, start in enumerate(range(0, index.count, options.chunk_frames)):
@@ -217,7 +225,8 @@ def _chunk_tasks(
                 options=options,
                 dataset_options=dataset_options,
                 detector=backend[0],
-                weights=backend[1],
+                weights=backend[1].weights,
+                refiner=backend[1].refiner,
             )
 
 

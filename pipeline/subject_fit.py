@@ -22,6 +22,7 @@ from ..fitting.morphable_model.model_file import load_model, model_digest
 from ..fitting.subject import spread_sample
 from ..fitting.witness import Witness
 from .clip_smoothing import fitted_points, noise_by_clip, points_digest, with_defaults
+from .landmarks.detector import calibrated_name
 from .options import DENSE_ONLY, Fit3dOptions
 from .shards.content import check_place
 from .shards.shard import REASONS, FitArrays, Shard, add_fit, read_shard
@@ -424,12 +425,13 @@ def _run_fit(
         calibration = load_dense_points(model, options.model_path)
         only = options.dense == DENSE_ONLY
         dense = DenseObservations(landmarks[:, COUNT:], calibration, only=only)
+    known = calibrated_name(detector, model.landmarks)
     how = replace(options.fit_options(model, detector), landmark_error=landmark_error)
     return fit(
         landmarks[:, :COUNT],
         model,
         camera=Camera.for_image(*size, options.focal),
-        landmark_set=detector if detector in model.landmarks else "anatomical",
+        landmark_set=known if known in model.landmarks else "anatomical",
         identity="subject" if joint else "frame",
         f_shape=f_shape,
         dense=dense,

@@ -78,6 +78,7 @@ def examine(
     dataset: str | None = None,
     root: Path | None = None,
     cluster: str = "local",
+    detector: str | None = None,
 ) -> list[Finding]:
     """Look at the installation, this machine, and the folder of a planned run.
 
@@ -91,6 +92,8 @@ def examine(
         Where the dataset lies.
     cluster : str
         Where it would run, as `preprocess` has it.
+    detector : str, optional
+        Landmark backend that it would use.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def examine(
         _versions,
         _cores,
         _gpu,
-        _detectors,
+        lambda: _detectors(detector),
         lambda: _models(folder),
         lambda: _locking(folder),
         lambda: _cluster(cluster),
@@ -195,7 +198,7 @@ def _gpu() -> Iterator[Finding]:
     )
 
 
-def _detectors() -> Iterator[Finding]:
+def _detectors(wanted: str | None) -> Iterator[Finding]:
     """Which landmark backends are there, and what to install for those that are not."""
     from ..pipeline.landmarks.dlib_backend import dlib_module, model_path
     from ..pipeline.landmarks.mesh.weights import WEIGHTS_PATH, read_weights
@@ -220,6 +223,15 @@ def _detectors() -> Iterator[Finding]:
         "" if found and installed else "only --detector fan needs them: see docs/backends.md",
         needed=False,
     )
+    if wanted is not None:
+        yield _checked(f"detector {wanted}", lambda: _described(wanted), needed=True)
+
+
+def _described(detector: str) -> str:
+    from ..pipeline.landmarks.backends import chosen_detector, load_detector
+
+    found = load_detector(chosen_detector(detector))
+    return f"{found.name} {found.version}"
 
 
 def _models(folder: Path) -> Iterator[Finding]:

@@ -19,7 +19,13 @@ from typing import Any, Protocol
 
 from ...errors import DataError
 from ..images.frames import FrameIndex, index_frames
-from ..landmarks.backends import AUTO, BackendSettings, chosen_detector, load_detector
+from ..landmarks.backends import (
+    AUTO,
+    BackendSettings,
+    chosen_detector,
+    load_detector,
+    stated_detector,
+)
 from ..landmarks.dense_landmarks import has_blendshapes
 from ..options import AnalyzeOptions
 from ..summary import progress_bar
@@ -205,7 +211,8 @@ def analyze(
         wanted = scorer.detector
     weights = None if options.weights is None else str(options.weights)
     backend = BackendSettings(weights=weights)
-    detector = IrisDetector(load_detector(chosen_detector(wanted, backend), backend))
+    name, backend = stated_detector(chosen_detector(wanted, backend), backend)
+    detector = IrisDetector(load_detector(name, backend))
     base = scorer.fit if scorer else ANALYSIS_FIT
     fitter = FaceFitter.of(
         detector.name, options.fit3d_options(base), blendshapes=has_blendshapes(detector)

@@ -28,6 +28,8 @@ from glee.pipeline.datasets.label_files import read_intensity, read_occurrence
 from glee.pipeline.datasets.label_rows import table_lines
 from glee.pipeline.datasets.triplets import read_triplets
 from glee.pipeline.images.frames import index_frames, read_frames
+from glee.pipeline.landmarks.refiner.photograph_refiner import read_head
+from glee.pipeline.landmarks.refiner.photographs import read_pts
 from glee.pipeline.shards.shard import read_shard
 from glee.pipeline.work_folder import read_options
 
@@ -146,6 +148,8 @@ TARGETS: dict[str, Target] = {
     "cluster": Target("c.toml", valid.cluster, lambda path: read_cluster_options(config=path)),
     "checkpoint": Target("c.pt", damaged.checkpoint, load_checkpoint, zip_right),
     "facenet": Target("f.pt", valid.facenet, read_weights, zip_right),
+    "refiner": Target("r.npz", valid.photograph_refiner, read_head, zip_right),
+    "pts": Target("a.pts", valid.pts, read_pts),
     "avi": Target("v.avi", valid.video, _frames),
     "mp4": Target("v.mp4", valid.video, _frames),
     "png": Target("i.png", valid.image, _image),

@@ -138,15 +138,7 @@ class MeshDetector:
 
     def box_of(self, landmarks: Landmarks) -> TurnedBox:
         """The box that `detect` would give to the face with these landmarks."""
-        x, y = landmarks[42:48].mean(0, dtype=float) - landmarks[36:42].mean(0, dtype=float)
-        angle = math.atan2(y, x)
-        turned = rotation(angle)
-        along = landmarks @ turned
-        low, high = along.min(0), along.max(0)
-        width, height = high - low
-        side = max(_SIDE_OVER_HEIGHT * height, _SIDE_OVER_WIDTH * width)
-        x, y = turned @ ((low + high) / 2 - [0.0, _HIGHER * side])
-        return TurnedBox(x - side / 2, y - side / 2, x + side / 2, y + side / 2, angle)
+        return box_around(landmarks)
 
     def _run(
         self, network: torch.nn.Module, images: Image, scale: float, shift: float
@@ -158,6 +150,19 @@ class MeshDetector:
             run = self._alone[network] if len(batch) == 1 else network
             outputs = run(batch.float().mul_(scale).add_(shift))
             return [output.cpu().numpy() for output in outputs]
+
+
+def box_around(landmarks: npt.NDArray[np.floating]) -> TurnedBox:
+    """The box that `MeshDetector.detect` would give to the face with landmarks (68, 2), pixels."""
+    x, y = landmarks[42:48].mean(0, dtype=float) - landmarks[36:42].mean(0, dtype=float)
+    angle = math.atan2(y, x)
+    turned = rotation(angle)
+    along = landmarks @ turned
+    low, high = along.min(0), along.max(0)
+    width, height = high - low
+    side = max(_SIDE_OVER_HEIGHT * height, _SIDE_OVER_WIDTH * width)
+    x, y = turned @ ((low + high) / 2 - [0.0, _HIGHER * side])
+    return TurnedBox(x - side / 2, y - side / 2, x + side / 2, y + side / 2, angle)
 
 
 def _tiles(image: Image) -> Iterator[tuple[int, int, Image]]:
