@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 # Frames for which a lost face is remembered.
 MEMORY = 45
+# While a face is followed, every so many searches of the whole image look for small ones too: such
+# a search takes as long as following a face through 20 frames.
+SMALL_EVERY = 5
 # Boxes that overlap by this much are of one face.
 SAME_FACE = 0.35
 # How far from where it is expected a lost face may come back, in sides of its box; and by how much
@@ -128,7 +131,7 @@ class FaceTracks:
         self._separate(found)
         away = any(face.face_id not in found or _is_lost(found, face) for face in self._faces)
         if scheduled or away:
-            self._assign(image, found, thorough=scheduled)
+            self._assign(image, found, thorough=scheduled and self._may_add_small(found))
         for face in list(self._faces):
             if face.face_id in found and found[face.face_id][0].reason == "ok":
                 continue
@@ -138,6 +141,12 @@ class FaceTracks:
                 self._faces.remove(face)
                 del found[face.face_id]
         return found
+
+    def _may_add_small(self, found: dict[int, Tracked]) -> bool:
+        """Whether it is time to look for small faces: there is room for more of them."""
+        live = sum(not _is_lost(found, face) for face in self._faces)
+        searches = (self._number - 1) // self._options.detect_every
+        return live == 0 or (live < self._most and searches % SMALL_EVERY == 0)
 
     def _track(self, face: _Face, image: Image, offered: Detection | None) -> Tracked:
         face.window.whole, face.window.offered = image, offered
