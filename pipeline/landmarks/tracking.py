@@ -102,18 +102,30 @@ class FaceTracker:
         The backend.
     options : TrackingOptions or None
         How often the detector checks the track, and which frames are valid; None for the defaults.
+    memory : FaceMemory or None
+        What is known of the face from before; None for nothing.
     """
 
-    def __init__(self, detector: Detector, options: TrackingOptions | None = None) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        options: TrackingOptions | None = None,
+        memory: FaceMemory | None = None,
+    ) -> None:
         options = options or TrackingOptions()
         self._detector = detector
         self._every = options.detect_every
         self._minimum = options.minimum_confidence
         self._track: _Track | None = None
         self._last_box: Box | None = None
-        self._memory = FaceMemory()
+        self._memory = memory or FaceMemory()
         self._number = 0
         self._gap = False
+
+    @property
+    def person(self) -> int:
+        """Of the followed face, from 0; rises where it is, or may be, another person's."""
+        return self._memory.person
 
     def follow(self, image: Image | None) -> TrackedFrame:
         """Find the face of the run's next frame.
@@ -157,7 +169,7 @@ class FaceTracker:
         if agreement * track.trust >= self._minimum and shape.plausible:
             appearance = appearance_descriptor(image, landmarks)
             if not self._memory.is_other(image, appearance):
-                self._memory.keep(appearance, agreement * track.trust, anew=False)
+                self._memory.keep(image, appearance, agreement * track.trust, anew=False)
                 return self._keep(landmarks, shape, agreement, track.trust)
         self._track = None
         return self._find(image, thorough=scheduled, otherwise="lost_track")
@@ -218,7 +230,8 @@ class FaceTracker:
 
     def _follow_new(self, image: Image, face: TrackedFrame) -> TrackedFrame:
         """Follow a new face, against which there is nothing."""
-        self._memory.keep(appearance_descriptor(image, face.landmarks), face.confidence, anew=True)
+        appearance = appearance_descriptor(image, face.landmarks)
+        self._memory.keep(image, appearance, face.confidence, anew=True)
         return self._keep(face.landmarks, assess(face.landmarks), face.confidence, 1.0)
 
     def _preference(self, box: Box) -> tuple[bool, float, float, float]:
