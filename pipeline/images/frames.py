@@ -11,6 +11,7 @@ scaled alike, they are frames of one size in which the face in question is the l
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,12 +23,14 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ..clips import Clip, FaceBox
-from .image_header import MAXIMUM_PIXELS, claimed_size
+from .image_header import MAXIMUM_PIXELS, claimed_size, image_fault
 from .video_index import VideoIndex, index_video
 from .video_rows import read_rows
 
 # What OpenCV says of a damaged image is in the frames' reasons.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+logger = logging.getLogger(__name__)
 
 # Bytes of a clip's files that are read to know them again: all of them up to here. Of larger clips
 # each file's share of it, but LEAST_HASHED at least, in blocks spread over the file.
@@ -35,6 +38,10 @@ MOST_HASHED = 256 << 20
 LEAST_HASHED = 64 << 10
 BLOCKS = 16
 _PIECE = 1 << 20
+# Images of a run of frames that are named where they cannot be read.
+_NAMED = 3
+# Depths that cameras write into 16 bits: 10-bit images are not dark, they only look so.
+_DEPTHS = (10, 12, 14, 16)
 Image = npt.NDArray[np.uint8]
 
 
@@ -101,8 +108,14 @@ def read_frames(clip: Clip, index: FrameIndex, start: int, stop: int) -> Iterato
     if index.video is not None:
         yield from read_rows(clip.source, index.video, start, stop)
         return
+    unreadable = 0
     for number, name in enumerate(clip.images[start:stop], start):
         image = read_image(clip.source / name)
+        if image is None:
+            unreadable += 1
+            if unreadable <= _NAMED:
+                path = clip.source / name
+                logger.warning("%s: cannot be read (%s)", path, _fault_of(path))
         yield cut_out(image, clip.boxes[number]) if clip.boxes and image is not None else image
 
 
@@ -116,16 +129,41 @@ def read_image(path: Path) -> Image | None:
         size = claimed_size(data.tobytes())
         if size is None or not 0 < size[0] * size[1] <= MAXIMUM_PIXELS:
             return None
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if image is None and data[:2].tobytes() in (b"II", b"MM"):
+            # OpenCV does not make colours of a TIFF of grey real numbers.
+            image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error):
         return None
-    return None if image is None else _rgb(image)
+    if image is None or image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,), (4,)):
+        return None
+    return _rgb(_eight_bits(image))
+
+
+def _fault_of(path: Path) -> str:
+    """Why an image cannot be read."""
+    try:
+        return image_fault(path.read_bytes())
+    except OSError as error:
+        return error.strerror or type(error).__name__
+
+
+def _eight_bits(image: npt.NDArray[Any]) -> Image:
+    """An image of any depth in 8 bits; real numbers lie in [0, 1], or in the range of integers."""
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        most = int(image.max(initial=0))
+        depth = next(depth for depth in _DEPTHS if most < 1 << depth)
+        return np.asarray(image >> (depth - 8), np.uint8)
+    values = np.nan_to_num(image.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    largest = float(values.max(initial=0.0))
+    scale = 255.0 if largest <= 1.0 else 1.0 if largest <= 255.0 else 255.0 / 65535.0
+    return np.asarray(np.clip(values * scale + 0.5, 0.0, 255.0), np.uint8)
 
 
 def _rgb(image: npt.NDArray[Any]) -> Image:
-    """BGR, BGRA or grey, of 8 or 16 bits, as RGB of 8 bits."""
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
+    """BGR, BGRA or grey as RGB."""
     channels = 1 if image.ndim == 2 else image.shape[2]
     code = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}[channels]
     return np.asarray(cv2.cvtColor(image, code), np.uint8)
@@ -138,7 +176,12 @@ def _index_images(clip: Clip, *, identify: bool) -> FrameIndex:
     else:
         first = next((image for path in paths if (image := read_image(path)) is not None), None)
         if first is None:
-            raise DataError(f"{paths[0]}: none of the clip's {len(paths)} images can be read")
+            which = (
+                "cannot be read" if len(paths) == 1 else f"none of {len(paths)} images is readable"
+            )
+            raise DataError(
+                f"{paths[0]}: {which} ({_fault_of(paths[0])}); get it again, or save it as PNG"
+            )
         shape = first.shape
     size, digest = _source_identity(clip.source, clip.images) if identify else (0, "")
     if clip.boxes:

@@ -15,7 +15,7 @@ from glee.errors import DataError
 from glee.pipeline.clips import Clip
 from glee.pipeline.datasets import open_dataset
 from glee.pipeline.images import frames
-from glee.pipeline.images.frames import index_frames, read_frames
+from glee.pipeline.images.frames import index_frames, read_frames, read_image
 
 CODECS = [("MJPG", "a.avi"), ("XVID", "a.avi"), ("mp4v", "a.mp4"), ("FFV1", "a.mkv")]
 
@@ -165,8 +165,49 @@ def test_unreadable_image_keeps_its_place(tmp_path, numbers, numbered):
 
 def test_images_that_are_all_broken(tmp_path):
     (tmp_path / "1.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"1\.png: none of the clip's 1 images"):
+    with pytest.raises(DataError, match=r"1\.png: cannot be read \(it is no PNG"):
         index_frames(clip_of(tmp_path))
+    (tmp_path / "2.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"1\.png: none of 2 images is readable"):
+        index_frames(clip_of(tmp_path))
+
+
+@pytest.mark.parametrize("depth", [10, 12, 14, 16])
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_ten_bits_in_sixteen_are_not_dark(tmp_path, numbered, depth, suffix):
+    grey = numbered.draw(5)[..., 1]
+    grey[:10] = 250
+    deep = grey.astype(np.uint16) << (depth - 8)
+    cv2.imwrite(str(tmp_path / f"1{suffix}"), deep)
+    image = read_image(tmp_path / f"1{suffix}")
+    np.testing.assert_array_equal(image, np.repeat(grey[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("most", [1.0, 255.0, 65535.0])
+def test_images_of_real_numbers(tmp_path, numbered, kind, most):
+    colour = numbered.draw(5)
+    colour[:10] = (10, 200, 255)
+    for name, image in (("colour", colour), ("grey", colour[..., 1])):
+        real = (image / 255.0 * most).astype(kind)
+        real[0, 0] = np.nan
+        cv2.imwrite(str(tmp_path / f"{name}.tiff"), real)
+        read = read_image(tmp_path / f"{name}.tiff")
+        right = image[..., ::-1] if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+        assert np.abs(read.astype(int) - right)[1:].max() <= 1
+        assert (read[0, 0] == 0).all()
+
+
+def test_a_photograph_that_is_cut_off_says_so(tmp_path, numbered, caplog):
+    cv2.imwrite(str(tmp_path / "1.jpg"), numbered.draw(1))
+    cv2.imwrite(str(tmp_path / "2.jpg"), numbered.draw(2))
+    whole = (tmp_path / "2.jpg").read_bytes()
+    (tmp_path / "2.jpg").write_bytes(whole[: len(whole) // 2])
+    clip = clip_of(tmp_path)
+    first, second = read_frames(clip, index_frames(clip), 0, 2)
+    assert first is not None
+    assert second is None
+    assert "2.jpg: cannot be read (the JPEG is cut off before its end)" in caplog.text
 
 
 def test_identity_of_a_source_follows_its_content(make_video):
