@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DLIB := $(VENV)/.dlib
 
 .PHONY: demo test lint types pytest kernels faults fuzz docs clean
 .DELETE_ON_ERROR:
@@ -21,7 +22,7 @@ types: $(READY)
 	mkdir -p $(VENV)/typed && ln -sfn ../.. $(VENV)/typed/glee
 	MYPYPATH=$(VENV)/typed $(BIN)/mypy -p glee
 
-pytest: $(READY)
+pytest: $(READY) $(DLIB)
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=15
 
 $(READY): requirements.lock pyproject.toml
@@ -31,6 +32,11 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $(READY)
+
+# No part of the installation: the tests of the extra dlib skip where it cannot be had.
+$(DLIB): requirements-dlib.lock $(READY)
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dlib.lock; \
+		then touch $(DLIB); else echo "dlib cannot be installed here; its tests will skip"; fi
 
 # Numba keeps compiled kernels beside their sources and does not see that a called kernel changed.
 kernels:

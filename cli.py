@@ -6,8 +6,11 @@ at once. Results go to stdout; notes and errors to stderr, as text or as JSON, o
 
 from __future__ import annotations
 
+import difflib
+import errno
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +24,7 @@ from click.core import ParameterSource
 from . import __version__
 from .commands.options import FILE, SummaryGroup
 from .commands.settings import read_settings, set_defaults, variable_of
-from .errors import GleeError, UsageError
+from .errors import GleeError, UsageError, visible
 
 
 class LazyGroup(SummaryGroup):
@@ -127,7 +130,7 @@ def commands(
 
 def _start_log(level: int, *, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(message)s"))
+    handler.setFormatter(JsonLines() if as_json else PlainLines("%(message)s"))
     logging.basicConfig(handlers=[handler], force=True)
     logging.getLogger("glee").setLevel(level)
 
@@ -137,6 +140,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result = commands.main(words, prog_name="glee", standalone_mode=False)
+        sys.stdout.flush()  # where that fails, Python would tell it at the end, and not fail
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -157,8 +161,35 @@ def run(arguments: Sequence[str] | None = None) -> int:
         text = f"a name is not UTF-8: {ascii(error.object)}; rename the file or folder"
         return _fail(words, error, text, 1)
     except Exception as error:  # the last edge: a bug must not look like success
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            return _fail(words, error, _refusal(error), 1)
         text = f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
         return _fail(words, error, text, 1)
+
+
+# Letters of a path in an error.
+_LONGEST_PLACE = 400
+# What a system answers that no program can help, and what its user can do.
+_REFUSALS = {
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.ENOSPC: "free space there",
+    errno.EDQUOT: "your quota is used up: free space there",
+    errno.EROFS: "choose a place that can be written",
+    errno.EACCES: "ask for the right to use it, or choose another place",
+    errno.EPERM: "ask for the right to use it, or choose another place",
+    errno.EIO: "look at the disk or the network file system",
+    errno.ESTALE: "look at the network file system, then run again",
+    errno.ELOOP: "its links lead in a circle",
+    errno.EMFILE: "allow more open files with `ulimit -n`",
+    errno.ENFILE: "close other programs: the system has no more open files",
+}
+
+
+def _refusal(error: OSError) -> str:
+    place = "the output" if error.filename is None else str(error.filename)
+    if len(place) > _LONGEST_PLACE:
+        place = f"{place[: _LONGEST_PLACE // 2]}...{place[-_LONGEST_PLACE // 2 :]}"
+    return f"{place}: {error.strerror}; {_REFUSALS[error.errno or 0]}"
 
 
 def _usage_line(error: click.UsageError) -> str:
@@ -167,6 +198,12 @@ def _usage_line(error: click.UsageError) -> str:
     if context is None:
         return text
     option = error.param if isinstance(error, click.BadParameter) else None
+    if isinstance(error, click.MissingParameter) and context.info_name == "predict":
+        text = f"{text}; give a trained run and then what to predict: glee predict RUN talk.mp4"
+    wrong = re.match(r"'(.*)' is not one of", error.message)
+    if wrong and option is not None and isinstance(option.type, click.Choice):
+        close = difflib.get_close_matches(wrong[1], map(str, option.type.choices), n=1)
+        text += f"; did you mean {close[0]}?" if close else ""
     source = context.get_parameter_source(str(option.name)) if option is not None else None
     if option is not None and source is ParameterSource.ENVIRONMENT:
         return f"${variable_of(context, option)}: {text}; mend it there"
@@ -174,8 +211,7 @@ def _usage_line(error: click.UsageError) -> str:
 
 
 def _fail(words: Sequence[str], error: BaseException, text: str, code: int) -> int:
-    # Names of files may hold what no stream can write.
-    line = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
+    line = visible(" ".join(text.split()))
     log = logging.getLogger(__name__)
     if any(isinstance(h.formatter, JsonLines) for h in logging.getLogger().handlers):
         log.error(line, exc_info=error if "--debug" in words else None)
@@ -189,6 +225,14 @@ def _fail(words: Sequence[str], error: BaseException, text: str, code: int) -> i
 def main() -> None:
     """Entry point of the `glee` command."""
     sys.exit(run())
+
+
+class PlainLines(logging.Formatter):
+    """Messages of one line each, in which nothing that a terminal would obey is left."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
+        """The message's lines; a traceback comes after them."""
+        return "\n".join(map(visible, super().formatMessage(record).split("\n")))
 
 
 class JsonLines(logging.Formatter):

@@ -60,3 +60,25 @@ def in_shell(path: Path | str) -> str:
         quoted where need be
     """
     return shlex.quote(str(path))
+
+
+def visible(text: str) -> str:
+    """Text that may be a stranger's, such as a file's name or content, safe to show on a terminal.
+
+    Parameters
+    ----------
+    text : str
+        Of one line.
+
+    Returns
+    -------
+    str
+        With an escape in the place of each character that a terminal would obey instead of
+        showing, or that no stream can write.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )

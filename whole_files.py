@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import socket
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from pathlib import Path
 from .errors import OutputError
 
 TEMPORARY_SUFFIX = ".partial"
+# The longest name of a file on Linux, macOS and Windows, bytes.
+_LONGEST = 255
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
@@ -29,11 +33,28 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     OutputError
         the folder or file cannot be written (permissions, full disk); the temporary file is removed
     """
-    writer = f"{socket.gethostname()}.{os.getpid()}"
-    with replaced_when_whole(
-        path, path.with_name(f".{path.name}.{writer}{TEMPORARY_SUFFIX}")
-    ) as it:
+    with replaced_when_whole(path, temporary_beside(path)) as it:
         it.write_bytes(content)
+
+
+def temporary_beside(path: Path, ending: str = "") -> Path:
+    """Name a temporary file in a file's folder, by the file, this host and this process.
+
+    Parameters
+    ----------
+    path : the file
+    ending : what the name ends in, for writers that look at it
+
+    Returns
+    -------
+    Path
+        of a name that is not too long, however long the file's own is
+    """
+    end = f".{socket.gethostname()}.{os.getpid()}{TEMPORARY_SUFFIX}{ending}"
+    name = path.name
+    if len(os.fsencode(f".{name}{end}")) > _LONGEST:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return path.with_name(f".{name}{end}")
 
 
 @contextmanager
@@ -66,9 +87,11 @@ def replaced_when_whole(path: Path, temporary: Path) -> Iterator[Path]:
         _synchronise_folder(path.parent)
     except OSError as error:
         _remove_quietly(temporary)
+        too_long = error.errno == errno.ENAMETOOLONG
+        remedy = "free space or choose a folder that can be written"
         raise OutputError(
             f"cannot write {path}: {error.strerror or error}; "
-            "free space or choose a folder that can be written"
+            f"{'give its source a shorter name' if too_long else remedy}"
         ) from error
     except BaseException:
         _remove_quietly(temporary)

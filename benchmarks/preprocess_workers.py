@@ -161,7 +161,9 @@ def print_long_clip(video: str) -> None:
     cv2.setNumThreads(1)
     clip = Clip("benchmark", "subject", "long", Path(video).parent, Path(video))
     begin = time.process_time()
-    tasks = chunk_tasks(clip, Path(video).parent / "work", 10**9, PreprocessOptions())
+    tasks = chunk_tasks(
+        clip, Path(video).parent / "work", 10**9, PreprocessOptions(detector="mesh")
+    )
     index_s = time.process_time() - begin
     # A shorter last chunk has another share of what is done once a chunk.
     tasks = [task for task in tasks if task.stop - task.start == tasks[0].stop - tasks[0].start]

@@ -16,6 +16,7 @@ training part is a piece: on such photographs its figures are flattered.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,16 +122,25 @@ def main() -> int:
     except GleeError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    content["fine_tuned"] = row_of_photograph_training(arguments.json)
     content["quick"] = arguments.quick
     content["faces"] = "default" if arguments.faces == FACES else str(arguments.faces)
     write_results(arguments.json, content, targets(content))
     return 0
 
 
+def row_of_photograph_training(json_file: Path | None) -> dict[str, Any] | None:
+    """What photograph_training.py wrote into the results; it is measured by that script alone."""
+    if json_file is None or not json_file.exists():
+        return None
+    row: dict[str, Any] | None = json.loads(json_file.read_text()).get("fine_tuned")
+    return row
+
+
 def sheet_folder(arguments: argparse.Namespace) -> Path | None:
     """Where the contact sheets go."""
-    json: Path | None = arguments.json
-    return None if json is None else json.with_name(f"{json.stem}-sheets")
+    file: Path | None = arguments.json
+    return None if file is None else file.with_name(f"{file.stem}-sheets")
 
 
 def judge(
@@ -384,6 +394,8 @@ def targets(content: dict[str, Any]) -> list[Target]:
     elif beside := content.get("pairs", {}).get(f"{name} - {MESH}"):
         worst = max(beside["ratio"][region]["value"] for region in REGIONS)
 
+    trained = content.get("fine_tuned")
+
     def r(opening: str) -> float | None:
         return None if moved is None else moved[opening]["r"]
 
@@ -397,6 +409,7 @@ def targets(content: dict[str, Any]) -> list[Target]:
         Target("mouth_width_r", r("mouth_width"), 0.955, "higher"),
         Target("brow_height_r", r("brow_height"), 0.91, "higher"),
         Target("brow_distance_r", r("brow_distance"), 0.40, "higher"),
+        Target("nme_inner_photos", trained and trained["nme"]["inner"]["raw"], 2.3, "lower"),
     ]
 
 

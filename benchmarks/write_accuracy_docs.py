@@ -1,6 +1,7 @@
 """Writes the table of accuracy in README.md and docs/landmarks.md, photographs first.
 
 python benchmarks/real_faces.py --json benchmarks/results/real_faces.json
+python benchmarks/photograph_training.py --json benchmarks/results/real_faces.json
 python benchmarks/real_clips.py --json benchmarks/results/real_clips.json
 python benchmarks/foreign_faces.py --json benchmarks/results/foreign_faces.json
 python benchmarks/write_accuracy_docs.py
@@ -49,6 +50,21 @@ def on_photographs() -> list[list[str]]:
             error,
         ],
         ["the same", "blendshapes: r with those of the fit to the human landmarks", r],
+        *trained_on_photographs(content.get("fine_tuned")),
+    ]
+
+
+def trained_on_photographs(row: dict[str, Any] | None) -> list[list[str]]:
+    """What `glee train-landmarks --photos` gains, where photograph_training.py has measured it."""
+    if row is None:
+        return []
+    after, before = (one["nme"]["inner"]["raw"] for one in (row, row["mesh"]))
+    return [
+        [
+            "each half of them, `glee train-landmarks --photos` on the other",
+            "error of the inner 51 points, as above",
+            f"`mesh+refiner:FILE` {after:.2f}, `mesh` {before:.2f}",
+        ]
     ]
 
 

@@ -10,12 +10,11 @@ import click
 from ..pipeline.options import AnalyzeOptions
 from .options import (
     ANY_PATH,
-    FOLDER,
+    RUN_FOLDER,
     detector_option,
     device_option,
     dry_run_option,
     echo_json,
-    echo_lines,
     focal_option,
     identity_option,
     json_option,
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Write a video too, with landmarks, mesh and curves drawn over it.",
 )
-@click.option("--run", type=FOLDER, help="Folder of a trained run, for Action Units too.")
+@click.option("--run", type=RUN_FOLDER, help="Folder of a trained run, for Action Units too.")
 @click.option(
     "--faces",
     default=AnalyzeOptions.faces,
@@ -72,7 +71,7 @@ if TYPE_CHECKING:
 @click.option(
     "--witness/--no-witness",
     default=None,
-    help="Hear the detector's blendshapes beside the landmarks. [default: where there are any]",
+    help="Hear the network's blendshapes beside the landmarks. [default: where there are any]",
 )
 @click.option(
     "--visibility/--no-visibility",
@@ -109,8 +108,9 @@ def analyze(
         if json:
             echo_json([item.as_json() for item in plans])
         else:
-            echo_lines([item.line() for item in plans])
-        return 0
+            for planned in plans:
+                click.echo(planned.line(), err=bool(planned.error))
+        return 1 if any(planned.error for planned in plans) else 0
     outcomes = _outcomes(inputs, out, run, device, chosen, settings["progress"])
     for item in outcomes:
         if not json:

@@ -10,6 +10,7 @@ from .options import (
     FOLDER,
     cluster_option,
     dataset_option,
+    detector_option,
     echo_json,
     echo_lines,
     json_option,
@@ -22,9 +23,15 @@ from .options import (
 @dataset_option("The room that its shards need is looked for.")
 @root_option()
 @cluster_option("The queue is asked too. [default: local]")
+@detector_option("It is looked at too.", default=None)
 @json_option
 def doctor(
-    work: Path | None, dataset: str | None, root: Path | None, cluster: str | None, json: bool
+    work: Path | None,
+    dataset: str | None,
+    root: Path | None,
+    cluster: str | None,
+    detector: str | None,
+    json: bool,
 ) -> int:
     """Check what this machine has, and say what to do where it lacks something.
 
@@ -34,7 +41,13 @@ def doctor(
     """
     from ..reports.doctor import examine
 
-    findings = examine(work or Path(), dataset=dataset, root=root, cluster=cluster or "local")
+    findings = examine(
+        work or Path(),
+        dataset=dataset,
+        root=root,
+        cluster=cluster or "local",
+        detector=detector,
+    )
     if json:
         echo_json([finding.as_json() for finding in findings])
     else:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from .options import FOLDER, device_option, echo_json, json_option, work_option
+from .options import RUN_FOLDER, device_option, echo_json, json_option, work_option
 
 
 @click.command()
-@click.argument("run", type=FOLDER)
+@click.argument("run", type=RUN_FOLDER)
 @work_option("Without it, the shards are those of the run.")
 @device_option
 @json_option

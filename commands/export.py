@@ -24,3 +24,5 @@ def export(shard: Path, output: Path, frame: int | None, model: Path | None) -> 
     from ..pipeline.shards.views import export_shard
 
     export_shard(shard, output, frame=frame, model_path=model)
+    which = "every frame" if frame is None else f"frame {frame}"
+    click.echo(f"{output}: {which} of {shard}")

@@ -75,7 +75,7 @@ from .options import (
 @click.option(
     "--witness/--no-witness",
     default=None,
-    help="Hear the detector's blendshapes beside the landmarks. [default: where there are any]",
+    help="Hear the network's blendshapes beside the landmarks. [default: where there are any]",
 )
 @click.option(
     "--visibility/--no-visibility",
@@ -136,15 +136,13 @@ def fit3d(
         lines = fit3d_dry_run(work, workers=workers, cluster=cluster, cluster_config=cluster_config)
         echo_lines(lines)
         return
-    if paper:
-        options |= {"identity": "frame", "whiten": False, "prior": False, "smooth": False}
-        options |= {"witness": False, "visibility": False}
     options["temporal"] = temporal_weight
     options["dense"] = "only" if dense_only else "beside" if dense else None
     options["model"] = None if model is None else str(model)
+    asked = Fit3dOptions(**options)
     summary = run_stage(
         work,
-        options=Fit3dOptions(**options),
+        options=asked.as_published() if paper else asked,
         workers=workers,
         cluster=cluster,
         cluster_config=cluster_config,

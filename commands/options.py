@@ -15,12 +15,14 @@ from typing import Any, cast
 
 import click
 from click.core import ParameterSource
+from click.exceptions import NoSuchCommand
 
 from ..errors import DataError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
-ANY_PATH = click.Path(path_type=Path)
+# What cannot be read is told by what reads it, so that the others of several inputs are read.
+ANY_PATH = click.Path(path_type=Path, readable=False)
 
 _log = logging.getLogger(__name__)
 
@@ -66,12 +68,50 @@ class ShardFile(click.Path):
         return super().convert(value, param, context)
 
 
+class RunFolder(click.Path):
+    """The folder of a trained run; of a work folder, the only run that was trained in it.
+
+    A run has folders `fold...`, and where `glee train` makes it, it is WORK/runs/NAME.
+    """
+
+    name = "directory"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """The run's path; click's error where a file is given, or a folder has several runs."""
+        given: Any = super().convert(value, param, context)
+        folder = Path(given)
+        if folder.is_file():
+            self.fail(f"{folder} is a file; give the folder of a trained run", param, context)
+        if any(folder.glob("fold*")):
+            return folder
+        runs = sorted({fold.parent for fold in folder.glob("runs/*/fold*")})
+        if len(runs) > 1:
+            names = ", ".join(map(str, runs))
+            self.fail(f"{folder} has several runs; give one of {names}", param, context)
+        if runs:
+            _log.info("%s: the run of this work folder", runs[0])
+        return runs[0] if runs else folder
+
+
+RUN_FOLDER = RunFolder(path_type=Path, file_okay=True)
 SHARD_FILE = ShardFile(path_type=Path, dir_okay=False)
 MODEL_FILE = ModelFile(path_type=Path, dir_okay=False)
 
 
 class SummaryGroup(click.Group):
     """A group whose help has the whole first sentence of each command; click would cut it."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; click's error names the nearest of those that are listed."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            possibilities = self.list_commands(ctx)
+            raise NoSuchCommand(error.command_name, possibilities=possibilities, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""
@@ -152,11 +192,14 @@ def out_option(help_text: str, **attributes: Any) -> Callable[[Any], Any]:
     )
 
 
-def detector_option(help_text: str = "") -> Callable[[Any], Any]:
+def detector_option(help_text: str = "", default: str | None = "auto") -> Callable[[Any], Any]:
     """The landmark backend; help_text: sentences that say more of it."""
-    said = "Landmark backend: dlib, mesh, fan, fan:FACE_DETECTOR, auto, or an installed one."
+    said = (
+        "Landmark backend: dlib, mesh, fan, fan:FACE_DETECTOR, auto, or an installed one; "
+        "mesh+refiner:FILE with a weights file of train-landmarks --photos."
+    )
     return click.option(
-        "--detector", default="auto", show_default=True, help=f"{said} {help_text}".strip()
+        "--detector", default=default, show_default=True, help=f"{said} {help_text}".strip()
     )
 
 

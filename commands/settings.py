@@ -30,6 +30,7 @@ FILE_NAME = "glee.toml"
 OWN_TABLE = "glee"
 # The table that `--cluster-config` reads; it holds the queue's options beside those of commands.
 _CLUSTER_TABLE = "cluster"
+_CLUSTER_OPTION = "cluster_config"
 # The first key of a statement that a stage wrote into its work folder.
 _STATEMENT = "format"
 # Where the content of the settings file is kept while a command runs.
@@ -86,11 +87,33 @@ def set_defaults(context: click.Context) -> None:
     tables = {name: table for name, table in content.items() if name != OWN_TABLE}
     own = context.default_map or {}
     context.default_map = {**own, **_tables(_group_of(context), context, tables, path)}
+    table = content.get(_CLUSTER_TABLE)
+    if isinstance(table, Mapping) and not all(
+        isinstance(value, Mapping) for value in table.values()
+    ):
+        _offer_cluster_table(context, path)
     _check_variables(context)
+
+
+def _offer_cluster_table(context: click.Context, path: str) -> None:
+    """Make the settings file the default of `--cluster-config` of every command that has it."""
+    for words, at in commands_below(_group_of(context), context):
+        if not any(option.name == _CLUSTER_OPTION for option in at.command.params):
+            continue
+        table: Any = context.default_map
+        for word in words:
+            table = table.setdefault(word, {})
+        table.setdefault(_CLUSTER_OPTION, path)
 
 
 def _read(given: Path | None) -> tuple[dict[str, Any], str]:
     path = given or Path(FILE_NAME)
+    if given is None and _is_of_another(path):
+        _log.warning(
+            "%s: belongs to another user and is left out; if you trust it, give --config %s",
+            *(path, path),
+        )
+        return {}, ""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -105,6 +128,20 @@ def _read(given: Path | None) -> tuple[dict[str, Any], str]:
     if given is None and _STATEMENT in content:
         return {}, ""  # this folder is a work folder
     return content, str(path)
+
+
+def _is_of_another(path: Path) -> bool:
+    """Whether a file that is there belongs to neither this user nor root.
+
+    A folder that one looks into may be anybody's, and settings can say what code is run.
+    """
+    if not hasattr(os, "geteuid"):
+        return False
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return False
+    return owner not in (os.geteuid(), 0)
 
 
 def _tables(

@@ -14,7 +14,7 @@ from .options import FOLDER, echo_json, echo_lines, json_option
 @json_option
 def status(work: Path, json: bool) -> None:
     """Show how far a work folder is, and who is at work in it."""
-    from ..pipeline.work_status import work_status, work_status_facts
+    from ..pipeline.work_lock import work_status, work_status_facts
 
     if json:
         echo_json(work_status_facts(work))

@@ -48,7 +48,10 @@ from .options import FOLDER, dry_run_option, echo_lines, seed_option, workers_op
 )
 @workers_option
 @dry_run_option
+@click.pass_obj
 def synth(
+    settings: dict[str, Any],
+    /,
     out: Path,
     layout: str,
     subjects: str,
@@ -82,7 +85,7 @@ def synth(
     if dry_run:
         echo_lines(synthesis_dry_run(out, **options))
         return
-    made = synthesise_dataset(out, parts=parts, **options)
+    made = synthesise_dataset(out, parts=parts, progress=settings["progress"], **options)
     click.echo(f"{out}: {len(made)} clips, labels, truth")
 
 

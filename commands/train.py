@@ -100,3 +100,4 @@ def train(
         )
     elif summary.leads:
         click.echo(measure_run(run).table)
+        click.echo(f"run: {run}")

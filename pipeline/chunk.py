@@ -57,6 +57,8 @@ class ChunkTask:
         The dataset's own options that were chosen, for the shard's header.
     weights : str or None
         Folder of the backend's weights files; None for its own place.
+    refiner : str or None
+        File of the refiner whose digest the options' detector states.
     """
 
     clip: Clip
@@ -68,6 +70,12 @@ class ChunkTask:
     detector: str
     dataset_options: Mapping[str, Any] = field(default_factory=dict)
     weights: str | None = None
+    refiner: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Which chunk it is, for messages."""
+        return f"{self.clip.subject}/{self.clip.name} frames {self.start}-{self.stop - 1}"
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ class _ChunkFrames:
         self._encoding = (options.encoding, options.quality)
         self._tracking = options.tracking
         self._alone = bool(task.clip.boxes)
-        settings = BackendSettings(task.weights, options.device, options.flip)
+        settings = BackendSettings(task.weights, options.device, options.flip, task.refiner)
         detector = load_detector(options.detector, settings)
         self._keeps_dense = bool(options.dense)
         offered = has_blendshapes(detector)

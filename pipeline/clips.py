@@ -66,6 +66,8 @@ class Clip:
         frame has to do with the one before.
     labels : ClipLabels or None
         None where the dataset has none.
+    notes : tuple of str
+        Lines on what is odd about it, and yet is no error.
     """
 
     dataset: str
@@ -78,6 +80,12 @@ class Clip:
     frame_ids: tuple[int, ...] = ()
     boxes: tuple[FaceBox, ...] = ()
     labels: ClipLabels | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Which clip it is, for messages."""
+        return f"{self.subject}/{self.name}"
 
     @property
     def kind(self) -> str:

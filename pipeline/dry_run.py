@@ -13,7 +13,7 @@ from .cluster.cluster import available_cores
 from .cluster.options import QUEUES, ClusterOptions, stage_cluster_options
 from .datasets import find_content, shaping_options
 from .images.frames import index_frames
-from .landmarks.backends import BackendSettings, chosen_detector, refined_name
+from .landmarks.backends import BackendSettings, chosen_detector, refined_name, stated_detector
 from .options import PreprocessOptions
 from .preprocess import STAGE
 from .shards.shard import list_shards, read_shard, shard_path
@@ -62,7 +62,8 @@ def preprocess_dry_run(
     settings = settings or BackendSettings()
     own = dict(dataset_options or {})
     detector = chosen_detector(options.detector, settings)
-    options = replace(options, detector=refined_name(detector, options.refine))
+    detector, settings = stated_detector(refined_name(detector, options.refine), settings)
+    options = replace(options, detector=detector)
     clips = [found.read() for found in find_content(dataset, Path(root), **own).clips]
     frames = chunks = there = broken = 0
     lines = []
@@ -70,7 +71,7 @@ def preprocess_dry_run(
         for clip in clips:
             bar.update(1)
             try:
-                count = index_frames(replace(clip, labels=None)).count
+                count = index_frames(replace(clip, labels=None), identify=False).count
             except GleeError as error:
                 broken += 1
                 lines.append(f"cannot be used: {error}")

@@ -27,7 +27,8 @@ from .subject_fit import (
 )
 from .subject_witness import check_witnessed
 from .summary import Summary, Tally, progress_bar
-from .work_folder import state_options, work_in
+from .work_folder import state_options
+from .work_lock import work_in
 
 logger = logging.getLogger(__name__)
 
@@ -83,10 +84,11 @@ def fit3d(
     paths = list_shards(Path(work))
     options = _suited(options, paths)
     tally = Tally(STAGE)
-    with work_in(Path(work), STAGE):
+    with work_in(Path(work), STAGE) as held:
         cluster_options = stage_cluster_options(Path(work), cluster_config)
         state_options(Path(work), STAGE, asdict(options), overwrite=overwrite)
-        with open_cluster(cluster, workers, cluster_options) as running_cluster:
+        with open_cluster(cluster, workers, cluster_options) as opened:
+            running_cluster = held.watched(opened)
             subjects = _fit_subjects(paths, options, overwrite, running_cluster, tally, progress)
             _fit_shards(subjects, options, running_cluster, tally, progress)
     return tally.finish(time.monotonic() - begin)

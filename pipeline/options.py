@@ -85,7 +85,7 @@ class PreprocessOptions:
         Make interlaced pictures whole from both of their fields.
     """
 
-    detector: str = "dlib"
+    detector: str = "auto"
     detect_every: int = TrackingOptions.detect_every
     minimum_confidence: float = TrackingOptions.minimum_confidence
     crop_size: int = CROP_SIZE
@@ -194,6 +194,11 @@ class Fit3dOptions:
     def model_path(self) -> Path | None:
         """The morphable model's file; None for the embedded one."""
         return None if self.model is None else Path(self.model)
+
+    def as_published(self) -> Fit3dOptions:
+        """Give these options with Eq. 3 as published: each frame by itself, without priors."""
+        own = replace(self, identity="frame", whiten=False, prior=False, smooth=False)
+        return replace(own, witness=False, visibility=False)
 
     @property
     def hears_witness(self) -> bool:
@@ -395,8 +400,9 @@ def detector_noise(model: MorphableModel, detector: str) -> LandmarkNoise | None
     LandmarkNoise or None
         None where nobody knows.
     """
-    from .landmarks.detector import REFINED
+    from .landmarks.detector import REFINED, calibrated_name
 
+    detector = calibrated_name(detector, model.noise)
     if detector in model.noise or not detector.endswith(REFINED):
         return model.noise.get(detector)
     from .landmarks.refiner.noise import noise_of  # it imports torch

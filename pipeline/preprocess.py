@@ -19,12 +19,19 @@ from .cluster.cluster import Cluster, open_cluster
 from .cluster.options import stage_cluster_options
 from .datasets import find_content, shaping_options
 from .images.frames import FrameIndex, index_frames
-from .landmarks.backends import BackendSettings, chosen_detector, load_detector, refined_name
+from .landmarks.backends import (
+    BackendSettings,
+    chosen_detector,
+    load_detector,
+    refined_name,
+    stated_detector,
+)
 from .landmarks.dense_landmarks import DenseDetector
 from .options import PreprocessOptions
 from .shards.shard import SHARD_FOLDER, shard_path
 from .summary import Summary, Tally, progress_bar
-from .work_folder import carry_mark, state_options, work_in, write_plan
+from .work_folder import carry_mark, state_options, write_plan
+from .work_lock import work_in
 
 logger = logging.getLogger(__name__)
 
@@ -96,12 +103,15 @@ def preprocess(
     weights_folder = None if weights is None else str(Path(weights).resolve())
     settings = BackendSettings(weights_folder, options.device, options.flip)
     backend_name = chosen_detector(options.detector, settings)
-    options = replace(options, detector=refined_name(backend_name, options.refine))
+    backend_name = refined_name(backend_name, options.refine)
+    backend_name, settings = stated_detector(backend_name, settings)
+    options = replace(options, detector=backend_name)
     detector = load_detector(options.detector, settings)
     if options.dense:
         DenseDetector(detector)
     chosen = shaping_options(dataset, dict(dataset_options or {}))
-    with work_in(Path(out), STAGE) as work:
+    with work_in(Path(out), STAGE) as held:
+        work = held.path
         cluster_options = stage_cluster_options(work, cluster_config)
         stated: dict[str, Any] = {"dataset": dataset, **options.stated(), **chosen}
         state_options(work, STAGE, stated, overwrite=overwrite)
@@ -110,11 +120,12 @@ def preprocess(
         carry_mark(Path(root), work)
         for name, table in content.files.items():
             write_whole(work / name, table)
-        with open_cluster(cluster, workers, cluster_options) as running_cluster:
+        with open_cluster(cluster, workers, cluster_options) as opened:
+            running_cluster = held.watched(opened)
             deinterlace = bool(options.deinterlace)
             indices = _index_clips(clips, running_cluster, tally, progress, deinterlace)
             write_plan(work, dataset, options.chunk_frames, indices)
-            backend = (f"{detector.name} {detector.version}", settings.weights)
+            backend = (f"{detector.name} {detector.version}", settings)
             tasks = _chunk_tasks(indices, work, options, chosen, backend)
             total = sum(index.count for _, index in indices)
             _make_shards(tasks, total, running_cluster, tally, progress)
@@ -131,7 +142,7 @@ def _read_clips(content: DatasetContent) -> list[Clip]:
         except GleeError as error:
             logger.error("%s/%s: %s", found.subject, found.name, error)
             errors.append(error)
-    for line in content.missing:
+    for line in (*content.missing, *(note for clip in clips for note in clip.notes)):
         logger.warning("%s", line)
     for what, count in content.counts.items():
         logger.info("%s: %d", what, count)
@@ -197,7 +208,7 @@ def _chunk_tasks(
     work: Path,
     options: PreprocessOptions,
     dataset_options: Mapping[str, Any],
-    backend: tuple[str, str | None],
+    backend: tuple[str, BackendSettings],
 ) -> Iterator[ChunkTask]:
     for clip, index in indices:
         for number, start in enumerate(range(0, index.count, options.chunk_frames)):
@@ -214,7 +225,8 @@ def _chunk_tasks(
                 options=options,
                 dataset_options=dataset_options,
                 detector=backend[0],
-                weights=backend[1],
+                weights=backend[1].weights,
+                refiner=backend[1].refiner,
             )
 
 

@@ -29,7 +29,9 @@ from .clip_smoothing import (
     visibility_of,
     with_defaults,
 )
+from .landmarks.detector import calibrated_name
 from .options import DENSE_ONLY, Fit3dOptions
+from .shards.content import check_place
 from .shards.shard import REASONS, FitArrays, Shard, add_fit, read_shard
 from .subject_witness import SubjectWitness, subject_usual
 
@@ -68,6 +70,11 @@ class SubjectTask:
     paths: tuple[Path, ...]
     options: Fit3dOptions
     again: bool
+
+    @property
+    def label(self) -> str:
+        """Whose identity it is, for messages."""
+        return f"identity of {self.subject}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +145,11 @@ class ShardTask:
     source: str
     keep: bool
 
+    @property
+    def label(self) -> str:
+        """Which shard it is, for messages."""
+        return f"fit of {self.path}"
+
 
 @dataclass(frozen=True)
 class ShardResult:
@@ -188,6 +200,7 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
     digests, before = [], []
     for path in task.paths:
         shard = read_shard(path, verify=False)
+        check_place(shard.header, shard.path)
         digests.append(points_digest(shard, dense=dense, witness=hears))
         before.append(None if shard.fit is None else shard.fit.options)
     whole = hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -459,12 +472,13 @@ def _run_fit(
         calibration = load_dense_points(model, options.model_path)
         only = options.dense == DENSE_ONLY
         dense = DenseObservations(landmarks[:, COUNT:], calibration, only=only)
+    known = calibrated_name(detector, model.landmarks)
     how = replace(options.fit_options(model, detector), landmark_error=landmark_error)
     return fit(
         landmarks[:, :COUNT],
         model,
         camera=Camera.for_image(*size, options.focal),
-        landmark_set=detector if detector in model.landmarks else "anatomical",
+        landmark_set=known if known in model.landmarks else "anatomical",
         identity="subject" if joint else "frame",
         f_shape=f_shape,
         dense=dense,

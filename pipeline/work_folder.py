@@ -1,7 +1,7 @@
-"""A work folder: its lock, the options that each stage states once, its plan, the mark of renders.
+"""A work folder: the options that each stage states once, its plan, the mark of renders.
 
 `glee.toml` states the options of every stage that ran; `plan.json` says which shards `preprocess`
-will have made when it is done; the lock file says who is at work. A folder made from `glee synth`
+will have made when it is done. A folder made from `glee synth`
 data says so for good: figures on rendered faces must never pass for figures on a dataset whose
 layout they imitate.
 """
@@ -9,176 +9,27 @@ layout they imitate.
 from __future__ import annotations
 
 import json
-import os
-import socket
-import time
 import tomllib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from ..errors import OptionsError, OutputError, ShardError
-from ..whole_files import remove_temporaries, write_whole
+from ..errors import OptionsError, ShardError
+from ..whole_files import write_whole
 from .clips import Clip
 from .cluster.options import CLUSTER_TABLE, OPTIONS_FILE
 from .images.frames import FrameIndex
-from .shards.shard import SHARD_FOLDER
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
-
-LOCK_FILE = ".glee.lock"
 _FORMAT = 1
-# Looks at a lock that is held: `glee status` holds it for a moment.
-_LOCK_TRIES = 3
 
 PLAN_FILE = "plan.json"
 
 MARK_FILE = "SYNTHETIC"
 _TRUTH_FOLDER = "truth"
 _TEXT = b"These shards show rendered people, written by `glee synth`, not the dataset's.\n"
-
-
-@contextmanager
-def work_in(work: Path, stage: str = "") -> Iterator[Path]:
-    """Make a work folder if need be and hold it alone while the block lasts.
-
-    Temporaries of killed runs are removed, and at the end those of this run's workers that were
-    killed: whoever holds the folder is the only one to write into it.
-
-    Parameters
-    ----------
-    work : Path
-        The work folder.
-    stage : str
-        What is run, for `glee status`.
-
-    Yields
-    ------
-    Path
-        The folder.
-
-    Raises
-    ------
-    OutputError
-        Where the folder cannot be made or another run is at work in it.
-    """
-    work = Path(work)
-    handle = _locked(work)
-    try:
-        try:
-            _sign(handle, stage)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {work / LOCK_FILE}: {error.strerror}; "
-                "free space or choose a folder that can be written"
-            ) from error
-        remove_temporaries(work)
-        try:
-            yield work
-        finally:
-            with suppress(OutputError):  # where it cannot be written, that is said already
-                remove_temporaries(work)
-    finally:
-        # Still there where the run was killed.
-        os.ftruncate(handle, 0)
-        os.close(handle)
-
-
-def _locked(work: Path) -> int:
-    try:
-        (work / SHARD_FOLDER).mkdir(parents=True, exist_ok=True)
-        handle = os.open(work / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise OutputError(
-            f"cannot use {work} as work folder: {error.strerror}; "
-            "choose a folder that can be written"
-        ) from error
-    if fcntl is None:
-        return handle
-    try:
-        # The lock ends with the process, however that ends.
-        for rest in reversed(range(_LOCK_TRIES)):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if rest == 0:
-                    raise
-                time.sleep(0.1)
-    except BlockingIOError:
-        os.close(handle)
-        raise _taken(work, read_holder(work / LOCK_FILE)) from None
-    except OSError:
-        # Some network file systems have no locks: what the file says has to do.
-        _refuse_a_living_holder(work, handle)
-    return handle
-
-
-def _refuse_a_living_holder(work: Path, handle: int) -> None:
-    """Where the holder was a process of this host that is gone, its lock is taken over."""
-    holder = read_holder(work / LOCK_FILE)
-    if holder is None or (holder["host"] == socket.gethostname() and not _lives(holder["pid"])):
-        return
-    os.close(handle)
-    remedy = f"; if it is dead, remove {work / LOCK_FILE}: this file system has no locks"
-    raise _taken(work, holder, remedy)
-
-
-def _lives(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return int(process) != os.getpid()
-
-
-def _taken(work: Path, holder: dict[str, str] | None, remedy: str = "") -> OutputError:
-    who = "another run" if holder is None else "{stage} on {host}, pid {pid}".format(**holder)
-    return OutputError(
-        f"{work}: another run is at work in this folder ({who}); wait for it or choose another "
-        f"folder{remedy}"
-    )
-
-
-def read_holder(lock: Path) -> dict[str, str] | None:
-    """Read who signed a lock file.
-
-    Parameters
-    ----------
-    lock : Path
-        The file.
-
-    Returns
-    -------
-    dict or None
-        "stage", "host", "pid", "since"; None where nobody signed.
-    """
-    try:
-        content = json.loads(lock.read_text(encoding="utf-8")[:4096])
-        return {key: str(content[key]) for key in ("stage", "host", "pid", "since")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _sign(handle: int, stage: str) -> None:
-    """Say in the lock file who holds it."""
-    holder = {
-        "stage": stage,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(holder).encode(), 0)
 
 
 def read_options(work: Path) -> dict[str, dict[str, Any]]:

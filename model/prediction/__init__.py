@@ -8,7 +8,7 @@ from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
     from .analysis import analyze_with_run
-    from .evaluation import Evaluation, evaluate, f1_interval, f1_score
+    from .evaluation import Evaluation, evaluate, f1_difference, f1_interval, f1_score
     from .export_network import export_network
     from .predict import PredictionTable, predict, predict_table
     from .predictions import Predictions, load_predictions, predict_frames, save_predictions
@@ -20,6 +20,7 @@ __all__ = [
     "analyze_with_run",
     "evaluate",
     "export_network",
+    "f1_difference",
     "f1_interval",
     "f1_score",
     "load_predictions",
@@ -33,7 +34,7 @@ load_when_asked(
     __name__,
     {
         "analysis": ("analyze_with_run",),
-        "evaluation": ("Evaluation", "evaluate", "f1_interval", "f1_score"),
+        "evaluation": ("Evaluation", "evaluate", "f1_difference", "f1_interval", "f1_score"),
         "export_network": ("export_network",),
         "predict": ("PredictionTable", "predict", "predict_table"),
         "predictions": ("Predictions", "load_predictions", "predict_frames", "save_predictions"),

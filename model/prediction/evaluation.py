@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ...whole_files import write_whole
-from .predict import predict
+from .predict import no_run, predict
 from .predictions import PREDICTIONS_FILE, Predictions, load_predictions
 
 RESULTS_FILE = "results.json"
@@ -75,15 +75,18 @@ def evaluate(run: Path, work: Path | None = None, *, device: str = "cpu") -> Eva
     if work is not None:
         results = measure(predict(run, work, labelled=True, device=device))
         return Evaluation(results, results_table(results))
-    files = sorted(Path(run).glob(f"fold*/{PREDICTIONS_FILE}"))
-    if not files:
-        raise DataError(f"{run}: no fold is trained; run `glee train` with this folder first")
-    names = [file.parent.name.removeprefix("fold") for file in files]
-    results = measure(
-        {name: load_predictions(file) for name, file in zip(names, files, strict=True)}
-    )
+    results = measure(_tested(Path(run)))
     write_whole(Path(run) / RESULTS_FILE, json.dumps(results, indent=1).encode())
     return Evaluation(results, results_table(results))
+
+
+def _tested(run: Path) -> dict[str, Predictions]:
+    """A run's predictions of its own test frames, by fold."""
+    files = sorted(run.glob(f"fold*/{PREDICTIONS_FILE}"))
+    if not files:
+        raise no_run(Path(run))
+    names = [file.parent.name.removeprefix("fold") for file in files]
+    return {name: load_predictions(file) for name, file in zip(names, files, strict=True)}
 
 
 def measure(predictions: dict[str, Predictions]) -> dict[str, Any]:
@@ -112,13 +115,9 @@ def measure(predictions: dict[str, Predictions]) -> dict[str, Any]:
     aus = [str(name) for name in each[0].au_names]
     labels = np.concatenate([fold.labels for fold in each])
     probability = np.concatenate([fold.probability for fold in each])
-    subject = np.concatenate([fold.subject for fold in each])
     if not (labels >= 0).any():
         raise DataError("no label is known for any predicted frame; nothing can be measured")
-    names = sorted({str(name) for name in subject})
-    counts = np.stack(
-        [_counts(probability[subject == name], labels[subject == name]) for name in names]
-    )
+    names, counts = _subject_counts(each)
     pooled = [f1_score(au) for au in counts.sum(0)]
     by_fold = {name: _fold_f1(fold) for name, fold in predictions.items()}
     over_folds = [mean_of_known(list(column)) for column in zip(*by_fold.values(), strict=True)]
@@ -144,6 +143,16 @@ def measure(predictions: dict[str, Predictions]) -> dict[str, Any]:
             for name, one in zip(names, counts, strict=True)
         },
     }
+
+
+def _subject_counts(folds: list[Predictions]) -> tuple[list[str], Counts]:
+    """Names of the subjects, sorted, and `confusion` of each: (subjects, aus, 4)."""
+    labels = np.concatenate([fold.labels for fold in folds])
+    probability = np.concatenate([fold.probability for fold in folds])
+    subject = np.concatenate([fold.subject for fold in folds])
+    names = sorted({str(name) for name in subject})
+    counts = [_counts(probability[subject == name], labels[subject == name]) for name in names]
+    return names, np.stack(counts)
 
 
 def results_table(results: dict[str, Any]) -> str:
@@ -288,9 +297,65 @@ def f1_interval(
     (float, float)
         Low and high end.
     """
-    random = np.random.default_rng(seed)
-    chosen = random.integers(0, len(counts), (draws, len(counts)))
-    means = [mean_of_known([f1_score(au) for au in counts[row].sum(0)]) for row in chosen]
+    means = _drawn_f1(counts, seed, draws)
+    return _middle(means, level)
+
+
+def f1_difference(
+    one: Path, other: Path, *, seed: int = 0, draws: int = 1000, level: float = 0.95
+) -> tuple[float | None, tuple[float | None, float | None]]:
+    """Compare two runs that were tested on the same subjects, by their mean F1 over AUs.
+
+    Parameters
+    ----------
+    one, other : Path
+        Folders of trainings.
+    seed : int
+        Of the draws.
+    draws : int
+        How often the subjects are drawn, the same ones for both runs.
+    level : float
+        Share of the draws within the interval.
+
+    Returns
+    -------
+    float, (float, float)
+        F1 of one less that of the other, and the bootstrap interval of it; None where the frames
+        define no value.
+
+    Raises
+    ------
+    DataError
+        Where no fold is trained, or the runs were tested on different subjects or AUs.
+    """
+    tested = [list(_tested(Path(run)).values()) for run in (one, other)]
+    (names, counts), (other_names, other_counts) = map(_subject_counts, tested)
+    if names != other_names or tuple(tested[0][0].au_names) != tuple(tested[1][0].au_names):
+        raise DataError(
+            f"{one} and {other}: tested on different subjects or Action Units; train both runs on "
+            "the same shards and folds"
+        )
+    whole, other_whole = (_mean_f1(each.sum(0)) for each in (counts, other_counts))
+    low, high = _middle(
+        _drawn_f1(counts, seed, draws) - _drawn_f1(other_counts, seed, draws), level
+    )
+    return _plain(whole - other_whole), (_plain(low), _plain(high))
+
+
+def _mean_f1(counts: Counts) -> float:
+    return mean_of_known([f1_score(au) for au in counts])
+
+
+def _drawn_f1(counts: Counts, seed: int, draws: int) -> Floats:
+    """Mean F1 of each draw of as many subjects, with replacement: (draws,)."""
+    chosen = np.random.default_rng(seed).integers(0, len(counts), (draws, len(counts)))
+    return np.array([_mean_f1(counts[row].sum(0)) for row in chosen])
+
+
+def _middle(values: Floats, level: float) -> tuple[float, float]:
+    """The two ends between which that share of the values lies."""
     tail = (1 - level) / 2
-    low, high = np.nanquantile(means, [tail, 1 - tail])
+    if np.isnan(values).all():
+        return math.nan, math.nan
+    low, high = np.nanquantile(values, [tail, 1 - tail])
     return float(low), float(high)

@@ -295,8 +295,24 @@ def load_run(run: Path) -> dict[str, Checkpoint]:
     }
     finished = {name: checkpoint for name, checkpoint in found.items() if checkpoint.finished}
     if not finished:
-        raise DataError(f"{run}: no fold is trained; run `glee train` with this folder first")
+        raise no_run(Path(run))
     return finished
+
+
+def no_run(run: Path) -> DataError:
+    """Say that a folder holds no trained network, and what to give instead.
+
+    Parameters
+    ----------
+    run : Path
+        The folder, which need not be there.
+    """
+    if not run.exists():
+        return DataError(
+            f"{run}: no such folder; give a run, such as WORK/runs/compact, which "
+            "`glee train WORK` makes"
+        )
+    return DataError(f"{run}: no fold is trained; run `glee train` with this folder first")
 
 
 def _fold_of(subject: str, dataset: str, checkpoints: dict[str, Checkpoint]) -> str:

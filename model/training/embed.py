@@ -22,7 +22,8 @@ import torch
 from ...errors import OptionsError, UsageError
 from ...pipeline.shards.shard import EmbedArrays, Shard, add_embed, list_shards, read_shard
 from ...pipeline.summary import progress_bar
-from ...pipeline.work_folder import state_options, work_in
+from ...pipeline.work_folder import state_options
+from ...pipeline.work_lock import work_in
 from ..data.augmentation import resized_face, stored_size
 from ..distributed import World, choose_device
 from ..network.config import GLEENetConfig, preset_config

@@ -129,7 +129,7 @@ def run_steps(
     batches = batches_ahead(make_batch, state.step, schedule.total, workers=runtime.workers)
     wanted = runtime.tensorboard and world.leads
     with tensorboard_log(folder, state.step, wanted=wanted) as board:
-        for batch in _progress(batches, schedule, state, name):
+        for batch in (bar := _progress(batches, schedule, state, name)):
             began = time.perf_counter()
             rate = schedule.learning_rate(state.step)
             seed_step(options.seed, name, state.step, world.rank)
@@ -143,6 +143,7 @@ def run_steps(
             seconds = time.perf_counter() - began
             rows.append((state.step, epoch, world.mean(float(losses.mean())), rate, norm, seconds))
             _show(board, rows[-1])
+            bar.set_postfix_str(f"epoch {epoch + 1}, loss {rows[-1][2]:.4f}", refresh=False)
             state.step += 1
             if world.leads and schedule.saves_at(state.step):
                 _write_log(log, rows)
@@ -244,8 +245,8 @@ def last_loss(folder: Path, epochs: int) -> float:
 
 def _progress(
     batches: Iterable[Item], schedule: Schedule, state: TrainingState, name: str
-) -> Iterable[Item]:
-    bar: Iterable[Item] = tqdm(
+) -> tqdm[Item]:
+    return tqdm(
         batches,
         desc=name,
         unit="step",
@@ -253,7 +254,6 @@ def _progress(
         initial=state.step,
         disable=not (state.world.leads and sys.stderr.isatty()),
     )
-    return bar
 
 
 def _stop(names: Sequence[str], where: str, what: str) -> None:

@@ -19,7 +19,13 @@ from typing import Any, Protocol
 
 from ...errors import DataError
 from ..images.frames import FrameIndex, index_frames
-from ..landmarks.backends import AUTO, BackendSettings, chosen_detector, load_detector
+from ..landmarks.backends import (
+    AUTO,
+    BackendSettings,
+    chosen_detector,
+    load_detector,
+    stated_detector,
+)
 from ..landmarks.dense_landmarks import has_blendshapes
 from ..options import AnalyzeOptions
 from ..summary import progress_bar
@@ -77,7 +83,8 @@ class ClipAnalysis:
             What the command prints.
         """
         if self.error:
-            return f"{self.name}: {self.error}"
+            said = Path(self.error.partition(": ")[0]).name == Path(self.name).name
+            return self.error if said else f"{self.name}: {self.error}"
         rows = sum(self.reasons.values())
         bad = ", ".join(f"{n} {r}" for r, n in sorted(self.reasons.items()) if r != "ok")
         rate = self.frames / max(self.seconds, 1e-9)
@@ -161,7 +168,7 @@ def analyze(
     """Analyse videos, images and folders of them into tables.
 
     A clip's files take their names when it is done; those of one that fails are removed. Of several
-    clips, one that cannot be read is told by its `error`, and the others are analysed.
+    inputs, one that cannot be read is told by its `error`, and the others are analysed.
 
     >>> analyze([Path("talk.mp4")], Path("out"))        # out/talk.csv, out/talk.parquet
 
@@ -181,7 +188,7 @@ def analyze(
     Returns
     -------
     list of ClipAnalysis
-        One a clip.
+        One an input that cannot be read, then one a clip.
 
     Raises
     ------
@@ -194,28 +201,31 @@ def analyze(
     """
     options = options or AnalyzeOptions()
     options.check()
-    sources = find_sources(inputs)
+    sources, refused = find_sources(inputs)
     planned_files(sources, Path(out), options)
+    done = [ClipAnalysis(item.name, error=item.error) for item in refused]
+    if not sources:
+        return done
     wanted = options.detector
     if scorer is not None and wanted == AUTO and scorer.detector:
         wanted = scorer.detector
     weights = None if options.weights is None else str(options.weights)
     backend = BackendSettings(weights=weights)
-    detector = IrisDetector(load_detector(chosen_detector(wanted, backend), backend))
+    name, backend = stated_detector(chosen_detector(wanted, backend), backend)
+    detector = IrisDetector(load_detector(name, backend))
     base = scorer.fit if scorer else ANALYSIS_FIT
     fitter = FaceFitter.of(
         detector.name, options.fit3d_options(base), blendshapes=has_blendshapes(detector)
     )
     if scorer is not None:
         scorer.check(detector.name, fitter.made, fitter.model)
-    done = []
     for source in sources:
         try:
             done.append(
                 _analyze_clip(source, Path(out), options, detector, fitter, scorer, progress)
             )
         except DataError as error:
-            if len(sources) == 1:
+            if len(sources) == 1 and not refused:
                 raise
             done.append(ClipAnalysis(source.name, error=str(error)))
     return done
@@ -234,7 +244,7 @@ def plan(
     Returns
     -------
     list of AnalysisPlan
-        One a clip.
+        One an input that cannot be read, then one a clip.
 
     Raises
     ------
@@ -243,7 +253,9 @@ def plan(
     """
     options = options or AnalyzeOptions()
     options.check()
-    return planned_files(find_sources(inputs), Path(out), options)
+    sources, refused = find_sources(inputs)
+    bad = [AnalysisPlan(Path(item.name), 0, (), error=item.error) for item in refused]
+    return bad + planned_files(sources, Path(out), options)
 
 
 def _analyze_clip(
@@ -256,7 +268,7 @@ def _analyze_clip(
     progress: bool,
 ) -> ClipAnalysis:
     tally = _Tally()
-    index = index_frames(source.clip, deinterlace=options.deinterlace)
+    index = index_frames(source.clip, deinterlace=options.deinterlace, identify=False)
     stream = StreamOptions.of(options, scored=scorer is not None)
     names = scorer.au_names if scorer else ()
     with ExitStack() as stack:

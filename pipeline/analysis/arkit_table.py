@@ -220,6 +220,8 @@ class ARKitTable:
         return now
 
     def _table(self, face_id: int) -> TextTable:
+        if not self._several:
+            face_id = 0  # one file, whoever is seen
         if face_id not in self._tables:
             suffix = f"_face{face_id}" if self._several else ""
             path = self._folder / f"{self._name}{suffix}.csv"

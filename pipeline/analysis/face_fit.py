@@ -22,6 +22,7 @@ from ...fitting.options import PAPER_WEIGHT, FitOptions
 from ...fitting.subject import spread_sample
 from ...fitting.visibility import PARTS, hides_something
 from ...fitting.witness import OUTPUTS, Witness, usual_outputs
+from ..landmarks.detector import calibrated_name
 from ..options import Fit3dOptions, detector_noise
 from ..subject_witness import SubjectWitness
 from .face_stream import FaceFrame, FaceRows
@@ -204,7 +205,8 @@ class FaceFitter:
             witness=bool(hears and made.prior and arkit),
         )
         options = replace(made.fit_options(model, detector), identity_frames=IDENTITY_FRAMES)
-        points = detector if detector in model.landmarks else "anatomical"
+        known = calibrated_name(detector, model.landmarks)
+        points = known if known in model.landmarks else "anatomical"
         return cls(model, points, options, made, made.identity == "frame", made.focal)
 
     def identity(self, faces: Sequence[FaceFrame]) -> Identity | None:

@@ -388,7 +388,7 @@ def _faces(
 
 
 class _OneFace:
-    """A tracker of the largest face, as the stage `preprocess` has it."""
+    """A tracker of the largest face, as the stage `preprocess` has it; a new person's id is new."""
 
     def __init__(self, detector: IrisDetector, options: StreamOptions) -> None:
         self._detector = detector
@@ -396,7 +396,7 @@ class _OneFace:
 
     def follow(self, image: Image | None) -> list[FoundFace]:
         tracked = self._tracker.follow(image)
-        return [(0, tracked, self._detector.irises_of(tracked.landmarks))]
+        return [(self._tracker.person, tracked, self._detector.irises_of(tracked.landmarks))]
 
 
 def _follower(

@@ -2,9 +2,10 @@
 
 Each face has a tracker of its own, which only ever sees its surroundings; the whole image is
 searched here, on every N-th frame and after a loss. A face that is lost is remembered for a while
-where it should have moved to by then; a detection there is the same face again, any other one is a
-new face. Where two trackers come to lie on one face, as when one passes behind the other, the one
-whose face was expected there keeps it.
+where it should have moved to by then; a detection there is the same face again where it looks like
+it, any other one is a new face. After a cut between two pictures, who does not look the same for
+certain is a new face, too. Where two trackers come to lie on one face, as when one passes behind
+the other, the one whose face was expected there keeps it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..landmarks.detector import Box, Image, Wrapped, overlap
+from ..landmarks.face_identity import FaceMemory
 from ..landmarks.tracking import MINIMUM_SCORE, FaceTracker, TrackedFrame, missing_frame
 from ..options import TrackingOptions
 from .gaze import IrisDetector
@@ -24,11 +26,17 @@ logger = logging.getLogger(__name__)
 
 # Frames for which a lost face is remembered.
 MEMORY = 45
+# While a face is followed, every so many searches of the whole image look for small ones too: such
+# a search takes as long as following a face through 20 frames.
+SMALL_EVERY = 5
 # Boxes that overlap by this much are of one face.
 SAME_FACE = 0.35
 # How far from where it is expected a lost face may come back, in sides of its box; and by how much
 # more for every frame that it was lost.
 NEAR, DRIFT = 0.6, 0.03
+# How different it may look then: over 45 frames of real videos a face comes to differ by up to 0.76
+# from what it was, as appearances are compared.
+RETURNED = 0.6
 # Weight of the newest frame in a face's velocity.
 _NEWEST = 0.2
 
@@ -58,6 +66,8 @@ class _Face:
     window: _Window
     tracker: FaceTracker
     box: Box
+    memory: FaceMemory
+    person: int
     velocity: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     lost: int = 0
 
@@ -122,22 +132,38 @@ class FaceTracks:
         return [(face_id, *found[face_id]) for face_id in sorted(found)]
 
     def _step(self, image: Image, *, scheduled: bool) -> dict[int, Tracked]:
-        found = {
-            face.face_id: self._track(face, image, None) for face in self._faces if not face.lost
-        }
+        found: dict[int, Tracked] = {}
+        for face in self._faces:
+            if not face.lost:
+                tracked = self._track(face, image, None)
+                self._name_anew(face)
+                found[face.face_id] = tracked
         self._separate(found)
         away = any(face.face_id not in found or _is_lost(found, face) for face in self._faces)
         if scheduled or away:
-            self._assign(image, found, thorough=scheduled)
+            self._assign(image, found, thorough=scheduled and self._may_add_small(found))
         for face in list(self._faces):
             if face.face_id in found and found[face.face_id][0].reason == "ok":
                 continue
             face.lost += 1
+            face.memory.pass_on(image)
             found[face.face_id] = _not_found("lost_track")
             if face.lost > MEMORY:
                 self._faces.remove(face)
                 del found[face.face_id]
         return found
+
+    def _name_anew(self, face: _Face) -> None:
+        """A new id where it is another person's face now."""
+        if face.memory.person != face.person:
+            face.person, face.face_id = face.memory.person, self._next_id
+            self._next_id += 1
+
+    def _may_add_small(self, found: dict[int, Tracked]) -> bool:
+        """Whether it is time to look for small faces: there is room for more of them."""
+        live = sum(not _is_lost(found, face) for face in self._faces)
+        searches = (self._number - 1) // self._options.detect_every
+        return live == 0 or (live < self._most and searches % SMALL_EVERY == 0)
 
     def _track(self, face: _Face, image: Image, offered: Detection | None) -> Tracked:
         face.window.whole, face.window.offered = image, offered
@@ -158,7 +184,7 @@ class FaceTracks:
                     continue
                 away = max(one, other, key=lambda face: _distance(face, boxes[face.face_id]))
                 found[away.face_id] = _not_found("lost_track")
-                away.tracker = self._new_tracker(away.window)
+                away.tracker = self._new_tracker(away.window, away.memory)
         for face in live:
             if not _is_lost(found, face):
                 face.found_at(boxes[face.face_id])
@@ -192,9 +218,9 @@ class FaceTracks:
             face = by_id.get(face_id)
             if face is None or place in used or distance > NEAR + DRIFT * face.lost:
                 continue
-            used.add(place)
-            self._follow_anew(face, image, free[place], found)
-            del by_id[face_id]
+            if self._follow_anew(face, image, free[place], found):
+                used.add(place)
+                del by_id[face_id]
         fresh = [one for place, one in enumerate(free) if place not in used]
         self._add_new(image, sorted(fresh, key=lambda one: -one[0].area), found)
 
@@ -210,8 +236,9 @@ class FaceTracks:
                     logger.info("more than %d faces; the largest are followed", self._most)
                 self._said_too_many = True
                 return
-            window = _Window(self._detector)
-            face = _Face(self._next_id, window, self._new_tracker(window), detection[0])
+            window, memory = _Window(self._detector), FaceMemory(RETURNED)
+            tracker = self._new_tracker(window, memory)
+            face = _Face(self._next_id, window, tracker, detection[0], memory, memory.person)
             if self._follow_anew(face, image, detection, found):
                 self._faces.append(face)
                 self._next_id += 1
@@ -225,16 +252,19 @@ class FaceTracks:
         detection: Detection,
         found: dict[int, Tracked],
     ) -> bool:
-        face.tracker = self._new_tracker(face.window)
+        """Whether a detection is followed; one that looks different from the face is not."""
+        face.tracker = self._new_tracker(face.window, face.memory)
         result = self._track(face, image, detection)
         if result[0].reason != "ok":
             return False
+        found.pop(face.face_id, None)
+        self._name_anew(face)
         found[face.face_id] = result
         face.found_at(self._detector.box_of(result[0].landmarks))
         return True
 
-    def _new_tracker(self, window: _Window) -> FaceTracker:
-        return FaceTracker(window, self._options)
+    def _new_tracker(self, window: _Window, memory: FaceMemory) -> FaceTracker:
+        return FaceTracker(window, self._options, memory)
 
 
 def _not_found(reason: str) -> Tracked:

@@ -7,7 +7,6 @@ when it is whole. The other tables write their CSV files by the same means.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ...fitting.morphable_model.landmark_scheme import COUNT
 from ...fitting.visibility import REGIONS, by_region
-from ...whole_files import TEMPORARY_SUFFIX, replaced_when_whole
+from ...whole_files import TEMPORARY_SUFFIX, replaced_when_whole, temporary_beside
 from .face_stream import FaceRows
 from .gaze import yaw_pitch_roll
 
@@ -246,17 +245,17 @@ def streamed_file(path: Path) -> Iterator[Path]:
         Where the folder or file cannot be written (permissions, full disk).
     """
     # The suffix last but one stays the file's own: video writers choose the container by it.
-    writer = f"{socket.gethostname()}.{os.getpid()}"
-    temporary = path.with_name(f".{path.stem}.{writer}{TEMPORARY_SUFFIX}{path.suffix}")
+    temporary = temporary_beside(path.with_name(path.stem), path.suffix)
     with replaced_when_whole(path, temporary):
-        _remove_what_dead_runs_left(path)
+        _remove_what_dead_runs_left(temporary, path.suffix)
         yield temporary
 
 
-def _remove_what_dead_runs_left(path: Path) -> None:
-    """Temporary files of this one, of processes of this machine that are no more."""
-    head, tail = f".{path.stem}.{socket.gethostname()}.", f"{TEMPORARY_SUFFIX}{path.suffix}"
-    for other in path.parent.iterdir():
+def _remove_what_dead_runs_left(temporary: Path, suffix: str) -> None:
+    """Temporary files of this one's file, of processes of this machine that are no more."""
+    tail = f"{TEMPORARY_SUFFIX}{suffix}"
+    head = temporary.name.removesuffix(f"{os.getpid()}{tail}")
+    for other in temporary.parent.iterdir():
         if other.name.startswith(head) and other.name.endswith(tail):
             process = other.name[len(head) : -len(tail)]
             if process.isdecimal() and not _runs(int(process)):

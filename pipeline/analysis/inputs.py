@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DataError, UsageError
-from ..clips import Clip
-from ..datasets import open_dataset
+from ..clips import Clip, DatasetContent
+from ..datasets import find_content
+from ..datasets.entries import cannot_be_read
 from ..options import AnalyzeOptions
 
 
@@ -32,10 +33,27 @@ class Source:
     clip: Clip
 
 
-def find_sources(paths: Iterable[Path]) -> list[Source]:
+@dataclass(frozen=True)
+class RefusedInput:
+    """An input, or a part of a folder, that cannot be read.
+
+    Attributes
+    ----------
+    name : str
+        As it was given.
+    error : str
+        Why, one line.
+    """
+
+    name: str
+    error: str
+
+
+def find_sources(paths: Iterable[Path]) -> tuple[list[Source], list[RefusedInput]]:
     """Find the clips of files and folders; each has an output name of its own.
 
     A folder of images is one clip, its frames in natural order; a folder of videos is a clip each.
+    A link is called as it is, not as what it leads to.
 
     Parameters
     ----------
@@ -44,7 +62,7 @@ def find_sources(paths: Iterable[Path]) -> list[Source]:
 
     Returns
     -------
-    list of Source
+    sources, refused : list of Source, list of RefusedInput
         In the order given.
 
     Raises
@@ -52,21 +70,47 @@ def find_sources(paths: Iterable[Path]) -> list[Source]:
     UsageError
         Where nothing is given or two clips would write the same file.
     DataError
-        Where a path is missing or is neither video nor image.
+        Where the only path is missing or is neither video nor image.
     """
-    clips = []
-    for path in paths:
-        if not Path(path).exists():
-            raise DataError(f"{path}: no such file or folder; give a video, an image or a folder")
-        clips += open_dataset("folder", Path(path))
-    if not clips:
+    given = [Path(path) for path in paths]
+    clips: list[Clip] = []
+    refused: list[RefusedInput] = []
+    for path in given:
+        try:
+            content = _content(path)
+            clips += [found.read() for found in content.clips]
+            refused += [RefusedInput(str(path), line) for line in content.missing]
+        except DataError as error:
+            if len(given) == 1:
+                raise
+            refused.append(RefusedInput(str(path), str(error)))
+    if not clips and not refused:
         raise UsageError("give at least one video, image or folder")
-    plain = Counter(clip.name for clip in clips)
-    names = [clip.name if plain[clip.name] == 1 else _long_name(clip) for clip in clips]
+    return [Source(name, clip) for name, clip in zip(_names(clips), clips, strict=True)], refused
+
+
+def _names(clips: list[Clip]) -> list[str]:
+    """Names of the clips' tables: with the suffix, then the subject too, where others are equal."""
+    names = [clip.name for clip in clips]
+    for longer in (_long_name, lambda clip: f"{clip.subject}_{_long_name(clip)}"):
+        count = Counter(names)
+        names = [
+            name if count[name] == 1 else longer(clip)
+            for name, clip in zip(names, clips, strict=True)
+        ]
     for name, times in Counter(names).items():
         if times > 1:
             raise UsageError(f"{times} inputs are called {name}; analyse them into folders apart")
-    return [Source(name, clip) for name, clip in zip(names, clips, strict=True)]
+    return names
+
+
+def _content(path: Path) -> DatasetContent:
+    try:
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder; give a video, an image or a folder")
+    except OSError as error:
+        raise cannot_be_read(path, error) from None
+    return find_content("folder", path)
 
 
 def _long_name(clip: Clip) -> str:
@@ -89,12 +133,15 @@ class AnalysisPlan:
         With several faces and a file for each of them, those of the first two.
     more : bool
         There may be more files of that kind.
+    error : str
+        Why nothing can be read, one line; "" where something can.
     """
 
     input: Path
     images: int
     written: tuple[Path, ...]
     more: bool = False
+    error: str = ""
 
     def line(self) -> str:
         """Say it as one line of text.
@@ -102,8 +149,10 @@ class AnalysisPlan:
         Returns
         -------
         str
-            Input -> files.
+            Input -> files, or the error.
         """
+        if self.error:
+            return self.error
         images = f" ({self.images} images)" if self.images > 1 else ""
         written = ", ".join(str(path) for path in self.written)
         return f"{self.input}{images} -> {written}{' ...' if self.more else ''}"
@@ -120,6 +169,7 @@ class AnalysisPlan:
             "input": str(self.input),
             "images": self.images,
             "written": [str(path) for path in self.written],
+            **({"error": self.error} if self.error else {}),
         }
 
 

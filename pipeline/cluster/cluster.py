@@ -73,7 +73,7 @@ def open_cluster(
             return
         from .local_cluster import local_cluster
 
-        with local_cluster(count) as cluster:
+        with local_cluster(count, options.stuck_minutes) as cluster:
             yield cluster
     elif spec in QUEUES:
         from .queue_cluster import queue_cluster

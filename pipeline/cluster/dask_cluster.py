@@ -22,6 +22,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from ... import __version__
 from ...errors import ClusterError, GleeError
 from .options import ONE_THREAD, ClusterOptions
+from .stuck_tasks import StuckTasks
 from .tasks import Outcome, packed, worker_entry
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,11 @@ def scheduler_cluster(address: str, options: ClusterOptions) -> Iterator[DaskClu
         try:
             with suppress(Exception):
                 logger.info("dashboard: %s", client.dashboard_link)
-            yield DaskCluster(client, options.patience_minutes(queue=False) * 60)
+            yield DaskCluster(
+                client,
+                options.patience_minutes(queue=False) * 60,
+                stuck_minutes=options.stuck_minutes,
+            )
         finally:
             with suppress(Exception):  # the scheduler may be gone
                 client.close(timeout=LOOK_EVERY)
@@ -98,6 +103,7 @@ class DaskCluster:
         workers: int | None = None,
         keep_workers: Callable[[], None] = lambda: None,
         log: str = "its log",
+        stuck_minutes: float | None = None,
     ) -> None:
         """A cluster of which a client knows the scheduler.
 
@@ -108,6 +114,7 @@ class DaskCluster:
         workers : as many as there will be; None for those that the scheduler has
         keep_workers : called every few seconds, to put others in the place of lost workers
         log : what to read when workers do not come
+        stuck_minutes : after which a worker without a result is ended; None for never
         """
         self._client = client
         self._patience = patience
@@ -117,6 +124,7 @@ class DaskCluster:
         self._count = workers or 1
         self._last_look = self._last_worker = time.monotonic()
         self._entry = worker_entry()
+        self._stuck = StuckTasks(client, None if stuck_minutes is None else stuck_minutes * 60)
 
     def run(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
@@ -151,6 +159,13 @@ class DaskCluster:
                     yield from self._outcomes(parcel, reply, parcels)
                 if time.monotonic() - self._last_look > LOOK_EVERY:
                     self._look()
+                    with self._scheduler_answers():
+                        self._stuck.look(
+                            {
+                                future.key: [item.task for item in parcel]
+                                for future, parcel in in_flight.items()
+                            }
+                        )
                 self._fill(parcels, in_flight, arrived)
         finally:
             with suppress(Exception):  # the scheduler may be gone

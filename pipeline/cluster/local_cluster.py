@@ -24,6 +24,7 @@ from typing import Any
 from ...errors import ClusterError
 from .dask_cluster import SETTINGS, DaskCluster, silence_dask
 from .options import ONE_THREAD, WORKER_NAME
+from .security import LOOPBACK, NO_PAGES, run_security
 
 try:
     import resource
@@ -49,12 +50,13 @@ _NOT_PRELOADED = "glee.pipeline.analysis"
 
 
 @contextmanager
-def local_cluster(workers: int) -> Iterator[DaskCluster]:
+def local_cluster(workers: int, stuck_minutes: float | None = None) -> Iterator[DaskCluster]:
     """Processes on this machine, one core each.
 
     Parameters
     ----------
     workers : processes
+    stuck_minutes : without a result, after which one is ended; None for never
 
     Raises
     ------
@@ -69,25 +71,33 @@ def local_cluster(workers: int) -> Iterator[DaskCluster]:
     silence_dask()
     settings = {
         **SETTINGS,
+        **NO_PAGES,
         # Of the forkserver, not of this process, in which Numba and BLAS go on as they are.
         "distributed.nanny.pre-spawn-environ": {},
-        "distributed.worker.multiprocessing-method": _start_forkserver(),
     }
     with (
         # Dask sets it here for its workers.
         _variable("PYTHONHASHSEED", os.environ.get("PYTHONHASHSEED")),
-        dask.config.set(settings),
+        # Else processes that begin import from the current folder what Python's library has too.
+        _variable("PYTHONSAFEPATH", "1"),
+        dask.config.set({**settings, "distributed.worker.multiprocessing-method": _forkserver()}),
         _scheduler_here(distributed) as cluster,
         distributed.Client(cluster) as client,
     ):
         keeper = _WorkerKeeper(cluster, workers)
         try:
-            yield DaskCluster(client, _PATIENCE, workers=workers, keep_workers=keeper.look)
+            yield DaskCluster(
+                client,
+                _PATIENCE,
+                workers=workers,
+                keep_workers=keeper.look,
+                stuck_minutes=stuck_minutes,
+            )
         finally:
             keeper.end_workers()
 
 
-def _start_forkserver() -> str:
+def _forkserver() -> str:
     """Start the process that imports once and forks every worker; the name of this method.
 
     It starts while this process starts the scheduler, stays until this process ends, and is started
@@ -156,8 +166,9 @@ def _scheduler_here(distributed: Any) -> Any:
             memory_limit=0,
             # The forkserver may be older than what stands there now.
             env={**os.environ, **ONE_THREAD},
-            # No dashboard; the scheduler's own page takes any free port of this machine.
-            dashboard_address="127.0.0.1:0",
+            security=run_security(),
+            dashboard_address=LOOPBACK,
+            worker_dashboard_address=LOOPBACK,
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
         )

@@ -5,6 +5,7 @@ And what workers have in common: one thread each, and on this machine a name.
 
 from __future__ import annotations
 
+import logging
 import re
 import tomllib
 from dataclasses import dataclass, fields, replace
@@ -13,7 +14,9 @@ from typing import Any
 
 from ...errors import UsageError
 
-# Of a work folder; its table [cluster] is written by the user.
+logger = logging.getLogger(__name__)
+
+# Of a work folder. Its table [cluster] may be another person's, as the folder may.
 OPTIONS_FILE = "glee.toml"
 CLUSTER_TABLE = "cluster"
 
@@ -24,6 +27,17 @@ _QUEUE_PATIENCE = 24 * 60.0
 _SCHEDULER_PATIENCE = 10.0
 _WALLTIME = re.compile(r"(\d+-)?\d+:\d\d(:\d\d)?")
 _MEMORY = re.compile(r"\d+(\.\d+)? ?([KMGT]i?)?B")
+# Each stands in a line of a job's script, where a blank would begin another option.
+_NAME = re.compile(r"[\w.@:+,/=%-]+")
+# Stands in a job's command, where the node's shell puts in variables and must find nothing else.
+_SCRATCH = re.compile(r"(?:[\w./@:+,=%~-]|\$\w+|\$\{\w+\})+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What a work folder's own file may say; all else would run its writer's code, or write elsewhere.
+FOLDER_KEYS = (
+    *("workers", "queue", "account", "walltime", "cores", "memory", "jobs", "minimum_jobs"),
+    *("maximum_jobs", "interface", "port", "wait_minutes", "connect_seconds"),
+    "stuck_minutes",
+)
 
 # How Dask names the processes of this machine's workers.
 WORKER_NAME = "Dask Worker"
@@ -58,6 +72,8 @@ class ClusterOptions:
     port : of the driver's scheduler; 0 for any
     wait_minutes : without any worker before giving up; None for a day in a queue, 10 minutes else
     connect_seconds : for a scheduler to answer
+    stuck_minutes : without a result, after which a worker is ended and its tasks go to others;
+        None for never
     """
 
     kind: str = "local"
@@ -80,6 +96,7 @@ class ClusterOptions:
     port: int = 0
     wait_minutes: float | None = None
     connect_seconds: float = 30.0
+    stuck_minutes: float | None = None
 
     def patience_minutes(self, *, queue: bool) -> float:
         """How long a run goes on without any worker.
@@ -122,6 +139,7 @@ class ClusterOptions:
             ("port", 0, 65535),
             ("wait_minutes", 0.01, 1e6),
             ("connect_seconds", 0.1, 3600),
+            ("stuck_minutes", 0.05, 1e6),
         ):
             value = getattr(self, name)
             if value is not None and not least <= value <= most:
@@ -134,18 +152,30 @@ class ClusterOptions:
             raise UsageError(f"{where}: minimum_jobs needs maximum_jobs; give both")
         if self.adaptive and (self.minimum_jobs or 0) > (self.maximum_jobs or 0):
             raise UsageError(f"{where}: minimum_jobs is above maximum_jobs; swap them")
-        lines = [*self.directives, *self.prologue, *(self.queue, self.account, self.python)]
-        if any("\n" in line for line in lines if line is not None):
+        for name, pattern, remedy in (
+            ("queue", _NAME, "give its name, without blanks"),
+            ("account", _NAME, "give its name, without blanks"),
+            ("interface", _NAME, "give its name, such as ib0"),
+            ("scratch", _SCRATCH, "give a path without blanks and quotes, such as /scratch/$USER"),
+        ):
+            value = getattr(self, name)
+            if value is not None and not pattern.fullmatch(value):
+                raise UsageError(f"{where}: {name} is {value!r}; {remedy}")
+        lines = [*self.directives, *self.prologue, *(self.kind, self.python, self.log_folder)]
+        if any(_CONTROL.search(line) for line in lines if line is not None):
             raise UsageError(f"{where}: a value has a line break; give one line a string")
 
 
 def read_cluster_options(work: Path | None = None, config: Path | None = None) -> ClusterOptions:
     """The table `[cluster]` of a file, or else of a work folder's `glee.toml`; or defaults.
 
+    A work folder may come from somebody else. What in its file would run code, as an address whose
+    answers are unpickled or a line of shell does, is named in the log and left out.
+
     Parameters
     ----------
     work : the work folder, which need not have the file
-    config : TOML file that is read instead, and must have the table
+    config : the user's own TOML file, which is read instead, and must have the table
 
     Raises
     ------
@@ -165,9 +195,29 @@ def read_cluster_options(work: Path | None = None, config: Path | None = None) -
     table = content.get(CLUSTER_TABLE, {})
     if not isinstance(table, dict):
         raise UsageError(f"{path}: {CLUSTER_TABLE} is no table; write [{CLUSTER_TABLE}]")
-    options = ClusterOptions(**{key: _typed(key, value, path) for key, value in table.items()})
+    # A table of the user's settings holds those of `glee cluster preview` too.
+    values = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    typed = {key: _typed(key, value, path) for key, value in values.items()}
+    if config is None:
+        typed = _harmless(typed, path)
+    options = ClusterOptions(**typed)
     options.check(str(path))
     return options
+
+
+def _harmless(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Leave out what a work folder's file may not say, and name it."""
+    kept = {key: value for key, value in values.items() if key in FOLDER_KEYS}
+    if values.get("kind") in ("local", *QUEUES):
+        kept["kind"] = values["kind"]
+    left_out = [key for key in values if key not in kept]
+    if left_out:
+        logger.warning(
+            "%s: [cluster] %s: not taken from a work folder, which may be another person's; "
+            "if it is yours, put the table into your settings or give --cluster-config %s",
+            *(path, ", ".join(left_out), path),
+        )
+    return kept
 
 
 def stage_cluster_options(work: Path, config: Path | None) -> ClusterOptions:
@@ -182,6 +232,25 @@ def stage_cluster_options(work: Path, config: Path | None) -> ClusterOptions:
     if options.log_folder is not None:
         return options
     return replace(options, log_folder=str(Path(work).resolve() / LOG_FOLDER))
+
+
+def check_log_folder(options: ClusterOptions) -> None:
+    """Check that the logs' folder can stand in a line of a job's script.
+
+    Parameters
+    ----------
+    options : of the jobs
+
+    Raises
+    ------
+    UsageError
+        The path has a line break or another control character.
+    """
+    if _CONTROL.search(options.log_folder or ""):
+        raise UsageError(
+            f"{options.log_folder!r} has control characters, which a job's script cannot hold; "
+            "rename the work folder, or give another log_folder"
+        )
 
 
 def _typed(key: str, value: Any, path: Path) -> Any:

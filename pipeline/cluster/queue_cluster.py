@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from ...errors import ClusterError, UsageError
 from .dask_cluster import SETTINGS, DaskCluster, silence_dask
-from .options import ONE_THREAD, QUEUES, ClusterOptions
+from .options import ONE_THREAD, QUEUES, ClusterOptions, check_log_folder
+from .security import LOOPBACK, NO_PAGES, certificate_files, run_security
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ def job_script(spec: str, options: ClusterOptions) -> str:
     job = getattr(_jobqueue(), f"{spec.upper()}Cluster").job_cls
     # Without a log folder, which would be made.
     arguments = _job_arguments(spec, replace(options, log_folder=None))
-    return str(job("tcp://SCHEDULER:PORT", name="glee", **arguments).job_script())
+    return str(job("tls://SCHEDULER:PORT", name="glee", **arguments).job_script())
 
 
 @contextmanager
@@ -67,6 +69,7 @@ def queue_cluster(spec: str, workers: int | None, options: ClusterOptions) -> It
     ClusterError
         The queue's commands are missing, it refuses a job, or the scheduler cannot start here.
     """
+    check_log_folder(options)
     jobqueue, command = _jobqueue(), _SUBMIT_COMMANDS[spec]
     if shutil.which(command) is None:
         raise ClusterError(f"{command} is not on the PATH; run this where jobs can be submitted")
@@ -77,11 +80,13 @@ def queue_cluster(spec: str, workers: int | None, options: ClusterOptions) -> It
 
     distributed: Any = import_module("distributed")
     silence_dask()
+    security = run_security()
     why_refused: list[str] = []
     try:
         with (
-            dask.config.set(SETTINGS),
-            _started(spec, jobqueue, options, why_refused) as cluster,
+            dask.config.set({**SETTINGS, **({} if options.dashboard else NO_PAGES)}),
+            certificate_files(security, Path(options.log_folder or ".")) as lines,
+            _started(spec, jobqueue, options, (security, lines), why_refused) as cluster,
             distributed.Client(cluster) as client,
         ):
             logger.info("scheduler: %s", cluster.scheduler_address)
@@ -91,6 +96,7 @@ def queue_cluster(spec: str, workers: int | None, options: ClusterOptions) -> It
                 client,
                 options.patience_minutes(queue=True) * 60,
                 workers=(options.maximum_jobs or options.jobs) * options.cores,
+                stuck_minutes=options.stuck_minutes,
                 keep_workers=_JobKeeper(cluster, options, why_refused).look,
                 log=f"the queue and the jobs' logs in {options.log_folder or 'this folder'}",
             )
@@ -101,17 +107,32 @@ def queue_cluster(spec: str, workers: int | None, options: ClusterOptions) -> It
         raise _refusal(why_refused) from error
 
 
-def _started(spec: str, jobqueue: Any, options: ClusterOptions, why_refused: list[str]) -> Any:
-    cluster = getattr(jobqueue, f"{spec.upper()}Cluster")
+def _started(
+    spec: str,
+    jobqueue: Any,
+    options: ClusterOptions,
+    key: tuple[Any, list[str]],
+    why_refused: list[str],
+) -> Any:
+    """Start a scheduler here; `key` is the run's, and the lines by which its jobs find it."""
+    security, lines = key
+    queue = getattr(jobqueue, f"{spec.upper()}Cluster")
+    arguments = _job_arguments(spec, options)
+    arguments["job_script_prologue"] = [*lines, *arguments["job_script_prologue"]]
+    # Of the interface that jobs come by, and of no other.
+    host: Any = import_module("distributed.utils")
+    where = {"interface": options.interface} if options.interface else {"host": host.get_ip()}
     try:
-        return cluster(
-            job_cls=_noting_refusals(cluster.job_cls, why_refused),
-            **_job_arguments(spec, options),
+        return _keyed_by_files(queue)(
+            job_cls=_noting_refusals(queue.job_cls, why_refused),
+            **arguments,
+            security=security,
+            protocol="tls://",
             scheduler_options={
-                "dashboard_address": ":0",
+                "dashboard_address": LOOPBACK,
                 "dashboard": options.dashboard,
                 "port": options.port,
-                **({"interface": options.interface} if options.interface else {}),
+                **where,
             },
             silence_logs=logging.CRITICAL,
         )
@@ -120,6 +141,19 @@ def _started(spec: str, jobqueue: Any, options: ClusterOptions, why_refused: lis
             f"the scheduler cannot start here: {' '.join(str(error).split())}; "
             "see `interface` and `port` of the table [cluster]"
         ) from error
+
+
+def _keyed_by_files(queue: Any) -> Any:
+    """The class of a cluster whose jobs have the run's key from their script's lines.
+
+    Dask would write it into one folder for all runs, and its path without quotes into the command.
+    """
+
+    class Cluster(queue):  # type: ignore[misc]
+        def _get_worker_security(self, security: Any) -> None:
+            return None
+
+    return Cluster
 
 
 def _refusal(why_refused: list[str]) -> ClusterError:
@@ -263,8 +297,12 @@ def _job_arguments(spec: str, options: ClusterOptions) -> dict[str, Any]:
         "job_script_prologue": [
             *(f"export {name}={value}" for name, value in ONE_THREAD.items()),
             "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False",
+            "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'",
+            # A job begins in the folder that it was submitted in; nothing is imported from there.
+            "export PYTHONSAFEPATH=1",
             *options.prologue,
         ],
+        "worker_extra_args": ["--no-dashboard", "--dashboard-address", LOOPBACK],
         "job_name": "glee",
     }
     arguments["project" if spec in ("lsf", "sge") else "account"] = options.account

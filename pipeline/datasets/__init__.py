@@ -12,6 +12,8 @@ Where the length of a subject's video is known, `expected_frames(subject)` gives
 
 from __future__ import annotations
 
+import difflib
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 from ...errors import DataError, UsageError
 from ..clips import Clip, DatasetContent
 from . import bp4d, bp4d_plus, disfa, disfa_plus, fec, folder
+from .entries import absolute, cannot_be_read
 
 __all__ = [
     "DATASETS",
@@ -53,7 +56,9 @@ def dataset_module(name: str) -> ModuleType:
         there is no such dataset
     """
     if name not in _READERS:
-        raise UsageError(f"dataset {name!r} is unknown; known are: {', '.join(DATASETS)}")
+        close = difflib.get_close_matches(name, DATASETS, n=1)
+        near = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(f"dataset {name!r} is unknown; {near}known are: {', '.join(DATASETS)}")
     return _READERS[name]
 
 
@@ -80,9 +85,18 @@ def find_content(name: str, root: Path, **options: Any) -> DatasetContent:
     module = dataset_module(name)
     given = chosen_options(name, options)
     root = Path(root)
-    if not root.exists():
-        raise DataError(f"{root}: no such file or folder; give the root of the {name} dataset")
-    content: DatasetContent = module.find_content(root.resolve(), **given)
+    try:
+        if not root.exists():
+            raise DataError(f"{root}: no such file or folder; give the root of the {name} dataset")
+        content: DatasetContent = module.find_content(absolute(root), **given)
+    except OSError as error:
+        raise cannot_be_read(error.filename or root, error) from None
+    names = Counter((clip.subject, clip.name) for clip in content.clips)
+    for (subject, clip), times in names.items():
+        if times > 1:
+            raise DataError(
+                f"{root}: {times} clips of subject {subject} are called {clip}; rename their files"
+            )
     return content
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import DataError, UsageError
 from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
-from .folder import images_of_frames, numbered_images
+from .entries import Entries, absolute, held, misplaced, near_miss, plain_name
 from .label_files import (
     UNKNOWN,
     FrameCodes,
@@ -27,6 +28,7 @@ from .label_files import (
     relative_ratios,
     side_by_side,
 )
+from .numbered_images import images_of_frames, numbered_images
 
 NAME = "bp4d"
 
@@ -164,29 +166,36 @@ def find_layout(
     """
     if labels not in LABEL_KINDS:
         raise UsageError(f"labels is {labels!r}; give one of {', '.join(LABEL_KINDS)}")
-    coding = _coding_folder(root)
-    folder = _image_folder(layout, root) if images is None else (root / images).resolve()
+    entries = Entries()
+    coding = _coding_folder(entries, root)
+    folder = _image_folder(layout, entries, root, images)
     clips, missing, surplus = [], [], []
     for subject in layout.subjects:
         for task in layout.tasks:
-            coded = occurrence_path(coding, subject, task)
-            pictures = folder / subject / task
+            coded = entries.find(coding, OCCURRENCE_FOLDER, f"{subject}_{task}.csv")
+            pictures = entries.find(folder, subject, task)
             there = coded.is_file(), pictures.is_dir()
             if there == (True, True):
-                read = partial(
-                    _read_clip, layout, root, coding, pictures, subject, task, labels, frame_offset
-                )
+                files = _ClipFiles(subject, task, pictures, coded, coding)
+                read = partial(_read_clip, layout, root, files, labels, frame_offset)
                 clips.append(FoundClip(subject, task, read))
             elif there[0]:
-                missing.append(f"{pictures}: no images of the coded clip {subject}/{task}")
+                near = near_miss(pictures)
+                missing.append(
+                    f"{pictures}: no images of the coded clip {subject}/{task}"
+                    + (f"; {near}" if near else "")
+                )
             elif there[1]:
-                surplus.append(f"{pictures}: images without labels ({coded.name}); not used")
+                near = near_miss(coded)
+                surplus.append(
+                    f"{pictures}: images without labels ({near or coded.name}); not used"
+                )
     if not clips:
-        raise DataError(
-            f"{root}: no clip with labels and images; give the folder that holds "
-            f"{CODING_FOLDER}/{OCCURRENCE_FOLDER}/ and the subjects' image folders"
-        )
-    surplus += _strange_labels(layout, coding)
+        near = next((line for line in (*missing, *surplus) if "found " in line), "")
+        places = f"{CODING_FOLDER}/{OCCURRENCE_FOLDER}/ and the image folders"
+        advice = near or f"give the folder that holds {places}; {held(root)}"
+        raise DataError(f"{root}: no clip with labels and images; {advice}")
+    surplus += _strange_labels(layout, entries.find(coding, OCCURRENCE_FOLDER))
     return DatasetContent(tuple(clips), tuple(missing), tuple(surplus))
 
 
@@ -224,38 +233,65 @@ def intensity_path(coding: Path, subject: str, task: str, au: int) -> Path:
     return coding / INTENSITY_FOLDER / name / f"{subject}_{task}_{name}.csv"
 
 
+@dataclass(frozen=True)
+class _ClipFiles:
+    """Where a clip's images and codes lie, and the coding folder."""
+
+    subject: str
+    task: str
+    images: Path
+    occurrence: Path
+    coding: Path
+
+
 def _read_clip(
-    layout: Layout,
-    root: Path,
-    coding: Path,
-    folder: Path,
-    subject: str,
-    task: str,
-    labels: str,
-    frame_offset: int,
+    layout: Layout, root: Path, files: _ClipFiles, labels: str, frame_offset: int
 ) -> Clip:
     aus = layout.aus if labels == "occurrence" else layout.intensity_aus
+    occurrence = read_occurrence(files.occurrence, layout.aus)
+    rows = occurrence.frames
     if labels == "occurrence":
-        path = occurrence_path(coding, subject, task)
-        codes = _coded(read_occurrence(path, aus))
+        path, codes = files.occurrence, _coded(occurrence)
     else:
-        path = intensity_path(coding, subject, task, aus[0])
-        files = [intensity_path(coding, subject, task, au) for au in aus]
-        columns = [read_intensity(file, au) for file, au in zip(files, aus, strict=True)]
-        codes = _coded(side_by_side(columns))
+        path, table = _intensities(files, aus)
+        # The occurrence file has more rows than are coded, and the same numbers.
+        rows, codes = np.union1d(rows, table.frames), _coded(table)
     if not len(codes.frames):
         raise DataError(f"{path}: no frame is coded; get the file again or remove it")
-    images = numbered_images(folder)
+    folder, images = files.images, numbered_images(files.images)
+    names = images_of_frames(codes.frames, images, frame_offset, path, folder, uncoded=rows)
     return Clip(
         dataset=layout.name,
-        subject=subject,
-        name=task,
+        subject=files.subject,
+        name=files.task,
         root=root if folder.is_relative_to(root) else folder.parents[1],
         source=folder,
-        images=images_of_frames(codes.frames, images, frame_offset, path, folder),
+        images=names,
         frame_ids=tuple(int(frame) + frame_offset for frame in codes.frames),
         labels=ClipLabels(tuple(f"AU{au}" for au in aus), labels, codes.values, path),
+        notes=_rows_alone(rows, images, frame_offset, path),
     )
+
+
+def _intensities(files: _ClipFiles, aus: tuple[int, ...]) -> tuple[Path, FrameCodes]:
+    """The path of the first AU's file, and the codes of all."""
+    entries = Entries()
+    paths = []
+    for au in aus:
+        wanted = intensity_path(files.coding, files.subject, files.task, au)
+        paths.append(entries.find(files.coding, *wanted.relative_to(files.coding).parts))
+    columns = [read_intensity(file, au) for file, au in zip(paths, aus, strict=True)]
+    return paths[0], side_by_side(columns)
+
+
+def _rows_alone(
+    rows: npt.NDArray[np.int64], images: dict[int, str], offset: int, path: Path
+) -> tuple[str, ...]:
+    """A line on the rows without an image, which are none of the coded ones."""
+    alone = [row for row in rows.tolist() if row + offset not in images]
+    if not alone:
+        return ()
+    return (f"{path}: {len(alone)} rows that are not coded have no image, first {alone[0]}",)
 
 
 def _coded(codes: FrameCodes) -> FrameCodes:
@@ -264,23 +300,30 @@ def _coded(codes: FrameCodes) -> FrameCodes:
     return FrameCodes(codes.frames[known], np.ascontiguousarray(codes.values[known]))
 
 
-def _coding_folder(root: Path) -> Path:
-    for folder in (root / CODING_FOLDER, root):
-        if (folder / OCCURRENCE_FOLDER).is_dir():
+def _coding_folder(entries: Entries, root: Path) -> Path:
+    for folder in (entries.find(root, CODING_FOLDER), root):
+        if entries.find(folder, OCCURRENCE_FOLDER).is_dir():
             return folder
+    hint = misplaced(root, (f"{CODING_FOLDER}/{OCCURRENCE_FOLDER}", OCCURRENCE_FOLDER))
     raise DataError(
-        f"{root}: no {CODING_FOLDER}/{OCCURRENCE_FOLDER}/; give the folder that holds the labels "
-        "and the images"
+        f"{root}: no {CODING_FOLDER}/{OCCURRENCE_FOLDER}/; "
+        + (hint or f"give the folder that holds the labels and the images; {held(root)}")
     )
 
 
-def _image_folder(layout: Layout, root: Path) -> Path:
-    """The root, or the one folder in it that holds folders named as subjects."""
-    inside = [path for path in sorted(root.iterdir()) if path.is_dir()]
+def _image_folder(layout: Layout, entries: Entries, root: Path, images: Path | None) -> Path:
+    """The one that is given; or the root, or the one folder in it with subjects' folders."""
+    if images is not None:
+        return absolute(root / images)
+    subjects = {plain_name(subject) for subject in layout.subjects}
+    inside = [root / name for name in entries.names(root)]
     found = [
         folder
         for folder in (root, *inside)
-        if any((folder / subject).is_dir() for subject in layout.subjects)
+        if any(
+            plain_name(name) in subjects and (folder / name).is_dir()
+            for name in entries.names(folder)
+        )
     ]
     if len(found) > 1:
         names = ", ".join(str(folder) for folder in found)
@@ -288,11 +331,12 @@ def _image_folder(layout: Layout, root: Path) -> Path:
     return found[0] if found else root
 
 
-def _strange_labels(layout: Layout, coding: Path) -> list[str]:
-    known = {f"{subject}_{task}" for subject in layout.subjects for task in layout.tasks}
-    folder = coding / OCCURRENCE_FOLDER
+def _strange_labels(layout: Layout, folder: Path) -> list[str]:
+    known = {
+        plain_name(f"{subject}_{task}") for subject in layout.subjects for task in layout.tasks
+    }
     return [
         f"{path}: not named as a clip of {layout.name}; not used"
-        for path in sorted(folder.glob("*.csv"))
-        if path.stem not in known
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() == ".csv" and plain_name(path.stem) not in known
     ]

@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError
-from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
-from .label_files import label_lines, relative_ratios
+from ..clips import VIDEO_SUFFIXES, Clip, ClipLabels, DatasetContent, FoundClip
+from .entries import Entries, held, misplaced, plain_name
+from .label_files import intensity_code, relative_ratios
+from .label_rows import frame_rows
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,6 @@ SUBJECTS: tuple[str, ...] = tuple(
 
 # Coded AUs, each frame with an intensity from 0 to 5. Source: the dataset as distributed.
 AUS: tuple[int, ...] = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
-MAXIMUM_INTENSITY = 5
 
 # The 8 AUs that papers report, present from intensity 2 on. Source: JAA-Net (Shao et al. 2018).
 AUS_USED: tuple[int, ...] = (1, 2, 4, 6, 9, 12, 25, 26)
@@ -80,8 +81,11 @@ _CLASS_WEIGHTS = (
 RELATIVE_RATIOS: Mapping[int, float] | None = relative_ratios(AUS_USED, _CLASS_WEIGHTS)
 
 VIDEO_FOLDER = "Videos_LeftCamera"
+RIGHT_VIDEO_FOLDER = "Videos_RightCamera"
 LABEL_FOLDER = "ActionUnit_Labels"
-_VIDEO_NAME = re.compile(r"(LeftVideo(SN\d{3})_comp)\.avi")
+_VIDEO_NAME = re.compile(r"leftvideo(sn\d+)_comp", re.ASCII | re.IGNORECASE)
+_SUBJECT_IN_NAME = re.compile(r"sn\d+", re.ASCII | re.IGNORECASE)
+_SUBJECT_OF = {plain_name(subject): subject for subject in SUBJECTS}
 _EVERY_AU = f"every subject needs one for each of AU {', '.join(map(str, AUS))}"
 
 
@@ -120,6 +124,8 @@ def label_path(root: Path, subject: str, au: int) -> Path:
 def find_content(root: Path) -> DatasetContent:
     """Find the subjects whose video is there; a part of the 27 will do.
 
+    A video may have another suffix, and any name other capitals.
+
     Parameters
     ----------
     root : the dataset's folder
@@ -133,33 +139,88 @@ def find_content(root: Path) -> DatasetContent:
     DataError
         there is no video
     """
-    folder = root / VIDEO_FOLDER
-    clips, surplus = [], []
-    for path in sorted(folder.glob("*.avi")) if folder.is_dir() else []:
-        match = _VIDEO_NAME.fullmatch(path.name)
-        if match is None or match[2] not in SUBJECTS:
-            logger.warning("%s: not named as a video of a DISFA subject; left out", path)
-            surplus.append(f"{path}: not named as a video of a DISFA subject; not used")
-            continue
-        clips.append(FoundClip(match[2], match[1], partial(_read_clip, root, path, match[2])))
-    if not clips:
+    entries = Entries()
+    folder = entries.find(root, VIDEO_FOLDER)
+    videos, surplus = _videos(folder, entries.names(folder))
+    for line in surplus:
+        logger.warning("%s", line)
+    if not videos:
+        hint = _where_videos_are(root, surplus)
         raise DataError(
-            f"{folder}: no LeftVideoSNxxx_comp.avi; give the folder that holds {VIDEO_FOLDER}/ "
-            f"and {LABEL_FOLDER}/"
+            f"{root / VIDEO_FOLDER}: no {video_path(root, 'SNxxx').name}; "
+            + (
+                hint
+                or f"give the folder that holds {VIDEO_FOLDER}/ and {LABEL_FOLDER}/; {held(root)}"
+            )
         )
-    there = {clip.subject for clip in clips}
-    labelled = sorted(path for path in (root / LABEL_FOLDER).glob("*") if path.is_dir())
-    missing = [
-        f"{video_path(root, path.name)}: no video of the labelled subject {path.name}"
-        for path in labelled
-        if path.name in SUBJECTS and path.name not in there
+    clips = [
+        FoundClip(subject, _clip_name(subject), partial(_read_clip, root, paths, subject))
+        for subject, paths in sorted(videos.items())
     ]
-    surplus += [
-        f"{path}: not named as a DISFA subject; not used"
-        for path in labelled
-        if path.name not in SUBJECTS
-    ]
+    missing = []
+    labels = entries.find(root, LABEL_FOLDER)
+    for path in (labels / name for name in entries.names(labels)):
+        subject = _SUBJECT_OF.get(plain_name(path.name))
+        if subject is None and path.is_dir():
+            surplus.append(f"{path}: not named as a DISFA subject; not used")
+        elif subject is not None and subject not in videos:
+            missing.append(
+                f"{video_path(root, subject)}: no video of the labelled subject {subject}"
+            )
+    right = entries.find(root, RIGHT_VIDEO_FOLDER)
+    if right.is_dir():
+        surplus.append(f"{right}: videos of the right camera; not used")
     return DatasetContent(tuple(clips), tuple(missing), tuple(surplus))
+
+
+def _videos(folder: Path, names: list[str]) -> tuple[dict[str, list[Path]], list[str]]:
+    """The videos of each subject, one where one is called as distributed; what else is there."""
+    videos: dict[str, list[Path]] = {}
+    surplus = []
+    for path in (folder / name for name in names):
+        match = _VIDEO_NAME.fullmatch(path.stem)
+        subject = _SUBJECT_OF.get(plain_name(match[1])) if match else None
+        if subject is not None and path.suffix.lower() in VIDEO_SUFFIXES:
+            videos.setdefault(subject, []).append(path)
+        else:
+            surplus.append(f"{path}: {_strange(path.name)}; not used")
+    for subject, paths in videos.items():
+        distributed = video_path(folder.parent, subject).name
+        first = [path for path in paths if path.name == distributed]
+        if len(paths) > 1 and first:
+            surplus += [
+                f"{path}: another video of {subject} beside {distributed}; not used"
+                for path in paths
+                if path not in first
+            ]
+            videos[subject] = first
+    return videos, surplus
+
+
+def _strange(name: str) -> str:
+    """Why a file is no video of a subject."""
+    if "right" in name.casefold():
+        return "a video of the right camera"
+    match = _SUBJECT_IN_NAME.search(name)
+    subject = _SUBJECT_OF.get(plain_name(match[0])) if match else None
+    if subject is None:
+        return "not named as a video of a DISFA subject"
+    return f"found {name}, expected {_clip_name(subject)}.avi"
+
+
+def _where_videos_are(root: Path, surplus: list[str]) -> str:
+    """What was found where no video is."""
+    right = Entries().find(root, RIGHT_VIDEO_FOLDER)
+    if right.is_dir() and not surplus:
+        return f"found {right}, expected {VIDEO_FOLDER}: the labels are of the left camera's videos"
+    here, _ = _videos(root, Entries().names(root))
+    video = next((paths[0] for paths in here.values()), None)
+    flat = "" if video is None else f"found {video}, expected {VIDEO_FOLDER}/{video.name}"
+    return misplaced(root, (VIDEO_FOLDER, LABEL_FOLDER)) or flat or next(iter(surplus), "")
+
+
+def _clip_name(subject: str) -> str:
+    return f"LeftVideo{subject}_comp"
 
 
 def expected_frames(subject: str) -> int:
@@ -176,13 +237,18 @@ def expected_frames(subject: str) -> int:
     return FRAME_COUNT_OF.get(subject, FRAME_COUNT)
 
 
-def _read_clip(root: Path, video: Path, subject: str) -> Clip:
+def _read_clip(root: Path, videos: list[Path], subject: str) -> Clip:
+    if len(videos) > 1:
+        found = " and ".join(path.name for path in videos)
+        raise DataError(
+            f"{videos[0].parent}: {found} could both be the video of {subject}; remove one"
+        )
     return Clip(
         dataset=NAME,
         subject=subject,
-        name=video.stem,
+        name=_clip_name(subject),
         root=root,
-        source=video,
+        source=videos[0],
         first_frame_id=FIRST_FRAME_ID,
         labels=read_labels(root, subject),
     )
@@ -206,23 +272,27 @@ def read_labels(root: Path, subject: str) -> ClipLabels:
     DataError
         a file is missing or wrong; the message names file and line
     """
-    columns = [read_label_file(label_path(root, subject, au)) for au in AUS]
+    entries = Entries()
+    folder = entries.find(root, LABEL_FOLDER, subject)
+    files = [entries.find(folder, label_path(root, subject, au).name) for au in AUS]
+    columns = [read_label_file(file, au) for file, au in zip(files, AUS, strict=True)]
     lengths = [len(column) for column in columns]
     shortest = int(np.argmin(lengths))
     return ClipLabels(
         au_names=tuple(f"AU{au}" for au in AUS),
         kind="intensity",
         values=np.stack([column[: lengths[shortest]] for column in columns], axis=1),
-        shortest=label_path(root, subject, AUS[shortest]),
+        shortest=files[shortest],
     )
 
 
-def read_label_file(path: Path) -> npt.NDArray[np.int8]:
+def read_label_file(path: Path, au: int) -> npt.NDArray[np.int8]:
     """Read the intensities of one AU from lines `frame,intensity`.
 
     Parameters
     ----------
     path : the label file
+    au : AU number
 
     Returns
     -------
@@ -235,24 +305,13 @@ def read_label_file(path: Path) -> npt.NDArray[np.int8]:
         the file is missing, a line is not `frame,intensity`, the frame numbers do not run 1, 2,
         3 ..., or an intensity is not 0 to 5
     """
-    values = []
-    for number, line in enumerate(label_lines(path, missing=_EVERY_AU), start=1):
-        parts = line.split(",")
-        try:
-            frame, intensity = (int(part) for part in parts)
-        except ValueError:
+    values: list[int] = []
+    for row, frame, code in frame_rows(path, au, form="frame,intensity", missing=_EVERY_AU):
+        expected = FIRST_FRAME_ID + len(values)
+        if frame != expected:
             raise DataError(
-                f"{path}, line {number}: {line[:40]!r} is not `frame,intensity`; get the file again"
-            ) from None
-        if frame != number:
-            raise DataError(
-                f"{path}, line {number}: frame {frame} where {number} was expected (twice, left "
-                "out or out of order); get the file again"
+                f"{path}, line {row.number}: frame {frame} where {expected} was expected (twice, "
+                "left out or out of order); get the file again"
             )
-        if not 0 <= intensity <= MAXIMUM_INTENSITY:
-            raise DataError(
-                f"{path}, line {number}: intensity {intensity} is not 0 to {MAXIMUM_INTENSITY}; "
-                "get the file again"
-            )
-        values.append(intensity)
+        values.append(intensity_code(path, row, code))
     return np.array(values, np.int8)

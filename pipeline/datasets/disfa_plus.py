@@ -16,8 +16,10 @@ import numpy as np
 from ...errors import DataError
 from ..clips import Clip, ClipLabels, DatasetContent, FoundClip
 from . import disfa
-from .folder import images_of_frames, numbered_images
-from .label_files import FrameCodes, label_lines, side_by_side, whole_number
+from .entries import Entries, held, misplaced, near_miss, plain_name
+from .label_files import FrameCodes, intensity_code, side_by_side
+from .label_rows import frame_rows
+from .numbered_images import images_of_frames, numbered_images
 
 NAME = "disfa-plus"
 
@@ -25,9 +27,8 @@ NAME = "disfa-plus"
 SUBJECTS = disfa.SUBJECTS
 SUBJECT_COUNT = 9
 
-# As DISFA: coded AUs, intensities 0 to 5, those that papers report. Source: as distributed.
+# As DISFA: coded AUs, those that papers report. Source: as distributed.
 AUS = disfa.AUS
-MAXIMUM_INTENSITY = disfa.MAXIMUM_INTENSITY
 AUS_USED = disfa.AUS_USED
 OCCURRENCE_THRESHOLD = disfa.OCCURRENCE_THRESHOLD
 
@@ -42,6 +43,9 @@ LABEL_FOLDER = "Labels"
 _EVERY_AU = f"every trial needs one for each of AU {', '.join(map(str, AUS))}"
 
 OPTIONS: Mapping[str, Any] = {"frame_offset": 0}
+
+# (subject, trial's plain name) -> its folder.
+_Trials = dict[tuple[str, str], Path]
 
 
 def label_path(root: Path, subject: str, trial: str, au: int) -> Path:
@@ -79,28 +83,28 @@ def find_content(root: Path, *, frame_offset: int = 0) -> DatasetContent:
     DataError
         there is none
     """
-    pictured = _trials(root / IMAGE_FOLDER)
-    labelled = _trials(root / LABEL_FOLDER)
-    clips = tuple(
-        FoundClip(subject, trial, partial(_read_clip, root, subject, trial, frame_offset))
-        for subject, trial in sorted(pictured & labelled)
-        if subject in SUBJECTS
-    )
+    entries = Entries()
+    pictured = _trials(entries, entries.find(root, IMAGE_FOLDER))
+    labelled = _trials(entries, entries.find(root, LABEL_FOLDER))
+    clips = []
+    for found in sorted(pictured.keys() & labelled.keys()):
+        subject, folder, coding = found[0], pictured[found], labelled[found]
+        if subject in SUBJECTS:
+            read = partial(_read_clip, root, subject, folder, coding, frame_offset)
+            clips.append(FoundClip(subject, folder.name, read))
     if not clips:
-        raise DataError(
-            f"{root}: no trial with images and labels; give the folder that holds "
-            f"{IMAGE_FOLDER}/SN001/ and {LABEL_FOLDER}/SN001/"
-        )
+        raise DataError(_nothing(root, pictured, labelled))
     strange = {found for found in pictured | labelled if found[0] not in SUBJECTS}
     return DatasetContent(
-        clips,
+        tuple(clips),
         missing=tuple(
-            f"{root / IMAGE_FOLDER / subject / trial}: no images of the labelled trial"
-            for subject, trial in sorted(labelled - pictured - strange)
+            f"{root / IMAGE_FOLDER / subject / labelled[subject, trial].name}: no images of the "
+            "labelled trial"
+            for subject, trial in sorted(labelled.keys() - pictured.keys() - strange)
         ),
         surplus=tuple(
-            f"{root / IMAGE_FOLDER / subject / trial}: images without labels; not used"
-            for subject, trial in sorted(pictured - labelled - strange)
+            f"{pictured[found]}: images without labels; not used"
+            for found in sorted(pictured.keys() - labelled.keys() - strange)
         )
         + tuple(
             f"{root}: {subject}/{trial} is not named as a trial of a DISFA subject; not used"
@@ -109,12 +113,24 @@ def find_content(root: Path, *, frame_offset: int = 0) -> DatasetContent:
     )
 
 
-def read_label_file(path: Path) -> FrameCodes:
+def _nothing(root: Path, pictured: _Trials, labelled: _Trials) -> str:
+    """Why there is no trial, one line."""
+    hint = misplaced(root, (IMAGE_FOLDER, LABEL_FOLDER))
+    for found in sorted(labelled):
+        if not hint and labelled[found].is_dir():
+            hint = near_miss(root / IMAGE_FOLDER / found[0] / labelled[found].name)
+    places = f"{IMAGE_FOLDER}/SN001/ and {LABEL_FOLDER}/SN001/"
+    advice = hint or f"give the folder that holds {places}; {held(root)}"
+    return f"{root}: no trial with images and labels; {advice}"
+
+
+def read_label_file(path: Path, au: int) -> FrameCodes:
     """Read the intensities of one AU from lines `frame intensity`.
 
     Parameters
     ----------
     path : the label file
+    au : AU number
 
     Returns
     -------
@@ -128,36 +144,38 @@ def read_label_file(path: Path) -> FrameCodes:
         not 0 to 5
     """
     found: dict[int, int] = {}
-    for number, line in enumerate(label_lines(path, missing=_EVERY_AU), start=1):
-        parts = line.replace(",", " ").split()
-        frame = whole_number(Path(parts[0]).stem) if parts else None
-        intensity = whole_number(parts[1]) if len(parts) == 2 else None
-        if frame is None or intensity is None:
-            raise DataError(
-                f"{path}, line {number}: {line[:40]!r} is not `frame intensity`; get the file again"
-            )
-        if intensity > MAXIMUM_INTENSITY:
-            raise DataError(
-                f"{path}, line {number}: intensity {intensity} is not 0 to {MAXIMUM_INTENSITY}; "
-                "get the file again"
-            )
+    form = "frame intensity"
+    for row, frame, code in frame_rows(path, au, form=form, missing=_EVERY_AU):
         if frame in found:
-            raise DataError(f"{path}, line {number}: frame {frame} comes twice; get the file again")
-        found[frame] = intensity
+            raise DataError(
+                f"{path}, line {row.number}: frame {frame} comes twice; get the file again"
+            )
+        found[frame] = intensity_code(path, row, code)
     frames = sorted(found)
     values = np.array([found[frame] for frame in frames], np.int8).reshape(-1, 1)
     return FrameCodes(np.array(frames, np.int64), values)
 
 
-def _trials(folder: Path) -> set[tuple[str, str]]:
-    return {(path.parent.name, path.name) for path in folder.glob("*/*") if path.is_dir()}
+def _trials(entries: Entries, folder: Path) -> _Trials:
+    """Each trial's folder by subject as distributed and the trial's plain name."""
+    known = {plain_name(subject): subject for subject in SUBJECTS}
+    trials: _Trials = {}
+    for subject in entries.names(folder):
+        for trial in entries.names(folder / subject):
+            path = folder / subject / trial
+            found = known.get(plain_name(subject), subject), plain_name(trial)
+            if path.is_dir() and found in trials:
+                raise DataError(f"{trials[found]} and {path} are one trial; remove or rename one")
+            if path.is_dir():
+                trials[found] = path
+    return trials
 
 
-def _read_clip(root: Path, subject: str, trial: str, frame_offset: int) -> Clip:
+def _read_clip(root: Path, subject: str, folder: Path, coding: Path, frame_offset: int) -> Clip:
     """All images of a trial; those that no label file codes have unknown labels."""
-    folder = root / IMAGE_FOLDER / subject / trial
-    files = [label_path(root, subject, trial, au) for au in AUS]
-    columns = [read_label_file(file) for file in files]
+    entries = Entries()
+    files = [entries.find(coding, f"AU{au}.txt") for au in AUS]
+    columns = [read_label_file(file, au) for file, au in zip(files, AUS, strict=True)]
     shortest = files[int(np.argmin([len(column.frames) for column in columns]))]
     codes = side_by_side(columns)
     images = numbered_images(folder)
@@ -170,7 +188,7 @@ def _read_clip(root: Path, subject: str, trial: str, frame_offset: int) -> Clip:
     return Clip(
         dataset=NAME,
         subject=subject,
-        name=trial,
+        name=folder.name,
         root=root,
         source=folder,
         images=tuple(images.values()),

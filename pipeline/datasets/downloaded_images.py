@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from ...errors import DataError
-from .label_files import table_lines
+from .entries import cannot_be_read
+from .label_rows import table_lines
 
 MAXIMUM_TABLE_BYTES = 1 << 30
 _DIGESTS = ("sha256", "sha1", "md5")
@@ -111,7 +112,7 @@ def _csv_pairs(path: Path) -> dict[str, str]:
     for number, line in enumerate(table_lines(path), start=1):
         if not line.strip():
             continue
-        url, comma, file = line.rpartition(",")
+        url, comma, file = line.rpartition("\t" if "\t" in line else ",")
         url, file = url.strip().strip('"'), file.strip().strip('"')
         if number == 1 and "://" not in url:
             continue
@@ -122,17 +123,30 @@ def _csv_pairs(path: Path) -> dict[str, str]:
 
 
 def _files_below(folder: Path) -> set[str]:
-    """Paths of all files below a folder, relative, with forward slashes; hidden ones left out."""
+    """Paths of all files below a folder, relative, with forward slashes; hidden ones left out.
+
+    Linked folders are followed, each folder once.
+    """
     if not folder.is_dir():
         raise DataError(
             f"{folder}: no such folder of downloaded images; give it by the option images"
         )
     found: set[str] = set()
-    for at, children, names in os.walk(folder):
+    seen: set[tuple[int, int]] = set()
+    for at, children, names in os.walk(folder, followlinks=True, onerror=_refuse):
+        status = Path(at).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            children.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
         children[:] = sorted(child for child in children if not child.startswith("."))
         below = Path(at).relative_to(folder)
         found.update((below / name).as_posix() for name in names if not name.startswith("."))
     return found
+
+
+def _refuse(error: OSError) -> None:
+    raise cannot_be_read(error.filename, error)
 
 
 def _is_whole(folder: Path, file: str, there: set[str]) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ import numpy as np
 from ...errors import DataError
 from ..clips import Clip, DatasetContent, FaceBox, FoundClip
 from .downloaded_images import files_of_urls
-from .label_files import table_lines
+from .entries import absolute
+from .label_rows import cell_number, table_lines
 from .triplets import TRIPLET_FILE, TripletTable, encode_triplets
 
 NAME = "fec"
@@ -47,6 +49,8 @@ MARGINS: Mapping[str, float] = dict(zip(TRIPLET_TYPES, (0.1, 0.2, 0.2), strict=T
 _FACE_COLUMNS = 5
 _TYPE_COLUMN = 3 * _FACE_COLUMNS
 _LONGEST_URL = 4096
+# What float() takes too, such as 1_1 or digits of other scripts, is none.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 # Boxes may leave the image a little; further out it is no box.
 _OUTSIDE = 0.5
 
@@ -109,7 +113,7 @@ def find_content(
     DataError
         there is no table, or no triplet survives
     """
-    folder = (root / (images or IMAGE_FOLDER)).resolve()
+    folder = absolute(root / (images or IMAGE_FOLDER))
     counts: Counter[str] = Counter()
     clips: list[FoundClip] = []
     tables, missing = {}, []
@@ -145,14 +149,20 @@ def find_content(
 
 
 def _read_triplets(path: Path, counts: Counter[str]) -> list[Triplet]:
-    triplets = []
+    triplets, malformed, first = [], 0, ""
     for line in table_lines(path):
-        counts["rows"] += 1
         triplet = parse_row(line)
         if triplet is None:
-            counts["malformed rows"] += 1
+            malformed, first = malformed + 1, first or line
         else:
             triplets.append(triplet)
+    if malformed and not triplets:
+        raise DataError(
+            f"{path}: none of its {malformed} rows is as distributed, first {first[:60]!r}; "
+            "get the file again"
+        )
+    counts["rows"] += len(triplets) + malformed
+    counts["malformed rows"] += malformed
     return triplets
 
 
@@ -224,15 +234,19 @@ def parse_row(line: str) -> Triplet | None:
 
     Parameters
     ----------
-    line : columns with commas between them
+    line : columns with commas between them, or else with semicolons or tabs
 
     Returns
     -------
     Triplet or None
         None where the line is malformed
     """
-    columns = _columns(line)
-    if columns is None or len(columns) < _TYPE_COLUMN + 3:
+    rows = (_triplet(_columns(line, mark)) for mark in ",;\t" if mark in line)
+    return next((triplet for triplet in rows if triplet is not None), None)
+
+
+def _triplet(columns: list[str]) -> Triplet | None:
+    if len(columns) < _TYPE_COLUMN + 3:
         return None
     faces = [
         _face(columns[start : start + _FACE_COLUMNS])
@@ -248,15 +262,15 @@ def parse_row(line: str) -> Triplet | None:
     return Triplet((first, second, third), TRIPLET_TYPES.index(kind), votes)
 
 
-def _columns(line: str) -> list[str] | None:
-    """Columns without blanks around them and without empty ones at the end."""
+def _columns(line: str, mark: str) -> list[str]:
+    """Columns without blanks around them and empty ones at the end; none where quotes err."""
     if '"' in line:
         try:
-            columns = next(csv.reader([line], strict=True), [])
+            columns = next(csv.reader([line], delimiter=mark, strict=True), [])
         except csv.Error:
-            return None
+            return []
     else:
-        columns = line.split(",")
+        columns = line.split(mark)
     columns = [column.strip() for column in columns]
     while columns and not columns[-1]:
         columns.pop()
@@ -267,10 +281,9 @@ def _face(columns: list[str]) -> Face | None:
     url, *numbers = columns
     if "://" not in url or len(url) > _LONGEST_URL:
         return None
-    try:
-        edges = [float(number) for number in numbers]
-    except ValueError:
+    if not all(_NUMBER.fullmatch(number) for number in numbers):
         return None
+    edges = [float(number) for number in numbers]
     if not all(math.isfinite(edge) and -_OUTSIDE <= edge <= 1 + _OUTSIDE for edge in edges):
         return None
     left, right, top, bottom = (min(max(edge, 0.0), 1.0) for edge in edges)
@@ -283,7 +296,8 @@ def _votes(columns: list[str]) -> tuple[int, int, int] | None:
     if len(columns) % 2:
         return None
     for annotator, vote in zip(columns[::2], columns[1::2], strict=True):
-        if not annotator or vote not in ("1", "2", "3"):
+        face = cell_number(vote)
+        if not annotator or face not in (1, 2, 3):
             return None
-        votes[int(vote) - 1] += 1
+        votes[face - 1] += 1
     return votes[0], votes[1], votes[2]

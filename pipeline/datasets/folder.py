@@ -1,11 +1,11 @@
-"""Any folder of videos and images, without labels; and images named by their number.
+"""Any folder of videos and images, without labels.
 
 A video is a clip; a folder that holds images is a clip whose frames are the images in natural order
 (so a single image is a clip of one frame). What lies in a subfolder of the root belongs to the
 subject of that subfolder's name; what lies in the root itself is a subject of its own.
 
-Readers of other datasets take `numbered_images` and `images_of_frames` from here: images named by
-their number, and label frames matched to them with an explicit offset.
+Links are followed and keep their own names; a folder that is reached twice is read once. What is
+not read is named.
 """
 
 from __future__ import annotations
@@ -13,21 +13,24 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from ...errors import DataError
 from ..clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Clip, DatasetContent, FoundClip
 from ..images.video import is_video
-from .label_files import whole_number
+from .entries import cannot_be_read
 
 NAME = "folder"
 # Names of skipped files that a message shows.
 _MOST_SHOWN = 8
+# Images in containers of the HEIF family, by name and by the brand at the file's begin.
+_HEIF_SUFFIXES = (".avif", ".heic", ".heif", ".hif")
+_HEIF_BRANDS = (b"avif", b"avis", b"heic", b"heim", b"heis", b"heix", b"mif1", b"msf1")
+_CONVERT = "are not read; convert them to JPEG or PNG"
 
 logger = logging.getLogger(__name__)
 
@@ -48,16 +51,16 @@ def find_content(root: Path) -> DatasetContent:
     DataError
         there is none
     """
-    clips, skipped = _clips_below(root)
-    lines: tuple[str, ...] = ()
-    if skipped:
-        shown = ", ".join(skipped[:_MOST_SHOWN]) + (" ..." if len(skipped) > _MOST_SHOWN else "")
-        lines = (f"{root}: {len(skipped)} files are neither videos nor images by name: {shown}",)
-        logger.warning("%s; they are skipped", lines[0])
+    tree = _Tree(root)
+    clips = _clips_below(root, tree) if root.is_dir() else [_clip_of_file(root)]
+    lines = tree.lines()
+    for line in lines:
+        logger.warning("%s", line)
     return DatasetContent(
         tuple(FoundClip(clip.subject, clip.name, partial(_known, clip)) for clip in clips),
+        missing=tuple(tree.missing),
         surplus=lines,
-        counts={"files skipped": len(skipped)} if skipped else {},
+        counts={"files skipped": len(tree.skipped)} if tree.skipped else {},
     )
 
 
@@ -65,26 +68,133 @@ def _known(clip: Clip) -> Clip:
     return clip
 
 
-def _clips_below(root: Path) -> tuple[list[Clip], list[str]]:
-    """The clips, and the paths below `root` of the files that are skipped."""
-    if root.is_file():
-        return [_clip_of_file(root)], []
+def _clips_below(root: Path, tree: _Tree) -> list[Clip]:
     clips: list[Clip] = []
-    skipped: list[str] = []
-    for folder, children, names in os.walk(root):
-        children[:] = sorted((c for c in children if not c.startswith(".")), key=natural_key)
-        names = sorted((name for name in names if not name.startswith(".")), key=natural_key)
-        clips += _clips_of_folder(root, Path(folder), names)
-        below = Path(folder).relative_to(root)
-        suffixes = VIDEO_SUFFIXES + IMAGE_SUFFIXES
-        skipped += [
-            (below / name).as_posix() for name in names if Path(name).suffix.lower() not in suffixes
-        ]
+    for folder, names in tree.folders():
+        clips += _clips_of_folder(root, folder, names)
     if not clips:
         known = " ".join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)
-        raise DataError(f"{root}: holds no video and no image; known are {known}")
+        found = "".join(f"{line}; " for line in (*tree.missing, *tree.lines())[:1])
+        raise DataError(f"{root}: holds no video and no image; {found}known are {known}")
     named = _with_unique_names(clips)
-    return sorted(named, key=lambda clip: natural_key(clip.subject + clip.name)), skipped
+    return sorted(named, key=lambda clip: natural_key(clip.subject + clip.name))
+
+
+@dataclass
+class _Tree:
+    """The folders below a root, each once, and what in them is not read.
+
+    Attributes
+    ----------
+    root : where it begins
+    skipped : paths below the root of files of unknown kinds
+    heif : of images of the HEIF family
+    odd : lines on entries that are no files, lead nowhere or lead back
+    missing : lines on folders and entries that cannot be read
+    """
+
+    root: Path
+    skipped: list[str] = field(default_factory=list)
+    heif: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    _seen: dict[tuple[int, int], Path] = field(default_factory=dict)
+
+    def folders(self) -> Iterator[tuple[Path, list[str]]]:
+        """Each folder and the names of its videos and images, in natural order.
+
+        Linked folders come last: where a folder is in the tree itself too, its own name counts.
+        """
+        waiting = [self.root]
+        while waiting:
+            links: list[Path] = []
+            for top in waiting:
+                yield from self._walk(top, links)
+            waiting = links
+
+    def _walk(self, top: Path, links: list[Path]) -> Iterator[tuple[Path, list[str]]]:
+        stack = [top]
+        while stack:
+            folder = stack.pop()
+            if not self._is_new(folder):
+                continue
+            try:
+                with os.scandir(folder) as found:
+                    entries = sorted(found, key=lambda entry: natural_key(entry.name))
+            except OSError as error:
+                self._cannot(folder, error)
+                continue
+            names: list[str] = []
+            inside: list[Path] = []
+            for entry in entries:
+                kind = "hidden" if entry.name.startswith(".") else self._kind(entry)
+                if kind == "folder":
+                    (links if entry.is_symlink() else inside).append(Path(entry.path))
+                elif kind == "file":
+                    names.append(entry.name)
+            stack += reversed(inside)
+            yield folder, names
+
+    def _is_new(self, folder: Path) -> bool:
+        try:
+            found = folder.stat()
+        except OSError as error:
+            self._cannot(folder, error)
+            return False
+        first = self._seen.setdefault((found.st_dev, found.st_ino), folder)
+        if first == folder:
+            return True
+        loop = "a loop, leads back to" if folder.is_relative_to(first) else "the same folder as"
+        self.odd.append(f"{folder}: {loop} {first}; it is read once")
+        return False
+
+    def _kind(self, entry: os.DirEntry[str]) -> str:
+        """What an entry is: "folder", "file" where it is to be read; what is not, is noted."""
+        path = Path(entry.path)
+        try:
+            if entry.is_dir():
+                return "folder"
+            gone = entry.is_symlink() and not path.exists()
+            if gone:
+                self.odd.append(f"{path}: is a link that leads nowhere")
+            elif not entry.is_file():
+                self.odd.append(f"{path}: is no file but a pipe or device; skipped")
+                return "odd"
+        except OSError as error:
+            self._cannot(path, error)
+            return "odd"
+        suffix = path.suffix.lower()
+        if suffix not in VIDEO_SUFFIXES + IMAGE_SUFFIXES:
+            below = path.relative_to(self.root).as_posix()
+            (self.heif if suffix in _HEIF_SUFFIXES else self.skipped).append(below)
+            return "skipped"
+        if not gone and not os.access(path, os.R_OK):
+            self.odd.append(f"{path}: cannot be read (no permission)")
+        return "file"
+
+    def _cannot(self, path: Path, error: OSError) -> None:
+        if path == self.root:
+            raise cannot_be_read(path, error) from None
+        self.missing.append(f"{path}: cannot be read ({error.strerror}); left out")
+
+    def lines(self) -> tuple[str, ...]:
+        """One line for each thing that is odd, and for each kind of file that is not read."""
+        lines = list(self.odd)
+        if self.heif:
+            shown = _shown(self.heif)
+            lines.append(f"{self.root}: {len(self.heif)} HEIC or AVIF images {_CONVERT}: {shown}")
+        if self.skipped:
+            kinds = Counter(Path(name).suffix.lower() or "no suffix" for name in self.skipped)
+            counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+            lines.append(
+                f"{self.root}: {len(self.skipped)} files are neither videos nor images by name "
+                f"({counted}): {_shown(self.skipped)}; they are skipped"
+            )
+        return tuple(lines)
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:_MOST_SHOWN]) + (" ..." if len(names) > _MOST_SHOWN else "")
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -108,14 +218,28 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 def _clip_of_file(path: Path) -> Clip:
     suffix = path.suffix.lower()
+    if not path.is_file():
+        raise DataError(f"{path}: is no file but a pipe or device; give a file or a folder")
     if suffix in VIDEO_SUFFIXES:
         return Clip(NAME, path.stem, path.stem, root=path.parent, source=path)
     if suffix in IMAGE_SUFFIXES:
         return Clip(NAME, path.stem, path.stem, path.parent, path.parent, images=(path.name,))
+    if suffix in _HEIF_SUFFIXES or _is_heif(path):
+        raise DataError(f"{path}: HEIC and AVIF images {_CONVERT}")
     if is_video(path):
         return Clip(NAME, path.stem, path.stem, root=path.parent, source=path)
     known = " ".join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)
     raise DataError(f"{path}: is neither a video nor an image; known are {known}")
+
+
+def _is_heif(path: Path) -> bool:
+    """By content: FFmpeg would take such an image, or one tile of it, for a video."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise cannot_be_read(path, error) from None
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
 
 
 def _clips_of_folder(root: Path, folder: Path, names: list[str]) -> list[Clip]:
@@ -137,138 +261,31 @@ def _clips_of_folder(root: Path, folder: Path, names: list[str]) -> list[Clip]:
 
 def _with_unique_names(clips: list[Clip]) -> list[Clip]:
     """Clips that would share subject and name are called after their whole path instead."""
-    count: dict[tuple[str, str], int] = {}
-    for clip in clips:
-        count[clip.subject, clip.name] = count.get((clip.subject, clip.name), 0) + 1
-    unique = []
-    for clip in clips:
-        if count[clip.subject, clip.name] > 1:
-            path = clip.source / clip.images[0] if clip.images else clip.source
-            name = "_".join(path.relative_to(clip.root).parts)
-            subject = name if path.parent == clip.root else clip.subject
-            clip = Clip(NAME, subject, name, clip.root, clip.source, clip.images)
-        unique.append(clip)
-    return unique
+    unique = clips
+    for mark in ("_", "%5F"):
+        count = Counter((clip.subject, clip.name) for clip in unique)
+        if max(count.values()) == 1:
+            return unique
+        unique = [
+            _called_by_path(clip, mark) if count[clip.subject, clip.name] > 1 else clip
+            for clip in unique
+        ]
+    count = Counter((clip.subject, clip.name) for clip in unique)
+    if max(count.values()) == 1:
+        return unique
+    # A file may be called as another one's path: then all are called by their paths.
+    return [_called_by_path(clip, "%5F") for clip in clips]
 
 
-# Offsets that are tried where labels and images do not fit together.
-_NEAR = range(-10, 11)
+def _called_by_path(clip: Clip, mark: str) -> Clip:
+    """A clip named by its path below the root; `mark` stands for each _ in a part of it.
 
-
-def numbered_images(folder: Path) -> dict[int, str]:
-    """Find images named by digits, with or without leading zeros.
-
-    Parameters
-    ----------
-    folder : of the images
-
-    Returns
-    -------
-    dict
-        number -> file name, ascending
-
-    Raises
-    ------
-    DataError
-        the folder cannot be read, or two images have one number
+    With "%5F" no two paths give one name, since % is marked too.
     """
-    images: dict[int, str] = {}
-    for name in image_names(folder):
-        number = whole_number(Path(name).stem)
-        if number is None:
-            continue
-        if number in images:
-            raise DataError(
-                f"{folder}: {images[number]} and {name} are both image {number}; remove one"
-            )
-        images[number] = name
-    return dict(sorted(images.items()))
-
-
-def image_names(folder: Path) -> list[str]:
-    """The names of a folder's images.
-
-    Parameters
-    ----------
-    folder : of the images
-
-    Returns
-    -------
-    list of str
-        sorted
-
-    Raises
-    ------
-    DataError
-        the folder cannot be read
-    """
-    try:
-        names = sorted(path.name for path in folder.iterdir())
-    except OSError as error:
-        raise DataError(
-            f"{folder}: image folder cannot be read ({error.strerror}); get it again"
-        ) from None
-    return [name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
-
-
-def images_of_frames(
-    frames: npt.NDArray[np.int64], images: dict[int, str], offset: int, labels: Path, folder: Path
-) -> tuple[str, ...]:
-    """Find the image of each label frame: the one whose number is the frame's plus an offset.
-
-    Parameters
-    ----------
-    frames : (m,) int64, numbers in the label file
-    images : number -> file name
-    offset : number of an image less that of its label frame
-    labels : the label file, for messages
-    folder : the images', for messages
-
-    Returns
-    -------
-    (m,) tuple of str
-        file names
-
-    Raises
-    ------
-    DataError
-        a frame has no image; the message names the offset that would fit
-    """
-    wanted = [int(frame) + offset for frame in frames]
-    without = [number for number in wanted if number not in images]
-    if not without:
-        return tuple(images[number] for number in wanted)
-    likely = likely_offset(frames, images)
-    advice = (
-        f"frame_offset {likely} would match all: give that"
-        if likely is not None
-        else "no offset matches all: get the images again"
-    )
-    raise DataError(
-        f"{labels}: frame {without[0] - offset} has no image {without[0]} in {folder} "
-        f"({len(without)} of {len(wanted)} frames have none, frame_offset is {offset}); {advice}"
-    )
-
-
-def likely_offset(frames: npt.NDArray[np.int64], images: Iterable[int]) -> int | None:
-    """The offset nearest to 0 under which every frame has an image.
-
-    Parameters
-    ----------
-    frames : (m,) int64, numbers in the label file
-    images : numbers of the images
-
-    Returns
-    -------
-    int or None
-        None where there is none
-    """
-    known = set(images)
-    if not len(frames) or not known:
-        return None
-    wanted = [int(frame) for frame in frames]
-    tried: set[int] = {*_NEAR, min(known) - wanted[0], max(known) - wanted[-1]}
-    for offset in sorted(tried, key=lambda value: (abs(value), value)):
-        if all(frame + offset in known for frame in wanted):
-            return offset
-    return None
+    path = clip.source / clip.images[0] if clip.images else clip.source
+    parts = path.relative_to(clip.root).parts
+    if mark != "_":
+        parts = tuple(part.replace("%", "%25").replace("_", mark) for part in parts)
+    name = "_".join(parts)
+    subject = name if path.parent == clip.root else clip.subject
+    return replace(clip, subject=subject, name=name)

@@ -1,7 +1,6 @@
 """Label files of Action Units, and how often AUs are present as published.
 
-BP4D and BP4D+ code AUs in CSV files: occurrence by clip, intensity by AU. Others wrote these files,
-so that their sizes are checked before anything is read.
+BP4D and BP4D+ code AUs in CSV files: occurrence by clip, intensity by AU.
 
 Papers print F1, seldom counts. What is public are class weights, in inverse proportion to the
 ratios of a fold's training subjects and with a mean of 1; so the ratios are known but for one
@@ -12,7 +11,7 @@ another's place.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,20 +19,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError
+from .label_rows import LabelRow, au_number, cell_number, frame_number, frame_rows, label_rows
 
 # The code of what was not coded; it stays unknown, it is not absence.
 NOT_CODED = 9
 UNKNOWN = -1
 MAXIMUM_INTENSITY = 5
 
-# A label file has one short line a frame; a larger file is something else.
-MAXIMUM_LABEL_BYTES = 64 << 20
-# No line of a table is longer; what is, is returned in pieces.
-MAXIMUM_LINE = 1 << 16
-
 # With fewer AUs the factor would hang on each of them.
 _LEAST_AUS = 4
-_WHOLE = re.compile(r"\s*\d{1,9}\s*", re.ASCII)
+_EVERY_CLIP = "every coded clip needs one"
+# What may stand over the column of frame numbers.
+_FRAME_COLUMN = re.compile(r"[a-z#% _.]*", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +50,8 @@ class FrameCodes:
 def read_occurrence(path: Path, aus: tuple[int, ...]) -> FrameCodes:
     """Read the codes of AUs from a file whose header row is `0` and the AU numbers.
 
-    A row is a frame number and 0, 1 or 9 (not coded) per AU; columns are found by number.
+    A row is a frame number and 0, 1 or 9 (not coded) per AU; columns are found by number. A word
+    may stand for the header's 0, and AU01 for its 1.
 
     Parameters
     ----------
@@ -70,22 +68,23 @@ def read_occurrence(path: Path, aus: tuple[int, ...]) -> FrameCodes:
     DataError
         the file is missing or wrong; the message names file and line
     """
-    lines = label_lines(path, missing="every coded clip needs one")
-    if not lines:
+    rows = label_rows(path, missing=_EVERY_CLIP)
+    if not rows:
         raise DataError(f"{path}: is empty; get the file again")
-    columns = _columns(path, lines[0], aus)
-    width = len(lines[0].split(","))
+    while len(rows) > 1 and rows[0].is_words and not _au_numbers(rows[0]):
+        rows = rows[1:]
+    columns = _columns(path, rows[0], aus)
+    width = len(rows[0].cells)
     frames: list[int] = []
     values: list[list[int]] = []
-    for number, line in enumerate(lines[1:], start=2):
-        parts = line.split(",")
-        if len(parts) != width:
+    for row in rows[1:]:
+        if len(row.cells) != width:
             raise DataError(
-                f"{path}, line {number}: {len(parts)} columns where the header has {width}; "
-                "get the file again"
+                f"{path}, line {row.number}: {len(row.cells)} columns where the header has "
+                f"{width}; get the file again"
             )
-        codes = [_code(path, number, parts[column], most=1) for column in columns]
-        frames.append(_next_frame(path, number, parts[0], frames))
+        codes = [_code(path, row, row.cells[column], most=1) for column in columns]
+        frames.append(_next_frame(path, row, frame_number(row.cells[0]), frames))
         values.append(codes)
     return FrameCodes(
         np.array(frames, np.int64), np.array(values, np.int8).reshape(len(frames), len(aus))
@@ -95,7 +94,7 @@ def read_occurrence(path: Path, aus: tuple[int, ...]) -> FrameCodes:
 def read_intensity(path: Path, au: int) -> FrameCodes:
     """Read the codes of one AU from rows `frame,intensity`, 0 to 5 or 9 (not coded).
 
-    A first row `0,AU number` is a header and left out.
+    A first row `0,AU number` is a header and left out, and so are header lines of words.
 
     Parameters
     ----------
@@ -114,18 +113,39 @@ def read_intensity(path: Path, au: int) -> FrameCodes:
     """
     frames: list[int] = []
     values: list[list[int]] = []
-    for number, line in enumerate(label_lines(path, missing="every coded clip needs one"), start=1):
-        parts = line.split(",")
-        if len(parts) != 2:
-            raise DataError(
-                f"{path}, line {number}: {line[:40]!r} is not `frame,intensity`; get it again"
-            )
-        if number == 1 and [whole_number(part) for part in parts] == [0, au]:
+    for row, frame, code in frame_rows(path, au, form="frame,intensity", missing=_EVERY_CLIP):
+        if not frames and frame == 0 and au in (au_number(code), cell_number(code)):
             continue
-        codes = [_code(path, number, parts[1], most=MAXIMUM_INTENSITY)]
-        frames.append(_next_frame(path, number, parts[0], frames))
-        values.append(codes)
+        values.append([_code(path, row, code, most=MAXIMUM_INTENSITY)])
+        frames.append(_next_frame(path, row, frame, frames))
     return FrameCodes(np.array(frames, np.int64), np.array(values, np.int8).reshape(-1, 1))
+
+
+def intensity_code(path: Path, row: LabelRow, text: str) -> int:
+    """Parse the code of a frame that is coded: an intensity, 0 to 5.
+
+    Parameters
+    ----------
+    path : the label file, for messages
+    row : its row, for messages
+    text : the code's field
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    DataError
+        it is none
+    """
+    code = cell_number(text)
+    if code is None or code > MAXIMUM_INTENSITY:
+        raise DataError(
+            f"{path}, line {row.number}: intensity {text[:20]!r} is not 0 to {MAXIMUM_INTENSITY}; "
+            "get the file again"
+        )
+    return code
 
 
 def side_by_side(columns: list[FrameCodes]) -> FrameCodes:
@@ -147,116 +167,55 @@ def side_by_side(columns: list[FrameCodes]) -> FrameCodes:
     return FrameCodes(frames, values)
 
 
-def _columns(path: Path, header: str, aus: tuple[int, ...]) -> list[int]:
+def _columns(path: Path, header: LabelRow, aus: tuple[int, ...]) -> list[int]:
     """Where each AU stands, from the header row."""
-    names = [whole_number(part) for part in header.split(",")]
-    if len(names) < 2 or names[0] != 0 or None in names:
+    names = _au_numbers(header)
+    if not names or 0 in names:
         raise DataError(
-            f"{path}, line 1: {header[:40]!r} is no header row of `0` and AU numbers; "
+            f"{path}, line {header.number}: {header.shown} is no header row of `0` and AU numbers; "
             "get the file again"
         )
     for au in aus:
         if names.count(au) != 1:
             times = "no column" if au not in names else "two columns"
-            raise DataError(f"{path}, line 1: {times} of AU {au}; get the file again")
-    return [names.index(au) for au in aus]
+            raise DataError(f"{path}, line {header.number}: {times} of AU {au}; get the file again")
+    return [1 + names.index(au) for au in aus]
 
 
-def _next_frame(path: Path, number: int, text: str, before: list[int]) -> int:
-    frame = whole_number(text)
+def _au_numbers(header: LabelRow) -> list[int]:
+    """The AUs of the columns after the first; none where it is no header row."""
+    if len(header.cells) < 2:
+        return []
+    first, *others = header.cells
+    numbers = [au_number(cell) or cell_number(cell) for cell in others]
+    if (cell_number(first) != 0 and not _FRAME_COLUMN.fullmatch(first)) or None in numbers:
+        return []
+    return [number for number in numbers if number is not None]
+
+
+def _next_frame(path: Path, row: LabelRow, frame: int | None, before: list[int]) -> int:
     if frame is None:
-        raise DataError(f"{path}, line {number}: {text[:20]!r} is no frame number; get it again")
+        raise DataError(
+            f"{path}, line {row.number}: {row.cells[0][:20]!r} is no frame number; get it again"
+        )
     if before and frame <= before[-1]:
         raise DataError(
-            f"{path}, line {number}: frame {frame} after {before[-1]} (twice or out of order); "
+            f"{path}, line {row.number}: frame {frame} after {before[-1]} (twice or out of order); "
             "get the file again"
         )
     return frame
 
 
-def _code(path: Path, number: int, text: str, *, most: int) -> int:
-    code = whole_number(text)
+def _code(path: Path, row: LabelRow, text: str, *, most: int) -> int:
+    code = cell_number(text)
     if code == NOT_CODED:
         return UNKNOWN
     if code is None or code > most:
         raise DataError(
-            f"{path}, line {number}: code {text[:20]!r} is not 0 to {most} or {NOT_CODED} "
+            f"{path}, line {row.number}: code {text[:20]!r} is not 0 to {most} or {NOT_CODED} "
             "(not coded); get the file again"
         )
     return code
-
-
-def label_lines(path: Path, *, missing: str) -> list[str]:
-    """Read the lines of a small ASCII file.
-
-    Parameters
-    ----------
-    path : the file
-    missing : what to say, after the path, where there is no such file
-
-    Returns
-    -------
-    list of str
-        without blank ones at the end
-
-    Raises
-    ------
-    DataError
-        it is missing, too large, not ASCII or cannot be read
-    """
-    try:
-        if path.stat().st_size > MAXIMUM_LABEL_BYTES:
-            raise DataError(f"{path}: too large for a label file; get the file again")
-        if not path.is_file():
-            raise DataError(f"{path}: is no file; get the label file again")
-        text = path.read_text(encoding="ascii").removeprefix("\ufeff").rstrip()
-        return text.splitlines()
-    except FileNotFoundError:
-        raise DataError(f"{path}: label file is missing; {missing}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: label file cannot be read ({error}); get it again") from None
-
-
-def table_lines(path: Path) -> Iterator[str]:
-    """Read the lines of a large text file one at a time, whatever its bytes.
-
-    A line of more than MAXIMUM_LINE bytes comes in pieces, so that memory stays bounded.
-
-    Parameters
-    ----------
-    path : the file
-
-    Yields
-    ------
-    str
-        without the end of the line
-
-    Raises
-    ------
-    DataError
-        the file is missing or cannot be read
-    """
-    try:
-        with path.open("rb") as file:
-            while line := file.readline(MAXIMUM_LINE):
-                yield line.decode("utf-8", errors="replace").rstrip("\r\n")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); get the file again") from None
-
-
-def whole_number(text: str) -> int | None:
-    """Parse a number of at most nine digits.
-
-    Parameters
-    ----------
-    text : with blanks around it or without
-
-    Returns
-    -------
-    int or None
-        None where it is none
-    """
-    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 def relative_ratios(aus: Sequence[int], weights: Sequence[Sequence[float]]) -> dict[int, float]:

@@ -11,7 +11,8 @@ scaled alike, they are frames of one size in which the face in question is the l
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,25 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ..clips import Clip, FaceBox
-from .image_header import MAXIMUM_PIXELS, claimed_size
+from .image_header import MAXIMUM_PIXELS, claimed_size, image_fault
 from .video_index import VideoIndex, index_video
 from .video_rows import read_rows
 
 # What OpenCV says of a damaged image is in the frames' reasons.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-HEAD_BYTES = 1 << 20
+logger = logging.getLogger(__name__)
+
+# Bytes of a clip's files that are read to know them again: all of them up to here. Of larger clips
+# each file's share of it, but LEAST_HASHED at least, in blocks spread over the file.
+MOST_HASHED = 256 << 20
+LEAST_HASHED = 64 << 10
+BLOCKS = 16
+_PIECE = 1 << 20
+# Images of a run of frames that are named where they cannot be read.
+_NAMED = 3
+# Depths that cameras write into 16 bits: 10-bit images are not dark, they only look so.
+_DEPTHS = (10, 12, 14, 16)
 Image = npt.NDArray[np.uint8]
 
 
@@ -39,8 +51,8 @@ class FrameIndex:
 
     count: frames. size: (width, height) as shown, pixels. fps: 0 for images. times: int64,
     microseconds from the first frame, ascending, from frame `first` on; empty where the file does
-    not give them, and for images. source_size, source_hash: bytes, and SHA-256 of the head of the
-    source. video: where a video's pictures are found; None for images.
+    not give them, and for images. source_size, source_hash: bytes, and SHA-256 of what the source
+    holds. video: where a video's pictures are found; None for images.
     """
 
     count: int
@@ -63,17 +75,18 @@ class FrameIndex:
         return "" if self.video is None else self.video.describe()
 
 
-def index_frames(clip: Clip, *, deinterlace: bool = False) -> FrameIndex:
+def index_frames(clip: Clip, *, deinterlace: bool = False, identify: bool = True) -> FrameIndex:
     """Count and locate the frames of a clip; a video is decoded only where its packets do not tell.
 
     deinterlace : make interlaced pictures whole from both their fields
+    identify : find out size and hash of the source, for which its files are read; 0 and "" without
 
     Raises DataError where the source cannot be opened or holds no frame.
     """
     if clip.kind == "images":
-        return _index_images(clip)
+        return _index_images(clip, identify=identify)
     found = index_video(clip.source, deinterlace=deinterlace)
-    size, digest = _source_identity([clip.source])
+    size, digest = _source_identity(clip.source.parent, [clip.source.name]) if identify else (0, "")
     return FrameIndex(
         count=found.count,
         size=found.size,
@@ -95,8 +108,14 @@ def read_frames(clip: Clip, index: FrameIndex, start: int, stop: int) -> Iterato
     if index.video is not None:
         yield from read_rows(clip.source, index.video, start, stop)
         return
+    unreadable = 0
     for number, name in enumerate(clip.images[start:stop], start):
         image = read_image(clip.source / name)
+        if image is None:
+            unreadable += 1
+            if unreadable <= _NAMED:
+                path = clip.source / name
+                logger.warning("%s: cannot be read (%s)", path, _fault_of(path))
         yield cut_out(image, clip.boxes[number]) if clip.boxes and image is not None else image
 
 
@@ -110,31 +129,61 @@ def read_image(path: Path) -> Image | None:
         size = claimed_size(data.tobytes())
         if size is None or not 0 < size[0] * size[1] <= MAXIMUM_PIXELS:
             return None
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if image is None and data[:2].tobytes() in (b"II", b"MM"):
+            # OpenCV does not make colours of a TIFF of grey real numbers.
+            image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error):
         return None
-    return None if image is None else _rgb(image)
+    if image is None or image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,), (4,)):
+        return None
+    return _rgb(_eight_bits(image))
+
+
+def _fault_of(path: Path) -> str:
+    """Why an image cannot be read."""
+    try:
+        return image_fault(path.read_bytes())
+    except OSError as error:
+        return error.strerror or type(error).__name__
+
+
+def _eight_bits(image: npt.NDArray[Any]) -> Image:
+    """An image of any depth in 8 bits; real numbers lie in [0, 1], or in the range of integers."""
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        most = int(image.max(initial=0))
+        depth = next(depth for depth in _DEPTHS if most < 1 << depth)
+        return np.asarray(image >> (depth - 8), np.uint8)
+    values = np.nan_to_num(image.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    largest = float(values.max(initial=0.0))
+    scale = 255.0 if largest <= 1.0 else 1.0 if largest <= 255.0 else 255.0 / 65535.0
+    return np.asarray(np.clip(values * scale + 0.5, 0.0, 255.0), np.uint8)
 
 
 def _rgb(image: npt.NDArray[Any]) -> Image:
-    """BGR, BGRA or grey, of 8 or 16 bits, as RGB of 8 bits."""
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
+    """BGR, BGRA or grey as RGB."""
     channels = 1 if image.ndim == 2 else image.shape[2]
     code = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}[channels]
     return np.asarray(cv2.cvtColor(image, code), np.uint8)
 
 
-def _index_images(clip: Clip) -> FrameIndex:
+def _index_images(clip: Clip, *, identify: bool) -> FrameIndex:
     paths = [clip.source / name for name in clip.images]
     if clip.boxes:
         shape: tuple[int, ...] = (SIDE, SIDE)
     else:
         first = next((image for path in paths if (image := read_image(path)) is not None), None)
         if first is None:
-            raise DataError(f"{paths[0]}: none of the clip's {len(paths)} images can be read")
+            which = (
+                "cannot be read" if len(paths) == 1 else f"none of {len(paths)} images is readable"
+            )
+            raise DataError(
+                f"{paths[0]}: {which} ({_fault_of(paths[0])}); get it again, or save it as PNG"
+            )
         shape = first.shape
-    size, digest = _source_identity(paths)
+    size, digest = _source_identity(clip.source, clip.images) if identify else (0, "")
     if clip.boxes:
         digest = hashlib.sha256(f"{digest} {clip.boxes}".encode()).hexdigest()
     return FrameIndex(
@@ -147,21 +196,57 @@ def _index_images(clip: Clip) -> FrameIndex:
     )
 
 
-def _source_identity(paths: list[Path]) -> tuple[int, str]:
-    """Total size of files, and SHA-256 over names, sizes and the head of the first."""
+def _source_identity(folder: Path, names: Sequence[str]) -> tuple[int, str]:
+    """Total size of a clip's files, and SHA-256 over what they hold; of several with their names.
+
+    Times do not count: a copy of a dataset has others. An image that cannot be read counts as such.
+    """
+    sizes = {name: _size(folder / name, alone=len(names) == 1) for name in dict.fromkeys(names)}
+    share = MOST_HASHED // len(sizes) if sum(sizes.values()) > MOST_HASHED else MOST_HASHED
+    found = {
+        name: _content_hash(folder / name, size, max(share, LEAST_HASHED))
+        for name, size in sizes.items()
+    }
+    if len(names) == 1:
+        if not found[names[0]]:
+            raise DataError(f"{folder / names[0]}: cannot be read; get the file again")
+        return sizes[names[0]], found[names[0]]
     digest = hashlib.sha256()
-    total = 0
+    for name in names:
+        digest.update(f"{name} {sizes[name]} {found[name]}\n".encode(errors="surrogateescape"))
+    return sum(sizes[name] for name in names), digest.hexdigest()
+
+
+def _size(path: Path, *, alone: bool) -> int:
     try:
-        for path in paths:
-            size = path.stat().st_size
-            total += size
-            if len(paths) > 1:
-                digest.update(f"{path.name} {size}\n".encode())
-        with paths[0].open("rb") as file:
-            digest.update(file.read(HEAD_BYTES))
+        return path.stat().st_size
     except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
-    return total, digest.hexdigest()
+        if alone:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        return 0
+
+
+def _content_hash(path: Path, size: int, most: int) -> str:
+    """SHA-256 of a file, or, where it is larger than `most`, of blocks spread evenly over it.
+
+    "" where it cannot be read.
+    """
+    starts, length = [0], size
+    if size > most:
+        length = most // BLOCKS
+        starts = [number * (size - length) // (BLOCKS - 1) for number in range(BLOCKS)]
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            for start in starts:
+                file.seek(start)
+                left = length
+                while left > 0 and (piece := file.read(min(left, _PIECE))):
+                    digest.update(piece)
+                    left -= len(piece)
+    except OSError:
+        return ""
+    return digest.hexdigest()
 
 
 # Side of the frame, pixels, and of what it shows, in sides of the face's box.

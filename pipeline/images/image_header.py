@@ -1,7 +1,7 @@
-"""The size that an image file claims, before anything of that size is allocated.
+"""The size that an image file claims, before anything of that size is allocated; what is wrong.
 
-Sources: the PNG specification (ISO/IEC 15948), JPEG (ITU-T T.81, annex B), TIFF 6.0, the WebP
-container specification (RFC 9649), and the Windows bitmap headers.
+Sources: the PNG specification (ISO/IEC 15948), JPEG (ITU-T T.81, annex B), TIFF 6.0 and BigTIFF as
+libtiff describes it, the WebP container specification (RFC 9649), and the Windows bitmap headers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 # TIFF tags of width and height, and the types that they may have.
 _WIDTH, _HEIGHT = 256, 257
 _TIFF_TYPES = {3: "H", 4: "I"}
+_BIG_TIFF_TYPES = {**_TIFF_TYPES, 16: "Q"}
 _MOST_TIFF_ENTRIES = 4096
+# Some cameras write a little after an image's end.
+_TAIL = 4096
 
 
 def claimed_size(data: bytes) -> tuple[int, int] | None:
@@ -42,11 +45,39 @@ def claimed_size(data: bytes) -> tuple[int, int] | None:
             return _bmp(data)
         if data[:4] in (b"II*\0", b"MM\0*"):
             return _tiff(data)
+        if data[:4] in (b"II+\0", b"MM\0+"):
+            return _big_tiff(data)
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
             return _webp(data)
     except struct.error:
         pass
     return None
+
+
+def image_fault(data: bytes) -> str:
+    """Say why an image that could not be read could not.
+
+    Parameters
+    ----------
+    data : the file's content
+
+    Returns
+    -------
+    str
+        For the brackets of a message.
+    """
+    if not data:
+        return "the file is empty"
+    size = claimed_size(data)
+    if size is None:
+        return "it is no PNG, JPEG, BMP, TIFF or WebP with a size in its header"
+    if not 0 < size[0] * size[1] <= MAXIMUM_PIXELS:
+        return f"it claims {size[0]} x {size[1]} pixels; {MAXIMUM_PIXELS} are the most"
+    if data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-_TAIL:]:
+        return "the JPEG is cut off before its end"
+    if data.startswith(_PNG) and b"IEND" not in data[-_TAIL:]:
+        return "the PNG is cut off before its end"
+    return "its content is damaged, or of a kind that OpenCV does not decode"
 
 
 def _jpeg(data: bytes) -> tuple[int, int] | None:
@@ -86,6 +117,19 @@ def _tiff(data: bytes) -> tuple[int, int] | None:
         tag, kind = struct.unpack_from(f"{order}HH", data, at)
         if tag in (_WIDTH, _HEIGHT) and kind in _TIFF_TYPES:
             (found[tag],) = struct.unpack_from(f"{order}{_TIFF_TYPES[kind]}", data, at + 8)
+    return (found[_WIDTH], found[_HEIGHT]) if len(found) == 2 else None
+
+
+def _big_tiff(data: bytes) -> tuple[int, int] | None:
+    order = "<" if data[:2] == b"II" else ">"
+    (directory,) = struct.unpack_from(f"{order}Q", data, 8)
+    (count,) = struct.unpack_from(f"{order}Q", data, directory)
+    found = {}
+    for entry in range(min(count, _MOST_TIFF_ENTRIES)):
+        at = directory + 8 + 20 * entry
+        tag, kind = struct.unpack_from(f"{order}HH", data, at)
+        if tag in (_WIDTH, _HEIGHT) and kind in _BIG_TIFF_TYPES:
+            (found[tag],) = struct.unpack_from(f"{order}{_BIG_TIFF_TYPES[kind]}", data, at + 12)
     return (found[_WIDTH], found[_HEIGHT]) if len(found) == 2 else None
 
 

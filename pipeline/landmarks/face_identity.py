@@ -33,8 +33,12 @@ STEP, CHANGED, OTHER = 0.55, 0.3, 0.4
 TURN = 12.0
 # Faces of others that are refused, in frames, before one of them is followed.
 PATIENCE = 30
-# Mean difference of two frames in grey levels from which there is a cut between them.
-CUT = 20.0
+# A cut between two frames: mean difference in grey levels, and how much less than wholly they are
+# correlated whatever their brightness and contrast; the second tells a cut from a flash.
+CUT, CUT_SHAPE = 20.0, 0.2
+# Differences at a cut up to which it is the same person for certain, seen from the same side; all
+# else is another person as far as anybody can tell.
+SAME_AFTER_CUT = 0.15
 
 # Side of the patch that is compared; finer pixels that each of its own is the mean of.
 _SIDE, _FINER = 16, 4
@@ -77,9 +81,24 @@ class Appearance:
 
 
 class FaceMemory:
-    """The appearances of one face: the last frame's, and different ones of the frames before."""
+    """The appearances of one face: the last frame's, and different ones of the frames before.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    returned : float
+        Difference from which a face that was lost has not come back: it is another one.
+
+    Attributes
+    ----------
+    person : int
+        Rises by one where another person is followed from then on, or may be: after a cut.
+    """
+
+    def __init__(self, returned: float = OTHER) -> None:
+        self._returned = returned
+        self._refused: Appearance | None = None
+        self.person = 0
+        self._cut_before = False
         self._known: list[Appearance] = []
         self._last: Appearance | None = None
         self._new: Appearance | None = None
@@ -105,18 +124,26 @@ class FaceMemory:
             return False
         change = self._change(appearance)
         if self._last is None:
-            other = change > OTHER
+            # Expressions change while a face is lost; who was refused just now stays refused.
+            refused = self._refused
+            other = change > self._returned or (
+                refused is not None and appearance_difference(appearance, refused) < change
+            )
         else:
             step = appearance_difference(appearance, self._last)
             turned = float(appearance.view @ self._last.view) < np.cos(np.radians(TURN))
             other = change > CHANGED and step > STEP and not turned
-        return other and not self._is_cut(image)
+        other = other and not self._is_cut(image)
+        self._refused = appearance if other else self._refused
+        return other
 
-    def keep(self, appearance: Appearance, confidence: float, *, anew: bool) -> None:
+    def keep(self, image: Image, appearance: Appearance, confidence: float, *, anew: bool) -> None:
         """Remember an appearance.
 
         Parameters
         ----------
+        image : (h, w, 3) uint8
+            The frame, RGB.
         appearance : Appearance
             Of the followed face in this frame.
         confidence : float
@@ -127,14 +154,21 @@ class FaceMemory:
         change = self._change(appearance)
         # Half hidden by another one, the face of the last frame is still the same face.
         same = self._last is not None and appearance_difference(appearance, self._last) <= STEP
-        if anew and change > OTHER and not same:
+        if (anew and change > OTHER and not same) or self._may_be_other(image, appearance):
             self._known.clear()
+            self.person += 1
         if not self._known or (change > _NEW and confidence >= _CLEAR):
             self._known.append(appearance)
             if len(self._known) > _MOST:
                 del self._known[1]
-        self._new = appearance
+        self._new, self._refused = appearance, None
         self._patience = PATIENCE
+
+    def _may_be_other(self, image: Image, appearance: Appearance) -> bool:
+        """Whether there was a cut since the face was seen, to what is not the same for certain."""
+        known = self._known if self._last is None else [self._last]
+        nearest = min((appearance_difference(appearance, one) for one in known), default=0.0)
+        return nearest > SAME_AFTER_CUT and self._is_cut(image)
 
     def _change(self, appearance: Appearance) -> float:
         return min((appearance_difference(appearance, one) for one in self._known), default=0.0)
@@ -158,18 +192,41 @@ class FaceMemory:
         image : (h, w, 3) uint8
             The frame, RGB.
         """
+        self._cut_before = self._new is None and self._known != [] and self._is_cut(image)
         self._image, self._last, self._new = image, self._new, None
 
     def _is_cut(self, image: Image) -> bool:
-        if self._image is None:
-            return False
-        if self._image.shape != image.shape:
+        """Whether there was a cut before this frame, since the last one that showed the face."""
+        if self._cut_before:
             return True
-        small, before = (
-            cv2.resize(one, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
-            for one in (image, self._image)
-        )
-        return float(np.abs(small - before).mean()) > CUT
+        return self._image is not None and is_cut(self._image, image)
+
+
+def is_cut(before: Image, image: Image) -> bool:
+    """Tell whether there is a cut between two frames; a flash or a change of the light is none.
+
+    Parameters
+    ----------
+    before, image : (h, w, 3) uint8
+        RGB.
+
+    Returns
+    -------
+    bool
+        True where they are of different size, too.
+    """
+    if before.shape != image.shape:
+        return True
+    pair = [
+        cv2.resize(one, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float64)
+        for one in (before, image)
+    ]
+    if float(np.abs(pair[0] - pair[1]).mean()) <= CUT:
+        return False
+    one, other = (np.log(small + _DARK).mean(-1).ravel() for small in pair)
+    one, other = one - one.mean(), other - other.mean()
+    size = math.sqrt(float(one @ one) * float(other @ other))
+    return size < len(one) * _FLAT**2 or 1.0 - float(one @ other) / size > CUT_SHAPE
 
 
 def appearance_descriptor(image: Image, landmarks: npt.NDArray[np.float32]) -> Appearance:

@@ -1,11 +1,12 @@
 """Detect, then track: the face of a run of frames, with each frame's confidence and reason.
 
-The detector looks at the whole image until it finds a face. From then on the landmarks of one frame
-give the box of the next, and the detector only looks at what is around the face: on every N-th
-frame, and at once where the landmarks jump, are implausible or unsure. A face that it misses again
-and again is lost, and the whole image is searched. Where the face's appearance changes all at once,
-another face has come in front of it: the track is lost too, and for a while only the same face is
-followed. A new face is looked at whichever way it may be turned.
+The detector looks at the whole image until it finds a face, for small ones on every N-th frame.
+From then on the landmarks of one frame give the box of the next, and the detector only looks at
+what is around the face: on every N-th frame, and at once where the landmarks jump, are implausible
+or unsure. A face that it misses again and again is lost, and the whole image is searched. Where the
+face's appearance changes all at once, another face has come in front of it: the track is lost too,
+and for a while only the same face is followed. A new face is looked at whichever way it may be
+turned, and again until its box has settled.
 
 Everything begins anew with each run of frames, so that a chunk's result depends on its own frames
 alone.
@@ -48,6 +49,11 @@ JUMP = 0.5
 GROWTH = 1.3
 # Faces that are looked at when one is to be found.
 CANDIDATES = 4
+# Part of the image's longer side from which on a quick search misses hardly a face: where it found
+# one of this size, no larger one is missed.
+LARGE = 0.16
+# A new face's box has settled where it overlaps the one before by this much; so many looks at most.
+SETTLED, LOOKS = 0.9, 4
 # A detection that overlaps the tracked box by this much confirms it.
 SAME_FACE = 0.4
 
@@ -96,18 +102,30 @@ class FaceTracker:
         The backend.
     options : TrackingOptions or None
         How often the detector checks the track, and which frames are valid; None for the defaults.
+    memory : FaceMemory or None
+        What is known of the face from before; None for nothing.
     """
 
-    def __init__(self, detector: Detector, options: TrackingOptions | None = None) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        options: TrackingOptions | None = None,
+        memory: FaceMemory | None = None,
+    ) -> None:
         options = options or TrackingOptions()
         self._detector = detector
         self._every = options.detect_every
         self._minimum = options.minimum_confidence
         self._track: _Track | None = None
         self._last_box: Box | None = None
-        self._memory = FaceMemory()
+        self._memory = memory or FaceMemory()
         self._number = 0
         self._gap = False
+
+    @property
+    def person(self) -> int:
+        """Of the followed face, from 0; rises where it is, or may be, another person's."""
+        return self._memory.person
 
     def follow(self, image: Image | None) -> TrackedFrame:
         """Find the face of the run's next frame.
@@ -151,30 +169,50 @@ class FaceTracker:
         if agreement * track.trust >= self._minimum and shape.plausible:
             appearance = appearance_descriptor(image, landmarks)
             if not self._memory.is_other(image, appearance):
-                self._memory.keep(appearance, agreement * track.trust, anew=False)
+                self._memory.keep(image, appearance, agreement * track.trust, anew=False)
                 return self._keep(landmarks, shape, agreement, track.trust)
         self._track = None
         return self._find(image, thorough=scheduled, otherwise="lost_track")
 
     def _find(self, image: Image, *, thorough: bool, otherwise: str) -> TrackedFrame:
-        """Find a face in the whole image; `otherwise` is the reason where there is none."""
-        faces = self._detector.detect(image, thorough=thorough)
-        faces = [face for face in faces if face[1] >= MINIMUM_SCORE]
-        if not faces:
-            return missing_frame(otherwise)
-        faces.sort(key=lambda face: self._preference(face[0]), reverse=True)
-        others: list[TrackedFrame] = []
-        for face in faces[:CANDIDATES]:
-            found = self._new_face(image, *face)
-            if found.reason != "ok":
-                return found
-            appearance = appearance_descriptor(image, found.landmarks)
-            if not self._memory.is_other(image, appearance):
-                return self._follow_new(image, found)
-            others.append(found)
+        """Find a face in the whole image; `otherwise` is the reason where there is none.
+
+        Small ones are only looked for where no large one is there.
+        """
+        same, others, refused = self._search(image, thorough=False)
+        if thorough and (same is None or not self._is_surely_wanted(image, same)):
+            same, others, refused = self._search(image, thorough=True)
+        if same is not None:
+            return self._follow_new(image, same)
+        if not others:
+            return refused or missing_frame(otherwise)
         if self._memory.refuse():
             return missing_frame("lost_track")
         return self._follow_new(image, others[0])
+
+    def _search(
+        self, image: Image, *, thorough: bool
+    ) -> tuple[TrackedFrame | None, list[TrackedFrame], TrackedFrame | None]:
+        """The face to follow; valid faces of others; the best that is not valid."""
+        faces = self._detector.detect(image, thorough=thorough)
+        faces = [face for face in faces if face[1] >= MINIMUM_SCORE]
+        faces.sort(key=lambda face: self._preference(face[0]), reverse=True)
+        others: list[TrackedFrame] = []
+        refused: TrackedFrame | None = None
+        for face in faces[:CANDIDATES]:
+            found = self._new_face(image, *face)
+            if found.reason != "ok":
+                refused = refused or found
+            elif self._memory.is_other(image, appearance_descriptor(image, found.landmarks)):
+                others.append(found)
+            else:
+                return found, others, refused
+        return None, others, refused
+
+    def _is_surely_wanted(self, image: Image, face: TrackedFrame) -> bool:
+        """Whether no search for small faces can show one that comes before this one."""
+        near, area, *_ = self._preference(self._detector.box_of(face.landmarks))
+        return near or math.sqrt(area) >= LARGE * max(image.shape[:2])
 
     def _new_face(self, image: Image, box: Box, score: float) -> TrackedFrame:
         """A detected face, with the reason against it if there is one."""
@@ -192,7 +230,8 @@ class FaceTracker:
 
     def _follow_new(self, image: Image, face: TrackedFrame) -> TrackedFrame:
         """Follow a new face, against which there is nothing."""
-        self._memory.keep(appearance_descriptor(image, face.landmarks), face.confidence, anew=True)
+        appearance = appearance_descriptor(image, face.landmarks)
+        self._memory.keep(image, appearance, face.confidence, anew=True)
         return self._keep(face.landmarks, assess(face.landmarks), face.confidence, 1.0)
 
     def _preference(self, box: Box) -> tuple[bool, float, float, float]:
@@ -201,9 +240,18 @@ class FaceTracker:
         return near, box.area, -box.left, -box.top
 
     def _from_box(self, image: Image, box: Box) -> tuple[Landmarks, float]:
-        """Landmarks of a detected face; twice, so that their box is the one of tracked frames."""
+        """Landmarks of a detected face, in the box that they have of themselves, as when tracked.
+
+        Twice at least, and again while that box still moves: detections are coarse.
+        """
         landmarks, _ = self._detector.landmarks(image, box)
-        return self._detector.landmarks(image, self._detector.box_of(landmarks))
+        own = self._detector.box_of(landmarks)
+        for _ in range(LOOKS):
+            landmarks, agreement = self._detector.landmarks(image, own)
+            before, own = own, self._detector.box_of(landmarks)
+            if overlap(before, own) >= SETTLED:
+                break
+        return landmarks, agreement
 
     def _keep(
         self, landmarks: Landmarks, shape: Plausibility, agreement: float, trust: float

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import ShardError
 from ...fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 
 # Why a frame is or is not valid; `FrameArrays.reason` holds indices into this tuple. Written into
@@ -39,7 +41,7 @@ class ShardHeader:
     source_size : int
         Of the source, bytes.
     source_hash : str
-        SHA-256 of the head of the source.
+        SHA-256 of what the source holds, see `images.frames`.
     fps : float
         Frames a second; 0 where not known.
     frame_size : (int, int)
@@ -280,3 +282,26 @@ def embed_datasets(width: int) -> dict[str, tuple[type, tuple[int, ...]]]:
         Dataset -> (dtype, shape of one frame).
     """
     return {"identity": (np.float16, (width,)), "identity_mirrored": (np.float16, (width,))}
+
+
+def check_place(header: ShardHeader, path: Path) -> None:
+    """Refuse a shard of a work folder that lies where another subject or clip belongs.
+
+    Parameters
+    ----------
+    header : ShardHeader
+        What it says of itself.
+    path : Path
+        Where it lies: shards/SUBJECT/CLIP/NNNNNN.h5.
+
+    Raises
+    ------
+    ShardError
+        It would count as the other one's frames.
+    """
+    holds = f"{header.subject}/{header.clip}"
+    if holds != "/".join(path.parts[-3:-1]):
+        raise ShardError(
+            f"{path}: holds {holds}, so it was moved or copied here; remove it and run "
+            "`glee preprocess` again"
+        )

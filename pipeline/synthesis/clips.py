@@ -32,6 +32,7 @@ from ...fitting.solver.problem import landmark_places
 from ...whole_files import remove_temporaries, write_whole
 from ..cluster.cluster import open_cluster
 from ..datasets.disfa import AUS, FOLDS, FRAMES_PER_SECOND
+from ..summary import progress_bar
 from .motion import Motion, random_motion
 from .pictures import draw_pictures, quality
 
@@ -92,6 +93,7 @@ def synthesise(
     fps: float = FRAMES_PER_SECOND,
     workers: int = 1,
     parts: RenderParts = ALL_PARTS,
+    progress: bool = False,
 ) -> list[Path]:
     """Write a dataset: videos and label files in DISFA's layout, and ``truth/SN001.h5``.
 
@@ -105,6 +107,7 @@ def synthesise(
     fps : frames per second
     workers : processes; the result does not depend on them
     parts : parts of the pictures to leave out or to add; the truth does not depend on them
+    progress : whether a bar is shown
 
     Returns
     -------
@@ -128,7 +131,7 @@ def synthesise(
         fps=fps,
         parts=parts,
     )
-    return write_clips(Path(root), write, names, workers)
+    return write_clips(Path(root), write, names, workers, progress=progress)
 
 
 def subject_names(
@@ -189,7 +192,12 @@ def check_clip(frames: int, size: tuple[int, int], seed: int, fps: float, worker
 
 
 def write_clips(
-    root: Path, write: Callable[[Clip], Path], clips: Sequence[Clip], workers: int
+    root: Path,
+    write: Callable[[Clip], Path],
+    clips: Sequence[Clip],
+    workers: int,
+    *,
+    progress: bool = False,
 ) -> list[Path]:
     """Write clips in processes of this machine; where one fails, or Ctrl-C comes, none goes on.
 
@@ -199,6 +207,7 @@ def write_clips(
     write : writes one clip and returns its path
     clips : what tells `write` the clip, none twice
     workers : processes at most
+    progress : whether a bar is shown
 
     Returns
     -------
@@ -211,8 +220,12 @@ def write_clips(
     """
     written: dict[Clip, Path | None] = {}
     try:
-        with open_cluster("local", min(workers, len(clips))) as cluster:
+        with (
+            open_cluster("local", min(workers, len(clips))) as cluster,
+            progress_bar("synth", len(clips), "clip", shown=progress) as bar,
+        ):
             for outcome in cluster.run(write, clips):
+                bar.update(1)
                 if outcome.error is not None:
                     raise outcome.error
                 written[outcome.task] = outcome.result

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ...errors import UsageError
+from ...errors import OutputError, UsageError
 from ...fitting.render.appearance import ALL_PARTS, RenderParts
+from ...whole_files import write_whole
 from ..datasets import bp4d, bp4d_plus
 from ..datasets.disfa import FRAMES_PER_SECOND
 from .clips import VIDEO, check_clip, subject_names, synthesise, write_clips
@@ -17,6 +21,8 @@ from .triplets import write_fec
 LAYOUTS = ("bp4d", "bp4d-plus", "disfa", "disfa-plus", "fec")
 # Of Motion JPEG as it is written here, at 640x480; smaller pictures take up to 0.3.
 _BYTES_A_PIXEL = 0.2
+# What a dataset was made with, in its folder.
+STATEMENT = ".glee-synth.json"
 
 
 def synthesise_dataset(
@@ -30,6 +36,7 @@ def synthesise_dataset(
     fps: float = FRAMES_PER_SECOND,
     workers: int = 1,
     parts: RenderParts = ALL_PARTS,
+    progress: bool = False,
 ) -> list[Path]:
     """Write a dataset in a layout, and beside it the truth.
 
@@ -44,6 +51,7 @@ def synthesise_dataset(
     fps : frames per second
     workers : processes; FEC is written in this one
     parts : parts of the pictures to leave out or to add
+    progress : whether a bar is shown
 
     Returns
     -------
@@ -54,36 +62,88 @@ def synthesise_dataset(
     UsageError
         An argument makes no sense.
     OutputError
-        Something cannot be written.
+        Something cannot be written, or the folder holds another synthetic dataset.
     """
     clips = dataset_clips(layout, subjects)
     root = Path(root)
-    if layout == "disfa":
-        return synthesise(
+    check_clip(frames, size, seed, fps, workers)
+    stated = {
+        "layout": layout,
+        "subjects": sorted({subject for subject, _ in clips}),
+        "frames": frames,
+        "size": list(size),
+        "seed": seed,
+        "fps": fps,
+        "without": sorted(parts.without),
+        "with": sorted(parts.added),
+    }
+    with _stated_once(root, stated):
+        if layout == "disfa":
+            return synthesise(
+                root,
+                subjects=subjects,
+                frames=frames,
+                size=size,
+                seed=seed,
+                fps=fps,
+                workers=workers,
+                parts=parts,
+                progress=progress,
+            )
+        if layout == "fec":
+            people = tuple(person for person, _ in clips)
+            return write_fec(root, people, photographs=frames, size=size, seed=seed, parts=parts)
+        write = partial(
+            _write_clip,
             root,
-            subjects=subjects,
+            layout,
             frames=frames,
-            size=size,
+            size=(size[0], size[1]),
             seed=seed,
             fps=fps,
-            workers=workers,
             parts=parts,
         )
-    check_clip(frames, size, seed, fps, workers)
-    if layout == "fec":
-        people = tuple(person for person, _ in clips)
-        return write_fec(root, people, photographs=frames, size=size, seed=seed, parts=parts)
-    write = partial(
-        _write_clip,
-        root,
-        layout,
-        frames=frames,
-        size=(size[0], size[1]),
-        seed=seed,
-        fps=fps,
-        parts=parts,
-    )
-    return write_clips(root, write, clips, workers)
+        return write_clips(root, write, clips, workers, progress=progress)
+
+
+@contextmanager
+def _stated_once(root: Path, options: dict[str, Any]) -> Iterator[None]:
+    """Write what a dataset is made with; refuse a folder that holds one made otherwise.
+
+    The clips of both would lie there as if they were of one dataset. Where nothing comes to be
+    made, nothing is left.
+    """
+    _state_once(root, options)
+    try:
+        yield
+    except BaseException:
+        if not any(root.glob("truth/*")):
+            (root / STATEMENT).unlink(missing_ok=True)
+            with suppress(OSError):  # it holds what is another's
+                root.rmdir()
+        raise
+
+
+def _state_once(root: Path, options: dict[str, Any]) -> None:
+    path = root / STATEMENT
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if any(root.glob("truth/*.h5")):
+            raise OutputError(
+                f"{root}: holds rendered people, and not what they were made with; choose "
+                "another folder, or remove it"
+            ) from None
+        write_whole(path, json.dumps(options).encode())
+        return
+    except ValueError as error:
+        raise OutputError(f"{path}: cannot be read ({error}); choose another folder") from None
+    changed = [name for name in options if stated.get(name) != options[name]]
+    if changed:
+        raise OutputError(
+            f"{root}: holds another synthetic dataset ({', '.join(changed)} differ); choose "
+            "another folder, or remove it"
+        )
 
 
 def dataset_clips(layout: str, subjects: int | Sequence[str]) -> list[tuple[str, str]]:

@@ -81,15 +81,19 @@ class _DatasetCheck:
         self._clips: Counter[str] = Counter()
         self._frames: Counter[str] = Counter()
         self._labelled: Counter[str] = Counter()
+        self._files: set[Path] = set()
         self.problems: list[Problem] = []
 
     def add(self, clip: Clip) -> None:
         """Look at one clip; raises GleeError where its frames cannot be found."""
-        frames = len(clip.images) if clip.kind == "images" else index_frames(clip).count
+        images = clip.kind == "images"
+        frames = len(clip.images) if images else index_frames(clip, identify=False).count
+        self._files.update(clip.source / name for name in clip.images or ("",))
         where = f"{clip.subject}/{clip.name}"
         self._clips[clip.subject] += 1
         self._frames[clip.subject] += frames
-        if clip.kind == "images":
+        self.problems += [Problem("note", note, wrong=False) for note in clip.notes]
+        if images:
             self._check_images(clip, where)
         else:
             self._compare_length(clip, where, frames)
@@ -149,7 +153,7 @@ class _DatasetCheck:
                 for subject in sorted(self._clips)
             ),
             aus=table,
-            counts=dict(content.counts),
+            counts={**content.counts, "files read": len(self._files)},
             notes=tuple(notes),
         )
 

@@ -226,7 +226,11 @@ class _ShardCheck:
         where = "/".join(place)
         ours = self._clips[place]
         header = ours.headers[0]
-        if (header.source_size, header.source_hash) != (index.source_size, index.source_hash):
+        same = (header.source_size, header.source_hash) == (index.source_size, index.source_hash)
+        if header.source != clip.relative_source:
+            text = f"{where}: the shards are of {header.source}, not of {clip.relative_source}"
+            self._wrong("source", text)
+        elif not same:
             self._wrong("source", f"{where}: {header.source} is not the file the shards are of")
         last = max(header.stop for header in ours.headers)
         if last != index.count and place not in self.unreadable:

@@ -27,6 +27,7 @@ from ...fitting.morphable_model.landmark_scheme import (
 from ...fitting.morphable_model.model_file import load_model
 from ...model.data.au_dataset import dataset_facts, occurrence
 from ...pipeline.cluster.cluster import open_cluster
+from ...pipeline.landmarks.detector import calibrated_name
 from ...pipeline.shards.shard import REASONS, FitArrays, Shard, list_shards, read_shard
 from ...pipeline.summary import progress_bar
 from ...pipeline.synthesis.clips import TRUTH, Truth, read_truth
@@ -191,7 +192,7 @@ def _truth(data: Path, subject: str) -> Truth:
 
 
 def _landmark_set(shard: Shard, truth: Truth) -> str:
-    backend = shard.header.detector.split(" ")[0]
+    backend = calibrated_name(shard.header.detector.split(" ")[0], truth.landmarks)
     return backend if backend in truth.landmarks else ANATOMICAL
 
 

@@ -15,10 +15,14 @@ from .. import charts
 from ..charts import Series
 from ..report import Chart, KeyFigure, PictureRow, Report, Section, Table
 from .comparison import TrueLandmarkFit, TruthComparison, correlations, landmark_errors, moved
+from .ingredients import RULES, worth_of_images
 from .stage_losses import fitted_f_exp, plain
 
 NBSP = "\u00a0"
-_SIMULATED = "The faces are rendered, so the truth is known exactly; figures on photographs differ."
+_SIMULATED = (
+    "The faces are rendered and move by glee's own rules, so the truth is known exactly; figures "
+    "on photographs differ."
+)
 
 # Blendshapes whose course is drawn: brows, lids, nose, mouth corners up and down, jaw.
 COURSES = (
@@ -37,7 +41,6 @@ _LIBRARIES = {
     "numba": "numba",
     "torch": "torch",
     "opencv": "cv2",
-    "dlib": "dlib",
     "dask": "dask",
     "h5py": "h5py",
 }
@@ -76,6 +79,7 @@ def demo_report(
         correlation_section(comparison, exact),
         course_section(comparison, exact),
         _action_units(evaluation, results),
+        _ingredients(results),
         _losses(results),
         _frames(comparison),
         _time(results),
@@ -205,6 +209,29 @@ def _hundred(values: Mapping[str, Any], names: Sequence[str]) -> list[float]:
 def _share(evaluation: Mapping[str, Any], name: str) -> str:
     known = evaluation["known"].get(name)
     return _percent(evaluation["present"][name] / known) if known else ""
+
+
+def _ingredients(results: Mapping[str, Any]) -> Section:
+    rows = []
+    for one in results["f1_of"].values():
+        low, high = (_number(end) for end in one["interval"] or (None, None))
+        between = f"{100 * low:.0f} to {100 * high:.0f}{NBSP}%" if low <= high else ""
+        rows.append([one["given"], _percent(one["f1"]), between])
+    return Section(
+        "ingredients",
+        "What the F1 is made of",
+        f"{worth_of_images(results['images_add'])} {RULES}",
+        [
+            Table(
+                "Mean F1 on unseen people of the same training with more or less to see. The "
+                "interval is over people, not over trainings.",
+                ("Given", "mean F1", "95 % interval"),
+                rows,
+                numbers=[1, 2],
+                strong=[0],
+            )
+        ],
+    )
 
 
 def _losses(results: Mapping[str, Any]) -> Section:
@@ -386,6 +413,7 @@ def demo_results(
     comparison: TruthComparison,
     evaluation: Mapping[str, Any],
     losses: Mapping[str, Any],
+    ingredients: Mapping[str, Any],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     """Collect all figures of a demo.
@@ -398,6 +426,8 @@ def demo_results(
         `Evaluation.results`.
     losses : mapping
         Of `stage_losses`.
+    ingredients : mapping
+        Of `measure_ingredients`.
     seconds : mapping
         By stage, with `total`.
 
@@ -419,6 +449,7 @@ def demo_results(
             "mean_over_folds": evaluation["f1_mean_over_folds"]["mean"],
             "always_positive": dict(evaluation["always_positive_f1"]),
         },
+        **ingredients,
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
         "versions": versions(),
         "losses": dict(losses),

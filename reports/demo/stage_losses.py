@@ -6,7 +6,7 @@ A linear probe on unseen subjects says what expression coefficients alone tell o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from .comparison import (
     moved,
     rotation_errors,
 )
+from .ingredients import ALWAYS_POSITIVE, F_EXP_ALONE, TRUE_F_EXP, WHOLE
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,31 +61,8 @@ class Loss:
     better: str
 
 
-@dataclass(frozen=True)
-class NetworkScores:
-    """Mean F1 of networks, 0 to 1; None where it is not defined.
-
-    Attributes
-    ----------
-    trained : float or None
-        Of the trained network.
-    always_positive : float or None
-        Of saying always that an AU is present.
-    fold : str
-        Name of the fold that was trained with either f_exp.
-    fold_fitted, fold_true : float or None
-        Of that fold with fitted and with true f_exp.
-    """
-
-    trained: float | None
-    always_positive: float | None
-    fold: str
-    fold_fitted: float | None
-    fold_true: float | None
-
-
 def stage_losses(
-    comparison: TruthComparison, exact: TrueLandmarkFit, network: NetworkScores
+    comparison: TruthComparison, exact: TrueLandmarkFit, f1_of: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Measure every stage on the truth of the one before and on its real input.
 
@@ -94,8 +72,8 @@ def stage_losses(
         The demo's frames.
     exact : TrueLandmarkFit
         Fits from true landmarks.
-    network : NetworkScores
-        Of the trained networks.
+    f1_of : mapping
+        Of the trained networks, as `measure_ingredients` gives it.
 
     Returns
     -------
@@ -111,7 +89,7 @@ def stage_losses(
         *_landmark_rows(landmarks),
         *_fit_rows(comparison, exact, r_exact),
         *_probe_rows(comparison, probes),
-        *_network_rows(network),
+        *_network_rows(f1_of),
     ]
     regions = {k: plain(v) for k, v in landmarks.items() if k not in ("inner51", "all68")}
     return {
@@ -220,18 +198,22 @@ def _probe_rows(
     ]
 
 
-def _network_rows(network: NetworkScores) -> list[Loss]:
-    only = f"GLEE-Net, mean F1 of fold {network.fold} alone"
+def _network_rows(f1_of: Mapping[str, Any]) -> list[Loss]:
+    measure = "GLEE-Net, mean F1"
     rows = (
-        ("crops and f_exp fitted to detected landmarks", "GLEE-Net, mean F1", network.trained),
-        ("crops and f_exp fitted to detected landmarks", only, network.fold_fitted),
-        ("crops and true f_exp", only, network.fold_true),
-        ("nothing", "always positive, mean F1", network.always_positive),
+        ("true f_exp", measure, TRUE_F_EXP),
+        ("f_exp fitted to detected landmarks", measure, F_EXP_ALONE),
+        ("crops and f_exp fitted to detected landmarks", measure, WHOLE),
+        ("nothing", "always positive, mean F1", ALWAYS_POSITIVE),
     )
     return [
-        Loss("Action Units", given, measure, None if f1 is None else 100 * f1, "%", "higher")
-        for given, measure, f1 in rows
+        Loss("Action Units", given, what, _hundredfold(f1_of[name]["f1"]), "%", "higher")
+        for given, what, name in rows
     ]
+
+
+def _hundredfold(f1: float | None) -> float | None:
+    return None if f1 is None else 100 * f1
 
 
 def probe_f1(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -208,3 +209,33 @@ def test_completion_answers():
     )
     assert "preprocess" in done.stdout
     assert "analyze" not in done.stdout
+
+
+def test_the_settings_table_of_a_cluster_is_the_cluster_config(here, capsys):
+    (here / "glee.toml").write_text('[cluster]\nprologue = ["module load x"]\n')
+    assert shown(capsys, "preprocess")["cluster-config"] == ("glee.toml", "glee.toml")
+    assert run(["cluster", "preview", "--cluster", "slurm"]) == 0
+    assert "module load x" in capsys.readouterr().out
+    (here / "mine.toml").write_text('[cluster]\nprologue = ["module load y"]\n')
+    words = ["--cluster", "slurm", "--cluster-config", "mine.toml"]
+    assert run(["cluster", "preview", *words]) == 0
+    assert "module load y" in capsys.readouterr().out
+
+
+def test_settings_of_another_user_are_left_out(here, monkeypatch, capsys):
+    (here / "glee.toml").write_text("[preprocess]\nworkers = 3\n")
+    owner = (here / "glee.toml").stat().st_uid
+    assert shown(capsys, "preprocess")["workers"] == (3, "glee.toml")
+    if owner == 0:  # what root owns is taken by everybody
+        os.chown(here / "glee.toml", 12345, -1)
+    else:
+        monkeypatch.setattr("os.geteuid", lambda: owner + 1)
+    assert shown(capsys, "preprocess")["workers"] == (None, "default")
+    assert "belongs to another user" in run_and_stderr(capsys)
+    monkeypatch.setenv("GLEE_PREPROCESS_WORKERS", "5")
+    assert run(["--config", "glee.toml", "config", "show", "preprocess", "--json"]) == 0
+
+
+def run_and_stderr(capsys):
+    assert run(["config", "show", "preprocess"]) == 0
+    return capsys.readouterr().err

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from glee.pipeline.shards.shard import list_shards
-from glee.pipeline.work_status import work_status
+from glee.pipeline.work_lock import work_status
 
 NAP = 0.1  # seconds of a face, so that there is a while between the first shard and the last
 

@@ -24,9 +24,12 @@ from glee.pipeline.cluster.options import OPTIONS_FILE, read_cluster_options
 from glee.pipeline.datasets import bp4d, disfa, disfa_plus
 from glee.pipeline.datasets.downloaded_images import read_url_table
 from glee.pipeline.datasets.fec import parse_row
-from glee.pipeline.datasets.label_files import read_intensity, read_occurrence, table_lines
+from glee.pipeline.datasets.label_files import read_intensity, read_occurrence
+from glee.pipeline.datasets.label_rows import table_lines
 from glee.pipeline.datasets.triplets import read_triplets
 from glee.pipeline.images.frames import index_frames, read_frames
+from glee.pipeline.landmarks.refiner.photograph_refiner import read_head
+from glee.pipeline.landmarks.refiner.photographs import read_pts
 from glee.pipeline.shards.shard import read_shard
 from glee.pipeline.work_folder import read_options
 
@@ -132,8 +135,10 @@ TARGETS: dict[str, Target] = {
     "landmarks-text": Target("l.txt", damaged.indices, _landmarks),
     "landmarks-npy": Target("l.npy", damaged.indices, _landmarks),
     "landmarks-npz": Target("l.npz", damaged.indices, _landmarks, zip_right),
-    "disfa": Target("SN001_au1.txt", valid.intensity, disfa.read_label_file),
-    "disfa-plus": Target("AU1.txt", valid.spaced_intensity, disfa_plus.read_label_file),
+    "disfa": Target("SN001_au1.txt", valid.intensity, lambda p: disfa.read_label_file(p, 1)),
+    "disfa-plus": Target(
+        "AU1.txt", valid.spaced_intensity, lambda path: disfa_plus.read_label_file(path, 1)
+    ),
     "occurrence": Target("o.csv", valid.occurrence, lambda path: read_occurrence(path, bp4d.AUS)),
     "intensity": Target("i.csv", valid.intensity, lambda path: read_intensity(path, 6)),
     "fec": Target("f.csv", valid.fec, _fec),
@@ -143,6 +148,8 @@ TARGETS: dict[str, Target] = {
     "cluster": Target("c.toml", valid.cluster, lambda path: read_cluster_options(config=path)),
     "checkpoint": Target("c.pt", damaged.checkpoint, load_checkpoint, zip_right),
     "facenet": Target("f.pt", valid.facenet, read_weights, zip_right),
+    "refiner": Target("r.npz", valid.photograph_refiner, read_head, zip_right),
+    "pts": Target("a.pts", valid.pts, read_pts),
     "avi": Target("v.avi", valid.video, _frames),
     "mp4": Target("v.mp4", valid.video, _frames),
     "png": Target("i.png", valid.image, _image),

@@ -15,6 +15,7 @@ from glee.fitting.morphable_model.morphable_model import MorphableModel, Surface
 from glee.model.prediction.predictions import Predictions, save_predictions
 from glee.pipeline.datasets import bp4d
 from glee.pipeline.datasets.triplets import TripletTable, encode_triplets
+from glee.pipeline.landmarks.refiner.photograph_refiner import SHAPES, Head, write_head
 
 from ..pipeline.test_damaged_files import N, lsfm, mesh
 
@@ -97,6 +98,16 @@ def predictions(path: Path) -> None:
 
 def facenet(path: Path) -> None:
     torch.save({"conv2d_1a.conv.weight": torch.zeros(32, 3, 3, 3)}, path)
+
+
+def photograph_refiner(path: Path) -> None:
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
+    write_head(path, Head(**arrays), {"photographs": 20})
+
+
+def pts(path: Path) -> None:
+    rows = "".join(f"{10 + 3 * i} {20 + i * i % 50}\n" for i in range(68))
+    path.write_text(f"version: 1\nn_points: 68\n{{\n{rows}}}\n")
 
 
 def occurrence(path: Path) -> None:

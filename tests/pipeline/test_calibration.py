@@ -59,12 +59,12 @@ def test_a_model_without_eyes_gets_the_embedded_calibration(
     write_model(source, eyeless)
     with pytest.raises(DataError, match="leave out --dense"):
         calibrate("mesh", out, model=source, dense=True)
-    report = calibrate("dlib", out, model=source)
+    report = calibrate("mesh", out, model=source)
     assert report.way == "carried"
     embedded, after = load_model(), load_model(out)
-    apart = after.landmarks["dlib"].on(after.mean) - embedded.landmarks["dlib"].on(embedded.mean)
+    apart = after.landmarks["mesh"].on(after.mean) - embedded.landmarks["mesh"].on(embedded.mean)
     assert np.linalg.norm(apart, axis=1).max() < 0.03
-    assert np.array_equal(after.noise["dlib"].bias, embedded.noise["dlib"].bias)
+    assert np.array_equal(after.noise["mesh"].bias, embedded.noise["mesh"].bias)
 
 
 def test_usage(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def work(tmp_path_factory):
     """One clip of 90 frames in chunks of 20."""
     folder = tmp_path_factory.mktemp("smoothing")
     synthesise(folder / "data", subjects=1, frames=90, size=(320, 240), seed=77)
-    options = PreprocessOptions(detector="dlib", chunk_frames=20)
+    options = PreprocessOptions(chunk_frames=20)
     out = folder / "work"
     preprocess("disfa", folder / "data", out, options=options, workers=1, progress=False)
     return out

@@ -10,7 +10,7 @@ from glee.pipeline.cluster.cluster import open_cluster
 from glee.pipeline.cluster.options import ClusterOptions, read_cluster_options
 from glee.pipeline.shards.shard import list_shards
 
-OPTIONS = ["--detector", "dlib", "--chunk-frames", "10"]
+OPTIONS = ["--chunk-frames", "10"]
 
 
 def said(capsys, *words):

@@ -14,6 +14,7 @@ from glee.fitting.camera import Camera
 from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.options import expression_prior
 from glee.fitting.solver.problem import landmark_places
+from glee.model.data.au_dataset import load_frames
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.images.crops import encode_crop
 from glee.pipeline.options import Fit3dOptions
@@ -213,6 +214,17 @@ def test_one_damaged_shard_is_reported_and_the_others_are_finished(fitted, work)
     paths[0].write_bytes(paths[0].read_bytes()[:1000])
     with pytest.raises(ShardError, match=r"000000\.h5: cut or damaged"):
         run(work)
+
+
+def test_a_shard_in_the_place_of_another_subject_is_refused(work, tmp_path, caplog):
+    moved = shutil.copytree(work, tmp_path / "moved")
+    first, *_, last = list_shards(moved)
+    shutil.copy(first, last.with_name("000099.h5"))
+    with pytest.raises(ShardError, match="so it was moved or copied here") as caught:
+        fit3d(moved, workers=1, progress=False)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ShardError, match="so it was moved or copied here"):
+        load_frames(moved, size=100)
 
 
 def test_usage(work, tmp_path):

@@ -195,7 +195,7 @@ def test_missing_label_file_and_label_of_7(disfa, tmp_path):
     lines = path.read_text().splitlines()
     lines[8] = "9,7"
     path.write_text("\n".join(lines))
-    with pytest.raises(DataError, match=r"SN001_au6\.txt, line 9: intensity 7"):
+    with pytest.raises(DataError, match=r"SN001_au6\.txt, line 9: intensity '7'"):
         run(disfa, tmp_path / "work")
     path.unlink()
     with pytest.raises(DataError, match=r"SN001_au6\.txt: label file is missing"):
@@ -213,11 +213,13 @@ def test_unwritable_output_folder(synthetic_disfa, tmp_path):
         run(synthetic_disfa, tmp_path / "work")
 
 
-def test_missing_dlib_model(synthetic_disfa, tmp_path, monkeypatch):
+def test_a_backend_that_is_not_installed_stops_before_anything_is_written(
+    synthetic_disfa, tmp_path, monkeypatch
+):
     load_detector.cache_clear()
     monkeypatch.setattr(dlib_backend, "find_spec", lambda name: None)
-    with pytest.raises(WeightsError, match="shape_predictor_68"):
-        run(synthetic_disfa, tmp_path / "work")
+    with pytest.raises(WeightsError, match="shape_predictor_68.*extra dlib"):
+        run(synthetic_disfa, tmp_path / "work", options=PreprocessOptions(detector="dlib"))
     assert not (tmp_path / "work").exists()
     load_detector.cache_clear()
 
@@ -270,10 +272,26 @@ def test_real_videos_and_image(real_work):
     assert (by_clip["single_face.mp4"].frames, by_clip["single_face.mp4"].valid) == (72, 72)
     assert (by_clip["single_face.jpg"].frames, by_clip["single_face.jpg"].valid) == (1, 1)
     assert by_clip["no_face"].valid == 0
-    assert by_clip["no_face"].invalid["no_face"] == 95
+    # In some of its frames a pattern is looked at as a face, and refused.
+    assert sum(by_clip["no_face"].invalid.values()) == 95
+    assert by_clip["no_face"].invalid["no_face"] >= 85
     assert "95 invalid" in "\n".join(summary.lines())
     for path in list_shards(work):
         shard = read_shard(path)
         assert shard.labels.shape == (len(shard), 0)
         assert np.isfinite(shard.frames.landmarks[shard.frames.valid]).all()
         assert np.isnan(shard.frames.transform[~shard.frames.valid]).all()
+
+
+def test_images_replaced_by_others_of_the_same_size_are_not_kept(tmp_path):
+    folder = tmp_path / "photos" / "anna"
+    folder.mkdir(parents=True)
+    for number in range(4):
+        image = np.full((64, 64, 3), 40 * number, np.uint8)
+        cv2.imwrite(str(folder / f"{number}.bmp"), image)
+    arguments = {"options": OPTIONS, "workers": 1, "progress": False}
+    work = tmp_path / "work"
+    assert preprocess("folder", tmp_path / "photos", work, **arguments).made == 1
+    assert preprocess("folder", tmp_path / "photos", work, **arguments).kept == 1
+    cv2.imwrite(str(folder / "2.bmp"), np.full((64, 64, 3), 7, np.uint8))
+    assert preprocess("folder", tmp_path / "photos", work, **arguments).made == 1

@@ -12,8 +12,9 @@ import sys
 import pytest
 
 from glee.errors import OptionsError, OutputError
-from glee.pipeline import work_folder
-from glee.pipeline.work_folder import read_options, state_options, work_in
+from glee.pipeline import work_lock
+from glee.pipeline.work_folder import read_options, state_options
+from glee.pipeline.work_lock import work_in
 
 
 def test_options_are_stated_once(tmp_path):
@@ -60,7 +61,7 @@ def test_folder_that_cannot_be_made(tmp_path):
 def test_one_run_at_a_time_and_the_lock_ends_with_the_process(tmp_path):
     holder = (
         "import sys, time\n"
-        "from glee.pipeline.work_folder import work_in\n"
+        "from glee.pipeline.work_lock import work_in\n"
         "with work_in(sys.argv[1]):\n"
         "    print('held', flush=True)\n"
         "    time.sleep(60)\n"
@@ -100,7 +101,7 @@ def no_locks(monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(work_folder.fcntl, "flock", refuse)
+    monkeypatch.setattr(work_lock.fcntl, "flock", refuse)
 
 
 def test_without_locks_the_lock_file_says_who_is_at_work(tmp_path, no_locks):

@@ -15,7 +15,7 @@ from glee.pipeline.options import PreprocessOptions
 from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards
 from glee.pipeline.work_folder import read_plan
-from glee.pipeline.work_status import work_status
+from glee.pipeline.work_lock import work_status
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_made_planned_and_fitted(work, capsys):
 def test_who_is_at_work_and_who_was_killed(work):
     holder = (
         "import sys, time\n"
-        "from glee.pipeline.work_folder import work_in\n"
+        "from glee.pipeline.work_lock import work_in\n"
         "with work_in(sys.argv[1], 'fit3d'):\n"
         "    print('held', flush=True)\n"
         "    time.sleep(60)\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from glee.cli import run
 from glee.errors import UsageError, WeightsError
 from glee.pipeline.landmarks import dlib_backend
+from glee.pipeline.landmarks.mesh import weights
 from glee.pipeline.synthesis.clips import synthesise
 from glee.reports import doctor
 
@@ -39,13 +41,28 @@ def test_lines_and_json(tmp_path, capsys):
     assert {"python", "room"} <= {item["name"] for item in json.loads(capsys.readouterr().out)}
 
 
-def test_missing_weights_make_it_fail(tmp_path, monkeypatch, capsys):
-    def missing():
-        raise WeightsError("shape_predictor is missing; install it with `pip install x`")
+def test_missing_weights_of_the_default_make_it_fail(tmp_path, monkeypatch, capsys):
+    def missing(path):
+        raise WeightsError("mesh_weights.npz is missing; install glee again")
 
-    monkeypatch.setattr(dlib_backend, "model_path", missing)
+    monkeypatch.setattr(weights, "read_weights", missing)
     assert run(["doctor", str(tmp_path)]) == 1
-    assert "FIX   dlib weights: shape_predictor is missing; install" in capsys.readouterr().out
+    assert "FIX   detector mesh: mesh_weights.npz is missing; install" in capsys.readouterr().out
+
+
+def test_a_backend_that_is_not_installed_is_a_note(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    assert run(["doctor", str(tmp_path)]) == 0
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if "detector dlib" in x]
+    assert line.startswith("note  detector dlib: ")
+    assert "pip install '.[dlib]'" in line
+
+
+@pytest.mark.dlib
+def test_dlib_is_found_with_its_weights(tmp_path):
+    found = by_name(doctor.examine(tmp_path))["detector dlib"]
+    assert found.ok
+    assert dlib_backend.MODEL_FILE in found.text
 
 
 def test_room_for_a_planned_run(tmp_path, monkeypatch):

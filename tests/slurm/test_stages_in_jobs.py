@@ -9,7 +9,7 @@ import time
 import pytest
 
 from glee.pipeline.shards.shard import list_shards
-from glee.pipeline.work_status import work_status
+from glee.pipeline.work_lock import work_status
 
 pytestmark = pytest.mark.slurm
 

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from ....errors import WeightsError
+from ..dlib_backend import INSTALL as DLIB
 from .weights_files import offline
 
 PACKAGE = "face-alignment==1.5.0"
@@ -90,9 +91,10 @@ def load_networks(
         raise
     except ImportError as error:
         name = error.name or "onnxruntime"
+        how = f"the extra dlib: {DLIB}" if name == "dlib" else f"`pip install {name}`"
         raise WeightsError(
-            f"face detector fan:{variant} needs the package {name}; install it with "
-            f"`pip install {name}`, or take another, such as fan:sfd"
+            f"face detector fan:{variant} needs the package {name}; install it with {how}, "
+            "or take another, such as fan:sfd"
         ) from None
     except Exception as error:  # every library behind the detectors has kinds of its own
         if isinstance(error, pickle.UnpicklingError):

@@ -31,7 +31,7 @@ DETECTOR_FILES: dict[str, dict[str, str]] = {
     "yunet": {"path_to_detector": "face_detection_yunet_2023mar.onnx"},
     "dlib": {},
 }
-# On a GPU dlib's detector is a network, which comes with a package that glee has anyway.
+# On a GPU dlib's detector is a network, which comes with a package of the extra dlib.
 _DLIB_NETWORK = "mmod_human_face_detector.dat"
 _DLIB_PACKAGE = "face_recognition_models"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,9 @@ import torch
 
 from ...cluster.tasks import one_thread
 from ...images.crops import Image
-from ..detector import Box, TurnedBox, overlap, rotation
+from ..detector import Box, TurnedBox, rotation
 from .blendshapes import blendshapes
 from .detection import (
-    SAME_FACE,
     box_of_face,
     crop_of,
     crop_transform,
@@ -26,13 +25,15 @@ from .detection import (
 )
 from .networks import CROP_SIDE, IMAGE_SIDE, FaceDetector, FaceMesh
 from .points import COUNT, landmarks_from_mesh
+from .search import scales, unknown, windows
 from .visibility import REMEDY, VISIBILITY_PATH, SeeingMesh, VisibilityHead
 from .weights import WEIGHTS_PATH, load_into, read_weights
 
-# A thorough search looks at squares of this part of the shorter side too, overlapping by half.
-_TILE = 0.5
-# So many small squares bring false alarms; this is the least score of a face there.
-_TILE_SCORE = 0.75
+# A thorough search asks the mesh whether what the detector took for a small face is one: the least
+# confidence at the last of so many looks, each in the box of the points of the one before; so many
+# faces at once, and the most of one scale that are asked about.
+_CONFIRMED, _LOOKS = 0.5, 2
+_ASKED_TOGETHER, _ASKED = 8, 256
 
 # The box from landmarks is what MediaPipe's Face Landmarker makes of all points of the frame
 # before: their extent along the face's axes, the longer side. Of the 68 landmarks, which end at
@@ -86,25 +87,62 @@ class MeshDetector:
         }
 
     def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
-        """Faces with scores, best first; of a fifth of the image's longer side, or smaller."""
-        found = self._detect_in([(0, 0, image)])
-        if found or not thorough:
-            return found
-        found = self._detect_in(list(_tiles(image)))
-        return _distinct([face for face in found if face[1] >= _TILE_SCORE])
+        """Faces with scores, best first; of a fifth of the image's longer side, or smaller.
 
-    def _detect_in(self, parts: list[tuple[int, int, Image]]) -> list[tuple[Box, float]]:
-        """Faces of parts of an image: (left, top, part) each."""
-        squares, transforms = zip(*(letterbox(part) for _, _, part in parts), strict=True)
-        numbers, scores = self._run(self._faces, np.stack(squares), 2 / 255, -1.0)
-        found = []
-        for (left, top, _), transform, *output in zip(
-            parts, transforms, numbers, scores, strict=True
-        ):
-            for face, score in zip(*faces_from(*output), strict=True):
-                source = (face - transform[:, 2]) / np.diag(transform[:, :2]) + [left, top]
-                found.append((box_of_face(source), float(score)))
+        Thorough: of 20 pixels between the outer eye corners too, each confirmed by the mesh.
+        """
+        square, transform = letterbox(image)
+        found = self._seen(square, np.diag(transform[:, :2]), transform[:, 2])
+        if thorough:
+            sure = self._confirmed(image, found)
+            for scale in scales(*image.shape[:2]):
+                fresh = unknown(self._seen_at(image, scale), sure)
+                sure += unknown(self._confirmed(image, fresh[:_ASKED]), sure)
+            # What the mesh is not sure of hides no small face.
+            found = sure + unknown(found, sure)
         return sorted(found, key=lambda face: -face[1])
+
+    def _seen(
+        self, pixels: Image, scale: npt.ArrayLike, origin: npt.ArrayLike
+    ) -> list[tuple[Box, float]]:
+        """Faces that the detector sees in an image of its own scale, in source pixels.
+
+        scale, origin: (2,), from source pixels to the image's.
+        """
+        (numbers,), (scores,) = self._run(self._faces, pixels[None], 2 / 255, -1.0)
+        faces = faces_from(numbers, scores, pixels.shape[:2])
+        return [
+            (box_of_face((face - np.asarray(origin)) / np.asarray(scale)), float(score))
+            for face, score in zip(*faces, strict=True)
+        ]
+
+    def _seen_at(self, image: Image, scale: float) -> list[tuple[Box, float]]:
+        """Faces that the detector sees in the windows of an image at one scale."""
+        found = []
+        for window in windows(image, scale):
+            steps = np.array(window.scale)
+            origin = (steps - 1) / 2 - [window.left, window.top]
+            found += self._seen(window.pixels, steps, origin)
+        return found
+
+    def _confirmed(self, image: Image, faces: list[tuple[Box, float]]) -> list[tuple[Box, float]]:
+        """Those of the detector's faces that the mesh takes for faces, in the boxes of its points.
+
+        A small face's box by the detector is off by up to a third of its side.
+        """
+        kept = []
+        for start in range(0, len(faces), _ASKED_TOGETHER):
+            some = faces[start : start + _ASKED_TOGETHER]
+            boxes = [box for box, _ in some]
+            for _ in range(_LOOKS):
+                points, sure = self.landmarks_of_many([image] * len(boxes), boxes)
+                boxes = [self.box_of(self.landmarks_of(own)) for own in points]
+            kept += [
+                (box, score)
+                for box, (_, score), confidence in zip(boxes, some, sure, strict=True)
+                if confidence >= _CONFIRMED
+            ]
+        return kept
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
         """Landmarks (68, 2) float32, source pixels, and the confidence that it is a face."""
@@ -159,15 +197,7 @@ class MeshDetector:
 
     def box_of(self, landmarks: Landmarks) -> TurnedBox:
         """The box that `detect` would give to the face with these landmarks."""
-        x, y = landmarks[42:48].mean(0, dtype=float) - landmarks[36:42].mean(0, dtype=float)
-        angle = math.atan2(y, x)
-        turned = rotation(angle)
-        along = landmarks @ turned
-        low, high = along.min(0), along.max(0)
-        width, height = high - low
-        side = max(_SIDE_OVER_HEIGHT * height, _SIDE_OVER_WIDTH * width)
-        x, y = turned @ ((low + high) / 2 - [0.0, _HIGHER * side])
-        return TurnedBox(x - side / 2, y - side / 2, x + side / 2, y + side / 2, angle)
+        return box_around(landmarks)
 
     def _run(
         self, network: torch.nn.Module, images: Image, scale: float, shift: float
@@ -176,31 +206,25 @@ class MeshDetector:
         with torch.inference_mode(), one_thread():
             # (n, 3, side, side) with the channels innermost in memory, as the pixels are.
             batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
-            run = self._alone[network] if len(batch) == 1 else network
+            # The traced networks know one size.
+            side = CROP_SIDE if network is self._mesh else IMAGE_SIDE
+            alone = images.shape[:3] == (1, side, side)
+            run = self._alone[network] if alone else network
             outputs = run(batch.float().mul_(scale).add_(shift))
             return [output.cpu().numpy() for output in outputs]
 
 
-def _tiles(image: Image) -> Iterator[tuple[int, int, Image]]:
-    height, width = image.shape[:2]
-    side = max(math.ceil(_TILE * min(height, width)), 1)
-    for top in _starts(height, side):
-        for left in _starts(width, side):
-            yield left, top, image[top : top + side, left : left + side]
-
-
-def _distinct(found: list[tuple[Box, float]]) -> list[tuple[Box, float]]:
-    """Faces without those that overlap a better one: neighbouring squares see the same."""
-    kept: list[tuple[Box, float]] = []
-    for box, score in found:
-        if all(overlap(box, other) < SAME_FACE for other, _ in kept):
-            kept.append((box, score))
-    return kept
-
-
-def _starts(length: int, side: int) -> list[int]:
-    count = math.ceil(2 * (length - side) / side) + 1
-    return [round(start) for start in np.linspace(0, length - side, count)]
+def box_around(landmarks: npt.NDArray[np.floating]) -> TurnedBox:
+    """The box that `MeshDetector.detect` would give to the face with landmarks (68, 2), pixels."""
+    x, y = landmarks[42:48].mean(0, dtype=float) - landmarks[36:42].mean(0, dtype=float)
+    angle = math.atan2(y, x)
+    turned = rotation(angle)
+    along = landmarks @ turned
+    low, high = along.min(0), along.max(0)
+    width, height = high - low
+    side = max(_SIDE_OVER_HEIGHT * height, _SIDE_OVER_WIDTH * width)
+    x, y = turned @ ((low + high) / 2 - [0.0, _HIGHER * side])
+    return TurnedBox(x - side / 2, y - side / 2, x + side / 2, y + side / 2, angle)
 
 
 def _straight(

@@ -25,31 +25,38 @@ SAME_FACE = 0.3
 _RIGHT_EYE, _LEFT_EYE = 0, 1
 
 
-@lru_cache(maxsize=1)
-def anchor_centres() -> npt.NDArray[np.float32]:
-    """(896, 2), pixels of the detector's image: cells row by row, an anchor's repeats together."""
+@lru_cache(maxsize=8)
+def anchor_centres(height: int = IMAGE_SIDE, width: int = IMAGE_SIDE) -> npt.NDArray[np.float32]:
+    """(a, 2), pixels of the detector's image: cells row by row, an anchor's repeats together.
+
+    a: 896 of the network's own image.
+    """
     centres = []
     for side, repeats in ANCHORS:
-        cells = (np.arange(side) + 0.5) * (IMAGE_SIDE / side)
-        y, x = np.meshgrid(cells, cells, indexing="ij")
+        cell = IMAGE_SIDE // side
+        rows, columns = ((np.arange(length // cell) + 0.5) * cell for length in (height, width))
+        y, x = np.meshgrid(rows, columns, indexing="ij")
         centres.append(np.repeat(np.column_stack([x.ravel(), y.ravel()]), repeats, axis=0))
     return np.concatenate(centres).astype(np.float32)
 
 
 def faces_from(
-    numbers: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]
+    numbers: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float32],
+    size: tuple[int, int] = (IMAGE_SIDE, IMAGE_SIDE),
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Faces of an image, best first: corners and points (k, 8, 2), probabilities (k,).
 
-    numbers: (896, 16), scores: (896,), as `FaceDetectorOutput`. The first two of the 8 are the
-    box's low and high corner, then eyes (right, left), nose, mouth, ears; pixels of the
-    detector's image. Faces that overlap are one: the mean, weighted by probability.
+    numbers: (896, 16), scores: (896,), as `FaceDetectorOutput`. size: height and width of the
+    image that the detector saw. The first two of the 8 are the box's low and high corner, then
+    eyes (right, left), nose, mouth, ears; pixels of the detector's image. Faces that overlap are
+    one: the mean, weighted by probability.
     """
     probability = 1.0 / (1.0 + np.exp(-np.clip(scores.astype(np.float64), -100, 100)))
     likely = np.flatnonzero(probability >= MINIMUM_SCORE)
     order = likely[np.argsort(-probability[likely], kind="stable")]
     pairs = numbers[order].reshape(-1, 8, 2).astype(np.float64)
-    centre = anchor_centres()[order, None]
+    centre = anchor_centres(*size)[order, None]
     shapes = pairs + centre
     middle, half = shapes[:, 0].copy(), pairs[:, 1] / 2
     shapes[:, 0], shapes[:, 1] = middle - half, middle + half

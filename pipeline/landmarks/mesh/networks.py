@@ -143,9 +143,9 @@ def to_rows(features: Tensor) -> Tensor:
     return features.permute(0, 2, 3, 1).flatten(0, 2)
 
 
-def from_rows(rows: Tensor, side: int) -> Tensor:
-    """The inverse of `to_rows`, with channels last in memory."""
-    return rows.view(-1, side, side, rows.shape[1]).permute(0, 3, 1, 2)
+def from_rows(rows: Tensor, like: Tensor) -> Tensor:
+    """The inverse of `to_rows`, with channels last in memory. like: of the height and width."""
+    return rows.view(-1, like.shape[-2], like.shape[-1], rows.shape[1]).permute(0, 3, 1, 2)
 
 
 class SeparableBlock(nn.Module):
@@ -168,7 +168,7 @@ class SeparableBlock(nn.Module):
             kept = halved(features)
             features = pad_for_stride(features, 3)
         new: Tensor = self.pointwise(to_rows(self.depthwise(features)), to_rows(kept))
-        return from_rows(functional.relu(new), kept.shape[-1])
+        return from_rows(functional.relu(new), kept)
 
 
 def chain(inputs: int, widths: Sequence[tuple[int, int]]) -> nn.Sequential:
@@ -201,13 +201,13 @@ class Bottleneck(nn.Module):
         """(n, inputs, side, side) -> (n, outputs, side / stride, side / stride)."""
         if self.stride == 1:
             kept = features
-            narrow = from_rows(self.reduce(to_rows(features)), features.shape[-1])
+            narrow = from_rows(self.reduce(to_rows(features)), features)
         else:
             kept = halved(features)
             narrow = self.reduce(features)
         narrow = self.depthwise(self.half_activation(narrow))
         new: Tensor = self.expand(to_rows(narrow), to_rows(kept))
-        return from_rows(self.activation(new), kept.shape[-1])
+        return from_rows(self.activation(new), kept)
 
 
 # Side of the square image that the network takes, pixels.
@@ -227,7 +227,11 @@ class FaceDetectorOutput(NamedTuple):
 
 
 class FaceDetector(nn.Module):
-    """The whole network; parameters as in the weights file."""
+    """The whole network; parameters as in the weights file.
+
+    It sees all places alike: a larger image of the same scale may be given, of another number of
+    anchors then.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -247,7 +251,7 @@ class FaceDetector(nn.Module):
         self.coarse_numbers = nn.Conv2d(96, more * _NUMBERS, 1)
 
     def forward(self, images: Tensor) -> FaceDetectorOutput:
-        """images: (n, 3, 128, 128) float32 RGB in [-1, 1]."""
+        """images: (n, 3, 128, 128) float32 RGB in [-1, 1]; or of other multiples of 16."""
         fine = self.fine(self.stem(images))
         coarse = self.coarse(fine)
         numbers = [_by_anchor(self.fine_numbers(fine), _NUMBERS)]

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 from ....public_names import load_when_asked
 
 if TYPE_CHECKING:
+    from .fine_tuning import train_on_photographs
     from .refine import RefinedDetector, refine
     from .training import train_landmarks
 
-__all__ = ["RefinedDetector", "refine", "train_landmarks"]
+__all__ = ["RefinedDetector", "refine", "train_landmarks", "train_on_photographs"]
 
 load_when_asked(
-    __name__, {"refine": ("RefinedDetector", "refine"), "training": ("train_landmarks",)}
+    __name__,
+    {
+        "fine_tuning": ("train_on_photographs",),
+        "refine": ("RefinedDetector", "refine"),
+        "training": ("train_landmarks",),
+    },
 )

@@ -151,7 +151,7 @@ GRAIN_SIDE = 512
 
 def degraded(crop: Image, rng: np.random.Generator) -> Image:
     """The crop (SIDE, SIDE, 3) uint8 as another camera would have it in another light."""
-    picture = _coloured(_lit(crop, rng), rng)
+    picture = coloured(_lit(crop, rng), rng)
     out = _noisy(_blurred(picture, rng), rng)
     if rng.random() < 0.25:
         quality = int(rng.integers(15, 75))
@@ -188,7 +188,7 @@ def _shadow(rng: np.random.Generator) -> Float32:
     return np.asarray(1.0 - rng.uniform(0.2, 0.65) / (1.0 + np.exp(-across)), np.float32)
 
 
-def _coloured(crop: Image, rng: np.random.Generator) -> Image:
+def coloured(crop: Image, rng: np.random.Generator) -> Image:
     """Another white balance, saturation, contrast and tone curve; now and then grey."""
     saturation = 0.0 if rng.random() < 0.2 else rng.uniform(0.2, 1.6)
     mix = np.full((3, 3), (1.0 - saturation) / 3.0) + saturation * np.eye(3)

@@ -235,7 +235,7 @@ def read_weights(path: Path = WEIGHTS_PATH) -> RefinerWeights:
         {name: array.astype(np.float32) for name, array in state.items()},
         _noise(path, arrays),
         source,
-        _digest(arrays),
+        digest_of(arrays),
     )
 
 
@@ -278,7 +278,8 @@ def _noise(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Land
     return found
 
 
-def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+def digest_of(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """Eight hexadecimal digits by which arrays are told apart: of their names and bytes."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(name.encode())

@@ -21,6 +21,7 @@ import torch
 from ..detector import REFINED, Box, Detector, Wrapped
 from .crops import SIDE, covariance_to_source, crop_of, crop_transform, to_crop, to_source
 from .network import WEIGHTS_PATH, Refiner, levelled, network_of, read_weights
+from .photograph_refiner import PhotographRefiner
 
 Image = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
@@ -31,6 +32,8 @@ _WARM_UP = 3
 
 class LandmarkRefiner:
     """The network, ready to run: one face at a time on one core, so that no batch changes a sum."""
+
+    ending = REFINED  # of the name of a backend that is refined
 
     def __init__(self, network: Refiner, version: str = "untrained") -> None:
         """network: set to evaluation; version: what it is told apart by."""
@@ -103,11 +106,13 @@ def _straight(network: Refiner) -> Any:
 class RefinedDetector(Wrapped):
     """A backend with the refiner behind its landmarks; faces and confidence are the backend's."""
 
-    def __init__(self, backend: Detector, refiner: LandmarkRefiner | None = None) -> None:
+    def __init__(
+        self, backend: Detector, refiner: LandmarkRefiner | PhotographRefiner | None = None
+    ) -> None:
         """Without a refiner that of this glee; raises WeightsError where it cannot be read."""
         super().__init__(backend)
         self._refiner = refiner or load_refiner()
-        self.name = f"{backend.name}{REFINED}"
+        self.name = f"{backend.name}{self._refiner.ending}"
         self.version = f"{backend.version}+{self._refiner.version}"
 
     def landmarks(self, image: Image, box: Box) -> tuple[Float32, float]:

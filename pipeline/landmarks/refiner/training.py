@@ -53,7 +53,7 @@ class TrainOptions:
     the first is held out. steps: of `batch` examples. seed: of all.
     """
 
-    backends: tuple[str, ...] = ("mesh", "dlib")
+    backends: tuple[str, ...] = ("mesh",)
     renders: int = 7680
     steps: int = 2700
     batch: int = 48

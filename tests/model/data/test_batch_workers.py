@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import fields
 
 import numpy as np
@@ -43,6 +45,33 @@ def test_processes_make_the_batches_of_a_thread(work, by_thread, workers):
     made = contents(batches_ahead(batches_of(work).of_step, 2, 9, workers=workers, start="fork"))
     assert len(made) == 7
     assert same(made, by_thread)
+
+
+AFTER_OPENCV = """
+from dataclasses import dataclass
+import cv2, numpy as np
+from glee.model.data.batches import batches_ahead
+
+@dataclass
+class Item:
+    value: np.ndarray
+
+def smoothed(step):
+    return Item(cv2.GaussianBlur(np.full((600, 600, 3), step, np.uint8), (31, 31), 3))
+
+cv2.setNumThreads(4)
+smoothed(0), cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (4000, 4000))
+print([int(item.value[0, 0, 0]) for item in batches_ahead(smoothed, 0, 6, workers=2)])
+print(cv2.getNumThreads(), smoothed(7).value[0, 0, 0])
+"""
+
+
+def test_processes_begin_where_opencv_has_used_its_threads():
+    """As in a notebook, and in a benchmark that draws its crops: they waited for ever."""
+    done = subprocess.run(
+        [sys.executable, "-c", AFTER_OPENCV], capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("[0, 1, 2, 3, 4, 5]\n4 7\n", "")
 
 
 @pytest.mark.slow

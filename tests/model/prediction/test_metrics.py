@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,13 +13,15 @@ from glee.model.prediction.evaluation import (
     always_positive_f1,
     area_under_curve,
     confusion,
+    evaluate,
+    f1_difference,
     f1_interval,
     f1_score,
     matthews_correlation,
     measure,
     results_table,
 )
-from glee.model.prediction.predictions import Predictions
+from glee.model.prediction.predictions import Predictions, save_predictions
 
 LABELS = np.array([1, 1, 1, 0, 0, 0, 0, -1, -1], np.int8)
 PROBABILITY = np.array([0.9, 0.8, 0.2, 0.8, 0.1, 0.3, 0.1, 0.99, 0.0])
@@ -59,6 +62,45 @@ def test_interval_contains_the_mean_and_vanishes_without_spread():
     low, high = f1_interval(random)
     assert low < mean < high
     assert f1_interval(random) == (low, high)
+
+
+def run_of(folder, predicted):
+    """A run of one fold, whose predictions these are."""
+    (folder / "fold1").mkdir(parents=True)
+    save_predictions(folder / "fold1" / "predictions.npz", predicted)
+    return folder
+
+
+def people(right, count=12):
+    """Frames of subjects of whom a share is predicted right, one subject after the other."""
+    labels = np.tile([[1, 0], [0, 1]], (count * 5, 1))
+    share = np.repeat(np.linspace(*right, count), 10)[:, None]
+    wrong = np.tile(np.arange(10), count)[:, None] >= 10 * share
+    one = predictions(labels, np.where(wrong, 1 - labels, labels), "x")
+    return replace(one, subject=np.repeat([f"S{i:02}" for i in range(count)], 10))
+
+
+def test_two_runs_are_compared_on_the_same_subjects(tmp_path):
+    good, bad = (
+        run_of(tmp_path / "a", people((0.8, 1.0))),
+        run_of(tmp_path / "b", people((0.6, 0.8))),
+    )
+    f1 = [evaluate(run).results["f1"]["mean"] for run in (good, bad)]
+    difference, (low, high) = f1_difference(good, bad)
+    assert difference == pytest.approx(f1[0] - f1[1])
+    assert 0 < low < difference < high
+    # Both are drawn on the same people, who are good at both: narrower than either alone.
+    alone = evaluate(good).results["f1_interval"]
+    assert high - low < alone[1] - alone[0]
+    assert f1_difference(good, good) == (0.0, (0.0, 0.0))
+    assert f1_difference(bad, good)[0] == pytest.approx(-difference)
+
+
+def test_runs_of_other_subjects_are_not_compared(tmp_path):
+    one = run_of(tmp_path / "a", people((0.8, 1.0)))
+    other = run_of(tmp_path / "b", people((0.8, 1.0), count=9))
+    with pytest.raises(DataError, match="tested on different subjects"):
+        f1_difference(one, other)
 
 
 def predictions(labels, probability, subject):

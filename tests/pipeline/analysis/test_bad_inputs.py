@@ -85,6 +85,32 @@ def test_one_bad_of_several(tmp_path, capsys, videos):
     assert len(list(out.glob("*.csv"))) == 1
 
 
+def test_every_kind_of_bad_input_beside_a_good_one(tmp_path, capsys, videos):
+    (tmp_path / "notes.txt").write_text("nothing")
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "mine.avi").symlink_to(videos[0])
+    (tmp_path / "dead.mp4").symlink_to("nowhere.mp4")
+    names = ("none.mp4", "notes.txt", "photo.heic", "bare", "mine.avi", "dead.mp4")
+    words = ["-q", "analyze", *(str(tmp_path / name) for name in names), "-o", str(tmp_path / "o")]
+    assert run(words) == 1
+    said = capsys.readouterr()
+    lines = said.err.strip().splitlines()
+    assert len(lines) == 5
+    for name, line in zip((*names[:4], names[5]), lines, strict=True):
+        assert str(tmp_path / name) in line
+    assert said.out.startswith("mine: 40 frames")
+    # A table has the name of the link that the user gave, not of the file that it leads to.
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["mine.csv", "mine.parquet"]
+
+
+def test_several_bad_inputs_alone(tmp_path, capsys):
+    words = [str(tmp_path / name) for name in ("a.mp4", "b.mp4")]
+    assert run(["-q", "analyze", *words, "-o", str(tmp_path / "out")]) == 1
+    assert len(capsys.readouterr().err.strip().splitlines()) == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_turned_by_metadata(frames_of, save_video, tmp_path):
     """A phone's portrait video: pixels lie on their side, the file says how to turn them."""
     lying = [cv2.rotate(frame, cv2.ROTATE_90_COUNTERCLOCKWISE) for frame in frames_of[0][:10]]

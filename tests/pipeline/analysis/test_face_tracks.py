@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from glee.pipeline.analysis.face_stream import StreamOptions, _follower
 from glee.pipeline.analysis.face_tracks import FaceTracks
 from glee.pipeline.analysis.gaze import IrisDetector
 from glee.pipeline.landmarks.backends import load_detector
@@ -91,3 +92,50 @@ def test_an_unreadable_frame_keeps_the_faces(frames_of):
     for (one, old, _), (other, new, _) in zip(before, after, strict=True):
         assert one == other
         assert new.landmarks.mean(0) == pytest.approx(old.landmarks.mean(0), abs=4)
+
+
+def ids(frames, most):
+    """The id of the first valid face of each frame, -1 where there is none."""
+    rows = [middles(found) for found in followed(frames, most)]
+    return [min(row, default=-1) for row in rows]
+
+
+def rgb(frames):
+    return [frame[..., ::-1] for frame in frames]
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.5])
+def test_a_cut_to_another_person_in_the_same_place_is_another_face(frames_of, gain):
+    one, other = rgb(frames_of[0][:8]), rgb(frames_of[1][:8])
+    other = [(frame * gain).astype(np.uint8) for frame in other]
+    assert ids([*one, *other], 2) == [0] * 8 + [1] * 8
+
+
+def test_the_single_face_has_a_new_id_after_a_cut_too(frames_of):
+    one, other = rgb(frames_of[0][:8]), rgb(frames_of[1][:8])
+    follow = _follower(IrisDetector(load_detector("mesh")), StreamOptions())
+    frames = [np.ascontiguousarray(frame) for frame in (*one, *other)]
+    found = [follow(frame) for frame in frames]
+    assert [face_id for ((face_id, _, _),) in found] == [0] * 8 + [1] * 8
+
+
+def test_light_flashes_and_fast_motion_keep_the_id(frames_of):
+    frames = rgb(frames_of[0][:30])
+
+    def lit(frame, gain):
+        return np.clip(frame * gain, 0, 255).astype(np.uint8)
+
+    flashes = [lit(frame, 2.2 if i % 5 == 3 else 1.0) for i, frame in enumerate(frames[:15])]
+    darker = [lit(frame, 1.0 if i < 7 else 0.4) for i, frame in enumerate(frames[:15])]
+    gaps = frames[::5]
+    for shown in (flashes, darker, gaps):
+        assert set(ids(shown, 2)) == {0}
+
+
+def test_a_face_that_was_covered_is_the_same_again(frames_of):
+    covered = [frame.copy() for frame in rgb(frames_of[0][:36])]
+    for frame in covered[10:22]:
+        frame[:, 60:260] = 70
+    found = ids(covered, 2)
+    assert set(found[:10]) == set(found[24:]) == {0}
+    assert 1 not in found

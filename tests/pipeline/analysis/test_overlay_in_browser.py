@@ -33,7 +33,7 @@ def test_chromium_plays_the_overlay(videos, tmp_path):
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
         pytest.skip("no Chromium is installed (apt-get install chromium)")
-    options = AnalyzeOptions(video=True, format="arkit", detector="dlib")
+    options = AnalyzeOptions(video=True, format="arkit")
     (done,) = analyze(videos[:1], tmp_path, options=options, progress=False)
     overlay = next(path for path in done.paths if path.suffix == ".mp4")
     page = tmp_path / "page.html"

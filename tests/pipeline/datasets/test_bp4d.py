@@ -96,7 +96,8 @@ def test_two_images_with_one_number(tmp_path):
         (("0,1,2", "0,1,1"), "two columns of AU 1"),
         (("0,1,2", "0,3,2"), "no column of AU 1"),
         (("0,1,2", "1,1,2"), "no header row"),
-        (("0,1,2", "frame,1,2"), "no header row"),
+        (("0,1,2", "0,1,x"), "no header row"),
+        (("0,1,2", "0,0,2"), "no header row"),
         (("\n11,1", "\n11,2"), "line 3: code '2' is not 0 to 1 or 9"),
         (("\n11,1", "\n11,"), "line 3: code '' is not"),
         (("\n11,1", "\n11,-1"), "line 3: code '-1' is not"),
@@ -104,7 +105,10 @@ def test_two_images_with_one_number(tmp_path):
         (("\n11,1", "\n10,1"), "line 3: frame 10 after 10"),
         (("\n11,1", "\n9,1"), "line 3: frame 9 after 10"),
         (("\n11,1", "\nx,1"), "line 3: 'x' is no frame number"),
-        (("\n11,1", "\n\u0661,1"), "cannot be read"),
+        (("\n11,1", "\n\u0661,1"), "line 3: '\u0661' is no frame number"),
+        (("\n11,1", "\n1_1,1"), "line 3: '1_1' is no frame number"),
+        (("\n11,1", "\n11,0_1"), "line 3: code '0_1' is not"),
+        (("\n11,1", "\n1.5,1"), "line 3: '1.5' is no frame number"),
     ],
 )
 def test_wrong_csv(tmp_path, change, complaint):
@@ -112,6 +116,50 @@ def test_wrong_csv(tmp_path, change, complaint):
     path.write_text(path.read_text().replace(*change, 1), encoding="utf-8")
     with pytest.raises(DataError, match=rf"F001_T1\.csv.*{complaint}"):
         open_dataset("bp4d", tmp_path)
+
+
+def middle_of_a_clip(root, images=range(26)):
+    """Rows 1 to 26, coded 4 to 23; each coded frame has an image under offset 0 too."""
+    nines = dict.fromkeys(HEADER[1:], 9)
+    rows = tuple((n, {1: n % 2} if 4 <= n <= 23 else nines) for n in range(1, 27))
+    return write_clip(root, rows=rows, images=images)
+
+
+def test_rows_that_are_not_coded_show_a_shift(tmp_path):
+    middle_of_a_clip(tmp_path)
+    with pytest.raises(DataError, match="frame_offset -1 would match all") as caught:
+        open_dataset("bp4d", tmp_path)
+    assert "F001_T1.csv: frame 26 has no image 26" in str(caught.value)
+    assert "1 of 26 rows have none" in str(caught.value)
+    (clip,) = open_dataset("bp4d", tmp_path, frame_offset=-1)
+    assert clip.frame_ids == tuple(range(3, 23))
+    assert clip.notes == ()
+
+
+def test_a_shift_where_images_are_lost_too(tmp_path):
+    middle_of_a_clip(tmp_path, images=range(25))
+    with pytest.raises(DataError, match="frame_offset -1 would match 25 of 26"):
+        open_dataset("bp4d", tmp_path)
+
+
+def test_lost_images_of_rows_that_are_not_coded_are_noted(tmp_path):
+    middle_of_a_clip(tmp_path, images=range(2, 26))
+    (clip,) = open_dataset("bp4d", tmp_path)
+    assert clip.frame_ids == tuple(range(4, 24))
+    (note,) = clip.notes
+    assert "2 rows that are not coded have no image, first 1" in note
+
+
+def test_intensities_are_held_against_all_rows_of_the_clip(tmp_path):
+    middle_of_a_clip(tmp_path)
+    for au in bp4d.INTENSITY_AUS:
+        path = bp4d.intensity_path(tmp_path / "AUCoding", "F001", "T1", au)
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(f"{n},{n % 6}\n" for n in range(4, 24)))
+    with pytest.raises(DataError, match="frame_offset -1 would match all"):
+        open_dataset("bp4d", tmp_path, labels="intensity")
+    (clip,) = open_dataset("bp4d", tmp_path, labels="intensity", frame_offset=-1)
+    assert clip.labels.values[0].tolist() == [4] * 5
 
 
 def test_intensities(tmp_path):
@@ -194,7 +242,7 @@ def test_from_images_to_shards_against_the_truth(synthetic_bp4d, tmp_path):
         np.testing.assert_array_equal(shard.labels[known], expected[known])
         assert shard.frames.valid.mean() > 0.9
         valid = shard.frames.valid
-        points = truth.landmarks["dlib"][rows][valid]
+        points = truth.landmarks["mesh"][rows][valid]
         off = np.linalg.norm(shard.frames.landmarks[valid] - points, axis=-1)
         eyes = np.linalg.norm(points[:, 36] - points[:, 45], axis=-1)
         assert np.median(off / eyes[:, None]) < 0.06

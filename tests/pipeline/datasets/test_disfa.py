@@ -67,16 +67,18 @@ def test_missing_label_file(tmp_path):
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("3,7", "line 3: intensity 7 is not 0 to 5"),
-        ("3,-1", "line 3: intensity -1"),
-        ("3,x", "line 3: '3,x' is not `frame,intensity`"),
-        ("3,1.5", "line 3: '3,1.5' is not"),
+        ("3,7", "line 3: intensity '7' is not 0 to 5"),
+        ("3,-1", "line 3: intensity '-1' is not"),
+        ("3,x", "line 3: intensity 'x' is not"),
+        ("3,1.5", "line 3: intensity '1.5' is not"),
         ("3", "line 3: '3' is not"),
         ("3,1,1", "line 3: '3,1,1' is not"),
         ("2,1", "line 3: frame 2 where 3 was expected"),
         ("4,1", "line 3: frame 4 where 3 was expected"),
         ("", "line 3: '' is not"),
-        ("3,\u0665", "cannot be read"),
+        ("3,\u0665", "line 3: intensity '\u0665' is not"),
+        ("3_0,1", "line 3: '3_0,1' is not `frame,intensity`"),
+        ("3,0_1", "line 3: intensity '0_1' is not"),
     ],
 )
 def test_wrong_line(tmp_path, line, complaint):

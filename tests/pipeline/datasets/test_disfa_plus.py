@@ -61,12 +61,14 @@ def test_images_from_1_and_labels_from_0(tmp_path):
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("2 6", "intensity 6 is not 0 to 5"),
+        ("2 6", "intensity '6' is not 0 to 5"),
         ("2", "is not `frame intensity`"),
         ("2 1 1", "is not `frame intensity`"),
         ("", "is not `frame intensity`"),
         ("x.jpg 1", "is not `frame intensity`"),
         ("1 1", "frame 1 comes twice"),
+        ("2.5 1", "is not `frame intensity`"),
+        ("2_0.jpg 1", "is not `frame intensity`"),
     ],
 )
 def test_wrong_line(tmp_path, line, complaint):

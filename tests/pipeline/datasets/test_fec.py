@@ -41,6 +41,18 @@ def test_rows_may_be_padded_or_quoted():
     assert comma.faces[0].url == "http://photos.example/a,b.jpg"
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_rows_with_other_separators_and_numbers(mark):
+    """A comma in a URL is no separator there."""
+    urls = [url.replace("photos", "photos,large") for url in URLS]
+    plain = row(urls=["A", "B", "C"]).replace(",", mark)
+    for letter, url in zip("ABC", urls, strict=True):
+        plain = plain.replace(f"{letter}{mark}", f"{url}{mark}", 1)
+    triplet = parse_row(plain)
+    assert [face.url for face in triplet.faces] == urls
+    assert parse_row(row(votes=("1.0", "1", "2.0"))) == parse_row(row())
+
+
 @pytest.mark.parametrize(
     ("votes", "odd"), [((3, 3, 2, 1), 2), ((1, 2), None), ((1, 2, 3), None), ((2,), 1)]
 )
@@ -62,7 +74,10 @@ def test_majority_and_ties(votes, odd):
         row(votes=(0,)),
         row(votes=(4,)),
         row(votes=("",)),
-        row(votes=("1.0",)),
+        row(votes=("1.5",)),
+        row(votes=("0_1",)),
+        row().replace("0.1", "0_1", 1),
+        row().replace("0.1", "\u0660.1", 1),
         row() + ",person 9",
         row()[:60],
         row(urls=[URLS[0]] * 3),
@@ -118,6 +133,33 @@ def test_nothing_survives(tmp_path):
     make(tmp_path, [row()], images=("a.jpg",))
     with pytest.raises(DataError, match="has its three images in"):
         open_dataset("fec", tmp_path)
+
+
+def test_a_table_of_something_else(tmp_path):
+    make(tmp_path, ["url|left|right", "http://x/a.jpg|0.1|0.4"])
+    with pytest.raises(DataError, match="none of its 2 rows is as distributed, first 'url"):
+        open_dataset("fec", tmp_path)
+
+
+def test_byte_order_mark_of_a_table(tmp_path):
+    make(tmp_path, [row()])
+    path = tmp_path / fec.TABLE.format(split="train")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    (clip,) = open_dataset("fec", tmp_path)
+    assert clip.images == ("a.jpg", "b.jpg", "c.jpg")
+    table = tmp_path / "map.csv"
+    table.write_bytes("\ufeff".encode() + f"{URLS[0]}\ta,1.jpg\n".encode())
+    assert read_url_table(table) == {URLS[0]: "a,1.jpg"}
+
+
+def test_images_in_linked_folders_are_found_and_loops_end(tmp_path):
+    make(tmp_path, [row()])
+    (tmp_path / "images").rename(tmp_path / "disk")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "part1").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "loop").symlink_to(tmp_path / "images")
+    (clip,) = open_dataset("fec", tmp_path)
+    assert clip.images == ("part1/a.jpg", "part1/b.jpg", "part1/c.jpg")
 
 
 def test_files_by_name_hash_and_table(tmp_path):

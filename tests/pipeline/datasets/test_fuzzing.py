@@ -11,12 +11,8 @@ from glee.errors import GleeError
 from glee.pipeline.datasets import bp4d, disfa, disfa_plus
 from glee.pipeline.datasets.downloaded_images import read_url_table
 from glee.pipeline.datasets.fec import parse_row
-from glee.pipeline.datasets.label_files import (
-    MAXIMUM_LINE,
-    read_intensity,
-    read_occurrence,
-    table_lines,
-)
+from glee.pipeline.datasets.label_files import read_intensity, read_occurrence
+from glee.pipeline.datasets.label_rows import MAXIMUM_LINE, table_lines
 from glee.pipeline.datasets.triplets import TripletTable, encode_triplets, read_triplets
 
 FAST = settings(
@@ -73,9 +69,9 @@ def test_intensity(tmp_path, content):
 @pytest.mark.parametrize("name", ["disfa", "disfa-plus"])
 def test_label_files(tmp_path, name, content):
     if name == "disfa":
-        values = attempt(disfa.read_label_file, tmp_path / "au1.txt", content)
+        values = attempt(lambda p: disfa.read_label_file(p, 1), tmp_path / "au1.txt", content)
     else:
-        codes = attempt(disfa_plus.read_label_file, tmp_path / "AU1.txt", content)
+        codes = attempt(lambda p: disfa_plus.read_label_file(p, 1), tmp_path / "AU1.txt", content)
         values = None if codes is None else codes.values
     if values is not None:
         assert np.isin(values, range(6)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +14,8 @@ import pytest
 from glee.errors import DataError
 from glee.pipeline.clips import Clip
 from glee.pipeline.datasets import open_dataset
-from glee.pipeline.images.frames import index_frames, read_frames
+from glee.pipeline.images import frames
+from glee.pipeline.images.frames import index_frames, read_frames, read_image
 
 CODECS = [("MJPG", "a.avi"), ("XVID", "a.avi"), ("mp4v", "a.mp4"), ("FFV1", "a.mkv")]
 
@@ -163,8 +165,49 @@ def test_unreadable_image_keeps_its_place(tmp_path, numbers, numbered):
 
 def test_images_that_are_all_broken(tmp_path):
     (tmp_path / "1.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"1\.png: none of the clip's 1 images"):
+    with pytest.raises(DataError, match=r"1\.png: cannot be read \(it is no PNG"):
         index_frames(clip_of(tmp_path))
+    (tmp_path / "2.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"1\.png: none of 2 images is readable"):
+        index_frames(clip_of(tmp_path))
+
+
+@pytest.mark.parametrize("depth", [10, 12, 14, 16])
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_ten_bits_in_sixteen_are_not_dark(tmp_path, numbered, depth, suffix):
+    grey = numbered.draw(5)[..., 1]
+    grey[:10] = 250
+    deep = grey.astype(np.uint16) << (depth - 8)
+    cv2.imwrite(str(tmp_path / f"1{suffix}"), deep)
+    image = read_image(tmp_path / f"1{suffix}")
+    np.testing.assert_array_equal(image, np.repeat(grey[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("most", [1.0, 255.0, 65535.0])
+def test_images_of_real_numbers(tmp_path, numbered, kind, most):
+    colour = numbered.draw(5)
+    colour[:10] = (10, 200, 255)
+    for name, image in (("colour", colour), ("grey", colour[..., 1])):
+        real = (image / 255.0 * most).astype(kind)
+        real[0, 0] = np.nan
+        cv2.imwrite(str(tmp_path / f"{name}.tiff"), real)
+        read = read_image(tmp_path / f"{name}.tiff")
+        right = image[..., ::-1] if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+        assert np.abs(read.astype(int) - right)[1:].max() <= 1
+        assert (read[0, 0] == 0).all()
+
+
+def test_a_photograph_that_is_cut_off_says_so(tmp_path, numbered, caplog):
+    cv2.imwrite(str(tmp_path / "1.jpg"), numbered.draw(1))
+    cv2.imwrite(str(tmp_path / "2.jpg"), numbered.draw(2))
+    whole = (tmp_path / "2.jpg").read_bytes()
+    (tmp_path / "2.jpg").write_bytes(whole[: len(whole) // 2])
+    clip = clip_of(tmp_path)
+    first, second = read_frames(clip, index_frames(clip), 0, 2)
+    assert first is not None
+    assert second is None
+    assert "2.jpg: cannot be read (the JPEG is cut off before its end)" in caplog.text
 
 
 def test_identity_of_a_source_follows_its_content(make_video):
@@ -173,6 +216,83 @@ def test_identity_of_a_source_follows_its_content(make_video):
     )
     again = index_frames(clip_of(make_video("3.avi", count=20)))
     assert one.source_hash == again.source_hash != other.source_hash
+
+
+def noise_images(folder, count=6):
+    """Uncompressed, so that all are of one size."""
+    for number in range(count):
+        image = np.random.default_rng(number).integers(0, 255, (60, 80, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{number}.bmp"), image)
+    return clip_of(folder)
+
+
+def identity(clip):
+    index = index_frames(clip)
+    return index.source_size, index.source_hash
+
+
+@pytest.mark.parametrize("most", [frames.MOST_HASHED, 0])
+@pytest.mark.parametrize("number", range(6))
+def test_a_replaced_image_of_the_same_size_is_noticed(tmp_path, monkeypatch, number, most):
+    """Of a large clip, of which only blocks are read, too."""
+    monkeypatch.setattr(frames, "MOST_HASHED", most)
+    monkeypatch.setattr(frames, "LEAST_HASHED", 1024)
+    clip = noise_images(tmp_path)
+    before = identity(clip)
+    path = tmp_path / f"{number}.bmp"
+    other = np.random.default_rng(99).integers(0, 255, (60, 80, 3), np.uint8)
+    size = path.stat().st_size
+    cv2.imwrite(str(path), other)
+    assert path.stat().st_size == size
+    assert identity(clip)[0] == before[0]
+    assert identity(clip)[1] != before[1]
+
+
+def test_swapped_images_are_noticed_and_a_copy_is_the_same(tmp_path):
+    (tmp_path / "a").mkdir()
+    clip = noise_images(tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b", copy_function=shutil.copyfile)
+    assert identity(clip_of(tmp_path / "b")) == identity(clip)
+    (tmp_path / "b" / "4.bmp").rename(tmp_path / "b" / "x")
+    (tmp_path / "b" / "3.bmp").rename(tmp_path / "b" / "4.bmp")
+    (tmp_path / "b" / "x").rename(tmp_path / "b" / "3.bmp")
+    assert identity(clip_of(tmp_path / "b")) != identity(clip)
+
+
+def test_a_changed_byte_anywhere_in_a_small_clip_is_noticed(tmp_path):
+    clip = noise_images(tmp_path)
+    path = tmp_path / "2.bmp"
+    data = bytearray(path.read_bytes())
+    seen = {identity(clip)}
+    for place in (60, len(data) // 2, len(data) - 1):
+        data[place] ^= 1
+        path.write_bytes(data)
+        seen.add(identity(clip))
+    assert len(seen) == 4
+
+
+def test_a_video_that_was_filled_in_is_noticed(make_video):
+    """As a download that had its full size before it was complete."""
+    path = make_video("a.avi", "MJPG", count=60)
+    whole = path.read_bytes()
+    before = identity(clip_of(path))
+    path.write_bytes(whole[:-8] + bytes(8))
+    assert identity(clip_of(path)) != before
+
+
+def test_an_image_that_cannot_be_opened_counts_as_such(tmp_path):
+    clip = noise_images(tmp_path)
+    before = identity(clip)
+    (tmp_path / "2.bmp").unlink()
+    (tmp_path / "2.bmp").symlink_to("gone.bmp")
+    assert index_frames(clip).count == 6
+    assert identity(clip) != before
+    assert [image is None for image in read_frames(clip, index_frames(clip), 0, 6)][2]
+
+
+def test_no_source_is_identified_unless_asked(tmp_path):
+    index = index_frames(noise_images(tmp_path), identify=False)
+    assert (index.count, index.source_size, index.source_hash) == (6, 0, "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems keep names as text")

@@ -28,6 +28,26 @@ def test_the_claimed_size_is_the_images(tmp_path, suffix):
         assert claimed_size(data[:end]) in (None, (52, 37))
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_big_tiff(tmp_path, order):
+    """Made by hand: 52 x 37 grey pixels in one strip."""
+    pixels = bytes(range(37)) * 52
+    tags = [(256, 52), (257, 37), (258, 8), (259, 1), (262, 1), (273, 8 + 8)]
+    tags += [(277, 1), (278, 37), (279, len(pixels))]
+    head = {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}HHHQ", 43, 8, 0, 16 + len(pixels))
+    entries = b"".join(
+        struct.pack(f"{order}HHQ", tag, 4, 1) + struct.pack(f"{order}I", value) + bytes(4)
+        for tag, value in tags
+    )
+    data = head + pixels + struct.pack(f"{order}Q", len(tags)) + entries + bytes(8)
+    assert claimed_size(data) == (52, 37)
+    (tmp_path / "big.tif").write_bytes(data)
+    image = read_image(tmp_path / "big.tif")
+    np.testing.assert_array_equal(image[..., 0].ravel(), np.frombuffer(pixels, np.uint8))
+    for end in range(0, len(data), 97):
+        assert claimed_size(data[:end]) in (None, (52, 37))
+
+
 def test_lossless_and_extended_webp():
     bits = struct.pack("<I", (52 - 1) | (37 - 1) << 14)
     head = b"RIFF" + bytes(4) + b"WEBP"

@@ -84,7 +84,7 @@ def shards(tmp_path_factory):
     found = []
     for frames in (16, 1024):
         out = tmp_path_factory.mktemp(f"work{frames}")
-        options = PreprocessOptions(detector="dlib", chunk_frames=frames)
+        options = PreprocessOptions(chunk_frames=frames)
         preprocess("folder", root, out, options=options, workers=2, progress=False)
         clips = {}
         for path in list_shards(out):
@@ -110,7 +110,7 @@ def test_preprocess_has_the_landmarks_of_each_picture_whatever_the_chunks(shards
 
 @pytest.mark.parametrize("name", ["int_h264.mp4", "x264_b.avi", "editlist.mov", "vfr.webm"])
 def test_analyze_has_a_row_a_picture(tmp_path, name):
-    options = AnalyzeOptions(detector="dlib", deinterlace=name.startswith("int_"))
+    options = AnalyzeOptions(deinterlace=name.startswith("int_"))
     (done,) = analyze([FOLDER / name], tmp_path, options=options, progress=False)
     assert done.frames == done.reasons["ok"] == len(RIGHT[name])
     assert "interlaced (deinterlaced)" in done.source or not options.deinterlace

@@ -14,7 +14,6 @@ from glee.pipeline.clips import Clip
 from glee.pipeline.datasets import open_dataset
 from glee.pipeline.images.frames import index_frames, read_frames
 from glee.pipeline.landmarks.backends import load_detector
-from glee.pipeline.options import PreprocessOptions
 from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
 
@@ -108,7 +107,7 @@ def test_an_image_with_a_rotation_is_seen_upright(tmp_path, numbered):
 
 def test_a_face_in_a_frame_of_3840_by_2160(real_folder):
     face = cv2.cvtColor(cv2.imread(str(real_folder / "single_face.jpg")), cv2.COLOR_BGR2RGB)
-    detector = load_detector("dlib")
+    detector = load_detector("mesh")
     (box, _), *_ = detector.detect(face)
     known, _ = detector.landmarks(face, box)
     scale = 2000 / max(face.shape)
@@ -128,10 +127,9 @@ def test_a_face_in_a_frame_of_3840_by_2160(real_folder):
 def test_any_name_of_a_video(make_video, tmp_path, name, monkeypatch):
     root = tmp_path / "données vidéo"
     make_video(f"données vidéo/{name}", count=5, size=(64, 48))
-    options = PreprocessOptions(detector="dlib")
     monkeypatch.chdir(root)
     out = tmp_path / "travail à faire"
-    summary = preprocess("folder", root, out, options=options, workers=1, progress=False)
+    summary = preprocess("folder", root, out, workers=1, progress=False)
     assert [(one.frames, one.valid) for one in summary.clips] == [(5, 0)]
     (path,) = list_shards(out)
     assert read_shard(path).header.source == name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import cv2
-import dlib
 import numpy as np
 import pytest
 
 from glee.errors import WeightsError
-from glee.pipeline.landmarks.dlib_backend import model_path
+from glee.pipeline.landmarks.dlib_backend import dlib_module, model_path
 from glee.pipeline.landmarks.dlib_trees import evaluate, read_landmark_trees
+
+pytestmark = pytest.mark.dlib
 
 BOXES = [(100, 60, 299, 259), (40, 90, 163, 213), (-30, 20, 120, 170), (250, 150, 520, 420)]
 
@@ -20,7 +21,12 @@ def trees():
 
 
 @pytest.fixture(scope="module")
-def predictor():
+def dlib():
+    return dlib_module()
+
+
+@pytest.fixture(scope="module")
+def predictor(dlib):
     return dlib.shape_predictor(str(model_path()))
 
 
@@ -36,7 +42,7 @@ def ours(trees, image, box, *, nearest):
 
 
 @pytest.mark.parametrize("box", BOXES)
-def test_rounded_landmarks_are_those_of_dlib(trees, predictor, box):
+def test_rounded_landmarks_are_those_of_dlib(dlib, trees, predictor, box):
     for seed in range(5):
         image = rough(seed)
         parts = predictor(image, dlib.rectangle(*box)).parts()
@@ -45,7 +51,7 @@ def test_rounded_landmarks_are_those_of_dlib(trees, predictor, box):
 
 
 def test_between_pixels_a_small_face_gives_what_dlib_gives_of_a_large_one(
-    trees, predictor, real_folder
+    dlib, trees, predictor, real_folder
 ):
     large = cv2.imread(str(real_folder / "single_face.jpg"), cv2.IMREAD_GRAYSCALE)
     (box, *_) = dlib.get_frontal_face_detector()(large)

@@ -7,7 +7,7 @@ import pytest
 
 from glee.fitting.camera import Camera
 from glee.fitting.morphable_model.model_file import load_model
-from glee.pipeline.landmarks.face_identity import assess
+from glee.pipeline.landmarks.face_identity import assess, is_cut
 
 CAMERA = Camera.for_image(640, 480)
 
@@ -47,3 +47,24 @@ def test_what_is_no_face():
     assert not assess(middle + (face - middle) * 0.05).plausible
     assert not assess(np.full((68, 2), np.nan)).plausible
     assert not assess(np.zeros((68, 2))).plausible
+
+
+def scene(seed):
+    """A picture of large and small shapes, (240, 320, 3) uint8."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (6, 8, 3)).repeat(40, 0).repeat(40, 1)
+    fine = random.integers(-20, 20, (240, 320, 3))
+    return np.clip(coarse + fine, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_cut_is_told_from_light_and_motion(seed):
+    picture = scene(seed)
+    bright = np.clip(picture * 1.8, 0, 255).astype(np.uint8)
+    dark = (picture * 0.4).astype(np.uint8)
+    moved = np.roll(picture, (3, 6), (0, 1))
+    for same in (picture, bright, dark, moved):
+        assert not is_cut(picture, same)
+    assert is_cut(picture, scene(seed + 100))
+    assert is_cut(picture, picture[::2])
+    assert is_cut(np.zeros_like(picture), np.full_like(picture, 200))

@@ -5,8 +5,6 @@ Rendered people, whose landmarks are known: what is called valid lies on the rig
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import cv2
 import numpy as np
 import pytest
@@ -23,7 +21,7 @@ FRAMES, SIZE = 24, (480, 360)
 # Mean error in inter-ocular distances below which landmarks are of this face.
 ITS_OWN = 0.1
 BACKENDS = [
-    pytest.param("dlib", marks=pytest.mark.skipif(not find_spec("dlib"), reason="needs dlib")),
+    pytest.param("dlib", marks=pytest.mark.dlib),
     "mesh",
     "mesh+refiner",
 ]

@@ -38,10 +38,12 @@ class ScriptedDetector:
 
     def __init__(self):
         self.full_searches = 0
+        self.thorough_searches = 0
         self.looks = 0
 
     def detect(self, image, *, thorough=False):
         self.looks += 1
+        self.thorough_searches += thorough
         self.full_searches += image.shape[:2] == SIZE
         found = []
         for brightness in range(101, 256, 2):
@@ -103,6 +105,32 @@ def test_the_largest_face_first_then_the_same_one():
     small, large, larger = (60, 100, 50, 201), (200, 100, 70, 151), (60, 100, 90, 211)
     results, _ = follow([picture(small, large)] * 5 + [picture(larger, large)] * 25)
     assert all(abs(m[0] - 200) < 3 for m in middles(results))
+
+
+def test_small_faces_are_looked_for_where_no_large_one_is():
+    """On a scheduled frame only: such a search is slow."""
+    _, large = follow([picture((200, 100, 70, 151))] * 20)
+    _, small = follow([picture((200, 100, 30, 151))] * 20)
+    _, none = follow([picture()] * 20)
+    searches = [one.thorough_searches for one in (large, small, none)]
+    assert searches == [0, 1, 2]
+
+
+def test_a_face_that_is_none_does_not_hide_the_others():
+    """The largest of what was found is implausible; the face behind it is followed."""
+    detector = ScriptedDetector()
+    own = detector.landmarks
+
+    def landmarks(image, box):
+        points, agreement = own(image, box)
+        bad = box.right - box.left > 80
+        return (np.zeros((68, 2), np.float32), agreement) if bad else (points, agreement)
+
+    detector.landmarks = landmarks
+    detector.box_of = lambda points: Box(*points.min(0), *points.max(0))
+    result = FaceTracker(detector).follow(picture((60, 100, 100, 201), (220, 100, 60, 151)))
+    assert result.reason == "ok"
+    assert abs(result.landmarks[:, 0].mean() - 220) < 3
 
 
 def test_after_a_loss_the_face_that_was_followed_comes_before_a_larger_one():
@@ -171,14 +199,14 @@ def tracked(real_folder):
     """Frames 0-119 of a real video, and what tracking makes of them."""
     (clip,) = open_dataset("folder", real_folder / "WolfgangLanger_Pexels.mp4")
     frames = list(read_frames(clip, index_frames(clip), 0, 120))
-    tracker = FaceTracker(load_detector("dlib"))
+    tracker = FaceTracker(load_detector("mesh"))
     return frames, [tracker.follow(frame) for frame in frames]
 
 
 def test_real_face_is_followed_as_well_as_by_detecting_every_frame(tracked):
     frames, results = tracked
     assert all(result.reason == "ok" for result in results)
-    detector = load_detector("dlib")
+    detector = load_detector("mesh")
     every = []
     for frame in frames:
         found = detector.detect(frame)
@@ -192,9 +220,9 @@ def test_real_face_is_followed_as_well_as_by_detecting_every_frame(tracked):
 
 def test_a_run_of_frames_does_not_depend_on_what_came_before(tracked):
     frames, results = tracked
-    tracker = FaceTracker(load_detector("dlib"))
+    tracker = FaceTracker(load_detector("mesh"))
     again = [tracker.follow(frame) for frame in frames[60:70]]
-    other = FaceTracker(load_detector("dlib"))
+    other = FaceTracker(load_detector("mesh"))
     once_more = [other.follow(frame) for frame in frames[60:70]]
     for one, two in zip(again, once_more, strict=True):
         np.testing.assert_array_equal(one.landmarks, two.landmarks)

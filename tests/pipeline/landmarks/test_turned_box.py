@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -96,7 +95,7 @@ def test_a_box_around_turned_landmarks_is_that_of_upright_ones_turned(face, turn
     assert angle_of(turned) == turn
 
 
-@pytest.mark.skipif(not find_spec("dlib"), reason="needs dlib")
+@pytest.mark.dlib
 @pytest.mark.parametrize(("turn", "pixels"), [(math.pi, 1e-3), (TURN, 1.0), (-TURN, 1.0)])
 def test_dlib_gives_a_turned_face_the_landmarks_of_the_upright_one_turned(face, turn, pixels):
     picture, truth = face

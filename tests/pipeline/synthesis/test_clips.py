@@ -21,6 +21,7 @@ from glee.fitting.render.appearance import DARKEST, LIGHTEST, random_appearance,
 from glee.fitting.solver.problem import landmark_places
 from glee.pipeline.datasets.disfa import AUS, FOLDS
 from glee.pipeline.synthesis.clips import read_truth, subject_names, synthesise
+from glee.pipeline.synthesis.dataset import synthesise_dataset
 from glee.pipeline.synthesis.motion import random_motion
 
 FRAMES = 6
@@ -202,3 +203,22 @@ def test_an_error_of_a_worker_is_raised(tmp_path: Path) -> None:
     for workers in (1, 2):
         with pytest.raises(OutputError, match="cannot write"):
             synthesise(tmp_path, subjects=2, frames=2, size=SIZE, workers=workers)
+
+
+def test_another_dataset_in_the_folder_is_refused(tmp_path):
+    """Its people and those of the new one would pass for one dataset."""
+
+    def make(**options):
+        return synthesise_dataset(
+            tmp_path, **{"subjects": 2, "frames": 1, "size": (160, 120), **options}
+        )
+
+    videos = make()
+    before = [video.read_bytes() for video in videos]
+    for changed in ({"subjects": 1}, {"frames": 2}, {"seed": 1}, {"layout": "bp4d"}):
+        with pytest.raises(OutputError, match=f"{next(iter(changed))}.* differ"):
+            make(**changed)
+    assert [video.read_bytes() for video in make()] == before
+    (tmp_path / ".glee-synth.json").unlink()
+    with pytest.raises(OutputError, match="not what they were made with"):
+        make()

@@ -8,8 +8,9 @@ import shutil
 import numpy as np
 import pytest
 
-from glee.errors import UsageError
+from glee.errors import DataError, UsageError
 from glee.pipeline.datasets import disfa as disfa_facts
+from glee.pipeline.preprocess import preprocess
 from glee.pipeline.synthesis.clips import read_truth
 from glee.pipeline.verification import verify_dataset
 
@@ -51,6 +52,38 @@ def test_every_trouble_of_a_dataset_is_listed(disfa):
     assert "other.avi" in text
 
 
+def test_files_are_counted_not_names(tmp_path, disfa):
+    """Of two files whose names were one, both are looked at."""
+    (video, _) = sorted((disfa / "Videos_LeftCamera").iterdir())
+    for name in ("P/a_b.avi", "P/a/b.avi"):
+        (tmp_path / "R" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(video, tmp_path / "R" / name)
+    report = verify_dataset("folder", tmp_path / "R")
+    assert report.counts == {"files read": 2}
+    assert [(s.subject, s.clips, s.frames) for s in report.subjects] == [("P", 2, 72)]
+
+
+def test_a_shift_in_the_middle_of_a_clip(tmp_path):
+    """Images 0 to 25, rows 1 to 26, of which 4 to 23 are coded."""
+    folder = tmp_path / "F001" / "T1"
+    folder.mkdir(parents=True)
+    for number in range(26):
+        (folder / f"{number}.jpg").write_bytes(b"\xff\xd8\xff")
+    path = tmp_path / "AUCoding" / "AU_OCC" / "F001_T1.csv"
+    path.parent.mkdir(parents=True)
+    rows = (f"{n}" + f",{n % 2 if 4 <= n <= 23 else 9}" * 24 for n in range(1, 27))
+    path.write_text("\n".join([",".join(map(str, range(25))), *rows]))
+    report = verify_dataset("bp4d", tmp_path)
+    assert not report.ok
+    assert "frame_offset -1 would match all" in said(report)
+    with pytest.raises(DataError, match="frame_offset -1 would match all"):
+        preprocess("bp4d", tmp_path, tmp_path / "work", workers=1, progress=False)
+    assert not (tmp_path / "work" / "shards").exists()
+    (folder / "25.jpg").rename(folder / "26.jpg")
+    report = verify_dataset("bp4d", tmp_path)
+    assert "1 rows that are not coded have no image, first 25" in said(report)
+
+
 def test_labels_that_go_on_beyond_the_video(disfa):
     for au in disfa_facts.AUS:
         with disfa_facts.label_path(disfa, "SN001", au).open("a") as file:
@@ -85,6 +118,7 @@ def test_files_that_are_no_images_and_options(tmp_path):
     for number in (7, 8, 11):
         (folder / f"{number}.jpg").write_bytes(b"\xff\xd8\xff" if number > 7 else b"<html>")
     report = verify_dataset("bp4d", tmp_path)
+    assert report.counts == {"files read": 3}
     assert "1 of 3 files are no images, first 7.jpg" in said(report)
     assert "coded frames in 2 runs" in said(report)
     assert "AU1 is 0 in every frame" in said(report)

@@ -5,13 +5,17 @@ import numpy as np
 import pytest
 
 from glee.errors import OptionsError, OutputError, UsageError
+from glee.model.options import read_options
+from glee.model.prediction.evaluation import evaluate
+from glee.pipeline.shards.shard import list_shards, read_shard
 from glee.reports.demo.demo import demo
+from glee.reports.demo.ingredients import INGREDIENTS, worth_of_images
 
 KEYS = {
     *("frames", "valid_fraction", "landmark_nme", "f_exp_r", "f1", "seconds", "versions"),
-    "losses",
+    *("losses", "f1_of", "images_add"),
 }
-STAGES = ("synth", "preprocess", "fit3d", "train", "evaluate", "losses", "report")
+STAGES = ("synth", "preprocess", "fit3d", "fit3d --paper", "train", "evaluate", "losses", "report")
 AUS = ("AU1", "AU2", "AU4", "AU6", "AU9", "AU12", "AU25", "AU26")
 
 
@@ -35,7 +39,7 @@ def test_the_results_are_what_is_promised(made):
     assert set(results["f1"]) == {*AUS, "mean", "mean_over_folds", "always_positive"}
     assert set(results["f1"]["always_positive"]) == {*AUS, "mean"}
     assert set(results["seconds"]) == {*STAGES, "total"}
-    names = ("glee", "python", "numpy", "numba", "torch", "opencv", "dlib", "dask", "h5py")
+    names = ("glee", "python", "numpy", "numba", "torch", "opencv", "dask", "h5py")
     assert tuple(results["versions"]) == names
 
 
@@ -63,6 +67,61 @@ def test_true_input_serves_each_stage_better_than_its_real_one(made):
     chance = results["f1"]["always_positive"]["mean"]
     assert probe["true_f_exp"]["mean"] > chance
     assert probe["f_exp_of_true_landmarks"]["mean"] > chance
+
+
+@pytest.mark.slow
+def test_what_the_f1_is_made_of_stands_in_results_and_report(made):
+    out, results = made
+    of = results["f1_of"]
+    assert tuple(of) == (*(one.name for one in INGREDIENTS), "always_positive")
+    assert of["images_and_f_exp"]["f1"] == results["f1"]["mean"]
+    assert of["always_positive"]["f1"] == results["f1"]["always_positive"]["mean"]
+    for name, run in (("images", "run_images"), ("f_exp_as_published", "run_as_published")):
+        assert of[name]["f1"] == evaluate(out / run).results["f1"]["mean"]
+    added = results["images_add"]
+    assert added["f1"] == pytest.approx(of["images_and_f_exp"]["f1"] - of["f_exp"]["f1"])
+    low, high = added["interval"]
+    assert low <= high
+    text = (out / "report.html").read_text()
+    assert "do not prove that glee sees real people" in text
+    for one in INGREDIENTS:
+        assert one.given.replace("'", "&#39;") in text
+
+
+@pytest.mark.slow
+def test_each_network_is_given_what_the_table_says(made):
+    out, _ = made
+    told = {one.name: read_options(out / one.run) for one in INGREDIENTS}
+    assert told["f_exp"].ablation == told["f_exp_as_published"].ablation == "no-gb-lb"
+    assert told["images"].ablation == "no-3dgb"
+    assert told["f_exp"].person_specific
+    assert not told["f_exp_as_published"].person_specific
+    assert len({(one.epochs, one.seed, one.batch) for one in told.values()}) == 1
+    default, published = (
+        read_shard(list_shards(out / folder)[0]).fit.options
+        for folder in ("work", "work_as_published")
+    )
+    assert default["witness"]
+    assert default["identity"] == "subject"
+    assert not published["witness"]
+    assert not published["prior"]
+    assert published["identity"] == "frame"
+
+
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [
+        (
+            (0.01, 0.04),
+            "+2.00 points of mean F1 (95 % interval over people +1.00 to +4.00): the images are",
+        ),
+        ((-0.01, 0.04), "nothing shows that the images are worth anything"),
+        ((-0.04, -0.01), "the images cost accuracy here"),
+        ((None, None), "not defined"),
+    ],
+)
+def test_the_worth_of_images_is_said_by_its_interval(interval, said):
+    assert said in worth_of_images({"f1": 0.02, "interval": list(interval)})
 
 
 @pytest.mark.slow

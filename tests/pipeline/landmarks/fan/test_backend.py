@@ -64,7 +64,9 @@ def test_end_to_end_on_the_command_line(weights, video, tmp_path, capsys):
     assert str(weights) not in str(shard.header)
 
 
-@pytest.mark.parametrize("variant", ["blazeface", "scrfd", "dlib"])
+@pytest.mark.parametrize(
+    "variant", ["blazeface", "scrfd", pytest.param("dlib", marks=pytest.mark.dlib)]
+)
 def test_every_face_detector_loads_its_files_and_runs(variant, weights, real_folder):
     if variant == "scrfd":
         pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -81,12 +83,21 @@ def test_every_face_detector_loads_its_files_and_runs(variant, weights, real_fol
     assert FaceTracker(detector).follow(tiny).reason != "ok"
 
 
+@pytest.mark.dlib
 def test_dlib_as_face_detector_finds_the_face(weights, real_folder):
     image = np.ascontiguousarray(cv2.imread(str(real_folder / "single_face.jpg"))[..., ::-1])
     ((box, score),) = FanDetector("dlib", str(weights)).detect(image)
     points, _ = load_detector("dlib").landmarks(image, box)
     assert score == 1.0
     assert box.left < points[36, 0] < points[45, 0] < box.right
+
+
+def test_dlib_as_face_detector_names_the_extra_where_it_is_not_installed(weights, monkeypatch):
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    monkeypatch.delitem(sys.modules, "face_alignment.detection.dlib", raising=False)
+    monkeypatch.delitem(sys.modules, "face_alignment.detection.dlib.dlib_detector", raising=False)
+    with pytest.raises(WeightsError, match=r"the extra dlib: pip install '\.\[dlib\]'"):
+        FanDetector("dlib", str(weights))
 
 
 def test_retinaface(weights):
@@ -135,7 +146,7 @@ class Maps(torch.nn.Module):
 @pytest.mark.parametrize("side", [90.0, 700.0])
 def test_landmarks_come_back_to_a_part_of_a_pixel(weights, monkeypatch, flip, side):
     """A blob at a known place of a large image, seen through a box that is not in its middle."""
-    detector = FanDetector("dlib", str(weights), flip=flip)
+    detector = FanDetector("blazeface", str(weights), flip=flip)
     monkeypatch.setattr(detector, "_network", Maps())
     y, x = np.mgrid[0:900, 0:1000]
     width = 2.2 * side / MAP_SIDE
@@ -228,6 +239,7 @@ def test_several_frames_at_once_give_what_one_by_one_gives(speed):
     assert sum(together.rounds) <= 5 * sum(alone.rounds)
 
 
+@pytest.mark.dlib
 def test_a_batch_gives_what_single_frames_give(weights, monkeypatch, video, tmp_path):
     monkeypatch.setitem(fan_module.BATCH, "cpu", 3)
     shards = []

@@ -316,6 +316,7 @@ def test_the_converter_refuses_other_models(tmp_path, bundle, converter):
     assert "cut.task: cannot be read" in done.stderr
 
 
+@pytest.mark.dlib
 def test_the_pipeline_does_not_import_torch_for_other_detectors():
     code = (
         "import sys, glee.pipeline.preprocess; from glee.pipeline.landmarks import load_detector;"
