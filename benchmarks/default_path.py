@@ -50,7 +50,7 @@ def fitted_clips(root: Path, detector: str = AUTO) -> dict[str, FittedClip]:
         # As commands/preprocess.py and commands/fit3d.py have their defaults.
         given = PreprocessOptions(detector=detector)
         preprocess("folder", root, work, options=given, workers=1, progress=False)
-        asked = Fit3dOptions(whiten=None, prior=None, smooth=None, witness=None)
+        asked = Fit3dOptions(whiten=None, prior=None, smooth=None, witness=None, visibility=None)
         fit3d(work, options=asked, workers=1, progress=False)
         parts: dict[str, list[FittedClip]] = {}
         paths = sorted(list_shards(work))

@@ -28,13 +28,15 @@ TITLES = {
     "pretraining": "What the pre-training learns",
     "render_levers": "Parts of a render and the detectors",
     "bias": "Skin tone, sex and age",
+    "hidden_regions": "What is hidden",
 }
 # Where a benchmark's figures stand, if not here.
 PAGES = {
     "bias": "model-card",
     **dict.fromkeys(("orderings", "pretraining"), "experiments"),
     **dict.fromkeys(
-        ("landmarks", "landmark_yaw", "render_levers", "turned_faces"), "benchmarks-landmarks"
+        ("landmarks", "landmark_yaw", "render_levers", "turned_faces", "hidden_regions"),
+        "benchmarks-landmarks",
     ),
 }
 

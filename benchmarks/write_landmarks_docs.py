@@ -1,6 +1,7 @@
 """Writes docs/benchmarks-landmarks.md from the results on landmarks.
 
 python benchmarks/landmarks.py --json benchmarks/results/landmarks.json
+python benchmarks/hidden_regions.py --json benchmarks/results/hidden_regions.json
 python benchmarks/landmark_yaw.py --json benchmarks/results/landmark_yaw.json
 python benchmarks/render_levers.py --json benchmarks/results/render_levers.json
 python benchmarks/turned_faces.py --json benchmarks/results/turned_faces.json
@@ -229,6 +230,65 @@ def turned(content: dict[str, Any]) -> list[str]:
     ]
 
 
+def hidden(content: dict[str, Any]) -> list[str]:
+    """What is said of hidden regions, on photographs and clips."""
+    rows, photographs = content["rows"], content["rows"]["photographs"]
+    by_part = [
+        [part.replace("_", " "), *_of_part(photographs["hand"][part], photographs["thing"][part])]
+        for part, row in photographs["hand"].items()
+        if isinstance(row, dict)
+    ]
+    strange = [
+        [kind, f"{100 * row['found']:.0f}", *(f"{row[region]:.2f}" for region in list(row)[1:])]
+        for kind, row in photographs["strange"].items()
+    ]
+    regions = list(next(iter(photographs["strange"].values())))[1:]
+    heeded, not_heeded = rows["hand"]["heeded"], rows["hand"]["not_heeded"]
+    clips = rows["clean_clips"]
+    frames = sum(clip["frames"] for clip in clips["clips"].values())
+    return [
+        *targets(content),
+        "",
+        f"{photographs['count']} photographs, with hands cut out of a clip, or boxes, ellipses and "
+        "pieces of other photographs, pasted before their faces. Hidden: at least 60 % of the "
+        "part's human landmarks are covered. Found: less than half is said to be seen. The area is "
+        "that between hidden parts and those that nothing covers.",
+        "",
+        *table(
+            ["part", "hidden by a hand", "found, %", "area", "by a thing", "found, %", "area"],
+            by_part,
+        ),
+        "",
+        f"Without anything pasted {100 * photographs['clean']['called_hidden']:.1f} % of the "
+        f"regions are called hidden, in {frames} frames of clips "
+        f"{100 * clips['called_hidden']:.1f} %.",
+        "",
+        "The hand before the mouth of a clip, without and with heeding what is hidden: the largest "
+        f"mouthFrown {not_heeded['largest_frown']:.2f} and {heeded['largest_frown']:.2f}, "
+        f"mouthDimple {not_heeded['largest_dimple']:.2f} and {heeded['largest_dimple']:.2f}; "
+        f"median quality {heeded['quality_hand']:.2f}, without a hand "
+        f"{heeded['quality_clean']:.2f}.",
+        "",
+        "Pictures that are no photographs, made of photographs: share in which the detector finds "
+        "a face, and how far each region is said to be seen, on average.",
+        "",
+        *table(["picture", "found, %", *regions], strange),
+    ]
+
+
+def _of_part(*things: dict[str, Any]) -> list[str]:
+    """Cells of a part: how often it is hidden, the share found and the area, for each thing."""
+    return [
+        cell
+        for row in things
+        for cell in (
+            str(row["hidden"]),
+            f"{100 * row['hit']:.0f}" if row["hidden"] else "",
+            f"{row['area']:.3f}" if row["hidden"] else "",
+        )
+    ]
+
+
 def result(name: str) -> dict[str, Any]:
     """What a benchmark wrote."""
     content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
@@ -242,6 +302,7 @@ def main() -> None:
     versions = ", ".join(f"{k} {v}" for k, v in where["versions"].items() if v)
     parts = {
         "Photographs": photographs(result("real_faces")),
+        "What is hidden": hidden(result("hidden_regions")),
         "Aimed at, on renders": targets(content),
         "Errors by region": errors(content),
         "Sensitivity": sensitivities(content),

@@ -73,6 +73,11 @@ if TYPE_CHECKING:
     default=None,
     help="Hear the network's blendshapes beside the landmarks. [default: where there are any]",
 )
+@click.option(
+    "--visibility/--no-visibility",
+    default=None,
+    help="Weigh hidden parts of a face little. [default: yes]",
+)
 @device_option
 @dry_run_option
 @json_option

@@ -78,6 +78,11 @@ from .options import (
     help="Hear the network's blendshapes beside the landmarks. [default: where there are any]",
 )
 @click.option(
+    "--visibility/--no-visibility",
+    default=None,
+    help="Weigh hidden parts of a face little. [default: where the shards know of them]",
+)
+@click.option(
     "--dense",
     is_flag=True,
     help="Take all points of the mesh backend too. They are fitted beside the landmarks.",

@@ -23,6 +23,7 @@ from .morphable_model.morphable_model import MorphableModel
 from .options import ExpressionPrior, FitOptions
 from .solver.problem import landmark_places
 from .subject import GroupFit, fit_group
+from .visibility import checked_visibility, landmark_weights
 from .witness import Witness
 
 __all__ = [
@@ -131,6 +132,7 @@ def fit(
     weights: ArrayLike | None = None,
     dense: DenseObservations | None = None,
     witness: Witness | None = None,
+    visibility: ArrayLike | None = None,
     options: FitOptions | None = None,
     **settings: Any,
 ) -> Fit:
@@ -151,6 +153,8 @@ def fit(
     weights : (n, 68) float, confidences of the landmarks, 0 for missing
     dense : a detector's dense points, compared point to point beside the landmarks
     witness : a blendshape network's say on f_exp, of the same n frames
+    visibility : (n, 7) float in [0, 1], how far each part of a face is seen, see visibility.py;
+        f_exp of hidden parts is then the prior's mean, where there is a prior
     options : how Eq. 3 is set up and solved
     settings : fields of `FitOptions` instead of options: ``bounds=False``, ``temporal=0.01`` ...
 
@@ -172,6 +176,9 @@ def fit(
     _check_choices(model, landmark_set, identity, options)
     if witness is not None:
         _check_witness(witness, model, identity, options, count)
+    seen = None if visibility is None else checked_visibility(visibility, count)
+    if seen is not None:
+        weight = weight * landmark_weights(seen)
     camera = camera or Camera.around(points)
     calibrated: DensePoints | None = None
     if dense is not None:
@@ -196,6 +203,7 @@ def fit(
                 own_shapes=own_shapes,
                 linked=linked,
                 witness=None if witness is None else witness.rows(rows),
+                visibility=None if seen is None else seen[rows],
             )
             _fill(result, rows, frames, found)
     return result

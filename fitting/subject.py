@@ -23,6 +23,7 @@ from .solver.levenberg_marquardt import CONVERGED, FitResult, fit_frames
 from .solver.problem import Frames, State, with_identity
 from .solver.temporal import smooth
 from .solver.uncertainty import describe_frames, reduced_energies
+from .visibility import return_hidden
 from .witness import Witness, fuse
 
 Floats = NDArray[np.float64]
@@ -133,6 +134,7 @@ def fit_group(
     own_shapes: bool,
     linked: NDArray[np.bool_],
     witness: Witness | None = None,
+    visibility: Floats | None = None,
 ) -> GroupFit:
     """Fit frames that are all usable and of one subject.
 
@@ -145,6 +147,7 @@ def fit_group(
     own_shapes : one identity a frame
     linked : (m,) bool, whether a frame follows the one before it in time
     witness : of the m frames, heard where they have one identity
+    visibility : (m, 7) float64, how far each part of a face is seen, see visibility.py
 
     Returns
     -------
@@ -152,7 +155,24 @@ def fit_group(
     """
     frames = SubjectFrames.of(landmarks, focal)
     if own_shapes and f_shape is None:
-        return _fit_apart(fitters, frames)
+        found = _fit_apart(fitters, frames)
+    else:
+        found = _fit_together(fitters, frames, f_shape, linked, witness)
+    prior = fitters.local.prior
+    if visibility is None or not prior.precision.size:
+        return found
+    expression, deviation = return_hidden(found.expression, found.deviation, visibility, prior)
+    return replace(found, expression=expression, deviation=deviation)
+
+
+def _fit_together(
+    fitters: Fitters,
+    frames: SubjectFrames,
+    f_shape: Floats | None,
+    linked: NDArray[np.bool_],
+    witness: Witness | None,
+) -> GroupFit:
+    """One identity for all frames, estimated or known."""
     scale = 1.0
     if f_shape is None and fitters.options.estimate_focal:
         scale = focal_scale(fitters, frames)

@@ -24,6 +24,7 @@ from .landmarks.dense_landmarks import DenseDetector, has_blendshapes
 from .landmarks.detector import landmark_definition
 from .landmarks.lookahead import Lookahead, batched, frames_together
 from .landmarks.tracking import FaceTracker, TrackedFrame
+from .landmarks.visibility import seen_parts
 from .options import PreprocessOptions
 from .shards.content import BLENDSHAPE_COUNT
 from .shards.shard import REASONS, FrameArrays, Shard, ShardHeader, read_shard, write_shard
@@ -162,6 +163,7 @@ class _ChunkFrames:
         self._tracked: list[TrackedFrame] = []
         self._transforms: list[npt.NDArray[np.float64]] = []
         self._dense_points: list[npt.NDArray[np.float32]] = []
+        self._visibility: list[npt.NDArray[np.float32]] = []
         self.crops: list[bytes] = []
         self.steps = dict.fromkeys(("track", "align", "encode"), 0.0)
 
@@ -191,8 +193,11 @@ class _ChunkFrames:
             tracked = TrackedFrame(np.full((68, 2), np.nan, np.float32), 0.0, "other_size")
         else:
             tracked = self._tracker.follow(image)
+        seen = None
         if self._dense is not None:
+            seen = self._dense.seen_of(tracked.landmarks)
             self._dense_points.append(self._dense.dense_of(tracked.landmarks))
+        self._visibility.append(seen_parts(tracked.landmarks, self._size, seen))
         times.append(perf_counter())
         transform = np.full((2, 3), np.nan)
         crop = None
@@ -223,7 +228,14 @@ class _ChunkFrames:
             transform=np.stack(self._transforms),
             landmarks_dense=np.stack(self._dense_points) if self._keeps_dense else None,
             blendshapes=self._blendshapes(np.array(reasons) == 0),
+            visibility=self._seen(np.array(reasons) == 0),
         )
+
+    def _seen(self, valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float16]:
+        """How far each part of the face is seen, NaN where not valid."""
+        visibility = np.stack(self._visibility).astype(np.float16)
+        visibility[~valid] = np.nan
+        return visibility
 
     def _blendshapes(self, valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float16] | None:
         """What the backend's network makes of the frames, NaN where not valid."""

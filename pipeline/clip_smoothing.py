@@ -20,6 +20,7 @@ import numpy.typing as npt
 from ..errors import UsageError
 from ..fitting.landmark_smoothing import REACH, DifferenceCounts, TrackNoise, smooth_run
 from ..fitting.morphable_model.landmark_scheme import inter_ocular_distance
+from ..fitting.visibility import PARTS
 from .shards.shard import Shard, read_shard
 
 Landmarks = npt.NDArray[np.float64]
@@ -30,6 +31,8 @@ BLOCK, CONTEXT = 64, 64
 # A face that moves or grows by more from one frame to the next is not the same shot: its middle,
 # in inter-ocular distances, and its size, as a factor.
 CUT, GROWTH = 0.5, 1.3
+# A part that is seen less is hidden.
+HALF = 0.5
 
 
 class Stretch(NamedTuple):
@@ -41,10 +44,28 @@ class Stretch(NamedTuple):
         Source pixels, NaN where not valid.
     frame_id : (n,) int64
         The dataset's own numbers.
+    hidden : (n, 7) bool
+        Whether each part of the face is hidden.
     """
 
     landmarks: Landmarks
     frame_id: npt.NDArray[np.int64]
+    hidden: npt.NDArray[np.bool_]
+
+    def part(self, chosen: slice) -> Stretch:
+        """Take some of the frames.
+
+        Parameters
+        ----------
+        chosen : slice
+            Which.
+
+        Returns
+        -------
+        Stretch
+            Of these.
+        """
+        return Stretch(self.landmarks[chosen], self.frame_id[chosen], self.hidden[chosen])
 
 
 def fitted_points(
@@ -99,7 +120,8 @@ def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None
     mapping or None
         With all options; None for None.
     """
-    return None if options is None else {"dense": None, "witness": False, **options}
+    later = {"dense": None, "witness": False, "visibility": False}
+    return None if options is None else {**later, **options}
 
 
 def points_digest(shard: Shard, *, dense: bool = False, witness: bool = False) -> str:
@@ -126,6 +148,8 @@ def points_digest(shard: Shard, *, dense: bool = False, witness: bool = False) -
         digest.update(np.ascontiguousarray(shard.frames.landmarks_dense).tobytes())
     if witness and shard.frames.blendshapes is not None:
         digest.update(np.ascontiguousarray(shard.frames.blendshapes).tobytes())
+    if shard.frames.visibility is not None:
+        digest.update(np.ascontiguousarray(shard.frames.visibility).tobytes())
     return digest.hexdigest()
 
 
@@ -174,7 +198,7 @@ def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:
         for run in runs(whole):
             if run.stop > first:
                 counts.add(whole.landmarks[run], max(first - run.start, 0))
-        before = Stretch(whole.landmarks[-REACH:], whole.frame_id[-REACH:])
+        before = whole.part(slice(-REACH, None))
     return counts.noise()
 
 
@@ -229,7 +253,7 @@ def _between(path: Path, own: Stretch, place: tuple[int, int], low: int, high: i
         stretches.append(stretch)
     joined = Stretch(*(np.concatenate(arrays) for arrays in zip(*stretches, strict=True)))
     chosen = slice(low - first, high - first)
-    return Stretch(joined.landmarks[chosen], joined.frame_id[chosen])
+    return joined.part(chosen)
 
 
 def _path_beside(path: Path, number: int) -> Path:
@@ -264,7 +288,27 @@ def stretch_of(shard: Shard) -> Stretch:
     """
     landmarks = shard.frames.landmarks.astype(np.float64)
     landmarks[~shard.frames.valid] = np.nan
-    return Stretch(landmarks, shard.frames.frame_id)
+    hidden = visibility_of(shard) < HALF
+    return Stretch(landmarks, shard.frames.frame_id, hidden)
+
+
+def visibility_of(shard: Shard) -> npt.NDArray[np.float64]:
+    """Give how far each part of a face is seen in a shard's frames.
+
+    Parameters
+    ----------
+    shard : Shard
+        The shard.
+
+    Returns
+    -------
+    (n, 7) float64
+        In [0, 1]; 1 where the shard does not know, or a frame is not valid.
+    """
+    if shard.frames.visibility is None:
+        return np.ones((len(shard), len(PARTS)))
+    known = shard.frames.visibility.astype(np.float64)
+    return np.where(np.isfinite(known), known, 1.0)
 
 
 def smoothed(of: Stretch, noise: TrackNoise) -> Landmarks:
@@ -291,6 +335,9 @@ def smoothed(of: Stretch, noise: TrackNoise) -> Landmarks:
 def runs(of: Stretch) -> Iterator[slice]:
     """Find the runs of valid frames that follow each other, without a cut between them.
 
+    A run ends too where a part of the face is hidden or comes to be seen: what a detector draws of
+    a hidden mouth has nothing to do with the mouth before and after.
+
     Parameters
     ----------
     of : Stretch
@@ -308,6 +355,7 @@ def runs(of: Stretch) -> Iterator[slice]:
         moved = np.linalg.norm(np.diff(middle, axis=0), axis=1) / size[:-1]
         growth = np.abs(np.log(size[1:] / size[:-1]))
     follows = (np.diff(of.frame_id) == 1) & (moved <= CUT) & (growth <= np.log(GROWTH))
+    follows &= (of.hidden[1:] == of.hidden[:-1]).all(1)
     start = None
     for frame in range(len(there) + 1):
         goes_on = frame < len(there) and bool(there[frame])

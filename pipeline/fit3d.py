@@ -99,8 +99,9 @@ def _suited(options: Fit3dOptions, paths: list[Path]) -> Fit3dOptions:
 
     Identity "frame" and nothing smoothed where a dataset's frames show another person each;
     whitening and prior, where nothing was said of them, if the model knows the detector's noise
-    and has the prior's blendshapes; the second witness, if the shards hold one. Raises UsageError
-    where an option needs frames of one person, or what the shards do not hold.
+    and has the prior's blendshapes; the second witness, if the shards hold one, and what is
+    hidden, if they know it. Raises UsageError where an option needs frames of one person, or what
+    the shards do not hold.
     """
     shard = next((found for path in paths if (found := _readable(path)) is not None), None)
     if shard is None:
@@ -110,6 +111,7 @@ def _suited(options: Fit3dOptions, paths: list[Path]) -> Fit3dOptions:
             prior=bool(options.prior),
             smooth=False,
             witness=bool(options.witness),
+            visibility=bool(options.visibility),
         )
     header = shard.header
     if options.dense and not header.options.get("dense"):
@@ -128,6 +130,7 @@ def _suited(options: Fit3dOptions, paths: list[Path]) -> Fit3dOptions:
         options = replace(options, prior=expression_basis(model) == ARKIT_BASIS)
     smooth = not strangers if options.smooth is None else options.smooth
     options = replace(options, smooth=smooth, witness=_hears(options, shard, model))
+    options = replace(options, visibility=_heeds(options, shard))
     options.check()
     return options
 
@@ -144,6 +147,20 @@ def _hears(options: Fit3dOptions, shard: Shard, model: MorphableModel) -> bool:
     there = shard.frames.blendshapes is not None and model.expression_names == ARKIT_NAMES
     suits = there and bool(options.prior) and options.hears_witness
     return suits if options.witness is None else options.witness
+
+
+def _heeds(options: Fit3dOptions, shard: Shard) -> bool:
+    """Whether it matters what is hidden: as asked for, or where it is known.
+
+    Raises UsageError where it is asked for and not known.
+    """
+    there = shard.frames.visibility is not None
+    if options.visibility and not there:
+        raise UsageError(
+            "visibility: the shards do not say what is hidden; run `glee preprocess` again, or "
+            "`glee fit3d` with --no-visibility"
+        )
+    return there if options.visibility is None else options.visibility
 
 
 def _readable(path: Path) -> Shard | None:

@@ -131,7 +131,8 @@ class PreprocessOptions:
 class Fit3dOptions:
     """Every option that shapes the fit, as `glee.toml` states them.
 
-    Of whiten, prior, smooth and witness, None is what suits the shards: on where they can be had.
+    Of whiten, prior, smooth, witness and visibility, None is what suits the shards: on where they
+    can be had.
 
     Attributes
     ----------
@@ -167,6 +168,8 @@ class Fit3dOptions:
         Fit the shards' dense points "beside" the landmarks, or them "only"; None: leave them.
     witness : bool or None
         Hear the shards' blendshapes beside the landmarks (`fitting.Witness`), beyond the paper.
+    visibility : bool or None
+        Heed how far the parts of a face are seen (`fitting.visibility`), beyond the paper.
     """
 
     identity: str = "subject"
@@ -185,6 +188,7 @@ class Fit3dOptions:
     model: str | None = None
     dense: str | None = None
     witness: bool | None = False
+    visibility: bool | None = False
 
     @property
     def model_path(self) -> Path | None:
@@ -193,9 +197,8 @@ class Fit3dOptions:
 
     def as_published(self) -> Fit3dOptions:
         """Give these options with Eq. 3 as published: each frame by itself, without priors."""
-        return replace(
-            self, identity="frame", whiten=False, prior=False, smooth=False, witness=False
-        )
+        own = replace(self, identity="frame", whiten=False, prior=False, smooth=False)
+        return replace(own, witness=False, visibility=False)
 
     @property
     def hears_witness(self) -> bool:
@@ -316,6 +319,8 @@ class AnalyzeOptions:
     witness : bool or None
         Hear the detector's blendshapes, see `Fit3dOptions`; None for where there are any, or as a
         trained run asks for.
+    visibility : bool or None
+        Heed what is hidden, likewise.
     """
 
     format: str = "glee"
@@ -331,6 +336,7 @@ class AnalyzeOptions:
     fps: float = 30.0
     deinterlace: bool = False
     witness: bool | None = None
+    visibility: bool | None = None
 
     @property
     def tracking(self) -> TrackingOptions:
@@ -375,6 +381,7 @@ class AnalyzeOptions:
             focal=self.focal,
             model=base.model if self.model is None else str(self.model),
             witness=base.witness if self.witness is None else self.witness,
+            visibility=base.visibility if self.visibility is None else self.visibility,
         )
 
 

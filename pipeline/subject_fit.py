@@ -20,8 +20,15 @@ from ..fitting.landmark_smoothing import TrackNoise
 from ..fitting.morphable_model.landmark_scheme import COUNT
 from ..fitting.morphable_model.model_file import load_model, model_digest
 from ..fitting.subject import spread_sample
+from ..fitting.visibility import hides_something
 from ..fitting.witness import Witness
-from .clip_smoothing import fitted_points, noise_by_clip, points_digest, with_defaults
+from .clip_smoothing import (
+    fitted_points,
+    noise_by_clip,
+    points_digest,
+    visibility_of,
+    with_defaults,
+)
 from .landmarks.detector import calibrated_name
 from .options import DENSE_ONLY, Fit3dOptions
 from .shards.content import check_place
@@ -35,7 +42,12 @@ CONTEXT_FRAMES = 64
 # rules; those that the identity is taken from lie too far apart to speak for all.
 EVEN_FRAMES = 100
 
+# With fewer frames in which nothing is hidden, a subject's identity is taken from all.
+LEAST_SEEN = 8
+
 Landmarks = npt.NDArray[np.float64]
+# Points of frames, and how far each part of the face is seen.
+_Points = tuple[Landmarks, Landmarks]
 
 
 @dataclass(frozen=True)
@@ -202,6 +214,10 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
     tracks = noise_by_clip(task.paths) if smooth and not all(fitted) else {}
     if joint and not all(fitted):
         candidates = [_candidates(path, tracks, task.options) for path in task.paths]
+        if sum(len(one.spread) for one in candidates) < LEAST_SEEN:
+            candidates = [
+                _candidates(path, tracks, task.options, hidden=True) for path in task.paths
+            ]
         kind = _most_frequent(candidates)
         f_shape, focal, error = _joint_identity(candidates, kind, task.options)
         if hears and f_shape is not None:
@@ -215,30 +231,43 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
 class _Candidates:
     """Points of a shard's frames: spread over poses and expressions, and evenly over time.
 
-    kind: frame size and detector. spread, even: (m, p, 2) float64, source pixels.
+    kind: frame size and detector. spread, even: (m, p, 2) float64, source pixels. spread_seen,
+    even_seen: (m, 7) float64, how far each part is seen in them.
     """
 
     kind: tuple[tuple[int, int], str]
     spread: Landmarks
     even: Landmarks
+    spread_seen: Landmarks
+    even_seen: Landmarks
 
 
 def _candidates(
-    path: Path, tracks: Mapping[str, TrackNoise | None], options: Fit3dOptions
+    path: Path,
+    tracks: Mapping[str, TrackNoise | None],
+    options: Fit3dOptions,
+    *,
+    hidden: bool = False,
 ) -> _Candidates:
-    """Points of a shard that stand for all of its frames."""
+    """Points of a shard that stand for all of its frames; hidden: also where a part is hidden."""
     shard = read_shard(path, verify=False)
     points = fitted_points(path, shard, tracks.get(path.parent.name), options.dense)
+    visibility = visibility_of(shard)
+    valid = shard.frames.valid
+    if options.visibility and not hidden:
+        valid = valid & ~hides_something(visibility)
+        points[~valid] = np.nan
     chosen = spread_sample(points[:, :COUNT], options.sample_frames)
+    even = np.flatnonzero(valid)[_evenly(int(valid.sum()))]
     kind = shard.header.frame_size, _detector(shard)
-    return _Candidates(kind, points[chosen], _evenly(points[shard.frames.valid]))
+    return _Candidates(kind, points[chosen], points[even], visibility[chosen], visibility[even])
 
 
-def _evenly(points: Landmarks) -> Landmarks:
-    if len(points) <= EVEN_FRAMES:
-        return points
-    chosen = np.linspace(0, len(points) - 1, EVEN_FRAMES).round().astype(int)
-    return np.asarray(points[chosen])
+def _evenly(count: int) -> npt.NDArray[np.int64]:
+    """Indices of at most EVEN_FRAMES of so many frames."""
+    if count <= EVEN_FRAMES:
+        return np.arange(count)
+    return np.linspace(0, count - 1, EVEN_FRAMES).round().astype(np.int64)
 
 
 def _most_frequent(candidates: list[_Candidates]) -> tuple[tuple[int, int], str] | None:
@@ -307,9 +336,12 @@ def _joint_identity(
         return None, None, None
     size, detector = kind
     landmarks = np.concatenate([one.spread for one in candidates if one.kind == kind])
-    landmarks = landmarks[spread_sample(landmarks[:, :COUNT], options.sample_frames)]
+    seen = np.concatenate([one.spread_seen for one in candidates if one.kind == kind])
+    chosen = spread_sample(landmarks[:, :COUNT], options.sample_frames)
     scattered = replace(options, temporal=0.0, witness=False)
-    result = _run_fit(landmarks, size, detector, scattered, f_shape=None, joint=True)
+    result = _run_fit(
+        landmarks[chosen], seen[chosen], size, detector, scattered, f_shape=None, joint=True
+    )
     good = np.isfinite(result.f_shape).all(1)
     if not good.any():
         return None, None, None
@@ -330,11 +362,14 @@ def _rules_share(
     if kind is None:
         return None
     size, detector = kind
-    landmarks = _evenly(np.concatenate([one.even for one in candidates if one.kind == kind]))
+    landmarks = np.concatenate([one.even for one in candidates if one.kind == kind])
+    seen = np.concatenate([one.even_seen for one in candidates if one.kind == kind])
+    chosen = _evenly(len(landmarks))
+    landmarks, seen = landmarks[chosen], seen[chosen]
     options = replace(options, focal=focal or options.focal, estimate_focal=False)
     silent = Witness.silent(len(landmarks))
     result = _run_fit(
-        landmarks, size, detector, options, f_shape=f_shape, joint=True, witness=silent
+        landmarks, seen, size, detector, options, f_shape=f_shape, joint=True, witness=silent
     )
     known = result.rules_share[result.converged]
     return float(known[0]) if len(known) else None
@@ -345,9 +380,11 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
     options = replace(task.options, focal=task.focal or task.options.focal, estimate_focal=False)
     before, after = _neighbours(task) if options.temporal > 0 else (None, None)
     points = fitted_points(task.path, shard, task.track, options.dense)
-    landmarks, own = _in_context(points, before, after)
+    here = points, visibility_of(shard)
+    (landmarks, seen), own = _in_context(here, before, after)
     result = _run_fit(
         landmarks,
+        seen,
         header.frame_size,
         _detector(shard),
         options,
@@ -376,39 +413,46 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
     )
 
 
-def _neighbours(task: ShardTask) -> tuple[Landmarks | None, Landmarks | None]:
+def _neighbours(task: ShardTask) -> tuple[_Points | None, _Points | None]:
     """Points of the chunks before and after in the clip, where there are any."""
     index = int(task.path.stem)
-    found: list[Landmarks | None] = []
+    found: list[_Points | None] = []
     for beside in (index - 1, index + 1):
         path = task.path.with_name(f"{beside:06d}{task.path.suffix}")
         there = beside >= 0 and path.exists()
         shard = read_shard(path, verify=False) if there else None
         found.append(
-            None if shard is None else fitted_points(path, shard, task.track, task.options.dense)
+            None
+            if shard is None
+            else (
+                fitted_points(path, shard, task.track, task.options.dense),
+                visibility_of(shard),
+            )
         )
     return found[0], found[1]
 
 
 def _in_context(
-    landmarks: Landmarks, before: Landmarks | None, after: Landmarks | None
-) -> tuple[Landmarks, slice]:
-    """The chunk's landmarks between a few of its neighbours', and where they lie among them.
+    here: _Points, before: _Points | None, after: _Points | None
+) -> tuple[_Points, slice]:
+    """The chunk's frames between a few of its neighbours', and where they lie among them.
 
     What lies further away than that has no say in the temporal term's solution.
     """
-    parts = [landmarks]
+    parts = [here]
     start = 0
     if before is not None:
-        parts.insert(0, before[-CONTEXT_FRAMES:])
-        start = len(parts[0])
+        parts.insert(0, (before[0][-CONTEXT_FRAMES:], before[1][-CONTEXT_FRAMES:]))
+        start = len(parts[0][0])
     if after is not None:
-        parts.append(after[:CONTEXT_FRAMES])
-    return np.concatenate(parts), slice(start, start + len(landmarks))
+        parts.append((after[0][:CONTEXT_FRAMES], after[1][:CONTEXT_FRAMES]))
+    landmarks, seen = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return (landmarks, seen), slice(start, start + len(here[0]))
 
 
 def _run_fit(
     landmarks: npt.NDArray[np.float64],
+    seen: npt.NDArray[np.float64],
     size: tuple[int, int],
     detector: str,
     options: Fit3dOptions,
@@ -418,7 +462,10 @@ def _run_fit(
     landmark_error: float | None = None,
     witness: Witness | None = None,
 ) -> Fit:
-    """The fit of points (n, 68, 2), or (n, 68 + d, 2) with dense points behind the landmarks."""
+    """The fit of points (n, 68, 2), or (n, 68 + d, 2) with dense points behind the landmarks.
+
+    seen: (n, 7), how far each part of the face is seen.
+    """
     model = load_model(options.model_path)
     dense = None
     if options.dense:
@@ -436,6 +483,7 @@ def _run_fit(
         f_shape=f_shape,
         dense=dense,
         witness=witness,
+        visibility=seen if options.visibility else None,
         options=how,
     )
 

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UsageError
+from ..fitting.visibility import hides_something
 from ..fitting.witness import OUTPUTS, Witness, usual_outputs
+from .clip_smoothing import visibility_of
 from .shards.shard import Shard, read_shard
 
 Floats = npt.NDArray[np.float64]
@@ -115,6 +117,25 @@ def subject_usual(paths: Iterable[Path]) -> Floats:
     (52,) float64
         See `fitting.witness.usual_outputs`.
     """
-    return usual_outputs(
-        np.concatenate([outputs_of(read_shard(path, verify=False)) for path in paths])
-    )
+    shards = [read_shard(path, verify=False) for path in paths]
+    outputs = np.concatenate([outputs_of(shard) for shard in shards])
+    return usual_of_seen(outputs, np.concatenate([visibility_of(shard) for shard in shards]))
+
+
+def usual_of_seen(outputs: Floats, visibility: Floats) -> Floats:
+    """Find what is usual for a person where nothing is hidden, or in all frames if there is none.
+
+    Parameters
+    ----------
+    outputs : (n, 52) float64
+        Of the network, NaN where there is none.
+    visibility : (n, 7) float64
+        How far each part is seen.
+
+    Returns
+    -------
+    (52,) float64
+        See `fitting.witness.usual_outputs`.
+    """
+    seen = outputs[~hides_something(visibility)]
+    return usual_outputs(seen if np.isfinite(seen).all(1).any() else outputs)

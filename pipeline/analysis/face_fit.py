@@ -20,6 +20,7 @@ from ...fitting.morphable_model.model_file import load_model
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...fitting.options import PAPER_WEIGHT, FitOptions
 from ...fitting.subject import spread_sample
+from ...fitting.visibility import PARTS, hides_something
 from ...fitting.witness import OUTPUTS, Witness, usual_outputs
 from ..landmarks.detector import calibrated_name
 from ..options import Fit3dOptions, detector_noise
@@ -31,8 +32,10 @@ Landmarks = npt.NDArray[np.float32]
 
 # Frames from which an identity is taken, at most.
 IDENTITY_FRAMES = 48
+# With fewer frames in which nothing is hidden it is taken from all.
+LEAST_SEEN = 8
 # How faces are fitted unless a trained run asks for something else.
-ANALYSIS_FIT = Fit3dOptions(whiten=True, prior=True, witness=True)
+ANALYSIS_FIT = Fit3dOptions(whiten=True, prior=True, witness=True, visibility=True)
 
 # Fields of a Fit that are no arrays over its rows.
 _OF_ALL_ROWS = ("model", "camera", "landmark_set")
@@ -227,9 +230,12 @@ class FaceFitter:
         sizes = [face.size for face in good]
         size = max(sorted(set(sizes)), key=sizes.count)
         good = [face for face in good if face.size == size]
-        landmarks = np.stack([face.tracked.landmarks for face in good])
-        chosen = landmarks[spread_sample(landmarks, IDENTITY_FRAMES)]
-        joint = self._fit(chosen, size)
+        whole = [face for face in good if not hides_something(_visibility([face])).any()]
+        if self.made.visibility and len(whole) >= LEAST_SEEN:
+            good = whole
+        landmarks, seen = np.stack([face.tracked.landmarks for face in good]), _visibility(good)
+        chosen = spread_sample(landmarks, IDENTITY_FRAMES)
+        joint = self._fit(landmarks[chosen], seen[chosen], size)
         if not joint.converged.any():
             return None
         f_shape = joint.f_shape[joint.converged][0]
@@ -237,12 +243,12 @@ class FaceFitter:
         known = None if np.isnan(error) else error
         witness = None
         if self.made.witness:
-            silent = self._fit(landmarks, size, f_shape, known, Witness.silent(len(good)))
+            silent = self._fit(landmarks, seen, size, f_shape, known, Witness.silent(len(good)))
             share = silent.rules_share[silent.converged]
             rest = usual_outputs(_outputs(good))
             witness = SubjectWitness(rest, float(share[0]) if len(share) else None)
         heard = None if witness is None else witness.of_outputs(_outputs(good))
-        own = self._fit(landmarks, size, f_shape, known, heard)
+        own = self._fit(landmarks, seen, size, f_shape, known, heard)
         usual = np.median(own.f_exp[own.converged], axis=0) if own.converged.any() else np.nan
         count = int(own.converged.sum())
         usual = np.broadcast_to(usual, own.f_exp.shape[1:]).astype(np.float32)
@@ -269,16 +275,18 @@ class FaceFitter:
                 for face in faces
             ]
         )
-        size = faces[0].size
+        size, seen = faces[0].size, _visibility(faces)
         if self.own_identity or identity is None:
-            return self._fit_apart(landmarks, size)
+            return self._fit_apart(landmarks, seen, size)
         known = identity.witness
         witness = None if known is None else known.of_outputs(_outputs(faces))
-        return self._fit(landmarks, size, identity.f_shape, identity.landmark_error, witness)
+        shape, error = identity.f_shape, identity.landmark_error
+        return self._fit(landmarks, seen, size, shape, error, witness)
 
     def _fit(
         self,
         landmarks: Landmarks,
+        seen: npt.NDArray[np.float64],
         size: tuple[int, int],
         f_shape: npt.NDArray[np.float32] | None = None,
         landmark_error: float | None = None,
@@ -292,10 +300,13 @@ class FaceFitter:
             landmark_set=self.landmark_set,
             f_shape=f_shape,
             witness=witness,
+            visibility=seen if self.made.visibility else None,
             options=replace(self.options, landmark_error=landmark_error),
         )
 
-    def _fit_apart(self, landmarks: Landmarks, size: tuple[int, int]) -> Fit:
+    def _fit_apart(
+        self, landmarks: Landmarks, seen: npt.NDArray[np.float64], size: tuple[int, int]
+    ) -> Fit:
         """Fit frames with an identity each; what a frame gets does not depend on its block."""
         weights = self.options.regularisation or (PAPER_WEIGHT, PAPER_WEIGHT)
         return fit(
@@ -304,6 +315,7 @@ class FaceFitter:
             camera=Camera.for_image(*size, self.focal),
             landmark_set=self.landmark_set,
             identity="frame",
+            visibility=seen if self.made.visibility else None,
             options=replace(self.options, regularisation=weights),
         )
 
@@ -315,6 +327,15 @@ def _outputs(faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]:
         if face.valid and face.blendshapes is not None:
             row[:] = face.blendshapes
     return outputs
+
+
+def _visibility(faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]:
+    """How far each part is seen in frames, (n, 7); NaN where one is not valid or nobody asked."""
+    known = np.full((len(faces), len(PARTS)), np.nan)
+    for row, face in zip(known, faces, strict=True):
+        if face.valid and face.visibility is not None:
+            row[:] = face.visibility
+    return known
 
 
 def _usual_look(fit: Fit, faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...fitting.fit import Fit
+from ...fitting.visibility import PARTS, seen_share
 from ..clips import Clip
 from ..images import CROP_SIZE
 from ..images.crops import align, alignment_transform, encode_crop
@@ -57,6 +58,9 @@ class FaceFrame:
         Centres of the right and the left iris, source pixels, NaN where the detector gives none.
     blendshapes : (52,) float32 or None
         What its blendshape network sees, NaN likewise; None: nobody asked.
+    visibility : (7,) float32 or None
+        How far each part of the face is seen, see `landmarks.visibility.seen_parts`; None: nobody
+        asked.
     crop : (200, 200, 3) uint8 or None
         RGB, the aligned face; None where not asked for.
     picture : bytes or None
@@ -70,6 +74,7 @@ class FaceFrame:
     size: tuple[int, int]
     irises: npt.NDArray[np.float32]
     blendshapes: npt.NDArray[np.float32] | None = None
+    visibility: npt.NDArray[np.float32] | None = None
     crop: Image | None = None
     picture: bytes | None = None
 
@@ -140,8 +145,43 @@ class FaceRows:
         """
         return self.reason(index) == "ok"
 
+    def visibility(self, index: int) -> npt.NDArray[np.float64]:
+        """Tell how far each part of a row's face is seen.
+
+        Parameters
+        ----------
+        index : int
+            The row.
+
+        Returns
+        -------
+        (7,) float64
+            In the order of `fitting.visibility.PARTS`, in [0, 1]; NaN where not known.
+        """
+        known = self.faces[index].visibility
+        if known is None or not self.valid(index):
+            return np.full(len(PARTS), np.nan)
+        return known.astype(np.float64)
+
+    def confidence(self, index: int) -> float:
+        """Tell how sure a row's landmarks and coefficients are, by what is seen of the face.
+
+        Parameters
+        ----------
+        index : int
+            The row.
+
+        Returns
+        -------
+        float
+            The detector's confidence times the share of f_exp that is seen, in [0, 1].
+        """
+        seen = self.visibility(index)
+        share = 1.0 if np.isnan(seen).any() else float(seen_share(seen[None])[0])
+        return self.faces[index].tracked.confidence * share
+
     def quality(self, index: int) -> float:
-        """Judge a row: the confidence in its landmarks times how well the model explains them.
+        """Judge a row: its `confidence` times how well the model explains the landmarks.
 
         Parameters
         ----------
@@ -156,7 +196,7 @@ class FaceRows:
         if not self.valid(index):
             return 0.0
         relative = float(self.fit.rmse_iod[index])
-        return self.faces[index].tracked.confidence * float(np.exp(-((relative / _POOR_FIT) ** 2)))
+        return self.confidence(index) * float(np.exp(-((relative / _POOR_FIT) ** 2)))
 
 
 @dataclass(frozen=True)
@@ -339,6 +379,7 @@ def _faces(
                 size=size or index.size,
                 irises=irises,
                 blendshapes=detector.blendshapes_of(tracked.landmarks),
+                visibility=detector.parts_of(tracked.landmarks, size or index.size),
                 crop=_crop(image, tracked) if options.crops else None,
                 picture=picture,
             )

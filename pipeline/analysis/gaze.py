@@ -18,7 +18,9 @@ from ...fitting.fit import Fit
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...fitting.solver.problem import landmark_places
 from ...fitting.witness import OUTPUTS
+from ..landmarks.dense_landmarks import dense_and_seen
 from ..landmarks.detector import Box, Detector, Image, Landmarks, Wrapped
+from ..landmarks.visibility import seen_parts
 
 # A look that is further from straight ahead in the head is no look, but an iris marked wrongly.
 _FURTHEST = float(np.cos(np.radians(60.0)))
@@ -51,7 +53,8 @@ class IrisDetector(Wrapped):
         self._dense: Any = getattr(self.innermost, "landmarks_dense", None)
         self._blendshapes: Any = getattr(self.innermost, "blendshapes", None)
         # As many as a new face is looked at (either way up, twice each), and its neighbours'.
-        self._found: deque[tuple[Landmarks, Landmarks]] = deque(maxlen=_REMEMBERED)
+        self._found: deque[tuple[Landmarks, Landmarks, Landmarks | None]]
+        self._found = deque(maxlen=_REMEMBERED)
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
         """Find the landmarks as the backend does; the irises are kept until `irises_of`."""
@@ -59,9 +62,9 @@ class IrisDetector(Wrapped):
             return self.backend.landmarks(image, box)
         from ..landmarks.mesh.points import landmarks_from_mesh
 
-        points, confidence = self._dense(image, box)
+        points, confidence, seen = dense_and_seen(self.innermost, image, box)
         landmarks = self.refined(image, landmarks_from_mesh(points))
-        self._found.append((landmarks, points))
+        self._found.append((landmarks, points, seen))
         return landmarks, confidence
 
     def irises_of(self, landmarks: Landmarks) -> Landmarks:
@@ -102,9 +105,35 @@ class IrisDetector(Wrapped):
             return np.full(len(OUTPUTS), np.nan, np.float32)
         return np.asarray(self._blendshapes(points), np.float32)
 
+    def parts_of(self, landmarks: Landmarks, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+        """Tell how far each part of the face with these landmarks is seen.
+
+        Parameters
+        ----------
+        landmarks : (68, 2) float32
+            As `landmarks` returned them.
+        size : (int, int)
+            Width and height of the picture, pixels.
+
+        Returns
+        -------
+        (7,) float32
+            See `landmarks.visibility.seen_parts`.
+        """
+        found = self._of(landmarks)
+        return seen_parts(landmarks, size, None if found is None else found[1])
+
     def _points_of(self, landmarks: Landmarks) -> Landmarks | None:
+        found = self._of(landmarks)
+        return None if found is None else found[0]
+
+    def _of(self, landmarks: Landmarks) -> tuple[Landmarks, Landmarks | None] | None:
         return next(
-            (points for own, points in reversed(self._found) if np.array_equal(own, landmarks)),
+            (
+                (points, seen)
+                for own, points, seen in reversed(self._found)
+                if np.array_equal(own, landmarks)
+            ),
             None,
         )
 

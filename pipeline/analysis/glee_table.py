@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...fitting.morphable_model.landmark_scheme import COUNT
+from ...fitting.visibility import REGIONS, by_region
 from ...whole_files import TEMPORARY_SUFFIX, replaced_when_whole, temporary_beside
 from .face_stream import FaceRows
 from .gaze import yaw_pitch_roll
@@ -34,6 +35,7 @@ _HEAD = (
     ("rmse", "%.4f", pa.float32()),
     ("rmse_iod", "%.5f", pa.float32()),
 )
+_VISIBLE = tuple((f"visible_{region}", "%.3f", pa.float32()) for region in REGIONS)
 _POSE = tuple(
     (name, "%.6f", pa.float64()) for name in ("rot_x", "rot_y", "rot_z", "pos_x", "pos_y", "pos_z")
 )
@@ -64,6 +66,7 @@ def columns(expressions: tuple[str, ...], au_names: tuple[str, ...]) -> tuple[Co
     shapes = tuple((name, "%.5f", pa.float32()) for name in expressions)
     return (
         *_HEAD,
+        *_VISIBLE,
         *_POSE,
         *_ANGLES,
         *points,
@@ -98,6 +101,7 @@ def values(rows: FaceRows) -> Iterator[tuple[Any, ...]]:
             rows.quality(i),
             float(fit.rmse[i]),
             float(fit.rmse_iod[i]),
+            *by_region(rows.visibility(i)[None])[0].tolist(),
             *fit.pose[i].tolist(),
             *yaw_pitch_roll(fit.pose[i]).tolist(),
             *face.tracked.landmarks.T.ravel().tolist(),

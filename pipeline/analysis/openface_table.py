@@ -76,7 +76,7 @@ def values(rows: FaceRows, au_names: tuple[str, ...]) -> Iterator[tuple[Any, ...
     """
     for i, face in enumerate(rows.faces):
         valid = rows.valid(i)
-        head = (face.frame + 1, max(face.face_id, 0), face.time, face.tracked.confidence, valid)
+        head = (face.frame + 1, max(face.face_id, 0), face.time, rows.confidence(i), valid)
         measured = _measured(rows, i) if valid else [0.0] * (8 + 5 * EYE_LANDMARKS + 6 + 5 * COUNT)
         shape = [_NOT_MEASURED if valid else 0.0] * (6 + SHAPE_MODES)
         yield (*head, *measured, *shape, *_action_units(rows, i, au_names, valid))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +90,56 @@ def has_blendshapes(detector: Detector) -> bool:
     return hasattr(innermost, "landmarks_dense") and hasattr(innermost, "blendshapes")
 
 
+class SeeingBackend(DenseBackend, Protocol):
+    """A backend that knows which of its landmarks are seen."""
+
+    def landmarks_seen(
+        self, image: Image, box: Box
+    ) -> tuple[npt.NDArray[np.float32], float, npt.NDArray[np.float32]]:
+        """Find all points of a face, and tell what lies before it.
+
+        Parameters
+        ----------
+        image, box
+            As in `landmarks_dense`.
+
+        Returns
+        -------
+        points, confidence
+            As `landmarks_dense` gives them.
+        seen : (68,) float32
+            How probable it is that each of the 68 landmarks is seen, in [0, 1].
+        """
+
+
+Seen = npt.NDArray[np.float32]
+
+
+def dense_and_seen(backend: Any, image: Image, box: Box) -> tuple[Landmarks, float, Seen | None]:
+    """Find all points of a face, and which landmarks are seen where the backend knows it.
+
+    Parameters
+    ----------
+    backend : DenseBackend
+        Perhaps a `SeeingBackend`.
+    image : (h, w, 3) uint8
+        RGB.
+    box : Box
+        The face's, source pixels.
+
+    Returns
+    -------
+    points, confidence
+        As `DenseBackend.landmarks_dense` gives them.
+    seen : (68,) float32 or None
+        As `SeeingBackend.landmarks_seen` gives it; None where the backend does not know.
+    """
+    if hasattr(backend, "landmarks_seen"):
+        return cast(SeeingBackend, backend).landmarks_seen(image, box)
+    points, confidence = cast(DenseBackend, backend).landmarks_dense(image, box)
+    return points, confidence, None
+
+
 class DenseDetector(Wrapped):
     """A backend, or one with the refiner behind it, whose dense points are at hand.
 
@@ -120,14 +170,29 @@ class DenseDetector(Wrapped):
             )
         self._dense = cast(DenseBackend, self.innermost)
         self.count = self._dense.dense_points
-        self._found: list[tuple[Landmarks, Landmarks]] = []
+        self._found: list[tuple[Landmarks, Landmarks, Seen | None]] = []
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:
         """Find the landmarks as the backend does; the dense points are kept until `dense_of`."""
-        points, confidence = self._dense.landmarks_dense(image, box)
+        points, confidence, seen = dense_and_seen(self._dense, image, box)
         landmarks = self.refined(image, self._dense.landmarks_of(points))
-        self._found.append((landmarks, np.ascontiguousarray(points[:, :2], np.float32)))
+        self._found.append((landmarks, np.ascontiguousarray(points[:, :2], np.float32), seen))
         return landmarks, confidence
+
+    def seen_of(self, landmarks: Landmarks) -> Seen | None:
+        """Tell which landmarks are seen. To be asked before `dense_of`, which forgets it.
+
+        Parameters
+        ----------
+        landmarks : (68, 2) float32
+            The very array that `landmarks` returned.
+
+        Returns
+        -------
+        (68,) float32 or None
+            Probabilities; None where the backend does not know.
+        """
+        return next((seen for own, _, seen in self._found if own is landmarks), None)
 
     def dense_of(self, landmarks: Landmarks) -> npt.NDArray[np.float32]:
         """Give the dense points that were found with landmarks. To be asked once a frame.
@@ -144,7 +209,7 @@ class DenseDetector(Wrapped):
         (count, 2) float32
             Source pixels, NaN where these landmarks have none.
         """
-        found = next((dense for own, dense in self._found if own is landmarks), None)
+        found = next((dense for own, dense, _ in self._found if own is landmarks), None)
         self._found.clear()
         return np.full((self.count, 2), np.nan, np.float32) if found is None else found
 

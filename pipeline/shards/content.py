@@ -101,6 +101,9 @@ class FrameArrays:
     blendshapes : (n, 52) float16, or None
         What the backend's blendshape network makes of the frame, in [0, 1], in the order of
         `fitting.witness.BLENDSHAPES`; NaN where not valid. None where the backend has no network.
+    visibility : (n, 7) float16, or None
+        How far each part of the face is seen, in [0, 1], in the order of
+        `fitting.visibility.PARTS`; NaN where not valid. None in shards that were made before.
     """
 
     frame_id: npt.NDArray[np.int64]
@@ -111,6 +114,7 @@ class FrameArrays:
     transform: npt.NDArray[np.float64]
     landmarks_dense: npt.NDArray[np.float32] | None = None
     blendshapes: npt.NDArray[np.float16] | None = None
+    visibility: npt.NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,10 +203,12 @@ DENSE_COUNTS = (478, 468)
 DENSE = "landmarks_dense"
 # What a blendshape network says, and of how many blendshapes.
 BLENDSHAPES, BLENDSHAPE_COUNT = "blendshapes", 52
+# How far a face's parts are seen, and how many parts.
+VISIBILITY, PART_COUNT = "visibility", 7
 
 
 def frame_datasets(
-    dense: int | None, *, blendshapes: bool = False
+    dense: int | None, *, blendshapes: bool = False, visibility: bool = False
 ) -> dict[str, tuple[type, tuple[int, ...]]]:
     """Lay out the group `frames`.
 
@@ -212,6 +218,8 @@ def frame_datasets(
         Dense points of a face; None for none.
     blendshapes : bool
         Whether there are those of a network.
+    visibility : bool
+        Whether it is known how far parts are seen.
 
     Returns
     -------
@@ -230,6 +238,8 @@ def frame_datasets(
         layout[DENSE] = (np.float32, (dense, 2))
     if blendshapes:
         layout[BLENDSHAPES] = (np.float16, (BLENDSHAPE_COUNT,))
+    if visibility:
+        layout[VISIBILITY] = (np.float16, (PART_COUNT,))
     return layout
 
 

@@ -14,7 +14,14 @@ import numpy as np
 from ...errors import ShardError
 from ...fitting.array_files import check_heaps
 from ..images import ENCODINGS
-from .content import BLENDSHAPES, DENSE, embed_datasets, fit_datasets, frame_datasets
+from .content import (
+    BLENDSHAPES,
+    DENSE,
+    VISIBILITY,
+    embed_datasets,
+    fit_datasets,
+    frame_datasets,
+)
 
 FORMAT_NAME = "glee-shard"
 FORMAT_VERSION = 2
@@ -179,7 +186,9 @@ def _check_layout(file: h5py.File, size: int) -> None:
     aus = [str(name) for name in file["labels"].attrs["au_names"]]
     expected: dict[str, dict[str, tuple[Any, tuple[int, ...]]]] = {
         "frames": frame_datasets(
-            _dense_points(file["frames"]), blendshapes=BLENDSHAPES in file["frames"]
+            _dense_points(file["frames"]),
+            blendshapes=BLENDSHAPES in file["frames"],
+            visibility=VISIBILITY in file["frames"],
         ),
         "labels": dict.fromkeys(aus, (np.int8, ())),
     }

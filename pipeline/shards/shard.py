@@ -1,7 +1,8 @@
 """The shard: one chunk of a clip as an HDF5 file that is whole or absent, and checked when read.
 
 Layout: `frames/{frame_id, valid, reason, confidence, landmarks, transform}`, with dense points
-`frames/landmarks_dense`, with a blendshape network's outputs `frames/blendshapes`,
+`frames/landmarks_dense`, with a blendshape network's outputs `frames/blendshapes`, with how far
+parts of the face are seen `frames/visibility`,
 `crops/{data, offset}` (encoded images in one byte pool), `labels/{AU1, ...}` (int8, -1 unknown),
 after `fit3d` `fit/{f_exp, f_exp_std, f_shape, pose, energy, rmse, iterations, converged}`, and
 after `embed` `embed/{identity, identity_mirrored}`.
@@ -243,6 +244,7 @@ def write_shard(
         layout = frame_datasets(
             None if dense is None else np.shape(dense)[1],
             blendshapes=frames.blendshapes is not None,
+            visibility=frames.visibility is not None,
         )
         _write_arrays(file.create_group("frames"), frames, layout, count)
         file["frames/reason"].attrs.create("names", list(REASONS), dtype=STRINGS)

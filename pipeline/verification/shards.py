@@ -125,6 +125,9 @@ class _ShardCheck:
         shapes = frames.blendshapes
         if shapes is not None and not np.isfinite(shapes[frames.valid]).all():
             self._wrong("frames", f"{where}: valid frames without blendshapes")
+        seen = frames.visibility
+        if seen is not None and not ((seen >= 0) & (seen <= 1))[frames.valid].all():
+            self._wrong("frames", f"{where}: valid frames without visibility from 0 to 1")
         self._compare_options(where, header)
         self._versions[header.dataset, header.detector, header.glee_version] += 1
         self._shards += 1

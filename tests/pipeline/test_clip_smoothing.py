@@ -63,12 +63,14 @@ def test_fit3d_smooths_only_what_it_is_told_to(work, tmp_path):
     np.testing.assert_array_equal(found[True], found[None])
 
 
-def test_runs_end_where_frames_are_missing_or_the_shot_changes():
+def test_runs_end_where_frames_are_missing_or_the_shot_or_what_is_hidden_changes():
     landmarks = np.random.default_rng(1).normal(0, 1, (1, 68, 2)) * 5 + 100
     landmarks = np.repeat(landmarks, 12, axis=0)
     landmarks[3] = np.nan
     landmarks[8:] += 500.0
     frame_id = np.arange(12)
     frame_id[6:] += 1
-    found = [(run.start, run.stop) for run in runs(Stretch(landmarks, frame_id))]
-    assert found == [(0, 3), (4, 6), (6, 8), (8, 12)]
+    hidden = np.zeros((12, 7), bool)
+    hidden[10:, 5] = True
+    found = [(run.start, run.stop) for run in runs(Stretch(landmarks, frame_id, hidden))]
+    assert found == [(0, 3), (4, 6), (6, 8), (8, 10), (10, 12)]

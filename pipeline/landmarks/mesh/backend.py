@@ -26,6 +26,7 @@ from .detection import (
 from .networks import CROP_SIDE, IMAGE_SIDE, FaceDetector, FaceMesh
 from .points import COUNT, landmarks_from_mesh
 from .search import scales, unknown, windows
+from .visibility import REMEDY, VISIBILITY_PATH, SeeingMesh, VisibilityHead
 from .weights import WEIGHTS_PATH, load_into, read_weights
 
 # A thorough search asks the mesh whether what the detector took for a small face is one: the least
@@ -71,9 +72,12 @@ class MeshDetector:
         """Raises WeightsError where the weights file is missing or does not fit."""
         parameters = read_weights(WEIGHTS_PATH)
         self._device = torch.device(device)
-        self._faces, self._mesh = FaceDetector(), FaceMesh()
-        for network, prefix in ((self._faces, "detector"), (self._mesh, "mesh")):
-            load_into(network, parameters, prefix)
+        self._faces, mesh, head = FaceDetector(), FaceMesh(), VisibilityHead()
+        load_into(self._faces, parameters, "detector")
+        load_into(mesh, parameters, "mesh")
+        load_into(head, read_weights(VISIBILITY_PATH, REMEDY), "visibility", REMEDY)
+        self._mesh = SeeingMesh(mesh, head)
+        for network in (self._faces, self._mesh):
             network.eval().requires_grad_(False).to(self._device)
             # Channels innermost, as in the crops: else kernels are reordered at each call.
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -153,19 +157,36 @@ class MeshDetector:
         """All points (478, 3) float32: source pixels, depth in the same unit (smaller is nearer);
         and the confidence that the box shows a face, in [0, 1].
         """
-        points, confidence = self.landmarks_of_many([image], [box])
-        return points[0], float(confidence[0])
+        points, confidence, _ = self.landmarks_seen(image, box)
+        return points, confidence
+
+    def landmarks_seen(
+        self, image: Image, box: Box
+    ) -> tuple[npt.NDArray[np.float32], float, npt.NDArray[np.float32]]:
+        """As `landmarks_dense`, and how probable it is that each of the 68 landmarks is seen and
+        not behind something, (68,) float32 in [0, 1].
+        """
+        points, confidence, seen = self._of_many([image], [box])
+        return points[0], float(confidence[0]), seen[0]
 
     def landmarks_of_many(
         self, images: Sequence[Image], boxes: Sequence[Box]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """As `landmarks_dense` for n images at once: (n, 478, 3) and (n,)."""
+        points, confidence, _ = self._of_many(images, boxes)
+        return points, confidence
+
+    def _of_many(
+        self, images: Sequence[Image], boxes: Sequence[Box]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """As `landmarks_seen` for n images at once: (n, 478, 3), (n,) and (n, 68)."""
         transforms = [crop_transform(box) for box in boxes]
         crops = [crop_of(*pair) for pair in zip(images, transforms, strict=True)]
-        points, presence = self._run(self._mesh, np.stack(crops), 1 / 255, 0.0)
+        points, presence, odds = self._run(self._mesh, np.stack(crops), 1 / 255, 0.0)
         source = [to_source(*pair) for pair in zip(points, transforms, strict=True)]
         confidence = 1.0 / (1.0 + np.exp(_EVEN_PRESENCE - presence))
-        return np.stack(source), confidence.astype(np.float32)
+        seen = 1.0 / (1.0 + np.exp(-odds))
+        return np.stack(source), confidence.astype(np.float32), seen.astype(np.float32)
 
     def blendshapes(self, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """MediaPipe's 52 coefficients (..., 52), in [0, 1], in the order of `BLENDSHAPES`.

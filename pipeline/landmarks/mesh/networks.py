@@ -60,7 +60,10 @@ class FaceMesh(nn.Module):
 
     def forward(self, crops: Tensor) -> FaceMeshOutput:
         """crops: (n, 3, 256, 256) float32 RGB in [0, 1]."""
-        features = self.stages(self.stem(crops))
+        return self.read(self.stages(self.stem(crops)))
+
+    def read(self, features: Tensor) -> FaceMeshOutput:
+        """Points and presence. features: (n, 128, 2, 2), of the last stage."""
         points = torch.reshape(self.points(features), (-1, COUNT, 3))
         return FaceMeshOutput(points, self.presence(features).flatten())
 

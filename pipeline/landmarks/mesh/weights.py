@@ -29,29 +29,36 @@ def write_weights(
     )
 
 
-def read_weights(path: Path = WEIGHTS_PATH) -> dict[str, npt.NDArray[np.float16]]:
-    """All parameters by name. Raises WeightsError where the file is missing, cut or of a newer
-    format.
+def read_weights(
+    path: Path = WEIGHTS_PATH, remedy: str = _REMEDY
+) -> dict[str, npt.NDArray[np.float16]]:
+    """All parameters by name; remedy: what to do where they cannot be had.
+
+    Raises WeightsError where the file is missing, cut or of a newer format.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
-        raise WeightsError(f"{path}: missing; {_REMEDY}") from None
+        raise WeightsError(f"{path}: missing; {remedy}") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsError(f"{path}: cannot be read ({error}); {_REMEDY}") from None
+        raise WeightsError(f"{path}: cannot be read ({error}); {remedy}") from None
     version = int(arrays.pop("format", np.int64(0)))
     if version != FORMAT:
-        raise WeightsError(f"{path}: format {version}, this glee reads {FORMAT}; {_REMEDY}")
+        raise WeightsError(f"{path}: format {version}, this glee reads {FORMAT}; {remedy}")
     arrays.pop("source", None)
     return arrays
 
 
 def load_into(
-    network: nn.Module, parameters: Mapping[str, npt.NDArray[np.float16]], prefix: str
+    network: nn.Module,
+    parameters: Mapping[str, npt.NDArray[np.float16]],
+    prefix: str,
+    remedy: str = _REMEDY,
 ) -> None:
     """Set a network's parameters from those whose names start with `prefix` and a dot.
 
+    remedy: what to do where they do not fit.
     Raises WeightsError where one is missing, superfluous or of another shape.
     """
     own: dict[str, Tensor] = network.state_dict()
@@ -62,12 +69,12 @@ def load_into(
     }
     for name in sorted(own.keys() ^ given.keys()):
         what = "missing" if name in own else "unknown"
-        raise WeightsError(f"mesh weights: {prefix}.{name} is {what}; {_REMEDY}")
+        raise WeightsError(f"mesh weights: {prefix}.{name} is {what}; {remedy}")
     for name, value in given.items():
         if value.shape != tuple(own[name].shape) or value.dtype.kind != "f":
             raise WeightsError(
                 f"mesh weights: {prefix}.{name} is {value.shape} {value.dtype}, "
-                f"{tuple(own[name].shape)} is needed; {_REMEDY}"
+                f"{tuple(own[name].shape)} is needed; {remedy}"
             )
     network.load_state_dict(
         {name: torch.from_numpy(value.astype(np.float32)) for name, value in given.items()}
