@@ -29,4 +29,4 @@ def inspect(shard: Path, png: Path | None, json: bool) -> None:
         from ..pipeline.shards.views import contact_sheet
 
         contact_sheet(shard, png)
-        click.echo(f"{png}: a sheet of its crops", err=json)
+        click.echo(f"{png}: a sheet of its crops", err=True)
