@@ -170,8 +170,6 @@ def analyze(
     A clip's files take their names when it is done; those of one that fails are removed. Of several
     inputs, one that cannot be read is told by its `error`, and the others are analysed.
 
-    >>> analyze([Path("talk.mp4")], Path("out"))        # out/talk.csv, out/talk.parquet
-
     Parameters
     ----------
     inputs : iterable of Path
@@ -198,6 +196,10 @@ def analyze(
         Where the only input cannot be read.
     WeightsError, OutputError
         Where the backend's files or the output folder cannot be used.
+
+    Examples
+    --------
+    >>> analyze([Path("talk.mp4")], Path("out"))  # writes out/talk.csv and out/talk.parquet
     """
     options = options or AnalyzeOptions()
     options.check()
