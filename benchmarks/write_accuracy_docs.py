@@ -74,13 +74,15 @@ def on_clips() -> list[list[str]]:
     seen = {
         name: {"glee": "default", "mediapipe": "MediaPipe"}[name]
         + f" {row['seen']['by_baseline']['20th percentile']['mean']:.2f}"
+        + f" ({row['seen']['by_baseline']['none']['mean']:.2f})"
         for name, row in rows.items()
     }
     blinks = rows["glee"]["blinks"]["f_exp"]
     return [
         [
             "short real clips, coded by eye",
-            "ten Action Units there or not: mean area under the curve",
+            "ten Action Units there or not: mean area under the curve over the clip's 20th "
+            "percentile (without a baseline)",
             ", ".join(seen.values()),
         ],
         [

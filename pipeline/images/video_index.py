@@ -55,6 +55,8 @@ _MOST_STEP = 1.5
 # How far a damaged file's clock jumps back and forth, seconds.
 _DISORDER = 1.0
 _SAME_RATE = 0.005
+# Part of a damaged file's pictures that have a time, beyond which those without are left out.
+_MOSTLY = 0.75
 # Part of the pictures beyond which a video is called interlaced.
 _INTERLACED = 0.05
 
@@ -220,6 +222,8 @@ def _from_pictures(video: Video, deinterlace: bool) -> IndexedVideo:
     kept = np.arange(len(pictures.stamps))
     if video.container_name != "avi":
         kept = pictures.kept(damaged=harmed)
+        if harmed:
+            kept = _with_a_time(kept, pictures)
     known = [pictures.stamps[number] for number in kept]
     rising = None not in known
     stamps = np.array(known if rising else range(len(kept)), np.int64)
@@ -244,7 +248,15 @@ def _from_pictures(video: Video, deinterlace: bool) -> IndexedVideo:
     keys = np.concatenate([np.array(pictures.keys)[kept], gone])[order]
     flagged = np.concatenate([np.array(pictures.damaged)[kept], gone])[order]
     both_ways = np.concatenate([np.array(pictures.both_ways)[kept], gone])[order]
-    damaged = behind_damage(flagged | (outputs < 0) | _before_a_hole(outputs < 0, both_ways), keys)
+    holes = outputs < 0
+    flagged |= _before_a_hole(holes, both_ways)
+    if video.container_name == "asf" or (harmed and video.container_name not in _TIMED):
+        # What is lost may begin in the packet before, and a decoder of WMV does not say so.
+        flagged |= np.append(holes[1:], False)
+    if tail and video.container_name == "avi" and both_ways.any() and not rising:
+        # B-frames that are shown before the last picture and stored after it may be cut off.
+        flagged[len(kept) - 1] = True
+    damaged = behind_damage(flagged | holes, keys)
     if harmed and video.container_name not in (*_TIMED, "avi"):
         # The first key picture behind damage may have got a time that is not its own.
         damaged = behind_damage(damaged, keys & ~_first_behind(damaged))
@@ -265,6 +277,15 @@ def _from_pictures(video: Video, deinterlace: bool) -> IndexedVideo:
     )
     usable = every[order] if None not in known else np.empty(0, np.int64)
     return _described(video, index, pictures.shape[0], usable)
+
+
+def _with_a_time(kept: npt.NDArray[np.int64], pictures: Pictures) -> npt.NDArray[np.int64]:
+    """Of a damaged file's pictures those that have a time, where most have one.
+
+    One without cannot be placed, and would move all behind it; its place is a lost one's.
+    """
+    timed = np.array([pictures.stamps[number] is not None for number in kept], bool)
+    return kept[timed] if timed.mean() > _MOSTLY else kept
 
 
 def _before_a_hole(

@@ -126,6 +126,8 @@ class Pictures:
             if stamp > latest:
                 gone += back if same else []
                 latest, back, same = stamp, [], False
+            elif stamp == latest and not back and mark == self.marks[number - 1]:
+                gone.append(number)  # one packet that stands there twice
             elif stamp < latest or back:
                 back.append(number)
                 same |= seen.get(stamp) == mark

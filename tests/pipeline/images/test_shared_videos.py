@@ -18,7 +18,7 @@ from glee.pipeline.shards.shard import list_shards, read_shard
 
 from .video_corpus import clip_of
 
-FOLDER = Path(__file__).resolve().parents[3] / "shared" / "videos"
+FOLDER = Path(__file__).resolve().parents[4] / "shared" / "videos"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="../shared/videos is not here")
 
 EVERY = list(range(40))
