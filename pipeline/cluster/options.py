@@ -208,8 +208,8 @@ def read_cluster_options(work: Path | None = None, config: Path | None = None) -
 def _harmless(values: dict[str, Any], path: Path) -> dict[str, Any]:
     """Leave out what a work folder's file may not say, and name it."""
     kept = {key: value for key, value in values.items() if key in FOLDER_KEYS}
-    if values.get("kind") in ("local", *QUEUES):
-        kept["kind"] = values["kind"]
+    if "kind" in values and "://" not in values["kind"]:
+        kept["kind"] = values["kind"]  # no address: a queue's name, or one that is refused later
     left_out = [key for key in values if key not in kept]
     if left_out:
         logger.warning(

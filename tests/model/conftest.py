@@ -108,11 +108,11 @@ def write_shard():
     def write(work, labels, kind, subject="SN001"):
         labels = np.asarray(labels, np.int8)
         count = len(labels)
-        path = shard.shard_path(work, subject, "clip", 0)
         names = AU_NAMES[: labels.shape[1]]
         crops = [encode_crop(np.zeros((200, 200, 3), np.uint8))] * count
         valid = np.ones(count, bool)
         head = header(subject, count, kind, "made_up", names)
+        path = shard.shard_path(work, subject, head.clip, 0)
         shard.write_shard(path, head, frame_arrays(count, valid), crops, labels)
         return shard.read_shard(path)
 

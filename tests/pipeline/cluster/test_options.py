@@ -60,7 +60,8 @@ def test_stages_leave_the_table_as_it_is(tmp_path):
 )
 def test_a_work_folder_says_nothing_that_runs_code_or_writes_elsewhere(tmp_path, caplog, line):
     (tmp_path / "glee.toml").write_text(f'[cluster]\n{line}\ncores = 8\nqueue = "gpu"\n')
-    options = read_cluster_options(tmp_path)
+    with caplog.at_level("WARNING", logger="glee"):
+        options = read_cluster_options(tmp_path)
     assert options == ClusterOptions(cores=8, queue="gpu")
     (record,) = caplog.records
     assert f"[cluster] {line.split()[0]}: not taken from a work folder" in record.getMessage()

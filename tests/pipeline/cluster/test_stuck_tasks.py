@@ -57,7 +57,7 @@ def test_a_stopped_worker_is_named_and_may_go_on(tmp_path, monkeypatch):
 
 def test_others_do_what_a_stopped_worker_had(tmp_path, caplog):
     options = ClusterOptions(stuck_minutes=0.1)
-    with open_cluster("local", 2, options) as cluster:
+    with caplog.at_level("WARNING", logger="glee"), open_cluster("local", 2, options) as cluster:
         paths = [str(tmp_path / "stopped")]
         begin = time.monotonic()
         (outcome,) = cluster.run(stop_once, paths)
