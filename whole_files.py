@@ -113,10 +113,17 @@ def remove_temporaries(folder: Path) -> int:
     Raises
     ------
     OutputError
-        one cannot be removed
+        one cannot be removed, or a folder not be looked into
     """
     count = 0
-    for temporary in sorted(folder.rglob(f".*{TEMPORARY_SUFFIX}")):
+    try:
+        left = sorted(folder.rglob(f".*{TEMPORARY_SUFFIX}"))
+    except OSError as error:
+        raise OutputError(
+            f"cannot look into {error.filename or folder}: {error.strerror or error}; allow more "
+            "open files with `ulimit -n`, or ask for the right to read it"
+        ) from error
+    for temporary in left:
         try:
             temporary.unlink(missing_ok=True)
         except OSError as error:
