@@ -25,7 +25,6 @@ NAME = "disfa-plus"
 
 # Nine of these; which ones, the folders tell. Source: the dataset as distributed.
 SUBJECTS = disfa.SUBJECTS
-SUBJECT_COUNT = 9
 
 # As DISFA: coded AUs, those that papers report. Source: as distributed.
 AUS = disfa.AUS
