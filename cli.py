@@ -151,8 +151,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(words, error, error.format_message(), UsageError.exit_code)
     except GleeError as error:
         return _fail(words, error, str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("glee: interrupted; run the same command again to finish", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        text = visible(str(error)) or "run the same command again to finish"
+        click.echo(f"glee: interrupted; {text}", err=True)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,18 @@ if TYPE_CHECKING:
     default=None,
     help="Weigh hidden parts of a face little. [default: yes]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Clips that are analysed at a time, each in a process of one core.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Make all files anew, and replace what was made with other options or by something else.",
+)
 @device_option
 @dry_run_option
 @json_option
@@ -89,6 +102,8 @@ def analyze(
     out: Path,
     run: Path | None,
     device: str,
+    workers: int,
+    overwrite: bool,
     dry_run: bool,
     json: bool,
     **options: Any,
@@ -97,8 +112,9 @@ def analyze(
 
     A table has landmarks, pose, 51 blendshapes, gaze and quality of each frame of VIDEO, which is a
     video, an image, or a folder of them; --run adds Action Units. No dataset and no training is
-    needed. A table takes its name in OUT when it is whole. An input that cannot be read is reported
-    and the others are analysed all the same; the exit status is 1 then.
+    needed. A table takes its name in OUT when it is whole. Tables that are whole and made with the
+    same options from the same files are kept, so that a run that was stopped goes on. An input that
+    cannot be read is reported and the others are analysed all the same; the exit status is 1 then.
     """
     from ..pipeline.analysis.analyze import as_json, plan
 
@@ -111,8 +127,18 @@ def analyze(
             for planned in plans:
                 click.echo(planned.line(), err=bool(planned.error))
         return 1 if any(planned.error for planned in plans) else 0
-    outcomes = _outcomes(inputs, out, run, device, chosen, settings["progress"])
-    for item in outcomes:
+    outcomes = []
+    for item in _outcomes(
+        inputs,
+        out,
+        run,
+        device,
+        options=chosen,
+        workers=workers,
+        overwrite=overwrite,
+        progress=settings["progress"],
+    ):
+        outcomes.append(item)
         if not json:
             click.echo(item.line(), err=bool(item.error))
     if json:
@@ -121,17 +147,12 @@ def analyze(
 
 
 def _outcomes(
-    inputs: tuple[Path, ...],
-    out: Path,
-    run: Path | None,
-    device: str,
-    options: AnalyzeOptions,
-    progress: bool,
-) -> list[ClipAnalysis]:
+    inputs: tuple[Path, ...], out: Path, run: Path | None, device: str, **options: Any
+) -> Iterator[ClipAnalysis]:
+    from ..pipeline.analysis.analyze import analyses
+
     if run is None:
-        from ..pipeline.analysis.analyze import analyze as run_analysis
+        return analyses(inputs, out, **options)
+    from ..model.prediction.analysis import RunScorer
 
-        return run_analysis(inputs, out, options=options, progress=progress)
-    from ..model.prediction.analysis import analyze_with_run
-
-    return analyze_with_run(inputs, out, run, options=options, device=device, progress=progress)
+    return analyses(inputs, out, scorer=RunScorer(run, device), **options)

@@ -6,7 +6,7 @@ Everything here is known before a frame is read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,16 @@ from ..clips import Clip, DatasetContent
 from ..datasets import find_content
 from ..datasets.entries import cannot_be_read
 from ..options import AnalyzeOptions
+
+# What stands behind a clip's name in the names of its files; no format replaces another's.
+TABLE_SUFFIXES: Mapping[str, tuple[str, ...]] = {
+    "glee": (".csv", ".parquet"),
+    "openface": (".openface.csv",),
+    "arkit": (".arkit.csv",),
+}
+OVERLAY_SUFFIX = ".mp4"
+# Formats with a file for each of several faces.
+FILE_A_FACE = ("arkit",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,12 +217,12 @@ def planned_files(
 
 
 def _planned(source: Source, out: Path, options: AnalyzeOptions) -> AnalysisPlan:
-    suffixes: tuple[str, ...] = (".csv", ".parquet") if options.format == "glee" else (".csv",)
-    each = options.format == "arkit" and options.faces > 1
+    suffixes = TABLE_SUFFIXES[options.format]
+    each = options.format in FILE_A_FACE and options.faces > 1
     if each:
-        suffixes = ("_face0.csv", "_face1.csv")
+        suffixes = tuple(f"_face{face}{suffix}" for face in range(2) for suffix in suffixes)
     if options.video:
-        suffixes += (".mp4",)
+        suffixes += (OVERLAY_SUFFIX,)
     clip = source.clip
     name = clip.images[0] if len(clip.images) == 1 else ""
     written = tuple(out / f"{source.name}{suffix}" for suffix in suffixes)

@@ -111,7 +111,7 @@ def _action_units(
 
 
 class OpenFaceTable:
-    """Writes OUT/NAME.csv; it takes its name when the block ends.
+    """Writes OUT/NAME.openface.csv; it takes its name when the block ends.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class OpenFaceTable:
         self, folder: Path, name: str, expressions: tuple[str, ...], au_names: tuple[str, ...]
     ) -> None:
         del expressions  # the file has no place for them
-        self.paths: tuple[Path, ...] = (folder / f"{name}.csv",)
+        self.paths: tuple[Path, ...] = (folder / f"{name}.openface.csv",)
         self._au_names = au_names
         self._files = ExitStack()
 
