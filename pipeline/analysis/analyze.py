@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...errors import DataError
+from ...errors import DataError, GleeError, unexpected
 from ..images.frames import FrameIndex, index_frames
 from ..landmarks.backends import (
     AUTO,
@@ -230,6 +230,12 @@ def analyze(
             if len(sources) == 1 and not refused:
                 raise
             done.append(ClipAnalysis(source.name, error=str(error)))
+        except (GleeError, OSError):  # weights or the output folder: no clip would do better
+            raise
+        except Exception as error:
+            logger.debug("%s", source.name, exc_info=error)
+            failed = f"{unexpected(error)}; please report it"
+            done.append(ClipAnalysis(source.name, error=failed))
     return done
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import struct
 import wave
+from importlib import import_module
 
 import cv2
 import numpy as np
@@ -255,3 +256,24 @@ def written(path, image):
 def test_missing(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         analyze([tmp_path / "none"], tmp_path / "out", progress=False)
+
+
+def test_an_error_that_nobody_foresaw_is_one_clips_error(tmp_path, capsys, monkeypatch):
+    """The other clip is analysed; the line says the error's kind and where in glee it arose."""
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((60, 80, 3), np.uint8))
+    module = import_module("glee.pipeline.analysis.analyze")
+    known = module._known
+
+    def fails_for_a(source, *more):
+        if source.name.startswith("a"):
+            raise ZeroDivisionError("a thing divided by none")
+        return known(source, *more)
+
+    monkeypatch.setattr(module, "_known", fails_for_a)
+    out = tmp_path / "out"
+    given = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    assert run(["-q", "analyze", *given, "-o", str(out)]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "unexpected ZeroDivisionError: a thing divided by none, at " in line
+    assert {path.name for path in out.iterdir()} == {"b.csv", "b.parquet"}
