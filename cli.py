@@ -50,6 +50,7 @@ class LazyGroup(SummaryGroup):
 # In the order in which they are used; commands/ has a module of the same name for each.
 COMMANDS = (
     "analyze",
+    "events",
     "synth",
     "verify",
     "preprocess",

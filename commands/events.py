@@ -1,0 +1,120 @@
+"""`glee events`: onset, apex, offset and peak of each Action Unit, for the tools of coders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ..errors import DataError
+from .options import ANY_PATH, FILE, output_option
+
+
+@click.command()
+@click.argument("table", metavar="TABLE", type=ANY_PATH)
+@output_option("Its suffix says the form: .csv or .tsv for a table, .eaf for ELAN.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "boris", "elan"]),
+    help="Form of the file; boris for the columns of BORIS's tabular events. [default: by suffix]",
+)
+@click.option(
+    "--on",
+    type=float,
+    help="What a curve has to reach. [default: 1 of an intensity, 0.5 of a probability]",
+)
+@click.option(
+    "--off",
+    type=float,
+    help="An event lasts while the curve is not below. [default: 0.5 of an intensity, 0.35 of a "
+    "probability]",
+)
+@click.option(
+    "--smoothing",
+    default=0.2,
+    show_default=True,
+    help="Seconds of the window over which curves are smoothed; 0 for none.",
+)
+@click.option(
+    "--shortest", default=0.1, show_default=True, help="Seconds that an event lasts at least."
+)
+@click.option(
+    "--gap",
+    default=0.1,
+    show_default=True,
+    help="Seconds of the longest gap that is bridged, below --off or with the face lost.",
+)
+@click.option("--sides", is_flag=True, help="Tiers of the left and right sides too.")
+@click.option("--video", type=FILE, help="Video that the file links. [default: that of the table]")
+def events(
+    table: Path,
+    output: Path,
+    form: str | None,
+    on: float | None,
+    off: float | None,
+    smoothing: float,
+    shortest: float,
+    gap: float,
+    sides: bool,
+    video: Path | None,
+) -> None:
+    """Find onset, apex, offset and peak of each Action Unit in a table of `glee analyze`.
+
+    TABLE is a .csv or .parquet of `glee analyze`, or OpenFace's .csv. An event is a run of frames
+    in which the smoothed curve is at or above --off and reaches --on. The parameters stand in
+    OUTPUT.json beside a table, and among the properties of an ELAN file.
+    """
+    from dataclasses import replace
+
+    from ..reports.coding.au_table import read_au_table
+    from ..reports.coding.event_files import EventSet, check_form, write_events
+    from ..reports.coding.events import EventOptions, find_events
+
+    options = EventOptions(on, off, smoothing, shortest, gap)
+    check_form(output, form)
+    if output.resolve() == table.resolve():
+        raise DataError(f"{output}: is the table itself; give another name to write")
+    faces = read_au_table(table)
+    if not sides:
+        faces = [
+            replace(face, curves={k: v for k, v in face.curves.items() if " " not in k})
+            for face in faces
+        ]
+    if video is not None and not video.is_file():
+        raise DataError(f"{video}: no such video; give the one that the table is of")
+    stated_video, source = _stated(table)
+    found = [event for face in faces for event in find_events(face, options)]
+    content = EventSet(_clip(table), faces, found, options, video or stated_video, source)
+    write_events(output, content, form)
+    if output.suffix.lower() == ".eaf" and content.video is None:
+        click.echo("note: no video is linked, since none lies by the table; give --video", err=True)
+    lost = sum(int((~face.valid).sum()) for face in faces)
+    tiers = len({content.tier(event) for event in found})
+    click.echo(
+        f"{content.name}: {len(found)} events in {tiers} of "
+        f"{sum(len(face.curves) for face in faces)} curves, {lost} frames lost -> {output}"
+    )
+
+
+def _clip(table: Path) -> str:
+    return table.stem.removesuffix(".openface")
+
+
+def _stated(table: Path) -> tuple[Path | None, str]:
+    """The video and the source of the Action Units, as NAME.analysis.json states them."""
+    stated = table.with_name(f"{_clip(table)}.analysis.json")
+    try:
+        content = json.loads(stated.read_text(encoding="utf-8"))
+        video = Path(str(content["source"]["path"]))
+        source = str((content.get("action_units") or {}).get("source", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _video_beside(table), ""
+    return (video if video.is_file() else _video_beside(table)), source
+
+
+def _video_beside(table: Path) -> Path | None:
+    endings = (".mp4", ".mov", ".avi", ".mkv", ".mpg", ".webm", ".m4v")
+    beside = (table.with_name(_clip(table) + ending) for ending in endings)
+    return next((path for path in beside if path.is_file()), None)
