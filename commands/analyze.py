@@ -20,6 +20,7 @@ from .options import (
     json_option,
     model_option,
     out_option,
+    overwrite_option,
     weights_option,
 )
 
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     default=None,
     help="Weigh hidden parts of a face little. [default: yes]",
 )
+@overwrite_option
 @device_option
 @dry_run_option
 @json_option
@@ -115,6 +117,8 @@ def analyze(
     for item in outcomes:
         if not json:
             click.echo(item.line(), err=bool(item.error))
+        if note := item.note():
+            click.echo(note, err=True)
     if json:
         echo_json([as_json(item) for item in outcomes])
     return 1 if any(item.error for item in outcomes) else 0

@@ -15,8 +15,7 @@ from .options import ANY_PATH, FILE, output_option
 @click.argument("table", metavar="TABLE", type=ANY_PATH)
 @output_option("Its suffix says the form: .csv or .tsv for a table, .eaf for ELAN.")
 @click.option(
-    "--format",
-    "form",
+    "--form",
     type=click.Choice(["csv", "boris", "elan"]),
     help="Form of the file; boris for the columns of BORIS's tabular events. [default: by suffix]",
 )
@@ -47,7 +46,7 @@ from .options import ANY_PATH, FILE, output_option
     help="Seconds of the longest gap that is bridged, below --off or with the face lost.",
 )
 @click.option("--sides", is_flag=True, help="Tiers of the left and right sides too.")
-@click.option("--video", type=FILE, help="Video that the file links. [default: that of the table]")
+@click.option("--media", type=FILE, help="Video that the file links. [default: that of the table]")
 def events(
     table: Path,
     output: Path,
@@ -58,7 +57,7 @@ def events(
     shortest: float,
     gap: float,
     sides: bool,
-    video: Path | None,
+    media: Path | None,
 ) -> None:
     """Find onset, apex, offset and peak of each Action Unit in a table of `glee analyze`.
 
@@ -82,14 +81,14 @@ def events(
             replace(face, curves={k: v for k, v in face.curves.items() if " " not in k})
             for face in faces
         ]
-    if video is not None and not video.is_file():
-        raise DataError(f"{video}: no such video; give the one that the table is of")
+    if media is not None and not media.is_file():
+        raise DataError(f"{media}: no such video; give the one that the table is of")
     stated_video, source = _stated(table)
     found = [event for face in faces for event in find_events(face, options)]
-    content = EventSet(_clip(table), faces, found, options, video or stated_video, source)
+    content = EventSet(_clip(table), faces, found, options, media or stated_video, source)
     write_events(output, content, form)
     if output.suffix.lower() == ".eaf" and content.video is None:
-        click.echo("note: no video is linked, since none lies by the table; give --video", err=True)
+        click.echo("note: no video is linked, since none lies by the table; give --media", err=True)
     lost = sum(int((~face.valid).sum()) for face in faces)
     tiers = len({content.tier(event) for event in found})
     click.echo(

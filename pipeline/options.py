@@ -321,6 +321,8 @@ class AnalyzeOptions:
         trained run asks for.
     visibility : bool or None
         Heed what is hidden, likewise.
+    overwrite : bool
+        Replace files that hold no table of `format` too.
     """
 
     format: str = "glee"
@@ -337,6 +339,7 @@ class AnalyzeOptions:
     deinterlace: bool = False
     witness: bool | None = None
     visibility: bool | None = None
+    overwrite: bool = False
 
     @property
     def tracking(self) -> TrackingOptions:

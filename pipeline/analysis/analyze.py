@@ -28,7 +28,7 @@ from ..landmarks.backends import (
 )
 from ..landmarks.dense_landmarks import has_blendshapes
 from ..options import AnalyzeOptions
-from ..summary import progress_bar
+from ..summary import NO_FACE_ADVICE, faceless, progress_bar
 from .face_fit import ANALYSIS_FIT, AUScorer, FaceFitter, Identity, RowStream
 from .face_stream import FaceFrame, FaceRows, StreamOptions, face_stream, frame_rate, sample_stream
 from .gaze import IrisDetector
@@ -94,6 +94,18 @@ class ClipAnalysis:
             + (f"; {self.source}" if self.source else "")
             + f", {rate:.1f} frames/s -> {', '.join(str(path) for path in self.paths)}"
         )
+
+    def note(self) -> str:
+        """Say what to try where no face was found at all.
+
+        Returns
+        -------
+        str
+            A line; "" where there was a face.
+        """
+        bad = {reason: count for reason, count in self.reasons.items() if reason != "ok"}
+        empty = not self.error and faceless(self.reasons.get("ok", 0), bad)
+        return f"note: {self.name}: {NO_FACE_ADVICE}" if empty else ""
 
 
 def as_json(done: ClipAnalysis) -> dict[str, Any]:

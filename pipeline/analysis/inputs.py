@@ -16,6 +16,13 @@ from ..datasets import find_content
 from ..datasets.entries import cannot_be_read
 from ..options import AnalyzeOptions
 
+# How the first line of a table begins, by which its form is known again.
+_BEGINNINGS = {
+    "glee": "frame,face_id,timestamp,valid,",
+    "openface": "frame,face_id,timestamp,confidence,success,",
+    "arkit": "Timecode,BlendShapeCount,",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -195,7 +202,8 @@ def planned_files(
     Raises
     ------
     UsageError
-        Where a file that is read would be written.
+        Where a file that is read would be written, or one replaced that holds something else than
+        a table of this form, without `options.overwrite`.
     """
     plans = [_planned(source, out, options) for source in sources]
     read = [path.resolve() for source in sources for path in _files(source)]
@@ -203,7 +211,24 @@ def planned_files(
         for path in plan.written:
             if path.resolve() in read:
                 raise UsageError(f"{path}: is read, and would be overwritten; give another --out")
+            if not options.overwrite and _holds_something_else(path, options.format):
+                raise UsageError(
+                    f"{path}: holds no table of the form {options.format}, and would be replaced; "
+                    "give another --out, or --overwrite"
+                )
     return plans
+
+
+def _holds_something_else(path: Path, form: str) -> bool:
+    """Whether a table's file is there and does not begin as tables of this form do."""
+    begin = _BEGINNINGS[form].encode()
+    try:
+        with path.open("rb") as file:
+            return path.suffix == ".csv" and file.read(len(begin)) != begin
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise cannot_be_read(path, error) from None
 
 
 def _planned(source: Source, out: Path, options: AnalyzeOptions) -> AnalysisPlan:

@@ -274,6 +274,23 @@ def test_an_error_that_nobody_foresaw_is_one_clips_error(tmp_path, capsys, monke
     out = tmp_path / "out"
     given = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
     assert run(["-q", "analyze", *given, "-o", str(out)]) == 1
-    (line,) = capsys.readouterr().err.strip().splitlines()
+    line, note = capsys.readouterr().err.strip().splitlines()
     assert "unexpected ZeroDivisionError: a thing divided by none, at " in line
+    assert note.startswith("note: b: no usable face in any frame")
     assert {path.name for path in out.iterdir()} == {"b.csv", "b.parquet"}
+
+
+@pytest.mark.parametrize("stage", ["analyze", "preprocess"])
+def test_a_clip_without_a_face_says_what_to_try(tmp_path, capsys, stage):
+    for name in ("a", "b"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "in" / name / f"{name}.png"), np.zeros((60, 80, 3), np.uint8))
+    given = {
+        "analyze": [str(tmp_path / "in" / "a"), str(tmp_path / "in" / "b")],
+        "preprocess": ["--dataset", "folder", "--root", str(tmp_path / "in"), "--workers", "1"],
+    }
+    assert run(["-q", stage, *given[stage], "-o", str(tmp_path / "out")]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert len(lines) == {"analyze": 2, "preprocess": 1}[stage]
+    assert all("no usable face in any frame" in line for line in lines)
+    assert stage == "analyze" or " and 1 more: " in lines[0]

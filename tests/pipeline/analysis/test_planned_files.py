@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 
+import cv2
+import numpy as np
 import pytest
 
 from glee.cli import run
@@ -94,3 +96,24 @@ def test_an_unreadable_input_does_not_stop_the_others(talk, tmp_path, capsys, mo
     monkeypatch.setattr(os, "access", lambda *arguments, **options: False)
     assert run(["-q", "analyze", str(talk), "-o", str(tmp_path / "o"), "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith(f"{talk} -> ")
+
+
+def test_a_table_of_another_form_is_replaced_only_when_that_is_asked_for(tmp_path, capsys):
+    """So is a stranger's file; a table of the same form is made anew as ever."""
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((60, 80, 3), np.uint8))
+    words = ["-q", "analyze", str(tmp_path / "a.png"), "-o", str(tmp_path / "o")]
+    for form in ("openface", "arkit", "glee"):
+        kept = tmp_path / "o" / "a.csv"
+        assert run([*words, "--format", form, "--overwrite"]) == 0
+        before = kept.read_bytes()
+        assert run([*words, "--format", form]) == 0
+        assert kept.read_bytes() == before
+        for other in {"openface", "arkit", "glee"} - {form}:
+            capsys.readouterr()
+            assert run([*words, "--format", other]) == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert f"holds no table of the form {other}" in line
+            assert kept.read_bytes() == before
+    kept.write_text("my own notes")
+    assert run(words) == 2
+    assert kept.read_text() == "my own notes"

@@ -149,7 +149,7 @@ def test_pympi_reads_what_elan_gets(tmp_path):
 
 
 def test_boris_gets_a_start_and_a_stop_of_each_event(tmp_path):
-    rows = pd.read_csv(written(tmp_path, "talk.tsv", "--format", "boris"), sep="\t")
+    rows = pd.read_csv(written(tmp_path, "talk.tsv", "--form", "boris"), sep="\t")
     assert list(rows["Behavior type"]) == ["START", "STOP", "START", "STOP"]
     assert list(rows["Time"]) == [0.4, 0.8, 0.8, 1.2]
     assert set(rows["Subject"]) == {"face 0", "face 1"}
@@ -173,7 +173,7 @@ def test_a_plain_table_has_its_parameters_beside_it(tmp_path):
         ("frame,timestamp,AU12_r\n0,0.0,x\n", [], "holds something else"),
         ("frame,timestamp,AU12_r\n0,0.0,1\n1,0.0,1\n", [], "times that do not grow"),
         ("frame,timestamp,AU12_r\n0,0.0,1\n", ["--on", "1", "--off", "2"], "--off 2"),
-        ("frame,timestamp,AU12_r\n0,0.0,1\n", ["--format", "elan"], "is written to .eaf"),
+        ("frame,timestamp,AU12_r\n0,0.0,1\n", ["--form", "elan"], "is written to .eaf"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, capsys, content, words, said):
