@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -83,9 +82,8 @@ def events(
         ]
     if media is not None and not media.is_file():
         raise DataError(f"{media}: no such video; give the one that the table is of")
-    stated_video, source = _stated(table)
     found = [event for face in faces for event in find_events(face, options)]
-    content = EventSet(_clip(table), faces, found, options, media or stated_video, source)
+    content = EventSet(table.stem, faces, found, options, media or _video_beside(table))
     write_events(output, content, form)
     if output.suffix.lower() == ".eaf" and content.video is None:
         click.echo("note: no video is linked, since none lies by the table; give --media", err=True)
@@ -97,23 +95,7 @@ def events(
     )
 
 
-def _clip(table: Path) -> str:
-    return table.stem.removesuffix(".openface")
-
-
-def _stated(table: Path) -> tuple[Path | None, str]:
-    """The video and the source of the Action Units, as NAME.analysis.json states them."""
-    stated = table.with_name(f"{_clip(table)}.analysis.json")
-    try:
-        content = json.loads(stated.read_text(encoding="utf-8"))
-        video = Path(str(content["source"]["path"]))
-        source = str((content.get("action_units") or {}).get("source", ""))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return _video_beside(table), ""
-    return (video if video.is_file() else _video_beside(table)), source
-
-
 def _video_beside(table: Path) -> Path | None:
     endings = (".mp4", ".mov", ".avi", ".mkv", ".mpg", ".webm", ".m4v")
-    beside = (table.with_name(_clip(table) + ending) for ending in endings)
+    beside = (table.with_name(table.stem + ending) for ending in endings)
     return next((path for path in beside if path.is_file()), None)

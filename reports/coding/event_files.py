@@ -43,8 +43,6 @@ class EventSet:
     options : EventOptions
     video : Path or None
         Where it lies, for files that link it.
-    source : str
-        What the Action Units come from; "" where it is not known.
     """
 
     name: str
@@ -52,7 +50,6 @@ class EventSet:
     events: Sequence[Event]
     options: EventOptions
     video: Path | None = None
-    source: str = ""
 
     def parameters(self) -> dict[str, Any]:
         """All parameters, as plain data."""
@@ -60,7 +57,6 @@ class EventSet:
         return {
             "glee": __version__,
             "clip": self.name,
-            "action_units": self.source or "not stated by the table",
             "thresholds": {
                 kind: dict(zip(("on", "off"), self.options.thresholds(kind), strict=True))
                 for kind in sorted(kinds)
