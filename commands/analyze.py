@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..pipeline.options import AnalyzeOptions
+from ..pipeline.options import AU_SOURCES, AnalyzeOptions
 from .options import (
     ANY_PATH,
     RUN_FOLDER,
@@ -79,6 +79,22 @@ if TYPE_CHECKING:
     default=None,
     help="Weigh hidden parts of a face little. [default: yes]",
 )
+@click.option(
+    "--aus",
+    type=click.Choice(AU_SOURCES),
+    default=AnalyzeOptions.aus,
+    show_default=True,
+    help="Action Units without --run: estimated from the face's shape, not trained on coded "
+    "people, or none.",
+)
+@click.option(
+    "--baseline",
+    metavar="FRAMES|auto|none",
+    default=AnalyzeOptions.baseline,
+    show_default=True,
+    help="Frames in which people are at rest, such as 0-24 or 3,10-40; auto takes what is low over "
+    "the clip. Action Units are estimated over it.",
+)
 @overwrite_option
 @device_option
 @dry_run_option
@@ -97,10 +113,11 @@ def analyze(
 ) -> int:
     """Find landmarks, pose, blendshapes, gaze and Action Units in videos.
 
-    A table has landmarks, pose, 51 blendshapes, gaze and quality of each frame of VIDEO, which is a
-    video, an image, or a folder of them; --run adds Action Units. No dataset and no training is
-    needed. A table takes its name in OUT when it is whole. An input that cannot be read is reported
-    and the others are analysed all the same; the exit status is 1 then.
+    A table has landmarks, pose, 51 blendshapes, gaze, quality and Action Units of each frame of
+    VIDEO, which is a video, an image, or a folder of them. The Action Units are estimated from the
+    face's shape, not trained on coded people; --run takes a trained network's. No dataset and no
+    training is needed. A table takes its name in OUT when it is whole. An input that cannot be read
+    is reported and the others are analysed all the same; the exit status is 1 then.
     """
     from ..pipeline.analysis.analyze import as_json, plan
 
@@ -117,7 +134,7 @@ def analyze(
     for item in outcomes:
         if not json:
             click.echo(item.line(), err=bool(item.error))
-        if note := item.note():
+        for note in item.notes():
             click.echo(note, err=True)
     if json:
         echo_json([as_json(item) for item in outcomes])

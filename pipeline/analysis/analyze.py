@@ -18,6 +18,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...errors import DataError, GleeError, unexpected
+from ..action_units.clip_estimates import ClipEstimates
+from ..action_units.person_baseline import AUTO as AUTO_BASELINE
+from ..action_units.person_baseline import USUAL, BaselineFrames
+from ..action_units.readings import au_readings
 from ..images.frames import FrameIndex, index_frames
 from ..landmarks.backends import (
     AUTO,
@@ -62,6 +66,10 @@ class ClipAnalysis:
         Codec and container of a video, and what is unusual in it.
     error : str
         Why there is nothing, one line; "" where all went well.
+    action_units : mapping or None
+        Where the Action Units are from: `source`, and the people's baselines or the run's name.
+    remarks : tuple of str
+        What a reader of the tables must know, a line each.
     """
 
     name: str
@@ -73,6 +81,8 @@ class ClipAnalysis:
     first_row: float = float("nan")
     source: str = ""
     error: str = ""
+    action_units: Mapping[str, Any] | None = None
+    remarks: tuple[str, ...] = ()
 
     def line(self) -> str:
         """Say it as text.
@@ -95,17 +105,18 @@ class ClipAnalysis:
             + f", {rate:.1f} frames/s -> {', '.join(str(path) for path in self.paths)}"
         )
 
-    def note(self) -> str:
-        """Say what to try where no face was found at all.
+    def notes(self) -> list[str]:
+        """Say what a reader must know, and what to try where no face was found at all.
 
         Returns
         -------
-        str
-            A line; "" where there was a face.
+        list of str
+            Lines.
         """
         bad = {reason: count for reason, count in self.reasons.items() if reason != "ok"}
         empty = not self.error and faceless(self.reasons.get("ok", 0), bad)
-        return f"note: {self.name}: {NO_FACE_ADVICE}" if empty else ""
+        told = [NO_FACE_ADVICE] if empty else list(self.remarks)
+        return [f"note: {self.name}: {line}" for line in told]
 
 
 def as_json(done: ClipAnalysis) -> dict[str, Any]:
@@ -292,14 +303,19 @@ def _analyze_clip(
     stream = StreamOptions.of(options, scored=scorer is not None)
     names = scorer.au_names if scorer else ()
     with ExitStack() as stack:
+        estimates = None
+        if scorer is None and (found := _estimates(options, out, fitter)) is not None:
+            estimates = stack.enter_context(found)
         writers = [
             stack.enter_context(writer)
-            for writer in _writers(source.name, out, options, index, fitter, names)
+            for writer in _writers(source.name, out, options, index, fitter, names, estimates)
         ]
         bar = stack.enter_context(progress_bar(source.name, index.count, "frame", shown=progress))
         known = _known(source, index, detector, fitter, stream)
         faces = _counted(face_stream(source.clip, index, detector, stream), bar)
         for rows in RowStream(fitter, known, scorer).rows(faces):
+            if estimates is not None:
+                estimates.add(rows)
             for writer in writers:
                 writer.write(rows)
             tally.add(rows)
@@ -312,7 +328,45 @@ def _analyze_clip(
         seconds=time.monotonic() - tally.begin,
         first_row=tally.first_row,
         source=index.describe(),
+        action_units=_source(estimates, scorer),
+        remarks=_remarks(options, fitter, estimates, scorer),
     )
+
+
+def _estimates(options: AnalyzeOptions, out: Path, fitter: FaceFitter) -> ClipEstimates | None:
+    """What estimates Action Units, where they are wanted and the model has what they need."""
+    readings = au_readings(fitter.model.expression_names)
+    if options.aus == "none" or options.format == "arkit" or readings is None:
+        return None
+    baseline = BaselineFrames.parse(options.baseline)
+    if fitter.own_identity and baseline.kind == AUTO_BASELINE:
+        baseline = BaselineFrames(USUAL)
+    return ClipEstimates(readings, baseline, out)
+
+
+def _source(estimates: ClipEstimates | None, scorer: AUScorer | None) -> dict[str, Any] | None:
+    if scorer is not None:
+        return {"source": "a trained run", "names": list(scorer.au_names)}
+    return None if estimates is None else estimates.as_json()
+
+
+def _remarks(
+    options: AnalyzeOptions,
+    fitter: FaceFitter,
+    estimates: ClipEstimates | None,
+    scorer: AUScorer | None,
+) -> tuple[str, ...]:
+    """What stays empty and why, and what the baselines are."""
+    if options.format == "arkit":
+        return ()
+    lines = [] if estimates is None else estimates.notes()
+    if scorer is None and estimates is None and options.aus != "none":
+        lines.append(f"no Action Units: model {fitter.model.name} lacks the blendshapes for them")
+    if options.format == "openface":
+        from .openface_table import empty_columns
+
+        lines.append(empty_columns(estimates is not None, scorer.au_names if scorer else ()))
+    return tuple(lines)
 
 
 def _known(
@@ -343,6 +397,7 @@ def _writers(
     index: FrameIndex,
     fitter: FaceFitter,
     au_names: tuple[str, ...],
+    estimates: ClipEstimates | None,
 ) -> list[Writer]:
     expressions = fitter.model.expression_names
     rate = frame_rate(index, options.fps)
@@ -351,7 +406,7 @@ def _writers(
     if options.format == "openface":
         from .openface_table import OpenFaceTable
 
-        writers.append(OpenFaceTable(out, name, expressions, au_names))
+        writers.append(OpenFaceTable(out, name, expressions, au_names, estimates))
     elif options.format == "arkit":
         from .arkit_table import ARKitTable
 
@@ -359,7 +414,7 @@ def _writers(
     else:
         from .glee_table import GleeTable
 
-        writers.append(GleeTable(out, name, expressions, au_names))
+        writers.append(GleeTable(out, name, expressions, au_names, estimates))
     if options.video:
         from .overlay import OverlayVideo
 
