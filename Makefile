@@ -22,8 +22,10 @@ types: $(READY)
 	mkdir -p $(VENV)/typed && ln -sfn ../.. $(VENV)/typed/glee
 	MYPYPATH=$(VENV)/typed $(BIN)/mypy -p glee
 
+# A file's tests stay in one process, since they share what is costly to make.
+PROCESSES ?= 2
 pytest: $(READY) $(DLIB)
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=15
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --cov --cov-report=term:skip-covered --durations=15
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -50,8 +52,11 @@ SECONDS ?= 60
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
+# The API pages' reader walks all that lies in the package's folder, so it is shown the code alone.
+CODE := __init__.py $(filter-out __init__.py,$(wildcard *.py)) commands fitting model pipeline reports
 docs: $(READY)
-	mkdir -p $(VENV)/typed && ln -sfn ../.. $(VENV)/typed/glee
+	mkdir -p $(VENV)/documented/glee
+	for part in $(CODE); do ln -sfn ../../../$$part $(VENV)/documented/glee/$$part; done
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: kernels

@@ -24,7 +24,7 @@ from click.core import ParameterSource
 from . import __version__
 from .commands.options import FILE, SummaryGroup
 from .commands.settings import read_settings, set_defaults, variable_of
-from .errors import GleeError, UsageError, visible
+from .errors import GleeError, UsageError, unexpected, visible
 
 
 class LazyGroup(SummaryGroup):
@@ -50,6 +50,7 @@ class LazyGroup(SummaryGroup):
 # In the order in which they are used; commands/ has a module of the same name for each.
 COMMANDS = (
     "analyze",
+    "events",
     "synth",
     "verify",
     "preprocess",
@@ -164,7 +165,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # the last edge: a bug must not look like success
         if isinstance(error, OSError) and error.errno in _REFUSALS:
             return _fail(words, error, _refusal(error), 1)
-        text = f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
+        text = f"{unexpected(error)}; --debug shows more, please report it"
         return _fail(words, error, text, 1)
 
 

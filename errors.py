@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import traceback
 from pathlib import Path
 
 
@@ -60,6 +61,31 @@ def in_shell(path: Path | str) -> str:
         quoted where need be
     """
     return shlex.quote(str(path))
+
+
+def unexpected(error: BaseException) -> str:
+    """Say in one line what an error is that nobody has foreseen, and where it arose.
+
+    Parameters
+    ----------
+    error : BaseException
+        With its traceback.
+
+    Returns
+    -------
+    str
+        Its type, its text, and the innermost place in glee's own code, or else the innermost one.
+    """
+    package = Path(__file__).resolve().parent
+    place = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        own = path.is_relative_to(package)
+        if own or not place:
+            name = path.relative_to(package) if own else path.name
+            place = f", at {name}:{frame.lineno}"
+    text = " ".join(str(error).split())
+    return f"unexpected {type(error).__name__}{': ' if text else ''}{text}{place}"
 
 
 def visible(text: str) -> str:

@@ -21,11 +21,7 @@ Floats = NDArray[np.float64]
 
 SEEN = REAL / "au_seen.csv"
 COLUMNS = ["clip", "frame", "au", "present"]
-# AUs that the table of the Action Units lacks: the lip pucker, and closed eyes.
-OTHERS: dict[int, dict[str, float]] = {
-    18: {"mouthPucker": 1.0},
-    43: {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
-}
+CLOSED, BLINK = 43, 45  # closed eyes are coded by the one number, in the table by the other
 LEAST = 3  # frames with and without an AU for which an area is given
 # What is usual for a person: a percentile of each coefficient over the clip's frames. Coefficients
 # only grow from 0, so rest is low among them; but some people are never at rest.
@@ -76,7 +72,7 @@ def read_seen(path: Path = SEEN) -> list[tuple[str, int, int, bool]]:
 
 def action_unit(of: Scored, au: int) -> Floats:
     """Weighted mean of the blendshapes of an AU: (n,); those that are missing count as still."""
-    shapes = OTHERS.get(au) or BLENDSHAPES[au]
+    shapes = BLENDSHAPES[BLINK if au == CLOSED else au]
     total = np.zeros(len(of.values))
     for name, weight in shapes.items():
         if name in of.names:

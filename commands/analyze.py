@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..pipeline.options import AnalyzeOptions
+from ..pipeline.options import AU_SOURCES, AnalyzeOptions
 from .options import (
     ANY_PATH,
     RUN_FOLDER,
@@ -87,9 +87,25 @@ if TYPE_CHECKING:
     help="Clips that are analysed at a time, each in a process of one core.",
 )
 @click.option(
+    "--aus",
+    type=click.Choice(AU_SOURCES),
+    default=AnalyzeOptions.aus,
+    show_default=True,
+    help="Action Units without --run: estimated from the face's shape, not trained on coded "
+    "people, or none.",
+)
+@click.option(
+    "--baseline",
+    metavar="FRAMES|auto|none",
+    default=AnalyzeOptions.baseline,
+    show_default=True,
+    help="Frames in which people are at rest, such as 0-24 or 3,10-40; auto takes what is low over "
+    "the clip. Action Units are estimated over it.",
+)
+@click.option(
     "--overwrite",
     is_flag=True,
-    help="Make all files anew, and replace what was made with other options or by something else.",
+    help="Make all files anew, and replace files that are not glee's too.",
 )
 @device_option
 @dry_run_option
@@ -103,18 +119,19 @@ def analyze(
     run: Path | None,
     device: str,
     workers: int,
-    overwrite: bool,
     dry_run: bool,
     json: bool,
     **options: Any,
 ) -> int:
     """Find landmarks, pose, blendshapes, gaze and Action Units in videos.
 
-    A table has landmarks, pose, 51 blendshapes, gaze and quality of each frame of VIDEO, which is a
-    video, an image, or a folder of them; --run adds Action Units. No dataset and no training is
-    needed. A table takes its name in OUT when it is whole. Tables that are whole and made with the
-    same options from the same files are kept, so that a run that was stopped goes on. An input that
-    cannot be read is reported and the others are analysed all the same; the exit status is 1 then.
+    A table has landmarks, pose, 51 blendshapes, gaze, quality and Action Units of each frame of
+    VIDEO, which is a video, an image, or a folder of them. The Action Units are estimated from the
+    face's shape, not trained on coded people; --run takes a trained network's. No dataset and no
+    training is needed. A table takes its name in OUT when it is whole. Tables that are whole and
+    made with the same options from the same files are kept, so that a run that was stopped goes on;
+    --overwrite makes them anew. An input that cannot be read is reported and the others are
+    analysed all the same; the exit status is 1 then.
     """
     from ..pipeline.analysis.analyze import as_json, plan
 
@@ -135,12 +152,13 @@ def analyze(
         device,
         options=chosen,
         workers=workers,
-        overwrite=overwrite,
         progress=settings["progress"],
     ):
         outcomes.append(item)
         if not json:
             click.echo(item.line(), err=bool(item.error))
+        for note in item.notes():
+            click.echo(note, err=True)
     if json:
         echo_json([as_json(item) for item in outcomes])
     return 1 if any(item.error for item in outcomes) else 0

@@ -156,3 +156,5 @@ def preprocess(
         dataset_options=own,
     )
     echo_lines(summary.lines())
+    for note in summary.notes():
+        click.echo(note, err=True)

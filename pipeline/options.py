@@ -28,6 +28,8 @@ ROBUST = (None, "huber", "geman-mcclure")
 DENSE_BESIDE, DENSE_ONLY = "beside", "only"
 # The tables that `glee analyze` writes.
 TABLE_FORMATS = ("glee", "openface", "arkit")
+# Action Units without a trained run: from f_exp, or none.
+AU_SOURCES = ("estimated", "none")
 
 
 @dataclass(frozen=True)
@@ -321,6 +323,12 @@ class AnalyzeOptions:
         trained run asks for.
     visibility : bool or None
         Heed what is hidden, likewise.
+    overwrite : bool
+        Make anew what is whole, and replace files that are not glee's too.
+    aus : str
+        Action Units without a trained run, one of AU_SOURCES.
+    baseline : str
+        Where people are at rest: "auto", "none", or frames such as "0-24".
     """
 
     format: str = "glee"
@@ -337,6 +345,9 @@ class AnalyzeOptions:
     deinterlace: bool = False
     witness: bool | None = None
     visibility: bool | None = None
+    overwrite: bool = False
+    aus: str = AU_SOURCES[0]
+    baseline: str = "auto"
 
     @property
     def tracking(self) -> TrackingOptions:
@@ -355,6 +366,11 @@ class AnalyzeOptions:
             raise UsageError(f"format is {self.format!r}; give one of {', '.join(TABLE_FORMATS)}")
         if self.identity not in (None, *IDENTITIES):
             raise UsageError(f"identity is {self.identity!r}; give one of {', '.join(IDENTITIES)}")
+        if self.aus not in AU_SOURCES:
+            raise UsageError(f"aus is {self.aus!r}; give one of {', '.join(AU_SOURCES)}")
+        from .action_units.person_baseline import BaselineFrames
+
+        BaselineFrames.parse(self.baseline)
         _check_focal(self.focal)
         if self.faces < 1:
             raise UsageError(f"faces is {self.faces}; give 1 or more")

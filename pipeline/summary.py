@@ -19,6 +19,14 @@ from ..errors import GleeError
 
 logger = logging.getLogger(__name__)
 
+# What to try where a clip shows a face and none was found.
+NO_FACE_ADVICE = (
+    "no usable face in any frame; if one is there, see that the picture is upright and the face 20 "
+    "pixels high or more, or try another --detector (`glee doctor` names them)"
+)
+# Of a frame that was read.
+_NO_FACE = ("no_face", "low_confidence", "implausible", "lost_track")
+
 
 @dataclass(frozen=True)
 class ClipSummary:
@@ -104,6 +112,38 @@ class Summary:
         total = _outcome(self.frames, self.valid, self.invalid)
         shards = f"{self.made} shards written, {self.kept} kept"
         return [*lines, f"{self.stage}: {total}; {shards}; {self.seconds:.1f} s"]
+
+    def notes(self) -> list[str]:
+        """Say what to try for clips without a usable face.
+
+        Returns
+        -------
+        list of str
+            A line, or none.
+        """
+        empty = [f"{c.subject}/{c.clip}" for c in self.clips if faceless(c.valid, c.invalid)]
+        if not empty:
+            return []
+        more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+        return [f"note: {empty[0]}{more}: {NO_FACE_ADVICE}"]
+
+
+def faceless(valid: int, invalid: Mapping[str, int]) -> bool:
+    """Whether no face that can be used was found in any frame, though some could be read.
+
+    Parameters
+    ----------
+    valid : int
+        Frames with a result.
+    invalid : mapping
+        Reason -> frames without one.
+
+    Returns
+    -------
+    bool
+        Not where nothing could be read.
+    """
+    return not valid and any(reason in invalid for reason in _NO_FACE)
 
 
 def _outcome(frames: int, valid: int, invalid: Mapping[str, int]) -> str:

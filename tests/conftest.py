@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.util import find_spec
 
 import pytest
@@ -12,6 +13,12 @@ from glee.fitting.solver.kernel_cache import ensure_compiled
 @pytest.fixture(scope="session", autouse=True)
 def _kernels() -> None:
     ensure_compiled()
+
+
+@pytest.fixture(autouse=True)
+def _level() -> None:
+    """Each test sees glee's warnings, also after one that ran a command with --quiet."""
+    logging.getLogger("glee").setLevel(logging.NOTSET)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from ...errors import UsageError
 from ..options import AnalyzeOptions
 from ..summary import progress_bar
-from .batch.clip import SAMPLE_FRAMES, ClipAnalysis, ClipAnalyzer, Writer, as_json
+from .batch.clip import SAMPLE_FRAMES, ClipAnalyzer, Writer
+from .batch.outcome import ClipAnalysis, as_json
+from .batch.record import refuse_foreign_files
 from .batch.workers import Setup, analyze_in_processes, attempt_clip
 from .face_fit import AUScorer
 from .inputs import AnalysisPlan, find_sources, planned_files
@@ -36,14 +38,14 @@ def analyze(
     options: AnalyzeOptions | None = None,
     scorer: AUScorer | None = None,
     workers: int = 1,
-    overwrite: bool = False,
     progress: bool = True,
 ) -> list[ClipAnalysis]:
     """Analyse videos, images and folders of them into tables.
 
     A clip's files take their names when it is done, NAME.analysis.json last; those of one that
-    fails are removed. Files that are whole and as they would be made now are kept. Of several
-    inputs, one that fails is told by its `error`, and the others are analysed.
+    fails are removed. Files that are whole, of the same source and made with the same options are
+    kept, others are made anew, all of them with `options.overwrite`. Of several inputs, one that
+    cannot be read is told by its `error`, and the others are analysed.
 
     Parameters
     ----------
@@ -57,8 +59,6 @@ def analyze(
         Gives Action Units too, see `model.prediction.analysis`.
     workers : int
         Clips at a time, each in a process of one core; with 1, in this process.
-    overwrite : bool
-        Make all files anew, and replace those that were made otherwise or by something else.
     progress : bool
         Show progress bars.
 
@@ -70,11 +70,9 @@ def analyze(
     Raises
     ------
     UsageError
-        Where an option makes no sense.
+        Where an option makes no sense, or a file in OUT is not glee's.
     DataError
         Where the only input cannot be read.
-    OptionsError
-        Where the only clip has files in OUT that are not to be replaced.
     WeightsError, OutputError
         Where the backend's files or the output folder cannot be used.
 
@@ -89,7 +87,6 @@ def analyze(
             options=options,
             scorer=scorer,
             workers=workers,
-            overwrite=overwrite,
             progress=progress,
         )
     )
@@ -102,14 +99,13 @@ def analyses(
     options: AnalyzeOptions | None = None,
     scorer: AUScorer | None = None,
     workers: int = 1,
-    overwrite: bool = False,
     progress: bool = True,
 ) -> Iterator[ClipAnalysis]:
     """Analyse clips as `analyze` does, and give each when it and those before it are done.
 
     Parameters
     ----------
-    inputs, out, options, scorer, workers, overwrite, progress
+    inputs, out, options, scorer, workers, progress
         As in `analyze`.
 
     Yields
@@ -128,17 +124,17 @@ def analyses(
         raise UsageError(f"workers is {workers}; give 1 or more")
     out = Path(out)
     sources, refused = find_sources(inputs)
-    planned_files(sources, out, options)
+    refuse_foreign_files(planned_files(sources, out, options), sources, out, options)
     yield from (ClipAnalysis(item.name, error=item.error) for item in refused)
     if not sources:
         return
     whole = 0
     try:
         if min(workers, len(sources)) > 1:
-            setup = Setup(out, options, scorer, overwrite, logging.getLogger("glee").level)
+            setup = Setup(out, options, scorer, logging.getLogger("glee").level)
             found = analyze_in_processes(sources, setup, workers, progress=progress)
         else:
-            analyzer = ClipAnalyzer.load(out, options, scorer, overwrite=overwrite)
+            analyzer = ClipAnalyzer.load(out, options, scorer)
             bar = partial(progress_bar, unit="frame", shown=progress)
             alone = len(sources) == 1 and not refused
             one = analyzer.analyze if alone else partial(attempt_clip, analyzer)
@@ -182,4 +178,6 @@ def plan(
     options.check()
     sources, refused = find_sources(inputs)
     bad = [AnalysisPlan(Path(item.name), 0, (), error=item.error) for item in refused]
-    return bad + planned_files(sources, Path(out), options)
+    planned = planned_files(sources, Path(out), options)
+    refuse_foreign_files(planned, sources, Path(out), options)
+    return bad + planned

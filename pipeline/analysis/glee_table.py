@@ -18,6 +18,9 @@ import pyarrow.parquet as pq
 from ...fitting.morphable_model.landmark_scheme import COUNT
 from ...fitting.visibility import REGIONS, by_region
 from ...whole_files import TEMPORARY_SUFFIX, replaced_when_whole, temporary_beside
+from ..action_units.clip_estimates import ClipEstimates
+from ..action_units.estimate import AUEstimates
+from ..action_units.readings import AUS, AUReadings
 from .face_stream import FaceRows
 from .gaze import yaw_pitch_roll
 
@@ -76,6 +79,57 @@ def columns(expressions: tuple[str, ...], au_names: tuple[str, ...]) -> tuple[Co
     )
 
 
+def estimate_columns(readings: AUReadings) -> tuple[Column, ...]:
+    """List the columns of estimated Action Units: AU01_r, AU01_c, and so on, AU by AU.
+
+    Parameters
+    ----------
+    readings : AUReadings
+        Of the model.
+
+    Returns
+    -------
+    tuple of Column
+        Intensity `_r` (0 to 5), presence `_c`, standard deviation `_std`, and how far the region is
+        seen `_visible`; then `_left_r` and `_right_r` of AUs with sides.
+    """
+    found: list[Column] = []
+    for au in AUS:
+        name = f"AU{au:02}"
+        found += [(f"{name}_r", "%.3f", pa.float32()), (f"{name}_c", "%d", pa.float32())]
+        found += [(f"{name}_std", "%.3f", pa.float32()), (f"{name}_visible", "%.3f", pa.float32())]
+        sides = [side for number, side in readings.columns if number == au and side]
+        found += [(f"{name}_{side}_r", "%.3f", pa.float32()) for side in sides]
+    return tuple(found)
+
+
+def estimate_values(readings: AUReadings, estimates: AUEstimates) -> Iterator[tuple[float, ...]]:
+    """Give the values of each row, as `estimate_columns` orders them.
+
+    Parameters
+    ----------
+    readings : AUReadings
+        Of the model.
+    estimates : AUEstimates
+        Of the rows.
+
+    Yields
+    ------
+    tuple
+        One value a column; NaN where unknown.
+    """
+    columns = []
+    for place, au in enumerate(AUS):
+        columns += [estimates.intensity[:, place], estimates.present[:, place]]
+        columns += [estimates.std[:, place], estimates.visible[:, place]]
+        columns += [
+            estimates.sides[:, column]
+            for column, (number, side) in enumerate(readings.columns)
+            if number == au and side
+        ]
+    yield from zip(*(column.tolist() for column in columns), strict=True)
+
+
 def values(rows: FaceRows) -> Iterator[tuple[Any, ...]]:
     """Give the values of each row, as `columns` orders them.
 
@@ -123,14 +177,22 @@ class GleeTable:
     expressions : tuple of str
         Names of the blendshapes.
     au_names : tuple of str
-        ("AU1", ...).
+        ("AU1", ...), of a trained run.
+    estimates : ClipEstimates or None
+        Action Units that are known once all rows are: they are added when the block ends.
     """
 
     def __init__(
-        self, folder: Path, name: str, expressions: tuple[str, ...], au_names: tuple[str, ...]
+        self,
+        folder: Path,
+        name: str,
+        expressions: tuple[str, ...],
+        au_names: tuple[str, ...] = (),
+        estimates: ClipEstimates | None = None,
     ) -> None:
         self.paths: tuple[Path, ...] = (folder / f"{name}.csv", folder / f"{name}.parquet")
         self._columns = columns(expressions, au_names)
+        self._estimates = estimates
         self._schema = pa.schema([(name, kind) for name, _, kind in self._columns])
         self._files = ExitStack()
         self._waiting: list[tuple[Any, ...]] = []
@@ -138,6 +200,7 @@ class GleeTable:
     def __enter__(self) -> GleeTable:
         with ExitStack() as files:
             text, parquet = (files.enter_context(streamed_file(path)) for path in self.paths)
+            files.push(lambda *error: self._complete(text, parquet) if error[0] is None else None)
             self._text = TextTable(text, [(name, form) for name, form, _ in self._columns])
             files.callback(self._text.close)
             self._parquet = pq.ParquetWriter(parquet, self._schema)
@@ -175,6 +238,76 @@ class GleeTable:
             self._parquet.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
             self._waiting = []
 
+    def _complete(self, text: Path, parquet: Path) -> None:
+        """Add the estimates to files that are otherwise whole."""
+        if self._estimates is None:
+            return
+        found = self._estimates
+        added = estimate_columns(found.readings)
+
+        def blocks() -> Iterator[list[tuple[float, ...]]]:
+            for block in found.blocks(GROUP_ROWS):
+                yield list(estimate_values(found.readings, block))
+
+        with_more_columns(text, [(name, form) for name, form, _ in added], chain_rows(blocks()))
+        schema = pa.schema([*self._schema, *((name, kind) for name, _, kind in added)])
+        with parquet.open("rb") as before:
+            parquet.unlink()
+            groups = pq.ParquetFile(before).iter_batches(GROUP_ROWS)
+            with pq.ParquetWriter(parquet, schema) as after:
+                for group, block in zip(groups, blocks(), strict=True):
+                    arrays = [
+                        pa.array(column, kind, from_pandas=True)
+                        for column, (_, _, kind) in zip(
+                            zip(*block, strict=True), added, strict=True
+                        )
+                    ]
+                    table = pa.Table.from_arrays([*group.columns, *arrays], schema=schema)
+                    after.write_table(table)
+
+
+def chain_rows(blocks: Iterable[Iterable[tuple[float, ...]]]) -> Iterator[tuple[float, ...]]:
+    """The rows of blocks, one after the other."""
+    for block in blocks:
+        yield from block
+
+
+def with_more_columns(
+    path: Path,
+    columns: Sequence[tuple[str, str]],
+    rows: Iterable[Sequence[Any]],
+    missing: str = "",
+) -> None:
+    """Add columns at the right of a CSV file that has its rows.
+
+    The file as it was loses its name at once: one that is cut short leaves nothing else behind.
+
+    Parameters
+    ----------
+    path : Path
+        A temporary file of a table.
+    columns : sequence of (str, str)
+        Name and printf format of each.
+    rows : iterable of sequence
+        One a row of the table.
+    missing : str
+        What stands for NaN.
+    """
+    formats = tuple(form for _, form in columns)
+    with path.open(encoding="utf-8", newline="") as before:
+        path.unlink()
+        with path.open("w", encoding="utf-8", newline="") as after:
+            head = before.readline().rstrip("\n")
+            after.write(",".join([head, *(name for name, _ in columns)]) + "\n")
+            for line, row in zip(before, rows, strict=True):
+                after.write(",".join([line.rstrip("\n"), *_cells(formats, row, missing)]) + "\n")
+
+
+def _cells(formats: tuple[str, ...], row: Sequence[Any], missing: str) -> Iterator[str]:
+    """The text of values; NaN alone is not equal to itself."""
+    for form, value in zip(formats, row, strict=True):
+        yield form % value if value == value else missing  # noqa: PLR0124
+
 
 class TextTable:
     """Rows of a CSV file in a fixed format.
@@ -210,12 +343,7 @@ class TextTable:
             Where there is no room.
         """
         for row in rows:
-            # NaN alone is not equal to itself.
-            cells = (
-                form % value if value == value else self._missing  # noqa: PLR0124
-                for form, value in zip(self._formats, row, strict=True)
-            )
-            self._file.write(",".join(cells) + "\n")
+            self._file.write(",".join(_cells(self._formats, row, self._missing)) + "\n")
         self._file.flush()
 
     def close(self) -> None:

@@ -23,6 +23,12 @@ TABLE_SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "arkit": (".arkit.csv",),
 }
 OVERLAY_SUFFIX = ".mp4"
+# How files of a form begin, by which they are known again where no record names them.
+BEGINNINGS: Mapping[str, Mapping[str, bytes]] = {
+    "glee": {".csv": b"frame,face_id,timestamp,valid,", ".parquet": b"PAR1"},
+    "openface": {".csv": b"frame,face_id,timestamp,confidence,success,"},
+    "arkit": {".csv": b"Timecode,BlendShapeCount,"},
+}
 # Formats with a file for each of several faces.
 FILE_A_FACE = ("arkit",)
 

@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 import cv2
 
 from ... import __version__
-from ...errors import ClusterError, GleeError
+from ...errors import ClusterError, GleeError, unexpected
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,8 @@ class Outcome(Generic[Task, Result]):
     ----------
     task : as it was given
     result : what the function returned; None where it raised
-    error : what it raised: a GleeError as it was, anything else as a RuntimeError with its text
+    error : what it raised: a GleeError as it was, anything else as a RuntimeError of one line and
+        the traceback behind it
     """
 
     task: Task
@@ -145,7 +146,7 @@ def attempt(
         # As text, since not every error can travel between processes.
         trace = traceback.format_exc()
         logger.debug("a task failed:\n%s", trace)
-        return None, RuntimeError(f"{type(error).__name__}: {error}\n{trace}")
+        return None, RuntimeError(f"{unexpected(error)}; please report it\n{trace}")
 
 
 def limit_threads(cores: int) -> None:

@@ -37,15 +37,19 @@ NAMES: Mapping[int, str] = MappingProxyType(
         14: "Dimpler",
         15: "Lip Corner Depressor",
         17: "Chin Raiser",
+        18: "Lip Pucker",
         20: "Lip Stretcher",
+        22: "Lip Funneler",
         23: "Lip Tightener",
         24: "Lip Pressor",
         25: "Lips Part",
         26: "Jaw Drop",
+        28: "Lip Suck",
+        45: "Blink",
     }
 )
 
-# AU number -> blendshape -> coefficient at intensity 5. The AUs of DISFA and of BP4D.
+# AU number -> blendshape -> coefficient at intensity 5. The AUs of DISFA, of BP4D and of OpenFace.
 BLENDSHAPES: Mapping[int, Mapping[str, float]] = MappingProxyType(
     {
         1: {"browInnerUp": 1.0},
@@ -60,12 +64,16 @@ BLENDSHAPES: Mapping[int, Mapping[str, float]] = MappingProxyType(
         14: _both(mouthDimple=1.0),
         15: _both(mouthFrown=1.0),
         17: {"mouthShrugLower": 1.0, "mouthShrugUpper": 0.4},
+        18: {"mouthPucker": 1.0},
         20: _both(mouthStretch=1.0),
+        22: {"mouthFunnel": 1.0},
         23: {"mouthRollLower": 0.6, "mouthRollUpper": 0.6, "mouthPucker": 0.2},
         24: _both(mouthPress=1.0),
         25: {**_both(mouthLowerDown=0.8, mouthUpperUp=0.3), "jawOpen": 0.12},
         # The jaw drops by relaxation; jawOpen 1 would be AU 27, Mouth Stretch.
         26: {"jawOpen": 0.65},
+        28: {"mouthRollLower": 1.0, "mouthRollUpper": 1.0},
+        45: _both(eyeBlink=1.0),
     }
 )
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ..clips import Clip, FaceBox
-from .image_header import MAXIMUM_PIXELS, claimed_size, image_fault
+from .image_header import MAXIMUM_BYTES, claimed_size, image_fault, size_fault
 from .video_index import VideoIndex, index_video
 from .video_rows import read_rows
 
@@ -122,12 +122,14 @@ def read_frames(clip: Clip, index: FrameIndex, start: int, stop: int) -> Iterato
 def read_image(path: Path) -> Image | None:
     """An image file as (h, w, 3) uint8 RGB, whatever its depth and channels; None if unreadable.
 
-    One whose header tells no size, or more than MAXIMUM_PIXELS, counts as unreadable.
+    One whose header tells no size, or one that `size_fault` refuses, counts as unreadable.
     """
     try:
+        if path.stat().st_size > MAXIMUM_BYTES:
+            return None
         data = np.fromfile(path, np.uint8)
         size = claimed_size(data.tobytes())
-        if size is None or not 0 < size[0] * size[1] <= MAXIMUM_PIXELS:
+        if size is None or size_fault(*size):
             return None
         image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         if image is None and data[:2].tobytes() in (b"II", b"MM"):
@@ -143,6 +145,8 @@ def read_image(path: Path) -> Image | None:
 def _fault_of(path: Path) -> str:
     """Why an image cannot be read."""
     try:
+        if (size := path.stat().st_size) > MAXIMUM_BYTES:
+            return f"it has {size} bytes; {MAXIMUM_BYTES} are the most"
         return image_fault(path.read_bytes())
     except OSError as error:
         return error.strerror or type(error).__name__

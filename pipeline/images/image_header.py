@@ -10,6 +10,12 @@ import struct
 
 # Larger than any camera's; a file of a few bytes may claim any size.
 MAXIMUM_PIXELS = 150_000_000
+# OpenCV turns and scales no longer ones (its `warpAffine` counts in 16 bits).
+MAXIMUM_SIDE = 32766
+# The longer side over the shorter one; of a narrower picture a detector's small copy has no width.
+MAXIMUM_ASPECT = 32
+# Larger than a picture of MAXIMUM_PIXELS without any compression.
+MAXIMUM_BYTES = 2 << 30
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # JPEG markers that are followed by the image's size; and those that stand alone.
@@ -54,6 +60,29 @@ def claimed_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
+def size_fault(width: int, height: int) -> str:
+    """Say why a picture of a claimed size is not decoded.
+
+    Parameters
+    ----------
+    width, height : int, pixels
+
+    Returns
+    -------
+    str
+        For the brackets of a message; "" where the size is none to refuse.
+    """
+    claim = f"it claims {width} x {height} pixels"
+    if not 0 < width * height <= MAXIMUM_PIXELS:
+        return f"{claim}; {MAXIMUM_PIXELS} are the most"
+    longer, shorter = max(width, height), min(width, height)
+    if longer > MAXIMUM_SIDE:
+        return f"{claim}; {MAXIMUM_SIDE} are the most of one side"
+    if longer > MAXIMUM_ASPECT * shorter:
+        return f"{claim}; one side may be {MAXIMUM_ASPECT} times the other at most"
+    return ""
+
+
 def image_fault(data: bytes) -> str:
     """Say why an image that could not be read could not.
 
@@ -71,8 +100,8 @@ def image_fault(data: bytes) -> str:
     size = claimed_size(data)
     if size is None:
         return "it is no PNG, JPEG, BMP, TIFF or WebP with a size in its header"
-    if not 0 < size[0] * size[1] <= MAXIMUM_PIXELS:
-        return f"it claims {size[0]} x {size[1]} pixels; {MAXIMUM_PIXELS} are the most"
+    if fault := size_fault(*size):
+        return fault
     if data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-_TAIL:]:
         return "the JPEG is cut off before its end"
     if data.startswith(_PNG) and b"IEND" not in data[-_TAIL:]:

@@ -24,7 +24,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from ...errors import DataError
-from .image_header import MAXIMUM_PIXELS
+from .image_header import MAXIMUM_PIXELS, size_fault
 
 # FFmpeg's names of the demuxers that may open a file; none of them opens another one.
 DEMUXERS = (
@@ -154,9 +154,9 @@ def open_video(path: Path) -> Iterator[Video]:
     with container:
         stream = _stream(path, container)
         context = stream.codec_context
-        if context.width * context.height > MAXIMUM_PIXELS:
-            size = f"{context.width} x {context.height}"
-            raise DataError(f"{path}: claims frames of {size}; get the file again")
+        # A size of nothing is told where the first picture is asked for.
+        if context.width * context.height and (fault := size_fault(context.width, context.height)):
+            raise DataError(f"{path}: {fault}; get the file again")
         context.thread_count = 1
         context.thread_type = "NONE"
         own = {"max_pixels": str(MAXIMUM_PIXELS)}
@@ -252,7 +252,7 @@ class PictureMaker:
     def rgb(self, picture: VideoFrame) -> Image | None:
         """(h, w, 3) uint8; None where it cannot be converted or is too large."""
         width, height = self._square(picture.width, picture.height)
-        if width * height > MAXIMUM_PIXELS:
+        if size_fault(width, height):
             return None
         try:
             shown = self._convert.reformat(picture, format="rgb24", threads=1)

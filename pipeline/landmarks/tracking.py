@@ -60,6 +60,10 @@ SAME_FACE = 0.4
 # The surroundings that the detector sees: sides of the box, and pixels for one side.
 SURROUNDINGS = 1.8
 FACE_SIDE = 104
+# A large face is drawn at most so many times as large before it is averaged down: one of 6,600
+# pixels still has half of its own each way. A box as long as a strip of 100,000 pixels asked for a
+# square of 90,000.
+FINEST = 32
 # Zoom of a second look, in which dlib's faces are still of 80 pixels.
 FURTHER = 0.8
 # By how much less sure a look may be that is looked at again.
@@ -382,7 +386,7 @@ def _in_source(
 
 def _view(image: Image, scale: float, transform: npt.NDArray[np.float64], size: int) -> Image:
     """Part of an image, resized: (size, size, 3); large faces are averaged down, not sampled."""
-    finer = max(math.ceil(0.5 / scale), 1)
+    finer = min(max(math.ceil(0.5 / scale), 1), FINEST)
     view = cv2.warpAffine(image, finer * transform, (finer * size, finer * size))
     if finer > 1:
         view = cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from ....public_names import load_when_asked
 
 if TYPE_CHECKING:
-    from .clip import ClipAnalysis, ClipAnalyzer
+    from .clip import ClipAnalyzer
     from .journal import Journal
+    from .outcome import ClipAnalysis
     from .record import AnalysisRecord, read_record
     from .workers import analyze_in_processes
 
@@ -27,8 +28,9 @@ __all__ = [
 load_when_asked(
     __name__,
     {
-        "clip": ("ClipAnalysis", "ClipAnalyzer"),
+        "clip": ("ClipAnalyzer",),
         "journal": ("Journal",),
+        "outcome": ("ClipAnalysis",),
         "record": ("AnalysisRecord", "read_record"),
         "workers": ("analyze_in_processes",),
     },

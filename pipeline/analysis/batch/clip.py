@@ -8,17 +8,20 @@ written as they are fitted.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from ....errors import GleeError
 from ....fitting.morphable_model.model_file import model_digest
+from ...action_units.clip_estimates import ClipEstimates
+from ...action_units.person_baseline import AUTO as AUTO_BASELINE
+from ...action_units.person_baseline import USUAL, BaselineFrames
+from ...action_units.readings import au_readings
 from ...images.frames import FrameIndex, index_frames
 from ...landmarks.backends import (
     AUTO,
@@ -35,6 +38,7 @@ from ..face_stream import FaceFrame, FaceRows, StreamOptions, face_stream, frame
 from ..gaze import IrisDetector
 from ..inputs import Source, planned_files
 from .journal import Journal, JournalMismatch, RecallingDetector, RecallingScorer, journal_path
+from .outcome import ClipAnalysis, kept_analysis
 from .record import AnalysisRecord
 
 # Frames that are looked at before the first row, spread over the clip.
@@ -42,88 +46,6 @@ SAMPLE_FRAMES = 32
 
 # A label, a number of frames -> a bar for them.
 Bar = Callable[[str, int], AbstractContextManager[Progress]]
-
-
-@dataclass(frozen=True)
-class ClipAnalysis:
-    """What became of a clip.
-
-    Attributes
-    ----------
-    name : str
-        The clip's, as its files have it.
-    frames, faces : int
-        How many were read, and how many faces were followed.
-    reasons : mapping
-        Reason -> rows, "ok" for the valid ones.
-    paths : tuple of Path
-        The files that were written, or kept.
-    seconds : float
-        What it took.
-    first_row : float
-        Seconds from the start to the first row on disk.
-    source : str
-        Codec and container of a video, and what is unusual in it.
-    error : str
-        Why there is nothing, one line; "" where all went well.
-    kept : bool
-        The files were whole and as they would be made now.
-    """
-
-    name: str
-    frames: int = 0
-    faces: int = 0
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    paths: tuple[Path, ...] = ()
-    seconds: float = 0.0
-    first_row: float = float("nan")
-    source: str = ""
-    error: str = ""
-    kept: bool = False
-
-    def line(self) -> str:
-        """Say it as text.
-
-        Returns
-        -------
-        str
-            What the command prints.
-        """
-        if self.error:
-            said = Path(self.error.partition(": ")[0]).name == Path(self.name).name
-            return self.error if said else f"{self.name}: {self.error}"
-        rows = sum(self.reasons.values())
-        bad = ", ".join(f"{n} {r}" for r, n in sorted(self.reasons.items()) if r != "ok")
-        rate = self.frames / max(self.seconds, 1e-9)
-        told = "kept, made before with the same options" if self.kept else f"{rate:.1f} frames/s"
-        return (
-            f"{self.name}: {self.frames} frames, {rows} rows, {self.reasons.get('ok', 0)} valid"
-            + (f" ({bad})" if bad else "")
-            + (f"; {self.source}" if self.source else "")
-            + f", {told} -> {', '.join(str(path) for path in self.paths)}"
-        )
-
-
-def as_json(done: ClipAnalysis) -> dict[str, Any]:
-    """Give a clip's analysis as plain data.
-
-    Parameters
-    ----------
-    done : ClipAnalysis
-        The analysis.
-
-    Returns
-    -------
-    dict
-        Of types that JSON has.
-    """
-    first_row = None if math.isnan(done.first_row) else round(done.first_row, 3)
-    return {
-        **asdict(done),
-        "paths": [str(path) for path in done.paths],
-        "seconds": round(done.seconds, 3),
-        "first_row": first_row,
-    }
 
 
 class Writer(Protocol):
@@ -181,8 +103,6 @@ class ClipAnalyzer:
         The model and how it is fitted.
     scorer : AUScorer or None
         A trained run.
-    overwrite : bool
-        Make anew what is there, whatever it is.
     """
 
     out: Path
@@ -190,17 +110,14 @@ class ClipAnalyzer:
     detector: IrisDetector
     fitter: FaceFitter
     scorer: AUScorer | None = None
-    overwrite: bool = False
 
     @classmethod
-    def load(
-        cls, out: Path, options: AnalyzeOptions, scorer: AUScorer | None, *, overwrite: bool
-    ) -> ClipAnalyzer:
+    def load(cls, out: Path, options: AnalyzeOptions, scorer: AUScorer | None) -> ClipAnalyzer:
         """Load the backend and the model.
 
         Parameters
         ----------
-        out, options, scorer, overwrite
+        out, options, scorer
             As the attributes.
 
         Returns
@@ -228,7 +145,7 @@ class ClipAnalyzer:
         )
         if scorer is not None:
             scorer.check(detector.name, fitter.made, fitter.model)
-        return cls(out, options, detector, fitter, scorer, overwrite)
+        return cls(out, options, detector, fitter, scorer)
 
     def analyze(self, source: Source, bar: Bar) -> ClipAnalysis:
         """Analyse a clip, unless its files are there.
@@ -247,20 +164,16 @@ class ClipAnalyzer:
 
         Raises
         ------
-        OptionsError
-            Where files are there that are not to be replaced.
         GleeError
             Where it fails; nothing is left of it then.
         """
         record = self._record(source)
-        if not self.overwrite and (found := record.kept()) is not None:
-            return _kept(source.name, self.out, found)
-        index = index_frames(source.clip, deinterlace=self.options.deinterlace)
-        record.wanted["source"]["sha256"] = index.source_hash
-        writers = self._writers(source.name, index)
+        if not self.options.overwrite and (found := record.kept()) is not None:
+            return kept_analysis(source.name, self.out, found)
+        index = index_frames(source.clip, deinterlace=self.options.deinterlace, identify=False)
         record.begin()
         try:
-            return self._recalling(source, index, record, writers, bar)
+            return self._recalling(source, index, record, bar)
         except BaseException:
             record.give_up()
             raise
@@ -280,17 +193,16 @@ class ClipAnalyzer:
         source: Source,
         index: FrameIndex,
         record: AnalysisRecord,
-        writers: Sequence[Writer],
         bar: Bar,
     ) -> ClipAnalysis:
-        """Make a clip's files with what a run before has found; without it where it does not fit."""
+        """Make a clip's files with what a run before found; without it where it does not fit."""
         path = journal_path(record.path)
         journal = Journal(path, record.wanted)
         try:
-            done = self._made(source, index, record, writers, journal, bar)
+            done = self._made(source, index, record, journal, bar)
         except JournalMismatch:
             journal.close(remove=True)
-            return self._recalling(source, index, record, self._writers(source.name, index), bar)
+            return self._recalling(source, index, record, bar)
         except GleeError:
             journal.close(remove=True)
             raise
@@ -305,7 +217,6 @@ class ClipAnalyzer:
         source: Source,
         index: FrameIndex,
         record: AnalysisRecord,
-        writers: Sequence[Writer],
         journal: Journal,
         bar: Bar,
     ) -> ClipAnalysis:
@@ -314,36 +225,36 @@ class ClipAnalyzer:
         detector = RecallingDetector(self.detector, journal)
         scorer = None if self.scorer is None else RecallingScorer(self.scorer, journal)
         with ExitStack() as stack:
-            for writer in writers:
+            estimates = None
+            if scorer is None and (made := _estimates(self.options, self.out, self.fitter)):
+                estimates = stack.enter_context(made)
+            writers = [
                 stack.enter_context(writer)
+                for writer in self._writers(source.name, index, estimates)
+            ]
             shown = stack.enter_context(bar(source.name, index.count))
             known = self._known(source, index, detector, stream, journal)
             faces = _counted(face_stream(source.clip, index, detector, stream), shown, journal)
             for rows in RowStream(self.fitter, known, scorer).rows(faces):
+                if estimates is not None:
+                    estimates.add(rows)
                 for writer in writers:
                     writer.write(rows)
                 tally.add(rows)
-        paths = tuple(path for writer in writers for path in writer.paths)
-        result = {
-            "frames": index.count,
-            "faces": len(tally.faces),
-            "fps": frame_rate(index, self.options.fps),
-            "size": list(index.size),
-            "reasons": dict(tally.reasons),
-            "described": index.describe(),
-            "action_units": None,
-        }
-        record.finish(paths, result)
-        return ClipAnalysis(
+        done = ClipAnalysis(
             name=source.name,
             frames=index.count,
             faces=len(tally.faces),
             reasons=dict(tally.reasons),
-            paths=paths,
+            paths=tuple(path for writer in writers for path in writer.paths),
             seconds=time.monotonic() - tally.begin,
             first_row=tally.first_row,
             source=index.describe(),
+            action_units=_source(estimates, self.scorer),
+            remarks=_remarks(self.options, self.fitter, estimates, self.scorer),
         )
+        record.finish(done, frame_rate(index, self.options.fps), index.size)
+        return done
 
     def _known(
         self,
@@ -353,7 +264,7 @@ class ClipAnalyzer:
         stream: StreamOptions,
         journal: Journal,
     ) -> dict[int, Identity]:
-        """The identity of the one face, from a sample of the clip; nothing where there are several."""
+        """The identity of the one face, from a sample of the clip; none where there are several."""
         if stream.faces > 1 or self.fitter.own_identity:
             return {}
         sample = []
@@ -363,7 +274,9 @@ class ClipAnalyzer:
         identity = self.fitter.identity(sample)
         return {} if identity is None else {0: identity}
 
-    def _writers(self, name: str, index: FrameIndex) -> list[Writer]:
+    def _writers(
+        self, name: str, index: FrameIndex, estimates: ClipEstimates | None
+    ) -> list[Writer]:
         options, expressions = self.options, self.fitter.model.expression_names
         au_names = self.scorer.au_names if self.scorer else ()
         rate = frame_rate(index, options.fps)
@@ -372,7 +285,7 @@ class ClipAnalyzer:
         if options.format == "openface":
             from ..openface_table import OpenFaceTable
 
-            writers.append(OpenFaceTable(self.out, name, expressions, au_names))
+            writers.append(OpenFaceTable(self.out, name, expressions, au_names, estimates))
         elif options.format == "arkit":
             from ..arkit_table import ARKitTable
 
@@ -380,7 +293,7 @@ class ClipAnalyzer:
         else:
             from ..glee_table import GleeTable
 
-            writers.append(GleeTable(self.out, name, expressions, au_names))
+            writers.append(GleeTable(self.out, name, expressions, au_names, estimates))
         if options.video:
             from ..overlay import OverlayVideo
 
@@ -389,21 +302,40 @@ class ClipAnalyzer:
         return writers
 
 
-def _kept(name: str, out: Path, found: Mapping[str, Any]) -> ClipAnalysis:
-    reasons = found["reasons"] if isinstance(found.get("reasons"), dict) else {}
-    return ClipAnalysis(
-        name=name,
-        frames=_count(found.get("frames")),
-        faces=_count(found.get("faces")),
-        reasons={str(reason): _count(rows) for reason, rows in reasons.items()},
-        paths=tuple(out / str(file) for file in found["files"]),
-        source=str(found.get("described") or ""),
-        kept=True,
-    )
+def _estimates(options: AnalyzeOptions, out: Path, fitter: FaceFitter) -> ClipEstimates | None:
+    """What estimates Action Units, where they are wanted and the model has what they need."""
+    readings = au_readings(fitter.model.expression_names)
+    if options.aus == "none" or options.format == "arkit" or readings is None:
+        return None
+    baseline = BaselineFrames.parse(options.baseline)
+    if fitter.own_identity and baseline.kind == AUTO_BASELINE:
+        baseline = BaselineFrames(USUAL)
+    return ClipEstimates(readings, baseline, out)
 
 
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+def _source(estimates: ClipEstimates | None, scorer: AUScorer | None) -> dict[str, Any] | None:
+    if scorer is not None:
+        return {"source": "a trained run", "names": list(scorer.au_names)}
+    return None if estimates is None else estimates.as_json()
+
+
+def _remarks(
+    options: AnalyzeOptions,
+    fitter: FaceFitter,
+    estimates: ClipEstimates | None,
+    scorer: AUScorer | None,
+) -> tuple[str, ...]:
+    """What stays empty and why, and what the baselines are."""
+    if options.format == "arkit":
+        return ()
+    lines = [] if estimates is None else estimates.notes()
+    if scorer is None and estimates is None and options.aus != "none":
+        lines.append(f"no Action Units: model {fitter.model.name} lacks the blendshapes for them")
+    if options.format == "openface":
+        from ..openface_table import empty_columns
+
+        lines.append(empty_columns(estimates is not None, scorer.au_names if scorer else ()))
+    return tuple(lines)
 
 
 def _counted(

@@ -260,8 +260,8 @@ class RecallingDetector(IrisDetector):
 
         (rows,) = self._journal.once("detect", _sum(image, float(thorough)), find)
         return [
-            (TurnedBox(*sides, angle) if turned else Box(*sides), score)
-            for *sides, angle, turned, score in rows.tolist()
+            (TurnedBox(a, b, c, d, angle) if turned else Box(a, b, c, d), score)
+            for a, b, c, d, angle, turned, score in rows.tolist()
         ]
 
     def landmarks(self, image: Image, box: Box) -> tuple[Landmarks, float]:

@@ -1,7 +1,7 @@
 """NAME.analysis.json, written last of a clip's files: of what, how and with what result they are.
 
-By it an analysis that is started again keeps what is whole, and refuses to replace what was made
-otherwise or by somebody else. While a clip is at work `.NAME.analysis.started` says that the files
+By it an analysis that is started again keeps what is whole, and refuses to replace what is not
+glee's. While a clip is at work `.NAME.analysis.started` says that the files
 with its names are glee's, whole or not.
 """
 
@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .... import __version__
-from ....errors import OptionsError
+from ....errors import UsageError
 from ....whole_files import write_whole
 from ...clips import Clip
-from ...images.frames import index_frames
+from ...datasets.entries import cannot_be_read
 from ...options import AnalyzeOptions
-from ..inputs import FILE_A_FACE, TABLE_SUFFIXES, Source
+from ..inputs import BEGINNINGS, FILE_A_FACE, TABLE_SUFFIXES, AnalysisPlan, Source
+from .outcome import ClipAnalysis
+
+logger = logging.getLogger(__name__)
 
 # Bytes of a video that are hashed, and of each of several images.
 HEAD, HEAD_OF_IMAGE = 1 << 20, 64 << 10
 # A record is small; what is larger is no record.
 _MOST = 1 << 20
-# What says what a clip's files are of and how they were made, under names for people.
-_MADE = {"detector": "the detector", "model": "the morphable model", "run": "the trained run"}
+# What shapes the tables beside source and options.
+_MADE = ("glee", "detector", "model", "run")
 
 
 def describe_source(clip: Clip) -> dict[str, Any]:
@@ -74,11 +78,12 @@ def plain_options(options: AnalyzeOptions) -> dict[str, Any]:
     Returns
     -------
     dict
-        Paths as text.
+        Paths as text; without `overwrite`, which shapes no table.
     """
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in asdict(options).items()
+        if name != "overwrite"
     }
 
 
@@ -97,21 +102,83 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
     Raises
     ------
-    OptionsError
+    UsageError
         Where the file is something else.
     """
     try:
         with path.open("rb") as file:
             content = json.loads(file.read(_MOST))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or not all(
         isinstance(content.get(key), dict) for key in ("source", "options", "files")
     ):
-        raise OptionsError(f"{path}: is no record of glee analyze; move it away, or --overwrite")
+        raise UsageError(f"{path}: is no record of glee analyze; move it away, or --overwrite")
     return content
+
+
+def refuse_foreign_files(
+    plans: Sequence[AnalysisPlan], sources: Sequence[Source], out: Path, options: AnalyzeOptions
+) -> None:
+    """Refuse to replace what is not glee's, unless the options say so.
+
+    Parameters
+    ----------
+    plans, sources : sequence
+        What will be written, of which clips.
+    out : Path
+        Folder of the tables.
+    options : AnalyzeOptions
+        Of the analysis.
+
+    Raises
+    ------
+    UsageError
+        Where a file that would be replaced is no table of this form and no record names it.
+    """
+    if options.overwrite:
+        return
+    for plan, source in zip(plans, sources, strict=True):
+        record, mark = _record_paths(out, source.name, options.format)
+        known = (read_record(record) or {"files": {}})["files"]
+        there = _files_there(plan.written, out, source.name, options)
+        for path in [] if mark.exists() else there:
+            begins = BEGINNINGS[options.format].get(path.suffix)
+            if not (_begins(path, begins) if begins else path.name in known):
+                raise UsageError(
+                    f"{path}: was not written by glee analyze --format {options.format}, and would "
+                    "be replaced; give another --out, or --overwrite"
+                )
+
+
+def _begins(path: Path, begin: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(begin)) == begin
+    except OSError as error:
+        raise cannot_be_read(path, error) from None
+
+
+def _record_paths(out: Path, name: str, form: str) -> tuple[Path, Path]:
+    """Record and mark. glee's own table has NAME.analysis.json; another form's stands beside it."""
+    of_form = "" if form == "glee" else f".{form}"
+    return out / f"{name}{of_form}.analysis.json", out / f".{name}{of_form}.analysis.started"
+
+
+def _files_there(
+    planned: Iterable[Path], out: Path, name: str, options: AnalyzeOptions
+) -> list[Path]:
+    """Files in the place of those that would be written."""
+    found = {path for path in planned if path.exists()}
+    if options.format in FILE_A_FACE and options.faces > 1 and out.is_dir():
+        tails = TABLE_SUFFIXES[options.format]
+        for path in out.iterdir():
+            tail = path.name.removeprefix(f"{name}_face")
+            if tail != path.name and tail.lstrip("0123456789") in tails:
+                found.add(path)
+    return sorted(found)
 
 
 class AnalysisRecord:
@@ -139,13 +206,9 @@ class AnalysisRecord:
         made: Mapping[str, str],
         planned: Iterable[Path],
     ) -> None:
-        # glee's own table has NAME.analysis.json; another format's stands beside it.
-        of_format = "" if options.format == "glee" else f".{options.format}"
-        self.path = out / f"{source.name}{of_format}.analysis.json"
-        self._mark = out / f".{source.name}{of_format}.analysis.started"
-        self._out, self._source, self._format = out, source, options.format
+        self.path, self._mark = _record_paths(out, source.name, options.format)
+        self._out, self._source, self._options = out, source, options
         self._planned = tuple(planned)
-        self._several = options.format in FILE_A_FACE and options.faces > 1
         self.wanted: dict[str, Any] = {
             "glee": __version__,
             "name": source.name,
@@ -161,70 +224,33 @@ class AnalysisRecord:
         -------
         dict or None
             None where the clip is to be analysed.
-
-        Raises
-        ------
-        OptionsError
-            Where files are there that are not to be replaced; says what differs.
         """
-        if self._mark.exists():
-            return None
-        found = read_record(self.path)
-        files = {} if found is None else found["files"]
-        for path in self._there():
-            if path.name not in files:
-                raise OptionsError(
-                    f"{path}: is there already, and no record of glee analyze names it; move it "
-                    "away, give another --out, or --overwrite"
-                )
-            if path.stat().st_size != files[path.name]:
-                raise OptionsError(
-                    f"{path}: was changed since glee analyze wrote it; move it away, or --overwrite"
-                )
-        if found is None:
+        if self._mark.exists() or (found := read_record(self.path)) is None:
             return None
         if differs := self._difference(found):
-            raise OptionsError(f"{self.path}: {differs}; give another --out, or --overwrite")
-        return found if all((self._out / name).is_file() for name in map(str, files)) else None
-
-    def _there(self) -> list[Path]:
-        """Files in the place of those that would be written."""
-        found = {path for path in self._planned if path.exists()}
-        if self._several and self._out.is_dir():
-            tails = TABLE_SUFFIXES[self._format]
-            for path in self._out.iterdir():
-                tail = path.name.removeprefix(f"{self._source.name}_face")
-                if tail != path.name and tail.lstrip("0123456789") in tails:
-                    found.add(path)
-        return sorted(found)
+            logger.info("%s: made anew, %s", self._source.name, differs)
+            return None
+        return found
 
     def _difference(self, found: Mapping[str, Any]) -> str:
-        """What differs between a record and what is wanted, or ""."""
-        then, now = found["options"], self.wanted["options"]
+        """What differs between what is there and what is wanted, or ""."""
+        for name, size in found["files"].items():
+            path = self._out / name
+            if not path.is_file() or path.stat().st_size != size:
+                return f"{name} is not as it was written"
+        then, now = found["source"], self.wanted["source"]
+        if any(then.get(key) != now[key] for key in ("bytes", "modified", "sha256_of_head")):
+            return f"{now['path']} is not as it was"
         options = [
-            f"{name} {then.get(name)} then, {now.get(name)} now"
-            for name in sorted({*then, *now})
-            if then.get(name) != now.get(name)
+            f"{name} {found['options'].get(name)} then, {now} now"
+            for name, now in self.wanted["options"].items()
+            if found["options"].get(name) != now
         ]
         if options:
-            return f"was made with other options ({', '.join(options)})"
-        if found.get("name") != self.wanted["name"]:
-            return f"is of another clip, {found.get('name')}"
-        if self._other_source(found["source"]):
-            return f"was made from another {self.wanted['source']['path']} than is there now"
-        for key, name in _MADE.items():
-            if found.get(key) != self.wanted[key]:
-                return f"was made with another {name.removeprefix('the ')}"
-        return ""
-
-    def _other_source(self, then: Mapping[str, Any]) -> bool:
-        now = self.wanted["source"]
-        if any(then.get(key) != now[key] for key in ("bytes", "sha256_of_head")):
-            return True
-        if then.get("modified") == now["modified"]:
-            return False
-        # Copied, or replaced by something that begins alike: all of it decides.
-        return then.get("sha256") != index_frames(self._source.clip).source_hash
+            return f"made with other options ({', '.join(options)})"
+        return next(
+            (f"another {what}" for what in _MADE if found.get(what) != self.wanted[what]), ""
+        )
 
     def begin(self) -> None:
         """Say that the clip is at work, before any of its files takes its name.
@@ -237,26 +263,39 @@ class AnalysisRecord:
         self._before = self._stamps()
         write_whole(self._mark, json.dumps(self.wanted).encode())
 
-    def finish(self, paths: Iterable[Path], result: Mapping[str, Any]) -> None:
+    def finish(self, done: ClipAnalysis, fps: float, size: tuple[int, int]) -> None:
         """Write the record, and remove files that a former analysis had and this one has not.
 
         Parameters
         ----------
-        paths : iterable of Path
-            The files that were written.
-        result : mapping
-            What is told beside them.
+        done : ClipAnalysis
+            What became of the clip.
+        fps : float
+            Frames a second.
+        size : (int, int)
+            Width and height, in pixels.
 
         Raises
         ------
         OutputError
             Where it cannot be written.
         """
-        files = {path.name: path.stat().st_size for path in paths}
+        files = {path.name: path.stat().st_size for path in done.paths}
         former = set()
-        with suppress(OptionsError):
+        with suppress(UsageError):
             former = set((read_record(self.path) or {"files": {}})["files"])
-        content = {**self.wanted, **result, "files": files}
+        content = {
+            **self.wanted,
+            "frames": done.frames,
+            "faces": done.faces,
+            "fps": fps,
+            "size": list(size),
+            "reasons": dict(done.reasons),
+            "described": done.source,
+            "action_units": done.action_units,
+            "remarks": list(done.remarks),
+            "files": files,
+        }
         write_whole(self.path, json.dumps(content, indent=1).encode())
         for path in self._there():
             if path.name in former - set(files):
@@ -271,3 +310,6 @@ class AnalysisRecord:
 
     def _stamps(self) -> list[tuple[str, int, int]]:
         return [(p.name, (s := p.stat()).st_mtime_ns, s.st_ino) for p in self._there()]
+
+    def _there(self) -> list[Path]:
+        return _files_there(self._planned, self._out, self._source.name, self._options)

@@ -17,22 +17,22 @@ import signal
 import subprocess
 import sys
 import threading
-import traceback
 from _thread import interrupt_main
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
-from ....errors import GleeError, UsageError
+from ....errors import DataError, GleeError, unexpected
 from ...cluster.options import ONE_THREAD
 from ...cluster.tasks import limit_threads
 from ...options import AnalyzeOptions
 from ...summary import Progress, progress_bar
 from ..face_fit import AUScorer
 from ..inputs import Source
-from .clip import ClipAnalysis, ClipAnalyzer
+from .clip import ClipAnalyzer
+from .outcome import ClipAnalysis
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Setup:
 
     Attributes
     ----------
-    out, options, scorer, overwrite
+    out, options, scorer
         As those of `ClipAnalyzer`.
     level : int
         Of its log.
@@ -62,7 +62,6 @@ class Setup:
     out: Path
     options: AnalyzeOptions
     scorer: AUScorer | None
-    overwrite: bool
     level: int
 
 
@@ -179,7 +178,7 @@ class _Worker:
             _send(self._process.stdin, self._setup)
         return self._process
 
-    def _answer(self, stream: BinaryIO) -> ClipAnalysis:
+    def _answer(self, stream: IO[bytes]) -> ClipAnalysis:
         """What a worker answers, after what it says meanwhile."""
         with _bars_of_a_clip(self._progress) as bars:
             while True:
@@ -272,7 +271,7 @@ def _bars_of_a_clip(shown: bool) -> Iterator[_Bars]:
         bars.end()
 
 
-def _send(stream: BinaryIO, what: Any) -> None:
+def _send(stream: IO[bytes], what: Any) -> None:
     pickle.dump(what, stream)
     stream.flush()
 
@@ -293,12 +292,10 @@ def serve() -> None:
             try:
                 if analyzer is None:
                     limit_threads(1)
-                    analyzer = ClipAnalyzer.load(
-                        setup.out, setup.options, setup.scorer, overwrite=setup.overwrite
-                    )
+                    analyzer = ClipAnalyzer.load(setup.out, setup.options, setup.scorer)
                     limit_threads(1)
                 _send(answers, ("done", attempt_clip(analyzer, source, _Said(answers).bar)))
-            except GleeError as error:
+            except (GleeError, OSError) as error:
                 _send(answers, ("raise", error))
     except (KeyboardInterrupt, BrokenPipeError):
         pass
@@ -307,7 +304,7 @@ def serve() -> None:
 
 
 def attempt_clip(analyzer: ClipAnalyzer, source: Source, bar: Any) -> ClipAnalysis:
-    """Analyse a clip; whatever it raises is its own error.
+    """Analyse a clip; one that cannot be read, or fails as nobody foresaw, is its own error.
 
     Parameters
     ----------
@@ -325,21 +322,18 @@ def attempt_clip(analyzer: ClipAnalyzer, source: Source, bar: Any) -> ClipAnalys
 
     Raises
     ------
-    UsageError
-        Where an option makes no sense, which is so for every clip.
+    GleeError, OSError
+        Where options, weights or the output folder cannot be used: no clip would do better.
     """
     try:
         return analyzer.analyze(source, bar)
-    except UsageError:
-        raise
-    except GleeError as error:
+    except DataError as error:
         return ClipAnalysis(source.name, error=str(error))
+    except (GleeError, OSError):
+        raise
     except Exception as error:
-        logger.debug("%s failed:\n%s", source.name, traceback.format_exc())
-        text = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
-        return ClipAnalysis(
-            source.name, error=f"{text}; analyse it alone with --debug, please report it"
-        )
+        logger.debug("%s", source.name, exc_info=error)
+        return ClipAnalysis(source.name, error=f"{unexpected(error)}; please report it")
 
 
 def _listen(clips: queue.SimpleQueue[Source | None]) -> None:
@@ -356,7 +350,7 @@ def _listen(clips: queue.SimpleQueue[Source | None]) -> None:
 class _Said:
     """Counts a clip's frames for the driver."""
 
-    def __init__(self, answers: BinaryIO) -> None:
+    def __init__(self, answers: IO[bytes]) -> None:
         self._answers, self._count = answers, 0
 
     @contextmanager
@@ -376,7 +370,7 @@ class _Said:
 class _ToDriver(logging.Handler):
     """Notes go to the driver, which shows them with its own."""
 
-    def __init__(self, answers: BinaryIO) -> None:
+    def __init__(self, answers: IO[bytes]) -> None:
         super().__init__()
         self._answers = answers
 

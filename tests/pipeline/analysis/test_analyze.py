@@ -113,7 +113,7 @@ def test_arkit_has_a_file_a_face(frames_of, save_video, tmp_path):
     video = save_video(tmp_path / "two.mp4", frames[:12])
     options = AnalyzeOptions(faces=2, format="arkit")
     (done,) = analyze([video], tmp_path / "out", options=options, progress=False)
-    assert [path.name for path in done.paths] == ["two_face0.csv", "two_face1.csv"]
+    assert [path.name for path in done.paths] == ["two_face0.arkit.csv", "two_face1.arkit.csv"]
     assert all(len(pd.read_csv(path)) == 12 for path in done.paths)
 
 
@@ -190,6 +190,7 @@ class BrightnessScorer:
     au_names = ("AU1", "AU12")
     detector = "mesh"
     fit = ANALYSIS_FIT
+    run, digest = "runs/brightness", "1"
 
     def __init__(self):
         self.checked, self.persons = [], []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 
+import cv2
+import numpy as np
 import pytest
 
 from glee.cli import run
@@ -36,13 +38,13 @@ def test_the_plan_as_json(talk, tmp_path, capsys):
     words = ["analyze", str(talk), "-o", str(tmp_path / "o"), "--dry-run", "--json"]
     assert run([*words, "--format", "openface"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
-    written = [str(tmp_path / "o" / "talk.csv")]
+    written = [str(tmp_path / "o" / "talk.openface.csv")]
     assert found == {"input": str(talk), "images": 0, "written": written}
 
 
 def test_a_file_for_each_of_several_faces(talk, tmp_path):
     (found,) = plan([talk], tmp_path, AnalyzeOptions(format="arkit", faces=2))
-    assert found.line().endswith("talk_face1.csv ...")
+    assert found.line().endswith("talk_face1.arkit.csv ...")
 
 
 def test_a_bad_input_is_planned_as_its_error(talk, tmp_path, capsys):
@@ -94,3 +96,27 @@ def test_an_unreadable_input_does_not_stop_the_others(talk, tmp_path, capsys, mo
     monkeypatch.setattr(os, "access", lambda *arguments, **options: False)
     assert run(["-q", "analyze", str(talk), "-o", str(tmp_path / "o"), "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith(f"{talk} -> ")
+
+
+def test_what_is_not_glees_is_replaced_only_when_that_is_asked_for(tmp_path, capsys):
+    """A stranger's table, video or record; each form has names of its own."""
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((60, 80, 3), np.uint8))
+    out = tmp_path / "o"
+    out.mkdir()
+    words = ["-q", "analyze", str(tmp_path / "a.png"), "-o", str(out), "--video"]
+    for name in ("a.csv", "a.parquet", "a.mp4", "a.analysis.json"):
+        (out / name).write_text("my own notes")
+        assert run(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert str(out / name) in line
+        assert line.endswith("--overwrite")
+        assert (out / name).read_text() == "my own notes"
+        assert run([*words, "--dry-run"]) == 2
+        capsys.readouterr()
+        (out / name).unlink()
+    for form, name in (("arkit", "a.arkit.csv"), ("openface", "a.openface.csv"), ("glee", "a.csv")):
+        (out / name).write_text("my own notes")
+        assert run([*words[:-1], "--format", form, "--overwrite"]) == 0
+        assert (out / name).read_text() != "my own notes"
+    tables = ["a.arkit.csv", "a.csv", "a.openface.csv", "a.parquet"]
+    assert sorted(path.name for path in out.iterdir() if path.suffix != ".json") == tables

@@ -55,7 +55,7 @@ def test_each_task_has_one_outcome(which, request):
             assert (outcome.result, outcome.error) == (number * number, None)
     assert type(outcomes[3].error) is DataError
     assert str(outcomes[3].error) == "three: not wanted"
-    assert str(outcomes[5].error).startswith("ZeroDivisionError: five")
+    assert str(outcomes[5].error).startswith("unexpected ZeroDivisionError: five, at ")
 
 
 def test_tasks_are_taken_only_as_there_is_room(two_workers):

@@ -11,7 +11,7 @@ import pytest
 
 from glee.errors import DataError
 from glee.pipeline.clips import Clip
-from glee.pipeline.images.frames import index_frames, read_image
+from glee.pipeline.images.frames import index_frames, read_frames, read_image
 from glee.pipeline.images.image_header import MAXIMUM_PIXELS, claimed_size
 
 SIDE = 60_000
@@ -78,6 +78,40 @@ def test_an_image_that_claims_to_be_huge_is_not_decoded(tmp_path, suffix, enlarg
     path.write_bytes(enlarge(path.read_bytes()))
     width, height = claimed_size(path.read_bytes())
     assert width * height > MAXIMUM_PIXELS
+    tracemalloc.start()
+    assert read_image(path) is None
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [(100_000, 1), (1, 100_000), (40_000, 2_000), (660, 20)])
+def test_a_strip_is_not_decoded_and_its_line_says_why(tmp_path, size, caplog):
+    """Such pictures are valid files of a few hundred bytes; their neighbours are read."""
+    picture = np.full((24, 32, 3), 90, np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    cv2.imwrite(str(tmp_path / "b.png"), np.zeros((size[1], size[0]), np.uint8))
+    clip = Clip(
+        dataset="folder",
+        subject="s",
+        name="c",
+        root=tmp_path,
+        source=tmp_path,
+        images=("a.png", "b.png"),
+    )
+    index = index_frames(clip)
+    first, second = read_frames(clip, index, 0, 2)
+    assert (first == picture).all()
+    assert second is None
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert f"b.png: cannot be read (it claims {size[0]} x {size[1]} pixels" in line
+
+
+def test_a_file_larger_than_any_picture_is_not_read(tmp_path):
+    path = tmp_path / "i.png"
+    cv2.imwrite(str(path), np.full((24, 32, 3), 90, np.uint8))
+    assert read_image(path) is not None
+    with path.open("r+b") as file:
+        file.truncate(64 << 30)  # of holes: it takes no space
     tracemalloc.start()
     assert read_image(path) is None
     assert tracemalloc.get_traced_memory()[1] < 1 << 20

@@ -1,0 +1,212 @@
+"""Files of events: a plain CSV, BORIS's tabular events, and ELAN's annotation document.
+
+CSV and TSV have a file FILE.json beside them that states the parameters; ELAN's document has them
+among its properties.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import mimetypes
+import os
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ... import __version__
+from ...errors import UsageError
+from ...whole_files import replaced_when_whole, temporary_beside, write_whole
+from .au_table import FaceCurves, tier_order
+from .events import Event, EventOptions, frame_ends
+
+# The columns of BORIS's export "tabular events" that an event has something for, in its order.
+BORIS_COLUMNS = (
+    *("Observation id", "Media file name", "Subject", "Behavior", "Behavioral category"),
+    *("Modifier #1", "Behavior type", "Time", "Image index", "Comment"),
+)
+_FACS = "ABCDE"
+
+
+@dataclass(frozen=True)
+class EventSet:
+    """The events of a clip.
+
+    Attributes
+    ----------
+    name : str
+        Of the clip.
+    faces : sequence of FaceCurves
+    events : sequence of Event
+    options : EventOptions
+    video : Path or None
+        Where it lies, for files that link it.
+    """
+
+    name: str
+    faces: Sequence[FaceCurves]
+    events: Sequence[Event]
+    options: EventOptions
+    video: Path | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """All parameters, as plain data."""
+        kinds = {curve.kind for face in self.faces for curve in face.curves.values()}
+        return {
+            "glee": __version__,
+            "clip": self.name,
+            "thresholds": {
+                kind: dict(zip(("on", "off"), self.options.thresholds(kind), strict=True))
+                for kind in sorted(kinds)
+            },
+            "smoothing_seconds": self.options.smoothing,
+            "shortest_seconds": self.options.shortest,
+            "gap_seconds": self.options.gap,
+            "lost_frames": "bridged up to gap_seconds, else they end an event",
+        }
+
+    def tier(self, event: Event) -> str:
+        """The tier's name, with the face's number where there are several."""
+        return event.tier + (f" face {event.face}" if len(self.faces) > 1 else "")
+
+
+def write_events(path: Path, content: EventSet, form: str | None = None) -> None:
+    """Write events.
+
+    Parameters
+    ----------
+    path : Path
+    content : EventSet
+    form : str, optional
+        "csv", "boris" or "elan"; by default as the suffix says, .csv or .eaf.
+
+    Raises
+    ------
+    UsageError
+        Where suffix and form do not fit.
+    OutputError
+        Where it cannot be written.
+    """
+    chosen = check_form(path, form)
+    if chosen == "elan":
+        _write_elan(path, content)
+        return
+    rows = _boris_rows(content) if chosen == "boris" else _plain_rows(content)
+    text = io.StringIO()
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    csv.writer(text, delimiter=separator, lineterminator="\n").writerows(rows)
+    write_whole(path, text.getvalue().encode())
+    beside = path.with_name(f"{path.name}.json")
+    write_whole(beside, json.dumps(content.parameters(), indent=1).encode())
+
+
+def check_form(path: Path, form: str | None) -> str:
+    """The form of a file by its suffix, or as it was asked for; UsageError where they differ."""
+    suffix = path.suffix.lower()
+    suffixes = {"csv": (".csv", ".tsv"), "boris": (".csv", ".tsv"), "elan": (".eaf",)}
+    if form is None:
+        form = next((name for name, ends in suffixes.items() if suffix in ends), None)
+        if form is None:
+            raise UsageError(f"{path}: give a name that ends in .csv, .tsv or .eaf")
+    if suffix not in suffixes[form]:
+        raise UsageError(f"{path}: the form {form} is written to {' or '.join(suffixes[form])}")
+    return form
+
+
+def _plain_rows(content: EventSet) -> list[Sequence[Any]]:
+    names = [field.name for field in fields(Event)]
+    rows: list[Sequence[Any]] = [["clip", *("au" if name == "tier" else name for name in names)]]
+    for event in content.events:
+        cells = [f"{cell:.6f}" if isinstance(cell, float) else cell for cell in astuple(event)]
+        rows.append([content.name, *cells])
+    return rows
+
+
+def _boris_rows(content: EventSet) -> list[Sequence[Any]]:
+    """A row START and a row STOP of each event, by time."""
+    media = str(content.video or "")
+    rows = []
+    for event in content.events:
+        subject = f"face {event.face}" if len(content.faces) > 1 else ""
+        head = (content.name, media, subject, event.tier, "Action Units", facs_letter(event))
+        peak = f"peak {event.peak:.2f} ({event.kind}) at {event.apex:.3f} s"
+        rows.append((*head, "START", f"{event.onset:.3f}", event.onset_frame, peak))
+        rows.append((*head, "STOP", f"{event.offset:.3f}", event.offset_frame + 1, ""))
+    # A state that ends where the next of its kind begins has to stop first.
+    rows.sort(key=lambda row: (float(row[7]), row[6] == "START"))
+    return [BORIS_COLUMNS, *rows]
+
+
+def facs_letter(event: Event) -> str:
+    """FACS's letter of the peak's intensity; "" where the curve is no intensity."""
+    return _FACS[min(max(round(event.peak), 1), 5) - 1] if event.kind == "intensity" else ""
+
+
+def _write_elan(path: Path, content: EventSet) -> None:
+    """One tier a curve, empty ones too, and below each a tier with the frame of the apex.
+
+    ELAN wants time slots in the order of time; each annotation gets its own two, so that moving
+    one in ELAN moves no other.
+    """
+    from pympi.Elan import Eaf
+
+    document = Eaf(author=f"glee {__version__}")
+    schema = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+    document.adocument |= {"VERSION": "3.0", "FORMAT": "3.0"}
+    document.adocument["xsi:noNamespaceSchemaLocation"] = schema
+    document.header = {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
+    document.add_linguistic_type("apex", "Included_In")
+    document.properties = [
+        (f"glee {key}", json.dumps(value)) for key, value in content.parameters().items()
+    ]
+    if content.video is not None:
+        kind = mimetypes.guess_type(content.video.name)[0] or "unknown"
+        where = Path(os.path.relpath(content.video.resolve(), path.resolve().parent)).as_posix()
+        relative = where if where.startswith("..") else f"./{where}"
+        document.add_linked_file(content.video.resolve().as_uri(), relative, kind)
+    document.remove_tier("default")
+    several = len(content.faces) > 1
+    for face in content.faces:
+        for name in sorted(face.curves, key=tier_order):
+            tier = f"{name} face {face.face}" if several else name
+            person = f"face {face.face}"
+            document.add_tier(tier, part=person, ann="glee")
+            document.add_tier(f"{tier} apex", "apex", tier, part=person, ann="glee")
+    _add_annotations(document, content)
+    with replaced_when_whole(path, temporary_beside(path)) as temporary:
+        document.to_file(str(temporary))
+
+
+def _add_annotations(document: Any, content: EventSet) -> None:
+    ends = {}
+    for face in content.faces:
+        of_frame = zip(face.frames.tolist(), frame_ends(face.times).tolist(), strict=True)
+        ends[face.face] = dict(of_frame)
+    spans: list[tuple[int, int, str, str]] = []
+    for event in content.events:
+        tier, letter = content.tier(event), facs_letter(event)
+        onset, offset = milliseconds(event.onset), milliseconds(event.offset)
+        spans.append((onset, max(offset, onset + 1), tier, letter))
+        apex = milliseconds(event.apex)
+        end = max(milliseconds(ends[event.face][event.apex_frame]), apex + 1)
+        spans.append((apex, end, f"{tier} apex", f"{event.peak:.2f}"))
+    spans.sort()
+    bounds = sorted(
+        (time, number, side)
+        for number, span in enumerate(spans)
+        for side, time in enumerate(span[:2])
+    )
+    slots = {(number, side): document.generate_ts_id(time) for time, number, side in bounds}
+    for number, (_, _, tier, value) in enumerate(spans):
+        name = document.generate_annotation_id()
+        document.annotations[name] = tier
+        document.tiers[tier][0][name] = (slots[number, 0], slots[number, 1], value, None)
+    used = len(spans)
+    document.properties.append(("lastUsedAnnotationId", used))
+
+
+def milliseconds(seconds: float) -> int:
+    """ELAN's times are whole milliseconds."""
+    return round(1000 * seconds)

@@ -1,0 +1,122 @@
+"""Estimated Action Units in the tables of an analysis, against the truth of rendered people."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from glee.errors import DataError, UsageError
+from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
+from glee.pipeline.action_units.estimate import au_figures, estimate
+from glee.pipeline.action_units.readings import AUS, au_readings
+from glee.pipeline.analysis import openface_table
+from glee.pipeline.analysis.analyze import analyze
+from glee.pipeline.options import AnalyzeOptions
+
+
+@pytest.fixture(scope="module")
+def done(videos, tmp_path_factory):
+    """The first video's analysis."""
+    (found,) = analyze(videos[:1], tmp_path_factory.mktemp("aus"), progress=False)
+    return found
+
+
+@pytest.fixture(scope="module")
+def table(done):
+    return pd.read_csv(done.paths[0])
+
+
+def again(videos, folder, **options):
+    (found,) = analyze(videos[:1], folder, options=AnalyzeOptions(**options), progress=False)
+    return found, pd.read_csv(found.paths[0])
+
+
+def test_every_au_has_its_columns(table):
+    for au in AUS:
+        rows = table[[f"AU{au:02}_{key}" for key in ("r", "c", "std", "visible")]]
+        assert rows.notna().all(axis=None), au
+        assert rows[f"AU{au:02}_r"].between(0, 5).all()
+        assert set(rows[f"AU{au:02}_c"]) <= {0, 1}
+    sides = table[["AU12_left_r", "AU12_right_r"]]
+    np.testing.assert_allclose(sides.max(axis=1), table["AU12_r"])
+    assert "AU26_left_r" not in table
+
+
+def test_csv_and_parquet_say_the_same(done, table):
+    other = pq.read_table(done.paths[1]).to_pandas()
+    assert list(other.columns) == list(table.columns)
+    names = [name for name in table.columns if name.startswith("AU")]
+    np.testing.assert_allclose(other[names], table[names], atol=6e-4)
+
+
+def test_smiles_and_open_jaws_follow_the_truth(table, truths):
+    truth = pd.DataFrame(truths[0].f_exp, columns=list(ARKIT_NAMES))
+    for au, name in ((12, "mouthSmileLeft"), (26, "jawOpen")):
+        if truth[name].std() > 0.05:
+            assert np.corrcoef(table[f"AU{au:02}_r"], truth[name])[0, 1] > 0.8
+
+
+def test_intensities_are_those_of_the_tables_own_blendshapes(table):
+    """f_exp of the table, the percentile by NumPy, and the estimate of all rows at once."""
+    readings, figures = au_readings(ARKIT_NAMES), au_figures()
+    read = readings.of(table[list(ARKIT_NAMES)].to_numpy())
+    most = figures.most[[AUS.index(au) for au, _ in readings.columns]]
+    low = np.percentile(read, 20.0, axis=0, method="inverted_cdf")
+    nothing = np.zeros((len(read), len(AUS)))
+    expected = estimate(readings, read, 0 * read, nothing, np.minimum(low, most))
+    found = table[[f"AU{au:02}_r" for au in AUS]].to_numpy()
+    assert np.abs(found - expected.intensity).max() < 0.03  # of the histogram's bins
+
+
+def test_openface_has_the_same(videos, table, tmp_path):
+    found, other = again(videos, tmp_path, format="openface")
+    assert list(other.columns) == [name for name, _ in openface_table.columns()]
+    for number in openface_table.AU_INTENSITIES:
+        name = f"AU{number:02}_r"
+        np.testing.assert_allclose(other[name], table[name], atol=6e-3)
+    for number in openface_table.AU_OCCURRENCES:
+        np.testing.assert_array_equal(other[f"AU{number:02}_c"], table[f"AU{number:02}_c"])
+    assert [line for line in found.notes() if "empty columns: eye_lmk_*" in line]
+
+
+def test_none_leaves_them_out_and_says_which_columns_are_empty(videos, tmp_path):
+    found, other = again(videos, tmp_path / "glee", aus="none")
+    assert not [name for name in other.columns if name.startswith("AU")]
+    assert found.action_units is None
+    found, other = again(videos, tmp_path / "openface", aus="none", format="openface")
+    assert other["AU12_r"].isna().all()
+    assert "AU12" in found.notes()[-1]
+
+
+def test_named_frames_are_the_rest(videos, tmp_path, table):
+    low = int(table["mouthSmileLeft"].argmax())
+    _, other = again(videos, tmp_path, baseline=str(low))
+    assert other["AU12_left_r"][low] == 0.0
+    with pytest.raises(DataError, match="--baseline"):
+        again(videos, tmp_path / "none", baseline="900-950")
+    assert not list((tmp_path / "none").iterdir())
+    with pytest.raises(UsageError, match="baseline"):
+        again(videos, tmp_path / "wrong", baseline="neutral")
+
+
+def test_a_few_frames_have_the_baseline_of_people(videos, frames_of, save_video, tmp_path):
+    path = save_video(tmp_path / "short.avi", frames_of[0][:8], codec="MJPG")
+    (found,) = analyze([path], tmp_path / "out", progress=False)
+    assert found.action_units["faces"]["0"]["kind"] == "usual"
+    assert "8 frames are too few" in found.notes()[0]
+
+
+def test_a_face_that_never_rests_keeps_its_expression(frames_of, truths, save_video, tmp_path):
+    """The frame of the widest smile, forty times."""
+    smile = truths[0].f_exp[:, ARKIT_NAMES.index("mouthSmileLeft")]
+    if smile.max() < 0.5:
+        smile = truths[0].f_exp[:, ARKIT_NAMES.index("jawOpen")]
+    path = save_video(tmp_path / "s.avi", [frames_of[0][int(smile.argmax())]] * 40, codec="MJPG")
+    (found,) = analyze([path], tmp_path / "out", progress=False)
+    restless = found.action_units["faces"]["0"]["restless"]
+    assert restless
+    table = pd.read_csv(found.paths[0])
+    assert (table[f"{restless[0]}_c"] == 1).mean() > 0.8
+    assert "four fifths" in found.notes()[0]
