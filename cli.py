@@ -153,7 +153,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except GleeError as error:
         return _fail(words, error, str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
-        text = visible(str(error)) or "run the same command again to finish"
+        # click makes an Abort of what it interrupts; what stays is said in the first error.
+        text = visible(str(error.__cause__ or error)) or "run the same command again to finish"
         click.echo(f"glee: interrupted; {text}", err=True)
         return 130
     except BrokenPipeError:
