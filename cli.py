@@ -51,6 +51,7 @@ class LazyGroup(SummaryGroup):
 COMMANDS = (
     "analyze",
     "events",
+    "agree",
     "synth",
     "verify",
     "preprocess",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +54,8 @@ class FaceCurves:
         False where the face was not found or its fit not trusted.
     curves : dict of str to Curve
         By tier: "AU12", and "AU12 left" and "AU12 right" where the table has sides.
+    presence : dict of str to (n,) float64
+        By tier, 0 or 1 and NaN where not known, where the table has a column `AU12_c`.
     """
 
     face: int
@@ -59,6 +63,7 @@ class FaceCurves:
     times: Floats
     valid: npt.NDArray[np.bool_]
     curves: dict[str, Curve]
+    presence: dict[str, Floats] = field(default_factory=dict)
 
 
 def read_au_table(path: Path) -> list[FaceCurves]:
@@ -104,6 +109,9 @@ def read_au_table(path: Path) -> list[FaceCurves]:
         if "face_id" in table:
             faces = np.maximum(table["face_id"].to_numpy(np.int64), -1)
         values = {tier: table[name].to_numpy(np.float64) for tier, (name, _) in columns.items()}
+        shown = {
+            tier: table[name].to_numpy(np.float64) for tier, name in _presences(table, columns)
+        }
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}; a column of numbers holds something else") from None
     clip, first = np.unique(frames, return_index=True)
@@ -121,13 +129,26 @@ def read_au_table(path: Path) -> list[FaceCurves]:
             raise DataError(f"{path}: has a frame twice for face {face}; analyze the video again")
         seen = np.zeros(len(clip), bool)
         seen[place] = valid[rows]
-        curves = {}
-        for tier, (_, kind) in columns.items():
+
+        def on_clip(column: Floats, rows: Any = rows, place: Any = place) -> Floats:
             curve = np.full(len(clip), np.nan)
-            curve[place] = np.where(valid[rows], values[tier][rows], np.nan)
-            curves[tier] = Curve(kind, curve)
-        result.append(FaceCurves(face, clip, times, seen, curves))
+            curve[place] = np.where(valid[rows], column[rows], np.nan)
+            return curve
+
+        curves = {tier: Curve(kind, on_clip(values[tier])) for tier, (_, kind) in columns.items()}
+        presence = {tier: on_clip(column) for tier, column in shown.items()}
+        result.append(FaceCurves(face, clip, times, seen, curves, presence))
     return result
+
+
+def _presences(
+    table: pd.DataFrame, columns: dict[str, tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """Tiers that have a column of presences, and its name."""
+    for tier, (name, _) in columns.items():
+        presence = f"{name.removesuffix('_r').removesuffix('_c')}_c"
+        if presence in table:
+            yield tier, presence
 
 
 def _read(path: Path) -> pd.DataFrame:
