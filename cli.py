@@ -62,6 +62,7 @@ COMMANDS = (
     "evaluate",
     "experiment",
     "predict",
+    "run",
     "status",
     "inspect",
     "report",
