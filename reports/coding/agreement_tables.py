@@ -95,8 +95,8 @@ def as_text(found: Agreement) -> str:
     rows = [["", *_COUNTS, *_SHOWN.values(), "events"]]
     for unit in found.units:
         counts = found.counts[unit]
-        events = f"{counts['matched_events']} of {counts['coded_events']}"
-        events += f", {counts['shown_events']} in the table"
+        matched, coded, shown = (counts[f"{kind}_events"] for kind in ("matched", "coded", "shown"))
+        events = f"{matched} of {coded}, {shown}"
         rows.append(
             [unit, *(f"{counts[name]:,}" for name in _COUNTS), *_cells(found, unit), events]
         )
@@ -109,11 +109,13 @@ def as_text(found: Agreement) -> str:
     ]
     lost, coded = found.lost_frames, found.coded_frames
     lines.append(f"{lost:,} of {coded:,} coded frames have no face and are left out")
-    if found.options.tolerance:
+    if tolerance := found.options.tolerance:
+        frames = "1 frame" if tolerance == 1 else f"{tolerance} frames"
         lines.append(
-            f"by frame, {found.options.tolerance} frames on either side of where an annotation "
-            "begins or ends are left out; events match that lie no more apart"
+            f"tolerance: {frames}, which on either side of where an annotation begins or ends are "
+            "left out, and which events that match may lie apart"
         )
+    lines.append("events: matched of coded, in the table")
     lines.append(
         f"in brackets: {LEVEL:.0%} intervals over {len(found.clips)} clips, by "
         f"{found.options.draws:,} draws"
