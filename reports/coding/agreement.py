@@ -79,6 +79,8 @@ class UnitOfClip:
         By the person, by the table.
     intensity : (n,) float64 or None
         The person's; None where annotations have none.
+    graded : bool
+        Whether the person's values tell strengths apart.
     coded_events, shown_events : list of (int, int)
         First and last frame, counted in the clip.
     pairs : list of (int, int)
@@ -93,6 +95,7 @@ class UnitOfClip:
     coded: Bools
     shown: Bools
     intensity: Floats | None
+    graded: bool
     coded_events: Spans
     shown_events: Spans
     pairs: Spans
@@ -236,7 +239,8 @@ def compare_clip(coding: Coding, table: Path, options: AgreeOptions) -> ClipAgre
     seen = [faces[number].valid for number in sorted({of.face for of in units})]
     times = next(iter(faces.values())).times
     lost = ~np.logical_or.reduce(seen) if seen else np.zeros(len(times), bool)
-    end = max((mark.end for tier in coding.tiers for mark in tier.marks), default=0)
+    timed = [tier for tier in coding.tiers if not tier.by_frame]
+    end = max((mark.end for tier in timed for mark in tier.marks), default=0)
     if end > 1000 * times[-1] + 1000:
         notes.append(
             f"{coding.path}: is coded up to {end / 1000:.1f} s, {table} ends at {times[-1]:.1f} s; "
@@ -286,18 +290,20 @@ def _chosen_tiers(
 
 def _compare(face: FaceCurves, unit: str, tier: Tier, options: AgreeOptions) -> UnitOfClip:
     curve = face.curves[unit]
-    now = np.round(1000 * face.times).astype(np.int64)
+    now = _places(face, tier)
     coded, intensity = np.zeros(len(now), bool), np.zeros(len(now))
+    known = np.full(len(now), not tier.sampled)
     rated = True
     for mark in tier.marks:
         strength = mark.intensity
+        known |= (mark.start <= now) & (now < mark.end)
         if strength == 0:
             continue
         rated = rated and strength is not None
         inside = (mark.start <= now) & (now < mark.end)
         coded |= inside
         intensity[inside] = np.maximum(intensity[inside], strength or 0.0)
-    seen = face.valid & np.isfinite(curve.values)
+    seen = face.valid & np.isfinite(curve.values) & known
     near = np.zeros(len(now), bool)
     for turn in np.flatnonzero(np.diff(coded.astype(np.int8))) + 1:
         near[max(turn - options.tolerance, 0) : turn + options.tolerance] = True
@@ -307,7 +313,7 @@ def _compare(face: FaceCurves, unit: str, tier: Tier, options: AgreeOptions) -> 
         (index[event.onset_frame], index[event.offset_frame])
         for event in find_events(alone, options.events)
     ]
-    coded_events = [(a, b) for a, b in runs(coded) if seen[a : b + 1].any()]
+    coded_events = [(a, b) for a, b in runs(coded & known) if seen[a : b + 1].any()]
     return UnitOfClip(
         unit,
         tier.name,
@@ -317,10 +323,23 @@ def _compare(face: FaceCurves, unit: str, tier: Tier, options: AgreeOptions) -> 
         coded,
         _shown(face, unit, options),
         intensity if rated else None,
+        any(mark.graded for mark in tier.marks),
         coded_events,
         shown_events,
         match_events(coded_events, shown_events, options.tolerance),
     )
+
+
+def _places(face: FaceCurves, tier: Tier) -> npt.NDArray[np.int64]:
+    """Each frame's place on the scale of the tier's marks: milliseconds, or its number."""
+    if not tier.by_frame:
+        return np.round(1000 * face.times).astype(np.int64)
+    if not tier.marks:
+        return face.frames
+    ends = (min(mark.start for mark in tier.marks), max(mark.end for mark in tier.marks) - 1)
+    # Who counts a clip's frames from 1 ends with their number.
+    from_one = ends == (1, len(face.frames)) and face.frames[0] == 0
+    return face.frames + 1 if from_one else face.frames
 
 
 def _shown(face: FaceCurves, unit: str, options: AgreeOptions) -> Bools:
@@ -363,7 +382,7 @@ def match_events(one: Spans, other: Spans, tolerance: int) -> Spans:
 def _sums(clips: list[list[UnitOfClip]]) -> list[ClipSums]:
     every = [of for clip in clips for of in clip]
     rated = all(of.intensity is not None and of.curve.kind == INTENSITY for of in every)
-    rated = rated and any(of.coded.any() for of in every)
+    rated = rated and any(of.graded for of in every)
     return [_clip_sums(clip, rated=rated) for clip in clips]
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable, Mapping
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from ...errors import DataError
@@ -18,6 +21,10 @@ _END = ("offset", "stop", "end", "end time", "stop time")
 _KIND = ("behavior type", "behaviour type", "status", "type")
 _CLIP = ("clip", "observation id", "observation")
 _MEDIA = ("media file name", "media file", "media file path", "media", "video", "file")
+_FRAME = ("frame", "timestamp", "time")
+# What tables of curves have and codings do not.
+_OF_CURVES = {"valid", "success", "confidence"}
+_NOT_CODED = ("", "nan", "na", "-1", "9", "999", "?")
 _CODER = ("coder", "annotator", "rater")
 _MOST_PREAMBLE = 60
 _WITH_UNIT = re.compile(r"(.*\S)[ ([-]+(msec|milliseconds|ms|ss\.msec|seconds|sec|s)[\])]?")
@@ -33,7 +40,11 @@ def read_tables(path: Path) -> list[Raw]:
     DataError
         Where it lacks columns, or a row's times make no sense.
     """
-    rows = _rows(path)
+    rows, frames = _rows(path)
+    return _read_frames(path, rows) if frames else _read_events(path, rows)
+
+
+def _read_events(path: Path, rows: Iterable[tuple[int, Row]]) -> list[Raw]:
     clips: dict[tuple[str, str], Raw] = {}
     open_ends: dict[tuple[str, ...], tuple[int, str]] = {}
     for number, row in rows:
@@ -58,7 +69,8 @@ def read_tables(path: Path) -> list[Raw]:
             start, given = open_ends.pop(key)
             raw.marks[tier].append(_mark(where, start, time, given or value))
         elif kind == "POINT":
-            raw.marks[f"{tier} (a point, which has no length)"] = []
+            # It has no length, so no frame and no event; it is named among what is left out.
+            raw.marks.setdefault(f"points of {tier}", [])
         else:
             raise DataError(f"{where}: is of the kind {kind!r}; START, STOP and POINT are known")
     for _, _, tier in open_ends:
@@ -75,36 +87,95 @@ def _share_units(raws: list[Raw]) -> None:
             raw.marks.setdefault(name, [])
 
 
-def _rows(path: Path) -> list[tuple[int, Row]]:
-    """Number and cells by column of each row below the line that names the columns."""
+def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text("utf-8-sig")
+        return path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        text = path.read_text("latin-1")
-    lines = text.splitlines()
+        return path.read_text("latin-1").splitlines()
+
+
+def _rows(path: Path) -> tuple[list[tuple[int, Row]], bool]:
+    """Number and cells by column of each row below the line that names the columns.
+
+    Also whether a row is a frame and not an event.
+    """
+    lines = _lines(path)
     for number, line in enumerate(lines[:_MOST_PREAMBLE]):
         for separator in "\t,;":
-            cells = next(csv.reader([line], delimiter=separator), [])
+            cells = next(_cells(path, [line], separator), [])
             names = [_column(cell) for cell in cells]
             known = {name for name, _ in names}
-            if known & set(_UNIT) and known & {"time", *_START}:
-                table = csv.reader(lines[number + 1 :], delimiter=separator)
-                return [
-                    (number + 1 + table.line_num, _row(names, cells))
-                    for cells in _whole_rows(path, table)
-                    if any(cell.strip() for cell in cells)
-                ]
+            events = known & set(_UNIT) and known & {"time", *_START}
+            frames = known & set(_FRAME) and any(unit_name(name) for name in known)
+            if not events and not frames:
+                continue
+            if not events and known & _OF_CURVES:
+                raise DataError(f"{path}: holds curves and no person's coding; give it as TABLE")
+            table = _cells(path, lines[number + 1 :], separator)
+            below = enumerate(table, number + 2)
+            return [(at, _row(names, row)) for at, row in below if any(row)], not events
     raise DataError(
-        f"{path}: has no columns 'au', 'onset' and 'offset', nor BORIS's 'Behavior' and 'Time'; "
-        "give a coding in one of these forms"
+        f"{path}: has no columns 'au', 'onset' and 'offset', nor BORIS's 'Behavior' and 'Time', "
+        "nor 'frame' and 'AU12'; give a coding in one of these forms"
     )
 
 
-def _whole_rows(path: Path, table: Iterable[list[str]]) -> Iterable[list[str]]:
+def _cells(path: Path, lines: list[str], separator: str) -> Iterator[list[str]]:
     try:
-        yield from table
+        yield from csv.reader(lines, delimiter=separator)
     except csv.Error as error:
         raise DataError(f"{path}: is no table ({error}); save it again") from None
+
+
+def _read_frames(path: Path, rows: Iterable[tuple[int, Row]]) -> list[Raw]:
+    """A row a frame, a column an Action Unit; equal values of frames that follow are one mark.
+
+    Frames that have no row, an empty cell or one of NaN, -1, 9 and 999 were not coded.
+    """
+    clips: dict[tuple[str, str], list[tuple[int, Row]]] = defaultdict(list)
+    by_frame = False
+    for number, row in rows:
+        where, text = f"{path}: line {number}", _cell(row, _FRAME)
+        by_frame = bool(row.get("frame"))
+        place = _frame(where, text) if by_frame else _time(where, text)
+        clips[_cell(row, _CLIP), _cell(row, _MEDIA)].append((place, row))
+    found = []
+    for (clip, media), listed in clips.items():
+        listed.sort(key=lambda item: item[0])
+        places = [place for place, _ in listed]
+        gaps = [after - place for place, after in pairwise(places)]
+        if 0 in gaps:
+            raise DataError(f"{path}: has a frame twice; name clips in a column 'clip'")
+        step = max(round(statistics.median(gaps)), 1) if gaps else 1
+        raw = Raw([name for name in (clip, stem(media)) if name], sampled=True, by_frame=by_frame)
+        for name in listed[0][1]:
+            if unit_name(name) is not None:
+                values = [(place, row.get(name, "")) for place, row in listed]
+                raw.marks[name.upper()] = _sampled_marks(values, step)
+        found.append(raw)
+    return found
+
+
+def _sampled_marks(values: list[tuple[int, str]], step: int) -> list[Mark]:
+    """Marks from the first of equal values to the place after the last."""
+    marks: list[Mark] = []
+    # Beyond the last there is nothing.
+    following = [place for place, _ in values[1:]] + [values[-1][0] + 2 * step]
+    for (place, value), after in zip(values, following, strict=True):
+        if value.lower() in _NOT_CODED:
+            continue
+        end = after if after - place <= 1.5 * step else place + step
+        if marks and marks[-1].end == place and marks[-1].value == value:
+            marks[-1] = Mark(marks[-1].start, end, value)
+        else:
+            marks.append(Mark(place, end, value))
+    return marks
+
+
+def _frame(where: str, text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}(\.0*)?", text):
+        raise DataError(f"{where}: {text[:40]!r} is no number of a frame")
+    return int(float(text))
 
 
 def _column(name: str) -> tuple[str, bool]:
@@ -120,7 +191,7 @@ def _row(names: list[tuple[str, bool]], cells: list[str]) -> Row:
     row: dict[str, str] = {}
     for (name, thousandths), cell in zip(names, cells, strict=False):
         text = cell.strip()
-        if thousandths and re.fullmatch(r"[\d.]+", text):
+        if thousandths and re.fullmatch(r"\d+(\.\d+)?", text):
             text = repr(float(text) / 1000)
         if not row.get(name):
             row[name] = text

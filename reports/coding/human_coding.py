@@ -34,7 +34,7 @@ class Mark:
     Attributes
     ----------
     start, end : int, milliseconds
-        It lasts while start <= time < end.
+        It lasts while start <= time < end; numbers of frames where the tier is so.
     value : str
         As it was written.
     """
@@ -42,6 +42,11 @@ class Mark:
     start: int
     end: int
     value: str
+
+    @property
+    def graded(self) -> bool:
+        """Whether it tells strengths apart: not so 0 and 1, by which many say absent, present."""
+        return self.intensity is not None and self.value.strip() not in ("0", "1")
 
     @property
     def intensity(self) -> float | None:
@@ -72,6 +77,10 @@ class Tier:
         "" where the file does not say.
     marks : tuple of Mark
         By time.
+    sampled : bool
+        Coded frame by frame: what no mark covers is not known, else it is absent.
+    by_frame : bool
+        Marks are in frames of the clip, not in milliseconds.
     """
 
     name: str
@@ -79,6 +88,8 @@ class Tier:
     face: int | None
     coder: str
     marks: tuple[Mark, ...]
+    sampled: bool = False
+    by_frame: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,12 +131,16 @@ class Raw:
         By tier, where the file says it.
     digests : dict of str to str
         By tier, of what glee wrote.
+    sampled, by_frame : bool
+        See `Tier`, of all tiers.
     """
 
     names: list[str] = field(default_factory=list)
     marks: dict[str, list[Mark]] = field(default_factory=lambda: defaultdict(list))
     annotators: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    sampled: bool = False
+    by_frame: bool = False
 
 
 def unit_name(text: str) -> tuple[str, int | None, str] | None:
@@ -161,7 +176,8 @@ def coding_of(path: Path, raw: Raw) -> Coding:
         unit, face, coder = said
         annotator = "" if own else raw.annotators.get(name, "")
         marks = sorted(marks, key=lambda mark: (mark.start, mark.end))
-        tiers.append(Tier(name, unit, face, coder or annotator, tuple(marks)))
+        who = coder or annotator
+        tiers.append(Tier(name, unit, face, who, tuple(marks), raw.sampled, raw.by_frame))
     names = dict.fromkeys(name for name in (*raw.names, path.stem) if name)
     return Coding(path, tuple(names), tuple(tiers), tuple(unchanged), tuple(others))
 

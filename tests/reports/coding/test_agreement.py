@@ -238,6 +238,38 @@ def test_other_tables_are_read(tmp_path, capsys, text):
     assert figures(capsys, tmp_path / "c.csv", table)["units"]["AU12"]["coded"] == 10
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_row_a_frame_is_a_coding_too(tmp_path, capsys, first):
+    """Of 40 frames, 5 were not coded; frames are counted from 0 or from 1."""
+    levels = np.where((np.arange(40) >= 10) & (np.arange(40) < 20), 3, 0).astype(object)
+    levels[30:33], levels[33:35] = "", -1
+    rows = pd.DataFrame({"frame": np.arange(40) + first, "AU12": levels, "smiles": "x"})
+    rows.to_csv(tmp_path / "c.csv", index=False)
+    table = write_table(tmp_path, AU12_r=spans((10, 19), value=3.0))
+    unit = figures(capsys, tmp_path / "c.csv", table)["units"]["AU12"]
+    assert (unit["frames"], unit["coded"], unit["coded_events"]) == (35, 10, 1)
+    assert unit["icc21"]["value"] == unit["kappa"]["value"] == 1.0
+
+
+def test_a_row_a_time_is_a_coding_too_and_0_and_1_are_no_intensities(tmp_path, capsys):
+    times = np.arange(40) / 25
+    rows = pd.DataFrame({"time": times, "AU12": ((times >= 0.4) & (times < 0.8)).astype(int)})
+    rows.iloc[5:].to_csv(tmp_path / "c.csv", index=False, sep=";")
+    table = write_table(tmp_path, AU12_r=spans((10, 19), value=3.0))
+    unit = figures(capsys, tmp_path / "c.csv", table)["units"]["AU12"]
+    assert (unit["frames"], unit["coded"]) == (35, 10)
+    assert unit["icc21"]["value"] is None
+
+
+def test_points_have_no_length_and_are_left_out(tmp_path, capsys):
+    text = "Behavior,Status,Time\nAU12,START,0.4\nAU12,STOP,0.8\nAU4,POINT,0.9\n"
+    (tmp_path / "c.csv").write_text(text)
+    table = write_table(tmp_path, AU12_r=spans((10, 19)), AU04_r=spans((10, 19)))
+    got = said(capsys, tmp_path / "c.csv", table, "--json")
+    assert list(json.loads(got.out)["units"]) == ["AU12"]
+    assert "of no Action Unit: points of AU4" in got.err
+
+
 def two_clips(tmp_path, count=2):
     for number in range(count):
         name = f"clip{number}"
@@ -318,6 +350,12 @@ def test_of_several_coders_and_faces_one_is_chosen(tmp_path, capsys):
         ("c.csv", "Behavior,Status,Time\nAU12,START,1\n", "never stops"),
         ("c.csv", "Behavior,Status,Time\nAU12,STOP,1\n", "without a start"),
         ("c.txt", "", "is no coding"),
+        ("c.csv", "frame,AU12\n0,1\n0,1\n", "a frame twice"),
+        ("c.csv", "frame,AU12\nx,1\n", "no number of a frame"),
+        ("c.csv", "frame,timestamp,valid,AU12\n0,0,1,0.3\n", "give it as TABLE"),
+        ("c.csv", "frame,timestamp,success,AU12_r\n1,0,1,0.3\n", "give it as TABLE"),
+        ("c.csv", "au,onset_ms,offset\nAU12,1.2.3,4\n", "'1.2.3' is no time"),
+        ("c.csv", "au,onset,offset\nAU12," + "1" * 200_000 + ",4\n", "is no table"),
     ],
 )
 def test_bad_codings_are_one_line(tmp_path, capsys, name, text, line):
