@@ -44,7 +44,7 @@ class RunScorer:
         Parameters
         ----------
         run : Path
-            Folder of a training.
+            Folder of a training, or a packed run.
         device : str
             "auto", "cpu" or "cuda".
 
@@ -187,7 +187,7 @@ def analyze_with_run(
     out : Path
         Folder for the tables.
     run : Path
-        Folder of a training.
+        Folder of a training, or a packed run.
     options : AnalyzeOptions, optional
         Of the analysis.
     device : str

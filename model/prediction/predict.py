@@ -76,7 +76,7 @@ def predict_table(
     Parameters
     ----------
     run : Path
-        Folder of a training.
+        Folder of a training, or a packed run.
     source : Path
         What to predict.
     work : Path, optional
@@ -222,7 +222,7 @@ def predict(
     Parameters
     ----------
     run : Path
-        Folder of a training.
+        Folder of a training, or a packed run.
     work : Path
         Folder with shards.
     labelled : bool

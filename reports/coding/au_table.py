@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -108,10 +107,9 @@ def read_au_table(path: Path) -> list[FaceCurves]:
         faces = np.zeros(len(table), np.int64)
         if "face_id" in table:
             faces = np.maximum(table["face_id"].to_numpy(np.int64), -1)
-        values = {tier: table[name].to_numpy(np.float64) for tier, (name, _) in columns.items()}
-        shown = {
-            tier: table[name].to_numpy(np.float64) for tier, name in _presences(table, columns)
-        }
+        wanted = {name for name, _ in columns.values()}
+        wanted |= {name for _, name in _presences(table, columns)}
+        values = {name: table[name].to_numpy(np.float64) for name in wanted}
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}; a column of numbers holds something else") from None
     clip, first = np.unique(frames, return_index=True)
@@ -120,25 +118,28 @@ def read_au_table(path: Path) -> list[FaceCurves]:
         raise DataError(
             f"{path}: has no frames, or times that do not grow from frame to frame; analyze again"
         )
-    found = sorted(set(faces[faces >= 0].tolist())) or [0]
     result = []
-    for face in found:
+    for face in sorted(set(faces[faces >= 0].tolist())) or [0]:
         rows = faces == face
         place = np.searchsorted(clip, frames[rows])
         if len(set(place.tolist())) < len(place):
             raise DataError(f"{path}: has a frame twice for face {face}; analyze the video again")
         seen = np.zeros(len(clip), bool)
         seen[place] = valid[rows]
-
-        def on_clip(column: Floats, rows: Any = rows, place: Any = place) -> Floats:
-            curve = np.full(len(clip), np.nan)
-            curve[place] = np.where(valid[rows], column[rows], np.nan)
-            return curve
-
-        curves = {tier: Curve(kind, on_clip(values[tier])) for tier, (_, kind) in columns.items()}
-        presence = {tier: on_clip(column) for tier, column in shown.items()}
+        of_face = {
+            name: _on_clip(len(clip), place, np.where(valid, column, np.nan)[rows])
+            for name, column in values.items()
+        }
+        curves = {tier: Curve(kind, of_face[name]) for tier, (name, kind) in columns.items()}
+        presence = {tier: of_face[name] for tier, name in _presences(table, columns)}
         result.append(FaceCurves(face, clip, times, seen, curves, presence))
     return result
+
+
+def _on_clip(count: int, place: npt.NDArray[np.int64], values: Floats) -> Floats:
+    curve = np.full(count, np.nan)
+    curve[place] = values
+    return curve
 
 
 def _presences(

@@ -44,6 +44,11 @@ def read_codings(path: Path) -> list[Coding]:
     elif path.suffix.lower() in SUFFIXES:
         raws = read_tables(path)
         digests = _digests_beside(path)
+        if not digests and any(raw.of_glee for raw in raws):
+            raise DataError(
+                f"{path}: was written by `glee events`, and {path.name}.json is missing, which "
+                "tells what a person changed; put it beside, or code in a table of your own"
+            )
         for raw in raws:
             raw.digests.update(digests)
     else:

@@ -26,6 +26,8 @@ _FRAME = ("frame", "timestamp", "time")
 _OF_CURVES = {"valid", "success", "confidence"}
 _NOT_CODED = ("", "nan", "na", "-1", "9", "999", "?")
 _CODER = ("coder", "annotator", "rater")
+# What `glee events` writes into BORIS's comments.
+_PEAK = re.compile(r"peak [\d.]+ \(\w+\) at [\d.]+ s")
 _MOST_PREAMBLE = 60
 _WITH_UNIT = re.compile(r"(.*\S)[ ([-]+(msec|milliseconds|ms|ss\.msec|seconds|sec|s)[\])]?")
 
@@ -50,6 +52,7 @@ def _read_events(path: Path, rows: Iterable[tuple[int, Row]]) -> list[Raw]:
     for number, row in rows:
         clip, media = _cell(row, _CLIP), _cell(row, _MEDIA)
         raw = clips.setdefault((clip, media), Raw([name for name in (clip, stem(media)) if name]))
+        raw.of_glee |= "apex frame" in row or bool(_PEAK.fullmatch(row.get("comment", "")))
         tier = _tier(path, row)
         if not tier:
             continue

@@ -133,6 +133,8 @@ class Raw:
         By tier, of what glee wrote.
     sampled, by_frame : bool
         See `Tier`, of all tiers.
+    of_glee : bool
+        The rows look as `glee events` writes them.
     """
 
     names: list[str] = field(default_factory=list)
@@ -141,6 +143,7 @@ class Raw:
     digests: dict[str, str] = field(default_factory=dict)
     sampled: bool = False
     by_frame: bool = False
+    of_glee: bool = False
 
 
 def unit_name(text: str) -> tuple[str, int | None, str] | None:

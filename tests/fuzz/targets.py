@@ -156,6 +156,7 @@ TARGETS: dict[str, Target] = {
     "packed-run": Target("r.zip", valid.packed_run, read_packed_run, zip_right),
     "elan": Target("c.eaf", valid.elan, read_codings),
     "boris": Target("c.csv", valid.boris, read_codings),
+    "coded-frames": Target("c.csv", valid.coded_frames, read_codings),
     "elan-table": Target("c.tsv", valid.elan_table, read_codings),
     "facenet": Target("f.pt", valid.facenet, read_weights, zip_right),
     "refiner": Target("r.npz", valid.photograph_refiner, read_head, zip_right),

@@ -207,3 +207,8 @@ def boris(path: Path) -> None:
 def elan_table(path: Path) -> None:
     """What ELAN exports as tab-delimited text."""
     path.write_text("Tier\tBegin Time - msec\tEnd Time - msec\tAnnotation\nAU12\t400\t800\tB\n")
+
+
+def coded_frames(path: Path) -> None:
+    """A row a frame, some of them not coded."""
+    path.write_text("clip,frame,AU12,AU4\ntalk,0,0,1\ntalk,1,3,-1\ntalk,2,3,\nwalk,1,0,0\n")

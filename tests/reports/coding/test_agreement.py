@@ -151,6 +151,15 @@ def test_what_glee_wrote_and_nobody_changed_is_no_coding(tmp_path, capsys):
         assert "glee's own, unchanged" in refused(capsys, tmp_path / name, table), name
 
 
+@pytest.mark.parametrize(("name", "form"), [("b.csv", "csv"), ("c.tsv", "boris")])
+def test_what_glee_wrote_is_known_without_the_file_beside_it(tmp_path, capsys, name, form):
+    table = write_table(tmp_path, AU4=spans((5, 12)))
+    events(table, tmp_path / name, "--form", form)
+    (tmp_path / f"{name}.json").unlink()
+    capsys.readouterr()
+    assert f"{name}.json is missing" in refused(capsys, tmp_path / name, table)
+
+
 def test_a_tier_that_a_person_changed_counts(tmp_path, capsys):
     table = write_table(tmp_path, AU4=spans((5, 12)), AU12_r=spans((20, 30), value=2.0))
     events(table, tmp_path / "a.eaf")
