@@ -44,7 +44,7 @@ class RunScorer:
         Parameters
         ----------
         run : Path
-            Folder of a training, or a packed run.
+            Folder of a training.
         device : str
             "auto", "cpu" or "cuda".
 
@@ -187,7 +187,7 @@ def analyze_with_run(
     out : Path
         Folder for the tables.
     run : Path
-        Folder of a training, or a packed run.
+        Folder of a training.
     options : AnalyzeOptions, optional
         Of the analysis.
     device : str
