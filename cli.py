@@ -51,6 +51,7 @@ class LazyGroup(SummaryGroup):
 COMMANDS = (
     "analyze",
     "events",
+    "agree",
     "synth",
     "verify",
     "preprocess",
@@ -61,6 +62,7 @@ COMMANDS = (
     "evaluate",
     "experiment",
     "predict",
+    "run",
     "status",
     "inspect",
     "report",

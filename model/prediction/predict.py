@@ -30,6 +30,7 @@ from ..data.augmentation import stored_size
 from ..data.person_specific import relative_to_person
 from ..data.provenance import Provenance, check_provenance
 from ..distributed import World, choose_device
+from ..packed_run import read_packed_run
 from .predictions import Predictions, predict_frames
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def predict_table(
     Parameters
     ----------
     run : Path
-        Folder of a training.
+        Folder of a training, or a packed run.
     source : Path
         What to predict.
     work : Path, optional
@@ -221,7 +222,7 @@ def predict(
     Parameters
     ----------
     run : Path
-        Folder of a training.
+        Folder of a training, or a packed run.
     work : Path
         Folder with shards.
     labelled : bool
@@ -275,7 +276,7 @@ def load_run(run: Path) -> dict[str, Checkpoint]:
     Parameters
     ----------
     run : Path
-        Folder of a training.
+        Folder of a training, or a packed run.
 
     Returns
     -------
@@ -289,6 +290,8 @@ def load_run(run: Path) -> dict[str, Checkpoint]:
     WeightsError
         Where one cannot be read.
     """
+    if Path(run).is_file():
+        return read_packed_run(Path(run)).folds
     found = {
         path.parent.name.removeprefix("fold"): load_checkpoint(path)
         for path in sorted(Path(run).glob(f"fold*/{CHECKPOINT_FILE}"))
