@@ -180,19 +180,14 @@ def train(
         if world.leads:
             write_options(out, options)
             write_data(out, frames, split, work=work, own_f_exp=own_f_exp)
+        tested = {name: split.get(name, ()) for name in (split if fold == "all" else [fold])}
+        counts = [len(training_frames(frames, test)) for test in tested.values()]
+        places = runtime.of_folds([Schedule(options, count).total for count in counts])
         folds = [
             train_fold(
-                frames,
-                config,
-                options,
-                name,
-                split.get(name, ()),
-                out / f"fold{name}",
-                chosen,
-                world,
-                runtime,
+                frames, config, options, name, test, out / f"fold{name}", chosen, world, place
             )
-            for name in (split if fold == "all" else [fold])
+            for (name, test), place in zip(tested.items(), places, strict=True)
         ]
     return TrainSummary(out, tuple(folds), world.leads)
 
