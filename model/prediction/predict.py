@@ -98,12 +98,14 @@ def predict_table(
     Raises
     ------
     DataError
-        Where the morphable model is another than the run's.
+        Where the source is missing, or the morphable model is another than the run's.
     GleeError
         What `predict`, `preprocess` and `fit3d` raise.
     """
     if (source / SHARD_FOLDER).is_dir():
         return prediction_table(predict(run, source, device=device), source)
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder; give a video, an image or a folder")
     checkpoint = next(iter(load_run(run).values()))
     trained = run_provenance(checkpoint)
     fit = _fit_options(trained, model) if checkpoint.config.coefficients else None

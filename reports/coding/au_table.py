@@ -95,8 +95,8 @@ def read_au_table(path: Path) -> list[FaceCurves]:
     columns = _au_columns(table)
     if not columns:
         raise DataError(
-            f"{path}: has no Action Units (AU1 ..., AU01_r ...); analyze the video again with "
-            "--run RUN"
+            f"{path}: has no Action Units (AU1 ..., AU01_r ...); analyze the video again, "
+            "without --aus none"
         )
     openface = "success" in table and "valid" not in table
     try:
