@@ -51,6 +51,7 @@ class LazyGroup(SummaryGroup):
 COMMANDS = (
     "analyze",
     "events",
+    "agree",
     "synth",
     "verify",
     "preprocess",
@@ -61,6 +62,7 @@ COMMANDS = (
     "evaluate",
     "experiment",
     "predict",
+    "run",
     "status",
     "inspect",
     "report",
@@ -201,8 +203,10 @@ def _usage_line(error: click.UsageError) -> str:
     if context is None:
         return text
     option = error.param if isinstance(error, click.BadParameter) else None
-    if isinstance(error, click.MissingParameter) and context.info_name == "predict":
-        text = f"{text}; give a trained run and then what to predict: glee predict RUN talk.mp4"
+    lacks = error.param if isinstance(error, click.MissingParameter) else None
+    if isinstance(lacks, click.Argument) and context.info_name == "predict":
+        example = "glee predict RUN talk.mp4 -o talk.csv"
+        text = f"{text}; give a trained run and then what to predict: {example}"
     wrong = re.match(r"'(.*)' is not one of", error.message)
     if wrong and option is not None and isinstance(option.type, click.Choice):
         close = difflib.get_close_matches(wrong[1], map(str, option.type.choices), n=1)

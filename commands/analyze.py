@@ -11,7 +11,7 @@ import click
 from ..pipeline.options import AU_SOURCES, AnalyzeOptions
 from .options import (
     ANY_PATH,
-    RUN_FOLDER,
+    RUN,
     detector_option,
     device_option,
     dry_run_option,
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Write a video too, with landmarks, mesh and curves drawn over it.",
 )
-@click.option("--run", type=RUN_FOLDER, help="Folder of a trained run, for Action Units too.")
+@click.option(
+    "--run", type=RUN, help="Trained run, for Action Units too: its folder or packed file."
+)
 @click.option(
     "--faces",
     default=AnalyzeOptions.faces,

@@ -84,7 +84,7 @@ def find_sources(paths: Iterable[Path]) -> tuple[list[Source], list[RefusedInput
     Raises
     ------
     UsageError
-        Where nothing is given or two clips would write the same file.
+        Where nothing is given, or a file twice.
     DataError
         Where the only path is missing or is neither video nor image.
     """
@@ -106,17 +106,29 @@ def find_sources(paths: Iterable[Path]) -> tuple[list[Source], list[RefusedInput
 
 
 def _names(clips: list[Clip]) -> list[str]:
-    """Names of the clips' tables: with the suffix, then the subject too, where others are equal."""
+    """Names of the clips' tables, none twice.
+
+    Where others are equal, the suffix is added, then the subject, then the folders that it lies in,
+    one after the other, and at last a number.
+    """
+    for path, times in Counter(_file(clip).absolute() for clip in clips).items():
+        if times > 1:
+            raise UsageError(f"{path}: was given {times} times; give it once")
     names = [clip.name for clip in clips]
-    for longer in (_long_name, lambda clip: f"{clip.subject}_{_long_name(clip)}"):
+    deepest = max((len(_file(clip).absolute().parts) for clip in clips), default=0)
+    for folders in range(-1, deepest):
         count = Counter(names)
+        if count.total() == len(count):
+            break
         names = [
-            name if count[name] == 1 else longer(clip)
+            name if count[name] == 1 else _longer_name(clip, folders)
             for name, clip in zip(names, clips, strict=True)
         ]
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise UsageError(f"{times} inputs are called {name}; analyse them into folders apart")
+    for index, name in enumerate(names):
+        number = 1
+        while names[index] in names[:index]:
+            number += 1
+            names[index] = f"{name}_{number}"
     return names
 
 
@@ -129,10 +141,21 @@ def _content(path: Path) -> DatasetContent:
     return find_content("folder", path)
 
 
-def _long_name(clip: Clip) -> str:
-    """The file's name with its suffix in it, which tells `a.mp4` from `a.mov`."""
-    path = clip.source / clip.images[0] if len(clip.images) == 1 else clip.source
-    return f"{clip.name}_{path.suffix[1:]}" if path.suffix else clip.name
+def _longer_name(clip: Clip, folders: int) -> str:
+    """The name with the suffix in it (`a.mp4` is not `a.mov`), after so many folders above it.
+
+    0 folders are the subject, and -1 nothing.
+    """
+    path = _file(clip)
+    name = f"{clip.name}_{path.suffix[1:]}" if path.suffix else clip.name
+    if folders < 0:
+        return name
+    above = path.absolute().parts[1:-1][-folders:] if folders else (clip.subject,)
+    return "_".join((*above, name))
+
+
+def _file(clip: Clip) -> Path:
+    return clip.source / clip.images[0] if len(clip.images) == 1 else clip.source
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ def _source(shard: Shard) -> list[tuple[str, str]]:
         ("dataset", f"{header.dataset}, subject {header.subject}, clip {header.clip}"),
         ("source", f"{header.source}, {header.source_size} bytes, {width}x{height}{rate}"),
         ("made by", f"glee {header.glee_version}, detector {header.detector}"),
+        *([("made on", header.processor)] if header.processor else []),
         ("options", options),
     ]
 

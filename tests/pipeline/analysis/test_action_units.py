@@ -120,3 +120,23 @@ def test_a_face_that_never_rests_keeps_its_expression(frames_of, truths, save_vi
     table = pd.read_csv(found.paths[0])
     assert (table[f"{restless[0]}_c"] == 1).mean() > 0.8
     assert "four fifths" in found.notes()[0]
+
+
+def test_py_feats_reader_finds_all_that_it_asks_for(videos, tmp_path):
+    """The columns that `feat.utils.io.read_openface` of py-feat 2.1.5 selects, read as it does."""
+    names = ["frame", "timestamp", "confidence", "success"]
+    names += [f"gaze_{eye}_{axis}" for eye in (0, 1) for axis in "xyz"]
+    names += [f"pose_{kind}{axis}" for kind in "TR" for axis in "xyz"]
+    names += [f"{axis}_{i}" for axis in ("x", "y", "X", "Y", "Z") for i in range(68)]
+    names += [f"p_{name}" for name in ("scale", "rx", "ry", "rz", "tx", "ty", *range(34))]
+    aus = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+    units = [f"AU{au:02}_r" for au in aus] + [f"AU{au:02}_c" for au in (*aus, 28)]
+    found, _ = again(videos, tmp_path, format="openface")
+    table = pd.read_csv(found.paths[0], sep=",")[[*names, *units]]
+    assert len(table.columns) == 431
+    assert table[units].notna().all(axis=None)
+    # What analysis scripts made for OpenFace do: only good frames, means, and a threshold.
+    good = table[(table["success"] == 1) & (table["confidence"] > 0.8)]
+    assert len(good) == len(table)
+    assert good.filter(regex="_r$").mean().between(0, 5).all()
+    assert ((good["AU12_r"] >= 1) & (good["AU12_c"] == 1)).any()

@@ -148,7 +148,7 @@ def test_inputs_of_one_name_are_refused_or_told_apart(videos, tmp_path, save_vid
     other = save_video(tmp_path / "talk.avi", [plain_frame] * 3, codec="MJPG")
     done = analyze([one, other], tmp_path / "out", progress=False)
     assert [item.name for item in done] == ["talk_mp4", "talk_avi"]
-    with pytest.raises(UsageError, match="called"):
+    with pytest.raises(UsageError, match="was given 2 times"):
         analyze([one, one], tmp_path / "out", progress=False)
     with pytest.raises(DataError, match="no such"):
         analyze([tmp_path / "none.mp4"], tmp_path / "out", progress=False)

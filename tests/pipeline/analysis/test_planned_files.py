@@ -87,8 +87,26 @@ def test_tables_of_clips_with_one_name(tmp_path):
     names = [planned.written[0].stem for planned in plans]
     assert names == ["anna_talk_mp4", "other", "ben_talk_mp4", "cleo_a.mov", "cleo_a.mp4"]
     twice = [tmp_path / "anna" / "talk.mp4", tmp_path / "ben" / "talk.mp4"]
-    with pytest.raises(UsageError, match="2 inputs are called talk_talk_mp4"):
-        plan(twice, tmp_path / "out")
+    assert [planned.written[0].stem for planned in plan(twice, tmp_path / "out")] == [
+        "anna_talk_mp4",
+        "ben_talk_mp4",
+    ]
+
+
+def test_files_of_one_name_in_folders_of_one_name(tmp_path):
+    """Names are told apart by as many folders as it takes, and by a number in the end."""
+    given = [tmp_path / name for name in ("x/1/1.png", "y/1/1.png", "x/1/2.png")]
+    given += [tmp_path / name for name in ("a_b/c/1.png", "a/b_c/1.png", "a_b_c_1_png.png")]
+    for path in given:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"not read")
+    names = [planned.written[0].stem for planned in plan(given, tmp_path / "out")]
+    assert len({name.lower() for name in names}) == len(given)
+    assert names[:3] == ["x_1_1_png", "y_1_1_png", "2"]
+    folders = [tmp_path / "a_b/c", tmp_path / "a/b_c"]
+    assert len({planned.written[0] for planned in plan(folders, tmp_path / "out")}) == 2
+    with pytest.raises(UsageError, match=r"1\.png: was given 2 times; give it once"):
+        plan([given[0], given[0]], tmp_path / "out")
 
 
 def test_an_unreadable_input_does_not_stop_the_others(talk, tmp_path, capsys, monkeypatch):
