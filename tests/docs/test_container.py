@@ -50,15 +50,13 @@ def test_the_commands_install_the_cpu_build_and_the_lock(installed):
     lines, ran = installed
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("glee, version")
-    torch, lock, cluster, own = lines
+    torch, own = lines
     (pinned,) = [
         line for line in (ROOT / "requirements.lock").read_text().split() if line[:7] == "torch=="
     ]
     assert torch == f"install --no-deps --index-url {CPU_INDEX} {pinned}"
     # After it, so that the lock's torch is there already; nothing brings CUDA's libraries along.
-    assert lock == f"install --no-deps -r {ROOT}/requirements.lock"
-    assert cluster.startswith("install dask-jobqueue")
-    assert own == f"install --no-deps {ROOT}"
+    assert own == "install -c requirements.lock .[cluster]"
 
 
 def test_nothing_of_cuda_is_locked():

@@ -98,6 +98,11 @@ def test_shards_state_where_they_were_made_and_fitted(made, capsys):
     assert processor_kind() in capsys.readouterr().out
 
 
+def test_doctor_names_the_kind(tmp_path, capsys):
+    glee(["doctor", str(tmp_path)])
+    assert f"ok    processor: {processor_kind()}\n" in capsys.readouterr().out
+
+
 def test_a_mixture_is_a_note_and_nothing_wrong(made, tmp_path, capsys):
     assert not [p for p in verify_shards(made).problems if p.kind == "processors"]
     work_of(made, tmp_path, [("a", "a"), ("b", "a"), ("a", "a")])
