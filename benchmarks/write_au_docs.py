@@ -17,6 +17,7 @@ from glee.pipeline.datasets.action_units import BLENDSHAPES, NAMES
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "action-units.md"
 BEGIN, END = "<!-- au estimates -->", "<!-- end of au estimates -->"
+HEADS = "<!-- au heads -->", "<!-- end of au heads -->"
 KINDS = {
     "ict_apart": "other model, sides apart",
     "ict_alike": "other model, sides alike",
@@ -69,6 +70,19 @@ def confusions(content: dict[str, Any]) -> list[str]:
     return table(["shown, at least 2.5", "called present", "called, but not there"], rows)
 
 
+def heads(content: dict[str, Any]) -> list[str]:
+    """What heads that learn make of the same readings."""
+    rows = [
+        [
+            way,
+            *(f"{row[kind]['auc']:.3f}, {row[kind]['r']:.2f}" for kind in KINDS),
+            f"{row['real']['mean']:.3f}",
+        ]
+        for way, row in content["rows"].items()
+    ]
+    return table(["estimate, and whose people it learnt from", *KINDS.values(), "real clips"], rows)
+
+
 def summary(content: dict[str, Any]) -> list[str]:
     """Means, MediaPipe beside them."""
     rows = []
@@ -117,9 +131,16 @@ def main() -> None:
         "",
         *confusions(content),
     ]
-    before, _, remainder = PAGE.read_text().partition(BEGIN)
-    after = remainder.partition(END)[2]
-    PAGE.write_text("\n".join([before + BEGIN, "", *lines, "", END + after]))
+    put((BEGIN, END), lines)
+    put(HEADS, heads(json.loads((HERE / "results" / "au_heads.json").read_text())))
+
+
+def put(marks: tuple[str, str], lines: list[str]) -> None:
+    """Replace what stands between two marks of the page."""
+    begin, end = marks
+    before, _, remainder = PAGE.read_text().partition(begin)
+    after = remainder.partition(end)[2]
+    PAGE.write_text("\n".join([before + begin, "", *lines, "", end + after]))
 
 
 if __name__ == "__main__":

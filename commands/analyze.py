@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Clips that are analysed at a time, each in a process of one core.",
+    help="Number of processes that share the work. Each analyses clips of its own, on one core.",
 )
 @click.option(
     "--aus",
@@ -101,13 +101,14 @@ if TYPE_CHECKING:
     metavar="FRAMES|auto|none",
     default=AnalyzeOptions.baseline,
     show_default=True,
-    help="Frames in which people are at rest, such as 0-24 or 3,10-40; auto takes what is low over "
+    help="Frames in which people are at rest, such as 0-24 or 3,10-40; auto takes the calmest of "
     "the clip. Action Units are estimated over it.",
 )
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Make all files anew, and replace files that are not glee's too.",
+    help="Delete what an earlier run made, and begin anew. Files that are not glee's are replaced "
+    "too.",
 )
 @device_option
 @dry_run_option

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import DataError
+from ...errors import DataError, OutputError
 from ...fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from ...fitting.visibility import HIDDEN, by_region
 from ...fitting.witness import OUTPUTS
@@ -176,7 +176,15 @@ class ClipEstimates:
             own = waiting.activity[valid & (waiting.face == face)]
             counts = self._calmness.setdefault(int(face), ReadingCounts(np.array([OUTPUTS_SEEN])))
             counts.add(own[:, None])
-        self._waiting().write(waiting.packed().tobytes())
+        try:
+            file = self._waiting()
+            file.write(waiting.packed().tobytes())
+            file.flush()
+        except OSError as error:
+            raise OutputError(
+                f"cannot write in {self._folder}: {error.strerror or error}; free space or choose "
+                "a folder that can be written"
+            ) from None
 
     def _waiting(self) -> IO[bytes]:
         """The file, made when it is first needed: whoever writes tables has made the folder."""
