@@ -37,6 +37,9 @@ def __getattr__(name: str) -> Any:
     if name == "open":
         return import_module(".reports.notebook.work_table", __name__).open_work
     if name == "plot":
+        from .errors import require_extra
+
+        require_extra("figures", ("matplotlib",), "glee.plot")
         return import_module(".reports.notebook.plot", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
