@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..pipeline.options import AU_SOURCES, AnalyzeOptions
+from ..pipeline.options import AU_SOURCES, TABLE_FORMATS, AnalyzeOptions
 from .options import (
     ANY_PATH,
     RUN,
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 @out_option("It takes the tables.", required=True)
 @click.option(
     "--format",
-    type=click.Choice(["glee", "openface", "arkit"]),
+    type=click.Choice(TABLE_FORMATS),
     default=AnalyzeOptions.format,
     show_default=True,
     help="Form of the tables: glee for CSV and Parquet, openface for OpenFace 2.2's CSV, arkit for "
-    "Live Link Face's CSV.",
+    "Live Link Face's CSV, gltf for the person's animated head.",
 )
 @click.option(
     "--video",
