@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ...errors import DataError
+from ...errors import DataError, require_extra
 from ...fitting.morphable_model.landmark_scheme import ARKIT_NAMES, COUNT
 from ..coding.events import INTENSITY_THRESHOLDS, PROBABILITY_THRESHOLDS
 from .au_summary import AUValues, FaceOfClip, faces_of_clip, joined, parts_of_clip, summarise
@@ -66,7 +66,7 @@ class Analysis:
 
     def __init__(self, path: Path, notes: Sequence[str] = (), kept: Any = None) -> None:
         self.path = Path(path)
-        self.name = self.path.stem
+        self.name = self.path.stem.removesuffix(".openface")
         self.notes = tuple(notes)
         self._kept = kept
         self._source = ClipTable(self.path)
@@ -322,6 +322,7 @@ class Analysis:
         UsageError
             Where there is no such AU or face.
         """
+        require_extra("figures", ("matplotlib",), "Analysis.plot")
         from . import plot
 
         return plot.action_units(self, names=aus, face=face, most=most, ax=ax)
@@ -424,16 +425,19 @@ def open_tables(folder: Path) -> Analyses | None:
     Returns
     -------
     Analyses or None
-        By the names of the files without suffix; of a clip that has both, the Parquet file. None
-        where there are no tables.
+        By the clips' names; of a clip that has both CSV and Parquet, the latter, and where it has
+        OpenFace's form too, that as NAME.openface. None where there are no tables.
     """
     found: dict[str, Analysis] = {}
+    stems = set()
     for suffix in SUFFIXES:
         for path in sorted(folder.glob(f"*{suffix}")):
-            if path.stem in found or path.name.startswith("."):
+            if path.stem in stems or path.name.startswith("."):
                 continue
             try:
-                found[path.stem] = Analysis(path)
+                result = Analysis(path)
             except DataError:
                 continue
+            stems.add(path.stem)
+            found[path.stem if result.name in found else result.name] = result
     return Analyses(dict(sorted(found.items()))) if found else None

@@ -40,6 +40,7 @@ def analyze_videos(
     run: str | Path | None = None,
     *,
     device: str = "cpu",
+    workers: int = 1,
     progress: bool = True,
     **options: Any,
 ) -> Any:
@@ -56,9 +57,11 @@ def analyze_videos(
         Folder for the tables, which `glee.open` reads again later; by default a temporary one that
         lives as long as the result.
     run : str or Path, optional
-        Folder of a trained run, for its probabilities.
+        Folder of a trained run, or what `glee run pack` made of it, for its probabilities.
     device : str
         For the run: "auto", "cpu" or "cuda".
+    workers : int
+        How many clips are analysed at a time.
     progress : bool
         Show bars.
     **options
@@ -93,7 +96,14 @@ def analyze_videos(
     folder = kept.path if kept is not None else Path(str(out))
     planned = plan(paths, folder, chosen)
     alone = alone and len(planned) == 1 and (planned[0].images > 0 or paths[0].is_file())
-    done = _analyzed(paths, folder, run, device, chosen, progress)
+    scorer = None
+    if run is not None:
+        from ...model.prediction.analysis import RunScorer
+
+        scorer = RunScorer(Path(run), device)
+    done = run_analysis(
+        paths, folder, options=chosen, scorer=scorer, workers=workers, progress=progress
+    )
     errors = {item.name: item.line() for item in done if item.error}
     results = {
         item.name: Analysis(_table(item), [*item.notes()], kept) for item in done if not item.error
@@ -106,23 +116,6 @@ def analyze_videos(
     for line in errors.values():
         logger.warning("%s", line)
     return Analyses(results, errors)
-
-
-def _analyzed(
-    paths: list[Path],
-    out: Path,
-    run: str | Path | None,
-    device: str,
-    options: AnalyzeOptions,
-    progress: bool,
-) -> list[ClipAnalysis]:
-    if run is None:
-        return run_analysis(paths, out, options=options, progress=progress)
-    from ...model.prediction.analysis import analyze_with_run
-
-    return analyze_with_run(
-        paths, out, Path(run), options=options, device=device, progress=progress
-    )
 
 
 def _options(given: dict[str, Any]) -> AnalyzeOptions:

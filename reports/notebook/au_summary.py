@@ -295,4 +295,4 @@ def _spans(label: Any, given: Any) -> npt.NDArray[np.float64]:
 
 def _within(face: FaceOfClip, spans: npt.NDArray[np.float64]) -> Mask:
     times = face.times[:, None]
-    return np.any((times >= spans[:, 0]) & (times < spans[:, 1]), axis=1)
+    return np.asarray(((times >= spans[:, 0]) & (times < spans[:, 1])).any(1), bool)
