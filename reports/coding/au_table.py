@@ -31,10 +31,16 @@ class Curve:
         "intensity" (0 to 5), "probability" (0 to 1) or "presence" (0 or 1).
     values : (n,) float64
         One a frame of the clip; NaN where it is not known.
+    std : (n,) float64 or None
+        Its standard deviation, where the table has one.
+    visible : (n,) float64 or None
+        How far the region is seen, 0 to 1, where the table says so; NaN where nobody asked.
     """
 
     kind: str
     values: Floats
+    std: Floats | None = None
+    visible: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,7 @@ def read_au_table(path: Path) -> list[FaceCurves]:
         if "face_id" in table:
             faces = np.maximum(table["face_id"].to_numpy(np.int64), -1)
         values = {tier: table[name].to_numpy(np.float64) for tier, (name, _) in columns.items()}
+        beside = {tier: _beside(table, tier, name) for tier, (name, _) in columns.items()}
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}; a column of numbers holds something else") from None
     clip, first = np.unique(frames, return_index=True)
@@ -123,11 +130,35 @@ def read_au_table(path: Path) -> list[FaceCurves]:
         seen[place] = valid[rows]
         curves = {}
         for tier, (_, kind) in columns.items():
-            curve = np.full(len(clip), np.nan)
-            curve[place] = np.where(valid[rows], values[tier][rows], np.nan)
-            curves[tier] = Curve(kind, curve)
+            known = (values[tier], *beside[tier])
+            curve, std, visible = (
+                None if column is None else _placed(column[rows], valid[rows], place, len(clip))
+                for column in known
+            )
+            assert curve is not None
+            curves[tier] = Curve(kind, curve, std, visible)
         result.append(FaceCurves(face, clip, times, seen, curves))
     return result
+
+
+def _placed(
+    column: Floats, valid: npt.NDArray[np.bool_], place: npt.NDArray[np.int64], count: int
+) -> Floats:
+    """A face's column on the clip's frames, NaN where it has no valid row."""
+    curve = np.full(count, np.nan)
+    curve[place] = np.where(valid, column, np.nan)
+    return curve
+
+
+def _beside(table: pd.DataFrame, tier: str, name: str) -> tuple[Floats | None, Floats | None]:
+    """The standard deviation and the visibility that glee writes beside an intensity."""
+    unit = name.partition("_")[0]
+    std, visible = (
+        table[f"{unit}_{what}"].to_numpy(np.float64) if f"{unit}_{what}" in table else None
+        for what in ("std", "visible")
+    )
+    # The deviation is that of the stronger side, not of each.
+    return None if " " in tier else std, visible
 
 
 def _read(path: Path) -> pd.DataFrame:
