@@ -40,6 +40,8 @@ MOST_STEPS = 2000
 HIDDEN_BELOW = 0.5
 _WIDTH, _HEIGHT = MOST_STEPS, 200
 _MOST_LISTED = 200
+# Labels so near to an end of the time axis are set to its inside.
+_EDGE = 0.03
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,9 @@ def video_report(
         media=None if video is None else {"url": _relative(video, out), "name": _shown(video.name)},
         source=source or _source_of(faces),
         frames=len(axis.times),
-        seconds=clock(axis.seconds),
+        length=f"{axis.seconds:.1f} s"
+        if axis.seconds < 60
+        else clock(axis.seconds)[:-4] + " minutes",
         step=axis.seconds / MOST_STEPS if len(axis.steps) < len(axis.times) else 0,
         estimated=any(curve.std is not None for face in faces for curve in face.curves.values()),
         hidden_below=HIDDEN_BELOW,
@@ -336,8 +340,8 @@ def _middle(axis: TimeAxis, time: float) -> float:
     return float(axis.times[place] + axis.ends[place]) / 2
 
 
-def _ticks(axis: TimeAxis) -> list[tuple[Markup, str]]:
-    """Places and labels of the time axis: seconds, or minutes and seconds."""
+def _ticks(axis: TimeAxis) -> list[tuple[Markup, str, str]]:
+    """Places and labels of the time axis, and which of them would stand out at an end."""
     start, end = float(axis.times[0]), float(axis.ends[-1])
     steps = [tick for tick in nice_ticks(start, end, 8) if start - 1e-9 <= tick <= end + 1e-9]
     whole = all(float(tick).is_integer() for tick in steps)
@@ -345,6 +349,7 @@ def _ticks(axis: TimeAxis) -> list[tuple[Markup, str]]:
         (
             Markup(f"left:{100 * axis.share(tick):.4g}%"),
             clock(tick)[:-4] if whole else clock(tick)[:-2],
+            "first" if axis.share(tick) < _EDGE else "last" if axis.share(tick) > 1 - _EDGE else "",
         )
         for tick in steps
     ]
