@@ -155,6 +155,7 @@ def video_report(
         step=axis.seconds / MOST_STEPS if len(axis.steps) < len(axis.times) else 0,
         estimated=any(curve.std is not None for face in faces for curve in face.curves.values()),
         hidden_below=HIDDEN_BELOW,
+        scales=_scales(faces),
         options=chosen,
         thresholds=chosen.thresholds(_kind(faces)),
         ticks=_ticks(axis),
@@ -299,7 +300,8 @@ def _across(axis: TimeAxis) -> list[str]:
 
 def _up(values: Floats, top: float) -> list[int]:
     """Values as heights; what is not known has none and is not drawn."""
-    return np.round(_HEIGHT * (1 - np.nan_to_num(values) / top)).astype(int).tolist()
+    heights = np.round(_HEIGHT * (1 - np.nan_to_num(values) / top)).astype(int)
+    return [int(height) for height in heights]
 
 
 def _tenths(values: Floats, kind: str) -> list[int | None]:
@@ -391,6 +393,13 @@ def _all_events(faces: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _kind(faces: Sequence[FaceCurves]) -> str:
     kinds = {curve.kind for face in faces for curve in face.curves.values()}
     return INTENSITY if INTENSITY in kinds else PROBABILITY
+
+
+def _scales(faces: Sequence[FaceCurves]) -> str:
+    """The scales of the curves, for the legend."""
+    scales = {INTENSITY: "intensity, 0 to 5", PROBABILITY: "probability, 0 to 1"}
+    kinds = {curve.kind for face in faces for curve in face.curves.values()}
+    return " or ".join(scales.get(kind, "presence, 0 or 1") for kind in sorted(kinds))
 
 
 def _source_of(faces: Sequence[FaceCurves]) -> str:

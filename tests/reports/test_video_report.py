@@ -128,6 +128,7 @@ def test_it_says_where_the_figures_are_from(table):
     page = page_of(table.with_name("run.parquet"))
     assert "probabilities of a trained run" in page
     assert "one standard deviation" not in page
+    assert "probability, 0 to 1" in page
 
 
 def test_every_face_has_a_section(tmp_path):

@@ -1,4 +1,4 @@
-"""`glee analyze --report`: a page beside the tables, of their own events, that plays the overlay."""
+"""`glee analyze --report`: a page beside the tables, of their events, that plays the video."""
 
 from __future__ import annotations
 
