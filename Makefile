@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DLIB := $(VENV)/.dlib
 
-.PHONY: demo test lint types pytest kernels faults fuzz docs clean
+.PHONY: demo test lint types pytest kernels faults fuzz bench-quick docs clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -47,6 +47,11 @@ kernels:
 
 faults: $(READY)
 	$(BIN)/python -m pytest tests/faults -m 'campaign or not campaign' --campaign long
+
+# Whether each benchmark still works; its figures are not for the pages. Seconds for each script.
+LIMIT ?= 600
+bench-quick: $(READY)
+	$(BIN)/python benchmarks/run_quick.py --limit $(LIMIT)
 
 SECONDS ?= 60
 fuzz: $(READY)

@@ -3,6 +3,8 @@
 In a notebook:
 
 >>> import glee
+>>> talk = glee.analyze("talk.mp4")         # Action Units, blendshapes, pose as pandas tables
+>>> talk.summary()
 >>> work = glee.open("work/disfa")          # subjects, clips, frames as a pandas table, crops
 >>> glee.plot.coefficients(work.frames)     # landmarks, mesh, coefficients, f1
 
@@ -17,21 +19,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .reports.notebook import plot as plot
+    from .reports.notebook.analyze_videos import analyze_videos as analyze
     from .reports.notebook.work_table import open_work as open
 
 from .cache_folder import choose_cache_folder as _choose_cache_folder
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "open", "plot"]
+__all__ = ["__version__", "analyze", "open", "plot"]
 
 _choose_cache_folder(_Path(__file__).parent)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "analyze":
+        return import_module(".reports.notebook.analyze_videos", __name__).analyze_videos
     if name == "open":
         return import_module(".reports.notebook.work_table", __name__).open_work
     if name == "plot":
+        from .errors import require_extra
+
+        require_extra("figures", ("matplotlib",), "glee.plot")
         return import_module(".reports.notebook.plot", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -51,6 +51,7 @@ class LazyGroup(SummaryGroup):
 COMMANDS = (
     "analyze",
     "events",
+    "agree",
     "synth",
     "verify",
     "preprocess",
@@ -61,6 +62,7 @@ COMMANDS = (
     "evaluate",
     "experiment",
     "predict",
+    "run",
     "status",
     "inspect",
     "report",
@@ -152,8 +154,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(words, error, error.format_message(), UsageError.exit_code)
     except GleeError as error:
         return _fail(words, error, str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("glee: interrupted; run the same command again to finish", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        # click makes an Abort of what it interrupts; what stays is said in the first error.
+        text = visible(str(error.__cause__ or error)) or "run the same command again to finish"
+        click.echo(f"glee: interrupted; {text}", err=True)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -199,8 +203,10 @@ def _usage_line(error: click.UsageError) -> str:
     if context is None:
         return text
     option = error.param if isinstance(error, click.BadParameter) else None
-    if isinstance(error, click.MissingParameter) and context.info_name == "predict":
-        text = f"{text}; give a trained run and then what to predict: glee predict RUN talk.mp4"
+    lacks = error.param if isinstance(error, click.MissingParameter) else None
+    if isinstance(lacks, click.Argument) and context.info_name == "predict":
+        example = "glee predict RUN talk.mp4 -o talk.csv"
+        text = f"{text}; give a trained run and then what to predict: {example}"
     wrong = re.match(r"'(.*)' is not one of", error.message)
     if wrong and option is not None and isinstance(option.type, click.Choice):
         close = difflib.get_close_matches(wrong[1], map(str, option.type.choices), n=1)

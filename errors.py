@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import traceback
+from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -61,6 +63,30 @@ def in_shell(path: Path | str) -> str:
         quoted where need be
     """
     return shlex.quote(str(path))
+
+
+def require_extra(extra: str, modules: Iterable[str], what: str) -> None:
+    """Refuse in one line what needs packages of an extra that is not installed.
+
+    Parameters
+    ----------
+    extra : str
+        Of pyproject.toml, such as "figures".
+    modules : iterable of str
+        Its packages, as they are imported; none is imported here.
+    what : str
+        That needs them, as the message begins: "glee experiment".
+
+    Raises
+    ------
+    UsageError
+        Where one is missing.
+    """
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"{what} needs {' and '.join(missing)}: pip install '.[{extra}]' in glee's checkout"
+        )
 
 
 def unexpected(error: BaseException) -> str:

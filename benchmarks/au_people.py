@@ -18,6 +18,7 @@ from foreign_people import Person, render_people
 from numpy.typing import NDArray
 
 from glee.fitting.visibility import by_region
+from glee.pipeline.action_units.clip_estimates import activity, network_outputs
 from glee.pipeline.action_units.readings import AUS, AUReadings, au_readings, seen_by_au
 from glee.pipeline.analysis.face_fit import ANALYSIS_FIT, FaceFitter, RowStream
 from glee.pipeline.analysis.face_stream import (
@@ -63,31 +64,50 @@ class ReadPerson:
         NaN without a face.
     seen : (n, a) float64
         How far each AU's region is seen.
+    network : (n, m) float64
+        Readings of the blendshape network's outputs.
+    activity : (n,) float64
+        How much the network sees move.
+    f_exp, outputs : (n, 51) float64
+        What was read, NaN without a face.
     """
 
     truth: Floats
     read: Floats
     std: Floats
     seen: Floats
+    network: Floats
+    activity: Floats
+    f_exp: Floats
+    outputs: Floats
 
 
 def read_people(kind: str, seed: int, people: int, frames: int) -> Iterator[ReadPerson]:
     """People of a kind, see `foreign_people.KINDS`, as `glee analyze` reads them."""
     for person in render_people(kind, seed, people, frames):
         with tempfile.TemporaryDirectory() as folder:
-            path = written(person, Path(folder))
-            rows = list(analysis_rows(path))
-        readings = _analyzer()[2]
-        f_exp = np.concatenate([one.fit.f_exp for one in rows])
-        valid = np.concatenate([[one.valid(i) for i in range(len(one))] for one in rows])
-        std = np.concatenate([one.fit.f_exp_std for one in rows])
-        parts = np.stack([one.visibility(i) for one in rows for i in range(len(one))])
-        yield ReadPerson(
-            truth=true_intensities(person, readings),
-            read=np.where(valid[:, None], readings.of(f_exp), np.nan),
-            std=np.where(valid[:, None], readings.std(std), np.nan),
-            seen=seen_by_au(by_region(parts)),
-        )
+            yield read_clip(written(person, Path(folder)), person)
+
+
+def read_clip(path: Path, person: Person | None = None) -> ReadPerson:
+    """One clip as `glee analyze` reads it; without a rendered person there is no truth."""
+    rows, readings = list(analysis_rows(path)), _analyzer()[2]
+    f_exp = np.concatenate([one.fit.f_exp for one in rows])
+    valid = np.concatenate([[one.valid(i) for i in range(len(one))] for one in rows])
+    std = np.concatenate([one.fit.f_exp_std for one in rows])
+    outputs = np.concatenate([network_outputs(one) for one in rows])
+    parts = np.stack([one.visibility(i) for one in rows for i in range(len(one))])
+    nothing = np.full((len(f_exp), len(readings.columns)), np.nan)
+    return ReadPerson(
+        truth=nothing if person is None else true_intensities(person, readings),
+        read=np.where(valid[:, None], readings.of(f_exp), np.nan),
+        std=np.where(valid[:, None], readings.std(std), np.nan),
+        seen=seen_by_au(by_region(parts)),
+        network=readings.of(outputs),
+        activity=np.where(valid, activity(outputs), np.nan),
+        f_exp=np.where(valid[:, None], f_exp, np.nan),
+        outputs=outputs,
+    )
 
 
 def written(person: Person, folder: Path) -> Path:

@@ -278,6 +278,7 @@ def main() -> None:
     parser.add_argument("--behind", action="append", default=[], metavar="[LABEL=]MODULE")
     parser.add_argument("--before", type=Path, help="JSON of an earlier measurement")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--quick", action="store_true", help="the same; it takes seconds")
     given = parser.parse_args()
     if not (given.checkout / "cli.py").is_file():
         sys.exit(f"{os.fspath(given.checkout)}: is no checkout of glee")

@@ -21,6 +21,7 @@ from glee.pipeline.clips import Clip
 from glee.pipeline.cluster.cluster import Cluster, open_cluster
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.images.frames import index_frames
+from glee.pipeline.landmarks.backends import chosen_detector
 from glee.pipeline.options import PreprocessOptions
 from glee.pipeline.preprocess import preprocess
 from glee.pipeline.synthesis.clips import synthesise
@@ -32,6 +33,7 @@ RENDERED = 60
 
 def chunk_tasks(clip: Clip, work: Path, frames: int, options: PreprocessOptions) -> list[ChunkTask]:
     """The chunks of a clip as `preprocess` makes them, with shards in a folder of their own."""
+    options = replace(options, detector=chosen_detector(options.detector))
     index = index_frames(clip)
     count = min(index.count, frames)
     return [

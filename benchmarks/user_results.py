@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 KINDS = ("shards", "results", "tables")
 # Which glee wrote a shard, and checksums, which cover that; the datasets are compared themselves.
+PROCESSOR = "processor"  # of the root and of the fit
 NOT_CONTENT = ("glee_version", "content_sha256", "followed_by")
 # Of results.json: how long it took, and which glee it was.
 NOT_FIGURES = ("seconds", "versions.glee")
@@ -133,7 +134,7 @@ def read_shards(results: Results, work: Path) -> None:
 
 def _read_node(results: Results, file: str, name: str, node: h5py.Group | h5py.Dataset) -> None:
     for key, value in node.attrs.items():
-        if name or key not in NOT_CONTENT:
+        if key != PROCESSOR and (name or key not in NOT_CONTENT):
             for leaf, content in _leaves(f"{name}@{key}", _from_json(value)):
                 results.add("shards", file, leaf, content)
     if isinstance(node, h5py.Dataset):

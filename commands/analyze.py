@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from ..errors import DataError, UsageError
 from ..pipeline.options import AU_SOURCES, AnalyzeOptions
 from .options import (
     ANY_PATH,
-    RUN_FOLDER,
+    RUN,
     detector_option,
     device_option,
     dry_run_option,
@@ -22,7 +23,6 @@ from .options import (
     json_option,
     model_option,
     out_option,
-    overwrite_option,
     weights_option,
 )
 
@@ -53,7 +53,9 @@ if TYPE_CHECKING:
     help="Write NAME.html too: curves and events of the Action Units under the video, moving with "
     "it.",
 )
-@click.option("--run", type=RUN_FOLDER, help="Folder of a trained run, for Action Units too.")
+@click.option(
+    "--run", type=RUN, help="Trained run, for Action Units too: its folder or packed file."
+)
 @click.option(
     "--faces",
     default=AnalyzeOptions.faces,
@@ -89,6 +91,13 @@ if TYPE_CHECKING:
     help="Weigh hidden parts of a face little. [default: yes]",
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of processes that share the work. Each analyses clips of its own, on one core.",
+)
+@click.option(
     "--aus",
     type=click.Choice(AU_SOURCES),
     default=AnalyzeOptions.aus,
@@ -101,10 +110,15 @@ if TYPE_CHECKING:
     metavar="FRAMES|auto|none",
     default=AnalyzeOptions.baseline,
     show_default=True,
-    help="Frames in which people are at rest, such as 0-24 or 3,10-40; auto takes what is low over "
+    help="Frames in which people are at rest, such as 0-24 or 3,10-40; auto takes the calmest of "
     "the clip. Action Units are estimated over it.",
 )
-@overwrite_option
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Delete what an earlier run made, and begin anew. Files that are not glee's are replaced "
+    "too.",
+)
 @device_option
 @dry_run_option
 @json_option
@@ -116,6 +130,7 @@ def analyze(
     out: Path,
     run: Path | None,
     device: str,
+    workers: int,
     report: bool,
     dry_run: bool,
     json: bool,
@@ -126,8 +141,10 @@ def analyze(
     A table has landmarks, pose, 51 blendshapes, gaze, quality and Action Units of each frame of
     VIDEO, which is a video, an image, or a folder of them. The Action Units are estimated from the
     face's shape, not trained on coded people; --run takes a trained network's. No dataset and no
-    training is needed. A table takes its name in OUT when it is whole. An input that cannot be read
-    is reported and the others are analysed all the same; the exit status is 1 then.
+    training is needed. A table takes its name in OUT when it is whole. Tables that are whole and
+    made with the same options from the same files are kept, so that a run that was stopped goes on;
+    --overwrite makes them anew. An input that cannot be read is reported and the others are
+    analysed all the same; the exit status is 1 then.
     """
     from ..pipeline.analysis.analyze import as_json, plan
 
@@ -143,9 +160,18 @@ def analyze(
             for planned in plans:
                 click.echo(planned.line(), err=bool(planned.error))
         return 1 if any(planned.error for planned in plans) else 0
-    found = _outcomes(inputs, out, run, device, chosen, settings["progress"])
-    outcomes = [_reported(item, reports, run) for item in found]
-    for item in outcomes:
+    outcomes = []
+    for found in _outcomes(
+        inputs,
+        out,
+        run,
+        device,
+        options=chosen,
+        workers=workers,
+        progress=settings["progress"],
+    ):
+        item = _reported(found, reports, run)
+        outcomes.append(item)
         if not json:
             click.echo(item.line(), err=bool(item.error))
         for note in item.notes():
@@ -224,17 +250,12 @@ def _reported(item: ClipAnalysis, reports: dict[Path, _Report], run: Path | None
 
 
 def _outcomes(
-    inputs: tuple[Path, ...],
-    out: Path,
-    run: Path | None,
-    device: str,
-    options: AnalyzeOptions,
-    progress: bool,
-) -> list[ClipAnalysis]:
+    inputs: tuple[Path, ...], out: Path, run: Path | None, device: str, **options: Any
+) -> Iterator[ClipAnalysis]:
+    from ..pipeline.analysis.analyze import analyses
+
     if run is None:
-        from ..pipeline.analysis.analyze import analyze as run_analysis
+        return analyses(inputs, out, **options)
+    from ..model.prediction.analysis import RunScorer
 
-        return run_analysis(inputs, out, options=options, progress=progress)
-    from ..model.prediction.analysis import analyze_with_run
-
-    return analyze_with_run(inputs, out, run, options=options, device=device, progress=progress)
+    return analyses(inputs, out, scorer=RunScorer(run, device), **options)

@@ -3,11 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..errors import DataError
 from .options import ANY_PATH, FILE, output_option
+
+
+def event_options(command: Any) -> Any:
+    """Add the options by which curves become events."""
+    options = (
+        click.option(
+            "--on",
+            type=float,
+            help="What a curve has to reach. [default: 1 of an intensity, 0.5 of a probability]",
+        ),
+        click.option(
+            "--off",
+            type=float,
+            help="An event lasts while the curve is not below. [default: 0.5 of an intensity, 0.35 "
+            "of a probability]",
+        ),
+        click.option(
+            "--smoothing",
+            default=0.2,
+            show_default=True,
+            help="Seconds of the window over which curves are smoothed; 0 for none.",
+        ),
+        click.option(
+            "--shortest",
+            default=0.1,
+            show_default=True,
+            help="Seconds that an event lasts at least.",
+        ),
+        click.option(
+            "--gap",
+            default=0.1,
+            show_default=True,
+            help="Seconds of the longest gap that is bridged, below --off or with the face lost.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -18,32 +57,7 @@ from .options import ANY_PATH, FILE, output_option
     type=click.Choice(["csv", "boris", "elan"]),
     help="Form of the file; boris for the columns of BORIS's tabular events. [default: by suffix]",
 )
-@click.option(
-    "--on",
-    type=float,
-    help="What a curve has to reach. [default: 1 of an intensity, 0.5 of a probability]",
-)
-@click.option(
-    "--off",
-    type=float,
-    help="An event lasts while the curve is not below. [default: 0.5 of an intensity, 0.35 of a "
-    "probability]",
-)
-@click.option(
-    "--smoothing",
-    default=0.2,
-    show_default=True,
-    help="Seconds of the window over which curves are smoothed; 0 for none.",
-)
-@click.option(
-    "--shortest", default=0.1, show_default=True, help="Seconds that an event lasts at least."
-)
-@click.option(
-    "--gap",
-    default=0.1,
-    show_default=True,
-    help="Seconds of the longest gap that is bridged, below --off or with the face lost.",
-)
+@event_options
 @click.option("--sides", is_flag=True, help="Tiers of the left and right sides too.")
 @click.option("--media", type=FILE, help="Video that the file links. [default: that of the table]")
 def events(

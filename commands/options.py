@@ -72,9 +72,17 @@ class RunFolder(click.Path):
     """The folder of a trained run; of a work folder, the only run that was trained in it.
 
     A run has folders `fold...`, and where `glee train` makes it, it is WORK/runs/NAME.
+
+    Parameters
+    ----------
+    packed : whether a file of `glee run pack` will do too.
     """
 
     name = "directory"
+
+    def __init__(self, *, packed: bool = False) -> None:
+        super().__init__(path_type=Path, file_okay=True)
+        self.packed = packed
 
     def convert(
         self, value: Any, param: click.Parameter | None, context: click.Context | None
@@ -83,6 +91,8 @@ class RunFolder(click.Path):
         given: Any = super().convert(value, param, context)
         folder = Path(given)
         if folder.is_file():
+            if self.packed and folder.suffix.lower() == ".zip":
+                return folder
             self.fail(f"{folder} is a file; give the folder of a trained run", param, context)
         if any(folder.glob("fold*")):
             return folder
@@ -95,7 +105,8 @@ class RunFolder(click.Path):
         return runs[0] if runs else folder
 
 
-RUN_FOLDER = RunFolder(path_type=Path, file_okay=True)
+RUN_FOLDER = RunFolder()
+RUN = RunFolder(packed=True)
 SHARD_FILE = ShardFile(path_type=Path, dir_okay=False)
 MODEL_FILE = ModelFile(path_type=Path, dir_okay=False)
 

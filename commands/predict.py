@@ -10,7 +10,7 @@ import click
 from .options import (
     ANY_PATH,
     FOLDER,
-    RUN_FOLDER,
+    RUN,
     device_option,
     former_name,
     model_option,
@@ -20,7 +20,7 @@ from .options import (
 
 
 @click.command()
-@click.argument("run", type=RUN_FOLDER)
+@click.argument("run", type=RUN)
 @click.argument("source", type=ANY_PATH)
 @output_option("It is a CSV table with a row for every frame.")
 @click.option(

@@ -24,7 +24,10 @@ from .training_options import ablation_option, training_options
 )
 @dry_run_option
 @training_options
+@click.pass_obj
 def pretrain(
+    settings: dict[str, Any],
+    /,
     work: Path,
     out: Path,
     preset: str,
@@ -55,7 +58,9 @@ def pretrain(
         out,
         pretrain_options(preset, **changes),
         device=device,
-        runtime=runtime_options(device, loaders, tensorboard=tensorboard),
+        runtime=runtime_options(
+            device, loaders, tensorboard=tensorboard, progress=settings["progress"]
+        ),
     )
     click.echo(
         f"{summary.triplets} triplets, {summary.steps} steps, loss {summary.loss:.4f}\n"

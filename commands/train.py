@@ -56,7 +56,10 @@ from .training_options import PresetValued, ablation_option, training_options
 )
 @dry_run_option
 @training_options
+@click.pass_obj
 def train(
+    settings: dict[str, Any],
+    /,
     work: Path,
     out: Path | None,
     fold: str,
@@ -92,7 +95,9 @@ def train(
         train_options(preset, **changes),
         fold=fold,
         device=device,
-        runtime=runtime_options(device, loaders, tensorboard=tensorboard),
+        runtime=runtime_options(
+            device, loaders, tensorboard=tensorboard, progress=settings["progress"]
+        ),
     )
     if summary.leads and fold == EVERY_SUBJECT:
         click.echo(

@@ -113,7 +113,7 @@ def _alike(one: str, other: str, free: bool) -> bool:
 def _number(word: str) -> float | None:
     """A word's number; a lone dash stands for one that there is not."""
     try:
-        return float(word.strip("(),;%:")) if word != "-" else math.nan
+        return float(word.strip("()[],;%:")) if word != "-" else math.nan
     except ValueError:
         return None
 

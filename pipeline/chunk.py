@@ -17,6 +17,7 @@ import numpy.typing as npt
 from .. import __version__
 from ..errors import ShardError
 from .clips import Clip
+from .cluster.processor import processor_kind
 from .images.crops import BORDER_GREY, align, alignment_transform, encode_crop
 from .images.frames import FrameIndex, read_frames
 from .landmarks.backends import BackendSettings, load_detector
@@ -273,6 +274,7 @@ def _header(task: ChunkTask) -> ShardHeader:
         au_names=() if labels is None else labels.au_names,
         label_kind="none" if labels is None else labels.kind,
         landmark_definition=landmark_definition(task.detector.split(" ")[0]),
+        processor=processor_kind(),
     )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import DataError, GleeError, unexpected
+
 # Names by which files of a folder are taken for videos; what they are, their content tells.
 VIDEO_SUFFIXES = (
     *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2t", ".m2ts"),
@@ -124,14 +126,33 @@ class FoundClip:
     ----------
     subject, name : str
         As the shard names them.
-    read : callable
-        Parses the labels and gives the clip; raises DataError where they are wrong, so that one bad
-        file can be told from the others.
+    parse : callable
+        Parses the labels and gives the clip, or raises a GleeError.
     """
 
     subject: str
     name: str
-    read: Callable[[], Clip]
+    parse: Callable[[], Clip]
+
+    def read(self) -> Clip:
+        """Parse the labels, so that one bad file can be told from the others.
+
+        Returns
+        -------
+        Clip
+            With its labels.
+
+        Raises
+        ------
+        GleeError
+            Where they are wrong; whatever else parsing them raises is a DataError here.
+        """
+        try:
+            return self.parse()
+        except GleeError:
+            raise
+        except Exception as error:
+            raise DataError(f"{unexpected(error)}; please report it") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -324,7 +324,7 @@ class AnalyzeOptions:
     visibility : bool or None
         Heed what is hidden, likewise.
     overwrite : bool
-        Replace files that hold no table of `format` too.
+        Make anew what is whole, and replace files that are not glee's too.
     aus : str
         Action Units without a trained run, one of AU_SOURCES.
     baseline : str

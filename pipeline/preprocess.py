@@ -141,7 +141,7 @@ def _read_clips(content: DatasetContent) -> list[Clip]:
             clips.append(found.read())
         except GleeError as error:
             logger.error("%s/%s: %s", found.subject, found.name, error)
-            errors.append(error)
+            errors.append(type(error)(f"{found.subject}/{found.name}: {error}"))
     for line in (*content.missing, *(note for clip in clips for note in clip.notes)):
         logger.warning("%s", line)
     for what, count in content.counts.items():

@@ -29,6 +29,7 @@ from .clip_smoothing import (
     visibility_of,
     with_defaults,
 )
+from .cluster.processor import processor_kind
 from .landmarks.detector import calibrated_name
 from .options import DENSE_ONLY, Fit3dOptions
 from .shards.content import check_place
@@ -407,6 +408,7 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
         options={**asdict(task.options), "source": task.source},
         model=model.name,
         model_sha256=model_digest(model),
+        processor=processor_kind(),
         expression_names=model.expression_names,
         image_size=header.frame_size,
         focal=Camera.for_image(*header.frame_size, focal=options.focal).focal,

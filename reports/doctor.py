@@ -168,6 +168,7 @@ def _unmet() -> Iterator[Finding]:
 
 def _cores() -> Iterator[Finding]:
     from ..pipeline.cluster.cluster import available_cores
+    from ..pipeline.cluster.processor import processor_kind
 
     cores, all_cores = available_cores(), os.cpu_count() or 1
     threads = ", ".join(f"{name}={os.environ[name]}" for name in _THREADS if name in os.environ)
@@ -176,6 +177,7 @@ def _cores() -> Iterator[Finding]:
         True,
         f"{cores} of {all_cores} for this process; threads: {threads or 'as the libraries choose'}",
     )
+    yield Finding("processor", True, processor_kind())
     built: Any = np.show_config(mode="dicts")  # type: ignore[call-arg]
     blas = built.get("Build Dependencies", {}).get("blas", {})
     yield Finding("blas", True, f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip())

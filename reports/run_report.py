@@ -12,6 +12,7 @@ from .. import __version__
 from ..errors import DataError
 from ..model.prediction.evaluation import THRESHOLD, confusion, f1_interval, measure
 from ..model.prediction.predictions import PREDICTIONS_FILE, Predictions, load_predictions
+from ..model.training.run_folder import changed_shards
 from . import charts
 from .charts import Series
 from .report import Chart, KeyFigure, Report, Section, Table
@@ -44,12 +45,13 @@ def run_report(run: Path) -> Report:
     predictions = {file.parent.name.removeprefix("fold"): load_predictions(file) for file in files}
     results = measure(predictions)
     counts = _counts(predictions)
+    changed = changed_shards(Path(run))
     low, high = f1_interval(counts)
     return Report(
         title=f"{run.name}: Action Units on unseen people",
         lead=f"{results['frames']} frames of {len(results['subjects'])} subjects, each predicted "
         f"by a network that never saw the person; {len(predictions)} folds. An AU is present where "
-        f"its probability is above {THRESHOLD}.",
+        f"its probability is above {THRESHOLD}." + (f" Beware: {changed}." if changed else ""),
         figures=[
             KeyFigure(
                 "Mean F1",

@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # What conda-forge calls otherwise.
 CONDA_NAMES = {"py-opencv": "opencv-python-headless", "pytorch": "torch"}
 # What the conda environment has beside what glee always needs.
-CONDA_EXTRAS = ("cluster", "fan")
+CONDA_EXTRAS = ("cluster", "fan", "figures")
 # Peers of the benchmarks, which make installs for nobody.
 NOT_LOCKED = {"bench"}
 

@@ -21,6 +21,7 @@ from ...errors import UsageError
 from ...whole_files import write_whole
 from ..morphable_model.morphable_model import MorphableModel
 from ..morphable_model.surface import vertex_normals
+from .irises import iris_coordinates, iris_picture, iris_triangles
 
 METRES = 0.1
 FLOAT, UNSIGNED_INT = 5126, 5125
@@ -34,6 +35,9 @@ COLOURS = {
     "tongue": (0.51, 0.14, 0.13),
 }
 PLAIN = (0.46, 0.46, 0.48)
+# Eyes are wet.
+EYE_ROUGHNESS = 0.25
+CLAMP_TO_EDGE, LINEAR, LINEAR_MIPMAP_LINEAR = 33071, 9729, 9987
 
 Json = dict[str, Any]
 # Quaternions (n, 4) and places (n, 3).
@@ -47,6 +51,14 @@ class _Binary:
     content: bytearray = field(default_factory=bytearray)
     views: list[Json] = field(default_factory=list)
     accessors: list[Json] = field(default_factory=list)
+
+    def append(self, content: bytes) -> int:
+        """Append bytes that no accessor reads, such as a picture; returns their view's index."""
+        begin = len(self.content)
+        self.views.append({"buffer": 0, "byteOffset": begin, "byteLength": len(content)})
+        # Numbers that follow begin at a multiple of 4.
+        self.content += content + bytes(-len(content) % 4)
+        return len(self.views) - 1
 
     def add(self, array: NDArray[Any], kind: str, *, target: int | None, bounds: bool) -> int:
         """Append an array of float32 or uint32; returns its accessor's index."""
@@ -147,6 +159,8 @@ def gltf_bytes(
         "meshes": [mesh],
         "materials": [_material(name) for name in model.part_names],
     }
+    if iris_triangles(model).any():
+        _lay_irises(scene, binary)
     if fps is not None:
         scene["animations"] = [_animation(weights, motion, fps, binary)]
     scene["buffers"] = [{"byteLength": len(binary.content)}]
@@ -203,7 +217,7 @@ def _at_rest(motion: Motion | None) -> Json:
 
 
 def _primitives(model: MorphableModel, mesh: NDArray[np.float32], binary: _Binary) -> list[Json]:
-    """One primitive a part; all share the vertices and the morph targets."""
+    """One primitive a part, then the irises; all share the vertices and the morph targets."""
     normals = vertex_normals(mesh.astype(np.float64), model.triangles.astype(np.int64))
     normals[~normals.any(1)] = (0.0, 0.0, 1.0)
 
@@ -218,11 +232,16 @@ def _primitives(model: MorphableModel, mesh: NDArray[np.float32], binary: _Binar
         attributes["TEXCOORD_0"] = vertices(model.uv * (1, -1) + (0, 1), "VEC2", False)
     targets = [{"POSITION": vertices(METRES * e, "VEC3", True)} for e in model.expression]
     primitives = []
-    for part in range(len(model.part_names)):
-        corners = model.triangles[model.parts == part].reshape(-1).astype(np.uint32)
+    irises = iris_triangles(model)
+    chosen = [(model.parts == part) & ~irises for part in range(len(model.part_names))]
+    for material, triangles in enumerate([*chosen, irises]):
+        corners = model.triangles[triangles].reshape(-1).astype(np.uint32)
         if len(corners):
+            if material == len(chosen):
+                own = vertices(iris_coordinates(model), "VEC2", False)
+                attributes = attributes | {"TEXCOORD_0": own}
             indices = binary.add(corners, "SCALAR", target=ELEMENT_ARRAY_BUFFER, bounds=False)
-            primitive: Json = {"attributes": attributes, "indices": indices, "material": part}
+            primitive: Json = {"attributes": attributes, "indices": indices, "material": material}
             primitives.append(primitive | ({"targets": targets} if targets else {}))
     return primitives
 
@@ -232,9 +251,30 @@ def _material(part: str) -> Json:
     surface = {
         "baseColorFactor": [red, green, blue, 1.0],
         "metallicFactor": 0.0,
-        "roughnessFactor": 0.6,
+        "roughnessFactor": EYE_ROUGHNESS if part == "eyes" else 0.6,
     }
     return {"name": part, "pbrMetallicRoughness": surface}
+
+
+def _lay_irises(scene: Json, binary: _Binary) -> None:
+    """The last material, its picture in the binary chunk, and how that is read."""
+    picture = iris_picture(COLOURS["eyes"])
+    scene["images"] = [{"bufferView": binary.append(picture), "mimeType": "image/png"}]
+    scene["samplers"] = [
+        {
+            "magFilter": LINEAR,
+            "minFilter": LINEAR_MIPMAP_LINEAR,
+            "wrapS": CLAMP_TO_EDGE,
+            "wrapT": CLAMP_TO_EDGE,
+        }
+    ]
+    scene["textures"] = [{"sampler": 0, "source": 0}]
+    surface = {
+        "baseColorTexture": {"index": 0},
+        "metallicFactor": 0.0,
+        "roughnessFactor": EYE_ROUGHNESS,
+    }
+    scene["materials"].append({"name": "irises", "pbrMetallicRoughness": surface})
 
 
 def _animation(

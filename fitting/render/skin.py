@@ -372,12 +372,23 @@ def surface_paint(model: MorphableModel) -> SurfacePaint:
         bare=_smoothed((ears > 0.5).astype(np.float32), model.triangles, 1),
         sky_visibility=_sky_visibility(model, model.mean),
         sky_visibility_closed=_sky_visibility(model, closed),
-        eye=_eye_coordinates(model),
+        eye=eye_coordinates(model),
         normals=normals,
     )
 
 
-def _eye_coordinates(model: MorphableModel) -> Float32:
+def eye_coordinates(model: MorphableModel) -> Float32:
+    """Give each vertex's place on its eyeball, from a sphere through the vertices.
+
+    Parameters
+    ----------
+    model : the morphable model, with a part called eyes
+
+    Returns
+    -------
+    (n, 3) float32
+        in radii from the eyeball's centre, z to the pupil; 0 for other vertices
+    """
     places = np.zeros_like(model.mean)
     eyes = np.unique(model.part_triangles("eyes"))
     for side in (eyes[model.mean[eyes, 0] > 0], eyes[model.mean[eyes, 0] <= 0]):

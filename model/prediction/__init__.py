@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
-    from .analysis import analyze_with_run
+    from .analysis import RunScorer
     from .evaluation import Evaluation, evaluate, f1_difference, f1_interval, f1_score
     from .export_network import export_network
     from .predict import PredictionTable, predict, predict_table
@@ -17,7 +17,7 @@ __all__ = [
     "Evaluation",
     "PredictionTable",
     "Predictions",
-    "analyze_with_run",
+    "RunScorer",
     "evaluate",
     "export_network",
     "f1_difference",
@@ -33,7 +33,7 @@ __all__ = [
 load_when_asked(
     __name__,
     {
-        "analysis": ("analyze_with_run",),
+        "analysis": ("RunScorer",),
         "evaluation": ("Evaluation", "evaluate", "f1_difference", "f1_interval", "f1_score"),
         "export_network": ("export_network",),
         "predict": ("PredictionTable", "predict", "predict_table"),

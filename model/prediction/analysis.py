@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +12,8 @@ import numpy.typing as npt
 
 from ...fitting.morphable_model.model_file import model_digest
 from ...fitting.morphable_model.morphable_model import MorphableModel
-from ...pipeline.analysis.analyze import ClipAnalysis, analyze
 from ...pipeline.analysis.face_fit import ANALYSIS_FIT, Identity
-from ...pipeline.options import AnalyzeOptions, Fit3dOptions
+from ...pipeline.options import Fit3dOptions
 from ..checkpoint import Checkpoint
 from ..data.au_dataset import AUFrames
 from ..data.augmentation import resized_face, stored_size
@@ -36,6 +36,10 @@ class RunScorer:
         That the run was trained on, "" where it is not known.
     fit : Fit3dOptions
         Of the fit that it was trained on.
+    run : str
+        Path of the run.
+    digest : str
+        Of its networks.
     """
 
     def __init__(self, run: Path, device: str = "cpu") -> None:
@@ -56,6 +60,8 @@ class RunScorer:
             Where one cannot be read.
         """
         self._folds = load_run(Path(run))
+        self.run, self._asked_device = str(run), device
+        self.digest = _digest(self._folds.values())
         self._device = choose_device(device, World())
         self._networks: list[tuple[Checkpoint, GLEENet]] = [
             (checkpoint, checkpoint.network().to(self._device))
@@ -66,6 +72,10 @@ class RunScorer:
         made = run_provenance(first)
         self.detector = made.detector
         self.fit = Fit3dOptions(**made.fit3d) if made.fit3d else ANALYSIS_FIT
+
+    def __reduce__(self) -> tuple[type[RunScorer], tuple[Path, str]]:
+        """Travel to another process as the run's place, from which it is loaded there."""
+        return RunScorer, (Path(self.run), self._asked_device)
 
     def check(self, detector: str, fit: Fit3dOptions, model: MorphableModel) -> None:
         """Refuse faces that the run's training does not speak for.
@@ -136,6 +146,16 @@ class RunScorer:
         return predictions.probability
 
 
+def _digest(folds: Iterable[Checkpoint]) -> str:
+    """Of networks and what they were trained on, wherever their files lie."""
+    digest = hashlib.sha256()
+    for checkpoint in folds:
+        digest.update(repr((checkpoint.config, checkpoint.provenance)).encode())
+        for name in sorted(checkpoint.weights):
+            digest.update(name.encode() + checkpoint.weights[name].numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
 def _usual(
     identity: Identity | None, reference: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
@@ -165,47 +185,3 @@ def _frames(
         size=crops.shape[1],
         decoded=crops,
     )
-
-
-def analyze_with_run(
-    inputs: Iterable[Path],
-    out: Path,
-    run: Path,
-    *,
-    options: AnalyzeOptions | None = None,
-    device: str = "cpu",
-    progress: bool = True,
-) -> list[ClipAnalysis]:
-    """Analyse videos as `analyze` does, with Action Units by a trained run.
-
-    Detector and fit are those that the run was trained on.
-
-    Parameters
-    ----------
-    inputs : iterable of Path
-        Videos and images.
-    out : Path
-        Folder for the tables.
-    run : Path
-        Folder of a training.
-    options : AnalyzeOptions, optional
-        Of the analysis.
-    device : str
-        "auto", "cpu" or "cuda".
-    progress : bool
-        Show bars.
-
-    Returns
-    -------
-    list of ClipAnalysis
-        One a clip.
-
-    Raises
-    ------
-    DataError, WeightsError
-        For the run.
-    GleeError
-        What `analyze` raises.
-    """
-    scorer = RunScorer(run, device)
-    return analyze(inputs, out, options=options, scorer=scorer, progress=progress)

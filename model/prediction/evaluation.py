@@ -8,6 +8,7 @@ measure that its frames do not define is NaN.
 from __future__ import annotations
 
 import json
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,11 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ...whole_files import write_whole
+from ..training.run_folder import changed_shards
 from .predict import no_run, predict
 from .predictions import PREDICTIONS_FILE, Predictions, load_predictions
+
+logger = logging.getLogger(__name__)
 
 RESULTS_FILE = "results.json"
 # An AU is present where its probability is above this (§3.5).
@@ -49,6 +53,8 @@ class Evaluation:
 def evaluate(run: Path, work: Path | None = None, *, device: str = "cpu") -> Evaluation:
     """Measure a run; results.json is written where it measures the run's own test frames.
 
+    Where its shards are others by now than those that it was measured on, a warning says so.
+
     Parameters
     ----------
     run : Path
@@ -76,6 +82,9 @@ def evaluate(run: Path, work: Path | None = None, *, device: str = "cpu") -> Eva
         results = measure(predict(run, work, labelled=True, device=device))
         return Evaluation(results, results_table(results))
     results = measure(_tested(Path(run)))
+    changed = changed_shards(Path(run))
+    if changed:
+        logger.warning(changed)
     write_whole(Path(run) / RESULTS_FILE, json.dumps(results, indent=1).encode())
     return Evaluation(results, results_table(results))
 

@@ -30,6 +30,7 @@ from ..data.augmentation import stored_size
 from ..data.person_specific import relative_to_person
 from ..data.provenance import Provenance, check_provenance
 from ..distributed import World, choose_device
+from ..packed_run import read_packed_run
 from .predictions import Predictions, predict_frames
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def predict_table(
     Parameters
     ----------
     run : Path
-        Folder of a training.
+        Folder of a training, or a packed run.
     source : Path
         What to predict.
     work : Path, optional
@@ -97,12 +98,14 @@ def predict_table(
     Raises
     ------
     DataError
-        Where the morphable model is another than the run's.
+        Where the source is missing, or the morphable model is another than the run's.
     GleeError
         What `predict`, `preprocess` and `fit3d` raise.
     """
     if (source / SHARD_FOLDER).is_dir():
         return prediction_table(predict(run, source, device=device), source)
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder; give a video, an image or a folder")
     checkpoint = next(iter(load_run(run).values()))
     trained = run_provenance(checkpoint)
     fit = _fit_options(trained, model) if checkpoint.config.coefficients else None
@@ -221,7 +224,7 @@ def predict(
     Parameters
     ----------
     run : Path
-        Folder of a training.
+        Folder of a training, or a packed run.
     work : Path
         Folder with shards.
     labelled : bool
@@ -275,7 +278,7 @@ def load_run(run: Path) -> dict[str, Checkpoint]:
     Parameters
     ----------
     run : Path
-        Folder of a training.
+        Folder of a training, or a packed run.
 
     Returns
     -------
@@ -289,6 +292,8 @@ def load_run(run: Path) -> dict[str, Checkpoint]:
     WeightsError
         Where one cannot be read.
     """
+    if Path(run).is_file():
+        return read_packed_run(Path(run)).folds
     found = {
         path.parent.name.removeprefix("fold"): load_checkpoint(path)
         for path in sorted(Path(run).glob(f"fold*/{CHECKPOINT_FILE}"))

@@ -9,20 +9,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import SGDClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
 
-from ...errors import DataError
+from ...errors import DataError, require_extra
 from ..data.au_dataset import AUFrames
 from ..data.folds import Split
 from ..data.person_specific import common_reference, relative_to_person
 from ..prediction.predictions import PREDICTIONS_FILE, Predictions, save_predictions
 from .training import training_frames
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +133,10 @@ def run_linear_svm(
         Where nothing can be trained.
     OutputError
         Where `out` cannot be written.
+    UsageError
+        Where the extra `figures` is missing.
     """
+    require_extra("figures", ("sklearn",), "a linear SVM")
     for name in folds or split:
         path = out / f"fold{name}" / PREDICTIONS_FILE
         if not path.exists():
@@ -200,6 +203,12 @@ def svm_predictions(
 
 
 def _classifier(count: int, seed: int) -> Pipeline:
+    # Of the extra `figures`: only this baseline and t-SNE need it.
+    from sklearn.linear_model import SGDClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
     if count <= EXACT_FRAMES:
         machine = LinearSVC(C=C, class_weight="balanced", dual=False, random_state=seed)
     else:

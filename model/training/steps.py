@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -48,10 +48,25 @@ class RuntimeOptions:
         Processes that make batches, 0 for a thread of this one.
     tensorboard : bool
         Write TensorBoard's log too.
+    progress : bool
+        Show a bar where stderr is a terminal.
+    before, in_all : int
+        Steps of the folds before this training, and of all folds together, for the progress bar; 0
+        in all where this is the only one.
     """
 
     workers: int = 0
     tensorboard: bool = False
+    progress: bool = True
+    before: int = 0
+    in_all: int = 0
+
+    def of_folds(self, steps: Sequence[int]) -> Iterator[RuntimeOptions]:
+        """Give each of several trainings, of so many `steps`, its place among them."""
+        before = 0
+        for count in steps:
+            yield replace(self, before=before, in_all=sum(steps))
+            before += count
 
 
 DEFAULT_RUNTIME = RuntimeOptions()
@@ -59,7 +74,9 @@ DEFAULT_RUNTIME = RuntimeOptions()
 _WORKERS_FOR_A_GPU = 2
 
 
-def runtime_options(device: str, workers: int | None, *, tensorboard: bool) -> RuntimeOptions:
+def runtime_options(
+    device: str, workers: int | None, *, tensorboard: bool, progress: bool = True
+) -> RuntimeOptions:
     """Choose how a training runs.
 
     Parameters
@@ -70,6 +87,8 @@ def runtime_options(device: str, workers: int | None, *, tensorboard: bool) -> R
         None for as many as the device needs beside this process.
     tensorboard : bool
         Write TensorBoard's log too.
+    progress : bool
+        Show a bar where stderr is a terminal.
 
     Returns
     -------
@@ -79,7 +98,7 @@ def runtime_options(device: str, workers: int | None, *, tensorboard: bool) -> R
     if workers is None:
         on_gpu = device != "cpu" and torch.cuda.is_available()
         workers = _WORKERS_FOR_A_GPU if on_gpu else 0
-    return RuntimeOptions(workers, tensorboard)
+    return RuntimeOptions(workers, tensorboard, progress)
 
 
 def run_steps(
@@ -129,7 +148,7 @@ def run_steps(
     batches = batches_ahead(make_batch, state.step, schedule.total, workers=runtime.workers)
     wanted = runtime.tensorboard and world.leads
     with tensorboard_log(folder, state.step, wanted=wanted) as board:
-        for batch in (bar := _progress(batches, schedule, state, name)):
+        for batch in (bar := _progress(batches, schedule, state, name, runtime)):
             began = time.perf_counter()
             rate = schedule.learning_rate(state.step)
             seed_step(options.seed, name, state.step, world.rank)
@@ -143,7 +162,8 @@ def run_steps(
             seconds = time.perf_counter() - began
             rows.append((state.step, epoch, world.mean(float(losses.mean())), rate, norm, seconds))
             _show(board, rows[-1])
-            bar.set_postfix_str(f"epoch {epoch + 1}, loss {rows[-1][2]:.4f}", refresh=False)
+            of = f"epoch {epoch + 1} of {options.epochs}"
+            bar.set_postfix_str(f"{of}, loss {rows[-1][2]:.4f}", refresh=False)
             state.step += 1
             if world.leads and schedule.saves_at(state.step):
                 _write_log(log, rows)
@@ -244,15 +264,20 @@ def last_loss(folder: Path, epochs: int) -> float:
 
 
 def _progress(
-    batches: Iterable[Item], schedule: Schedule, state: TrainingState, name: str
+    batches: Iterable[Item],
+    schedule: Schedule,
+    state: TrainingState,
+    name: str,
+    runtime: RuntimeOptions,
 ) -> tqdm[Item]:
+    """A bar over the steps of all folds, so that the time that is left is the run's."""
     return tqdm(
         batches,
         desc=name,
         unit="step",
-        total=schedule.total,
-        initial=state.step,
-        disable=not (state.world.leads and sys.stderr.isatty()),
+        total=runtime.in_all or schedule.total,
+        initial=runtime.before + state.step,
+        disable=not (runtime.progress and state.world.leads and sys.stderr.isatty()),
     )
 
 

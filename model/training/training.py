@@ -1,6 +1,6 @@
 """Training on Action Units (Eq. 5): folds, steps, checkpoints; read it from top to bottom.
 
-A run's folder holds options.toml, split.json, data.json (a hash) and for each fold a folder with
+A run's folder holds options.toml, split.json, data.json and shards.json (hashes) and for each fold
 checkpoint.pt, log.csv and predictions.npz (of the fold's test subjects). A killed run goes on from
 its last checkpoint and, on a CPU, ends with the same bits as an undisturbed one: every random
 choice of a step (frames, crops, dropout) follows from the seed, the fold, the step and the
@@ -43,7 +43,7 @@ from ..prediction.predictions import (
 )
 from .embed import identity_digest
 from .losses import au_loss, occurrence_ratio
-from .run_folder import DATA_FILE, SPLIT_FILE, remove_if_refused, write_data
+from .run_folder import DATA_FILE, SHARDS_FILE, SPLIT_FILE, remove_if_refused, write_data
 from .state import TrainingState, new_network, new_state
 from .steps import DEFAULT_RUNTIME, RuntimeOptions, last_loss, run_steps, seed_step
 
@@ -168,7 +168,8 @@ def train(
     )
     if fold not in ("all", EVERY_SUBJECT, *split):
         raise UsageError(f"unknown fold {fold!r}; choose one of {', '.join(split)} or all")
-    stated = (OPTIONS_FILE, SPLIT_FILE, DATA_FILE)
+    own_f_exp = config.coefficients and f_exp_source is None
+    stated = (OPTIONS_FILE, SPLIT_FILE, DATA_FILE, SHARDS_FILE)
     with (
         joined_world(device) as world,
         reproducible(options.deterministic),
@@ -178,20 +179,15 @@ def train(
         world.check_batch(options.batch)
         if world.leads:
             write_options(out, options)
-            write_data(out, frames, split)
+            write_data(out, frames, split, work=work, own_f_exp=own_f_exp)
+        tested = {name: split.get(name, ()) for name in (split if fold == "all" else [fold])}
+        counts = [len(training_frames(frames, test)) for test in tested.values()]
+        places = runtime.of_folds([Schedule(options, count).total for count in counts])
         folds = [
             train_fold(
-                frames,
-                config,
-                options,
-                name,
-                split.get(name, ()),
-                out / f"fold{name}",
-                chosen,
-                world,
-                runtime,
+                frames, config, options, name, test, out / f"fold{name}", chosen, world, place
             )
-            for name in (split if fold == "all" else [fold])
+            for (name, test), place in zip(tested.items(), places, strict=True)
         ]
     return TrainSummary(out, tuple(folds), world.leads)
 

@@ -1,26 +1,31 @@
 """The Action Units of a clip in two passes: readings wait until it is known what rest is.
 
-Readings wait in a nameless file beside the tables, 360 bytes a row, so that memory does not grow
+Readings wait in a nameless file beside the tables, 500 bytes a row, so that memory does not grow
 with the clip.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import DataError
+from ...errors import DataError, OutputError
+from ...fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from ...fitting.visibility import HIDDEN, by_region
-from ..analysis.face_stream import FaceRows
+from ...fitting.witness import OUTPUTS
 from .estimate import SOURCE, AUEstimates, au_figures, columns_of_aus, estimate, intensities
 from .person_baseline import (
     AUTO,
+    BINS,
+    CALM,
+    CLOSED_AT_REST,
     LEAST_FRAMES,
     NONE,
     PERCENTILE,
@@ -28,9 +33,74 @@ from .person_baseline import (
     BaselineFrames,
     ReadingCounts,
 )
-from .readings import AUS, AUReadings, seen_by_au
+from .readings import AUS, AUReadings, au_readings, seen_by_au
+
+if TYPE_CHECKING:
+    from ..analysis.face_stream import FaceRows
 
 Floats = npt.NDArray[np.float64]
+
+# Rows that are looked at together.
+BLOCK = 4096
+# The network's outputs in the order of ARKIT_NAMES, and which count for how calm a face is: where
+# somebody looks does not.
+_ORDER = [OUTPUTS.index(name) for name in ARKIT_NAMES]
+_COUNTED = np.array([not name.startswith("eyeLook") for name in ARKIT_NAMES])
+OUTPUTS_SEEN = float(_COUNTED.sum())
+_OF_NETWORK = cast(AUReadings, au_readings(ARKIT_NAMES))
+
+
+def network_outputs(rows: FaceRows) -> Floats:
+    """The blendshape network's outputs (n, 51) in the order of ARKIT_NAMES; NaN without any."""
+    found = np.full((len(rows), len(ARKIT_NAMES)), np.nan)
+    for row, face in zip(found, rows.faces, strict=True):
+        if face.blendshapes is not None:
+            row[:] = np.asarray(face.blendshapes, np.float64)[_ORDER]
+    return found
+
+
+def activity(outputs: Floats) -> Floats:
+    """How much the network sees move in a face: (n,), the sum of outputs (n, 51)."""
+    return np.asarray(outputs[:, _COUNTED].sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class WaitingRows:
+    """What is kept of n rows.
+
+    Attributes
+    ----------
+    face, named, activity : (n,) float64
+        The face's number, 1 where the frame was named as one at rest, and `activity`.
+    read, std, network : (n, m) float64
+        Readings, their deviations, and those of the network's outputs; NaN where not known.
+    seen : (n, a) float64
+        How far the regions are seen.
+    """
+
+    face: Floats
+    named: Floats
+    activity: Floats
+    read: Floats
+    std: Floats
+    network: Floats
+    seen: Floats
+
+    @staticmethod
+    def width(m: int) -> int:
+        """Numbers a row, with m readings."""
+        return 3 + 3 * m + len(AUS)
+
+    def packed(self) -> npt.NDArray[np.float32]:
+        """The rows as one array (n, width)."""
+        every = [getattr(self, one.name) for one in fields(self)]
+        return np.column_stack(every).astype(np.float32)
+
+    @classmethod
+    def unpacked(cls, rows: npt.NDArray[np.float32], m: int) -> WaitingRows:
+        """The rows of an array that `packed` made."""
+        parts = np.split(rows.astype(np.float64), np.cumsum([1, 1, 1, m, m, m]), axis=1)
+        return cls(*(part[:, 0] for part in parts[:3]), *parts[3:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +112,12 @@ class FaceBaseline:
     rest : (m,) float64
         See `AUReadings`.
     kind : str
-        "auto", "frames", "none", or "usual": what is usual for people, where too few frames show
-        the person.
+        "auto", "frames", or "usual": what is usual for people, where too few frames show the
+        person.
     frames : int
         How many it was taken from.
     restless : tuple of int
-        The AUs that are present in four fifths of the frames or more, by the auto baseline.
+        The AUs that are seen even in the calmest frames.
     """
 
     rest: Floats
@@ -72,17 +142,17 @@ class ClipEstimates:
     def __init__(self, readings: AUReadings, baseline: BaselineFrames, folder: Path) -> None:
         self.readings = readings
         self._asked, self._folder = baseline, folder
-        self._counts: dict[int, ReadingCounts] = {}
+        self._calmness: dict[int, ReadingCounts] = {}
         self._baselines: dict[int, FaceBaseline] | None = None
         self._file: IO[bytes] | None = None
-        self._width = 2 + 2 * len(readings.columns) + len(AUS)
 
     def __enter__(self) -> ClipEstimates:
         return self
 
     def __exit__(self, *error: Any) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what a full disk did not take is not needed any more
+                self._file.close()
 
     def add(self, rows: FaceRows) -> None:
         """Read rows.
@@ -94,26 +164,45 @@ class ClipEstimates:
         """
         valid = np.array([rows.valid(i) for i in range(len(rows))])
         parts = np.stack([rows.visibility(i) for i in range(len(rows))])
-        seen = seen_by_au(np.asarray(by_region(parts), np.float64))
-        read = np.where(valid[:, None], self.readings.of(rows.fit.f_exp), np.nan)
-        std = self.readings.std(rows.fit.f_exp_std)
-        face = np.array([one.face_id for one in rows.faces], np.float64)
-        hidden = (seen < HIDDEN)[:, columns_of_aus(self.readings)]
-        for i in np.flatnonzero(valid):
-            if self._asked.kind == AUTO or self._asked.has(rows.faces[i].frame):
-                counts = self._counts.setdefault(int(face[i]), self._no_counts())
-                counts.add(np.where(hidden[i], np.nan, read[i]))
-        row = np.column_stack([face, valid, read, std, seen]).astype(np.float32)
-        self._waiting().write(row.tobytes())
+        outputs = network_outputs(rows)
+        waiting = WaitingRows(
+            face=np.array([one.face_id for one in rows.faces], np.float64),
+            named=np.array([self._asked.has(one.frame) for one in rows.faces], np.float64),
+            activity=np.where(valid, activity(outputs), np.nan),
+            read=np.where(valid[:, None], self.readings.of(rows.fit.f_exp), np.nan),
+            std=self.readings.std(rows.fit.f_exp_std),
+            network=_OF_NETWORK.of(outputs),
+            seen=seen_by_au(np.asarray(by_region(parts), np.float64)),
+        )
+        for face in set(waiting.face[valid].tolist()):
+            own = waiting.activity[valid & (waiting.face == face)]
+            counts = self._calmness.setdefault(int(face), ReadingCounts(np.array([OUTPUTS_SEEN])))
+            counts.add(own[:, None])
+        try:
+            file = self._waiting()
+            file.write(waiting.packed().tobytes())
+            file.flush()
+        except OSError as error:
+            raise OutputError(
+                f"cannot write in {self._folder}: {error.strerror or error}; free space or choose "
+                "a folder that can be written"
+            ) from None
 
     def _waiting(self) -> IO[bytes]:
         """The file, made when it is first needed: whoever writes tables has made the folder."""
         if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._folder, prefix=".glee-aus-")
+            self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed by __exit__
+                dir=self._folder, prefix=".glee-aus-"
+            )
         return self._file
 
-    def _no_counts(self) -> ReadingCounts:
-        return ReadingCounts(self.readings.largest)
+    def _blocks(self, size: int) -> Iterator[WaitingRows]:
+        """The rows that wait, so many at a time."""
+        file, m = self._waiting(), len(self.readings.columns)
+        width = WaitingRows.width(m)
+        file.seek(0)
+        while content := file.read(4 * width * size):
+            yield WaitingRows.unpacked(np.frombuffer(content, np.float32).reshape(-1, width), m)
 
     def baselines(self) -> dict[int, FaceBaseline]:
         """The faces' readings at rest, once all rows are added.
@@ -129,29 +218,74 @@ class ClipEstimates:
             Where the frames that were named show no usable face.
         """
         if self._baselines is None:
-            if self._asked.kind == "frames" and not self._counts:
-                raise DataError(
-                    "no usable face in the frames of --baseline; name frames in which the face is "
-                    "seen at rest, or give auto"
-                )
-            self._baselines = {face: self._baseline(own) for face, own in self._counts.items()}
+            known = {AUTO: self._calm_frames, "frames": self._named_frames}
+            find = known.get(self._asked.kind)
+            self._baselines = {} if find is None else find()
         return self._baselines
 
-    def _baseline(self, counts: ReadingCounts) -> FaceBaseline:
+    def _named_frames(self) -> dict[int, FaceBaseline]:
+        counts = self._counted(lambda rows: rows.named > 0, "read")
+        if not counts:
+            raise DataError(
+                "no usable face in the frames of --baseline; name frames in which the face is "
+                "seen at rest, or give auto"
+            )
+        usual = au_figures().usual[columns_of_aus(self.readings)]
+        found = {}
+        for face, own in counts.items():
+            rest = own.percentile(50.0)
+            found[face] = FaceBaseline(np.where(np.isnan(rest), usual, rest), "frames", own.frames)
+        return found
+
+    def _calm_frames(self) -> dict[int, FaceBaseline]:
+        """See person_baseline.py for why it is taken so."""
+        limit = {face: own.percentile(CALM)[0] for face, own in self._calmness.items()}
+        bin_width = OUTPUTS_SEEN / BINS
+
+        def is_calm(rows: WaitingRows) -> npt.NDArray[np.bool_]:
+            own = np.array([limit.get(int(face), np.nan) for face in rows.face])
+            return np.asarray(rows.activity <= own + bin_width)
+
+        every = self._counted(lambda rows: rows.face >= 0, "read")
+        calm = self._counted(is_calm, "read")
+        network = self._counted(is_calm, "network")
+        return {
+            face: self._rest(own, calm.get(face), network.get(face)) for face, own in every.items()
+        }
+
+    def _rest(
+        self, every: ReadingCounts, calm: ReadingCounts | None, network: ReadingCounts | None
+    ) -> FaceBaseline:
+        """The rest of a face from all of its frames, and its calmest; None without a network."""
         of, figures = columns_of_aus(self.readings), au_figures()
         usual, most = figures.usual[of], figures.most[of]
-        if self._asked.kind == "frames":
-            rest = counts.percentile(50.0)
-            return FaceBaseline(np.where(np.isnan(rest), usual, rest), "frames", counts.frames)
-        if counts.frames < LEAST_FRAMES:
-            return FaceBaseline(usual, USUAL, counts.frames)
-        low = counts.percentile(PERCENTILE)
-        known = np.where(np.isnan(low), usual, low)
-        rest = np.minimum(known, most)
-        # Present even at the percentile, hence in four fifths of the frames.
-        at_rest = intensities(known - rest, figures.full[of])
-        moved = sorted({AUS[a] for a in of[at_rest >= figures.present[of]]})
-        return FaceBaseline(rest, AUTO, counts.frames, tuple(moved))
+        if every.frames < LEAST_FRAMES:
+            return FaceBaseline(usual, USUAL, every.frames)
+        if calm is None or network is None:
+            rest, frames = every.percentile(PERCENTILE), every.frames
+            limited = np.ones(len(of), bool)
+        else:
+            closed = np.array([au in CLOSED_AT_REST for au, _ in self.readings.columns])
+            rest, frames = calm.percentile(50.0), calm.frames
+            limited = closed | (network.percentile(50.0) > figures.network[of])
+        rest = np.where(np.isnan(rest), usual, rest)
+        seen = intensities(rest - most, figures.full[of]) >= figures.present[of]
+        restless = tuple(sorted({AUS[a] for a in of[limited & seen]}))
+        return FaceBaseline(np.where(limited, np.minimum(rest, most), rest), AUTO, frames, restless)
+
+    def _counted(
+        self, wanted: Callable[[WaitingRows], npt.NDArray[np.bool_]], what: str
+    ) -> dict[int, ReadingCounts]:
+        """Histograms by face of what is read in the wanted rows, hidden regions left out."""
+        of = columns_of_aus(self.readings)
+        counts: dict[int, ReadingCounts] = {}
+        for rows in self._blocks(BLOCK):
+            known = wanted(rows) & np.isfinite(rows.read).all(axis=1)
+            values = np.where((rows.seen < HIDDEN)[:, of], np.nan, getattr(rows, what))
+            for face in set(rows.face[known].tolist()):
+                own = counts.setdefault(int(face), ReadingCounts(self.readings.largest))
+                own.add(values[known & (rows.face == face)])
+        return counts
 
     def blocks(self, size: int) -> Iterator[AUEstimates]:
         """Give the estimates of all rows.
@@ -166,18 +300,13 @@ class ClipEstimates:
         AUEstimates
             Block after block, in the order of the rows.
         """
-        waiting = self._waiting()
         known = {face: one.rest for face, one in self.baselines().items()}
-        count, m = 4 * self._width, len(self.readings.columns)
-        other = np.zeros(m)
+        other = np.zeros(len(self.readings.columns))
         if self._asked.kind != NONE:
             other = au_figures().usual[columns_of_aus(self.readings)]
-        waiting.seek(0)
-        while content := waiting.read(count * size):
-            rows = np.frombuffer(content, np.float32).reshape(-1, self._width).astype(np.float64)
-            rest = np.stack([known.get(int(face), other) for face in rows[:, 0]])
-            read, std, seen = np.split(rows[:, 2:], [m, 2 * m], axis=1)
-            yield estimate(self.readings, read, std, seen, rest)
+        for rows in self._blocks(size):
+            rest = np.stack([known.get(int(face), other) for face in rows.face])
+            yield estimate(self.readings, rows.read, rows.std, rows.seen, rest)
 
     def as_json(self) -> dict[str, Any]:
         """Say where the estimates are from.
@@ -215,8 +344,8 @@ class ClipEstimates:
             if one.restless:
                 named = ", ".join(f"AU{au:02}" for au in one.restless)
                 lines.append(
-                    f"{whose}{named} present in four fifths of the clip or more; taken over what "
-                    "is usual for people at rest (--baseline FRAMES names frames at rest)"
+                    f"{whose}{named} there even in the calmest frames; taken over what is usual "
+                    "for people at rest (--baseline FRAMES names frames at rest)"
                 )
             if one.kind == USUAL:
                 lines.append(

@@ -41,6 +41,8 @@ class AUFigures:
         An AU is present from this intensity on.
     usual, most : (a,) float64
         The reading at rest of people, median, and what 95 % of people do not exceed.
+    network : (a,) float64
+        The reading of the blendshape network's outputs above which it sees the AU.
     spread : (a,) float64
         Standard deviation of the intensity where little is read.
     growth : (a,) float64
@@ -54,6 +56,7 @@ class AUFigures:
     present: Floats
     usual: Floats
     most: Floats
+    network: Floats
     spread: Floats
     growth: Floats
     certain: Floats

@@ -1,9 +1,14 @@
 """A person's readings at rest, from a whole clip, in memory that does not grow with its length.
 
-Coefficients of a face at rest are not 0: a person's brows are low or high by nature, and the fit's
-identity leaves some of that to the expression. A low percentile of each reading over the clip is
-what is usual. A clip whose person is never at rest would hide its expressions so, hence it is taken
-only up to what is usual for people at rest (`AUFigures.most`), and whoever calls is told.
+Coefficients of a face at rest are not 0: a person's brows are low or high by nature, and where a
+clip mostly shows a smile, the fit's identity has some of it, and the face at rest looks sad. So
+rest is what is read in the calmest frames, those in which the blendshape network, which knows
+nothing of this person's fit, sees the least. A clip whose person is never at rest would hide its
+expressions so: where the network sees an AU even in the calmest frames, its rest is taken only up
+to what is usual for people (`AUFigures.most`), and whoever calls is told. Lips and jaws are closed
+at rest, so parted lips and the jaw's drop never have more than that.
+
+Backends without such a network have a low percentile of each reading, up to what is usual.
 """
 
 from __future__ import annotations
@@ -24,6 +29,10 @@ USUAL = "usual"
 # Coefficients grow only upwards from rest, so rest is low among a person's values; of 5, 10, 20, 30
 # and 50, 20 and 30 told AUs apart best on rendered people and on clips coded by eye.
 PERCENTILE = 20.0
+# So many per cent of a person's frames are the calmest: of 10, 20 and 30 the best likewise.
+CALM = 30.0
+# What the lips and the jaw do at rest is no matter of the person: they are closed.
+CLOSED_AT_REST = (25, 26)
 # With fewer frames a percentile says little about a person.
 LEAST_FRAMES = 25
 BINS = 2000
@@ -104,17 +113,18 @@ class ReadingCounts:
         self.counts = np.zeros((len(self.largest), BINS), np.int64)
 
     def add(self, readings: Floats) -> None:
-        """Count a frame.
+        """Count frames.
 
         Parameters
         ----------
-        readings : (m,) float64
+        readings : (n, m) float64
             NaN where one is not to be counted.
         """
-        known = np.flatnonzero(np.isfinite(readings))
-        place = np.clip(readings[known] / self.largest[known] * BINS, 0, BINS - 1).astype(np.int64)
-        self.counts[known, place] += 1
-        self.frames += bool(len(known))
+        row, column = np.nonzero(np.isfinite(readings))
+        share = readings[row, column] / self.largest[column]
+        place = np.clip(share * BINS, 0, BINS - 1).astype(np.int64)
+        np.add.at(self.counts, (column, place), 1)
+        self.frames += len(set(row.tolist()))
 
     def percentile(self, percent: float) -> Floats:
         """The value below which so many of a reading's frames lie, in the middle of its bin.

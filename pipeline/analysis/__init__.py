@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...public_names import load_when_asked
 
 if TYPE_CHECKING:
-    from .analyze import ClipAnalysis, analyze
+    from .analyze import ClipAnalysis, analyses, analyze
     from .face_fit import AUScorer, FaceFitter, Identity
     from .face_stream import FaceFrame, FaceRows
     from .inputs import AnalysisPlan
@@ -23,13 +23,14 @@ __all__ = [
     "FaceFrame",
     "FaceRows",
     "Identity",
+    "analyses",
     "analyze",
 ]
 
 load_when_asked(
     __name__,
     {
-        "analyze": ("ClipAnalysis", "analyze"),
+        "analyze": ("ClipAnalysis", "analyses", "analyze"),
         "face_fit": ("AUScorer", "FaceFitter", "Identity"),
         "face_stream": ("FaceFrame", "FaceRows"),
         "inputs": ("AnalysisPlan",),

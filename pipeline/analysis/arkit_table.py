@@ -143,7 +143,7 @@ def _eye_looks(looks: npt.NDArray[np.float64]) -> dict[str, float]:
 
 
 class ARKitTable:
-    """Writes OUT/NAME.csv, or with several faces OUT/NAME_face0.csv and so on.
+    """Writes OUT/NAME.arkit.csv, or with several faces OUT/NAME_face0.arkit.csv and so on.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ class ARKitTable:
             face_id = 0  # one file, whoever is seen
         if face_id not in self._tables:
             suffix = f"_face{face_id}" if self._several else ""
-            path = self._folder / f"{self._name}{suffix}.csv"
+            path = self._folder / f"{self._name}{suffix}.arkit.csv"
             self.paths += (path,)
             table = TextTable(self._files.enter_context(streamed_file(path)), columns())
             self._files.callback(table.close)

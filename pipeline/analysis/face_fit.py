@@ -86,11 +86,17 @@ class AUScorer(Protocol):
         The backend that the network was trained on; "" where it is not known.
     fit : Fit3dOptions
         How the faces that it was trained on were fitted.
+    run : str
+        Path of the trained run.
+    digest : str
+        Of its networks, by which the same run is known again wherever it lies.
     """
 
     au_names: tuple[str, ...]
     detector: str
     fit: Fit3dOptions
+    run: str
+    digest: str
 
     def check(self, detector: str, fit: Fit3dOptions, model: MorphableModel) -> None:
         """Check that the network's training speaks for faces made like this.

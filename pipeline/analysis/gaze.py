@@ -120,14 +120,27 @@ class IrisDetector(Wrapped):
         (7,) float32
             See `landmarks.visibility.seen_parts`.
         """
-        found = self._of(landmarks)
+        found = self.found_with(landmarks)
         return seen_parts(landmarks, size, None if found is None else found[1])
 
     def _points_of(self, landmarks: Landmarks) -> Landmarks | None:
-        found = self._of(landmarks)
+        found = self.found_with(landmarks)
         return None if found is None else found[0]
 
-    def _of(self, landmarks: Landmarks) -> tuple[Landmarks, Landmarks | None] | None:
+    def found_with(self, landmarks: Landmarks) -> tuple[Landmarks, Landmarks | None] | None:
+        """Give what was found with landmarks.
+
+        Parameters
+        ----------
+        landmarks : (68, 2) float32
+            As `landmarks` returned them.
+
+        Returns
+        -------
+        (points, seen) or None
+            All of the backend's points, and which landmarks are seen where it tells; None where
+            nothing is remembered.
+        """
         return next(
             (
                 (points, seen)

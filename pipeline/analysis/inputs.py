@@ -6,7 +6,7 @@ Everything here is known before a frame is read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,21 @@ from ..datasets import find_content
 from ..datasets.entries import cannot_be_read
 from ..options import AnalyzeOptions
 
-# How the first line of a table begins, by which its form is known again.
-_BEGINNINGS = {
-    "glee": "frame,face_id,timestamp,valid,",
-    "openface": "frame,face_id,timestamp,confidence,success,",
-    "arkit": "Timecode,BlendShapeCount,",
+# What stands behind a clip's name in the names of its files; no format replaces another's.
+TABLE_SUFFIXES: Mapping[str, tuple[str, ...]] = {
+    "glee": (".csv", ".parquet"),
+    "openface": (".openface.csv",),
+    "arkit": (".arkit.csv",),
 }
+OVERLAY_SUFFIX = ".mp4"
+# How files of a form begin, by which they are known again where no record names them.
+BEGINNINGS: Mapping[str, Mapping[str, bytes]] = {
+    "glee": {".csv": b"frame,face_id,timestamp,valid,", ".parquet": b"PAR1"},
+    "openface": {".csv": b"frame,face_id,timestamp,confidence,success,"},
+    "arkit": {".csv": b"Timecode,BlendShapeCount,"},
+}
+# Formats with a file for each of several faces.
+FILE_A_FACE = ("arkit",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +84,7 @@ def find_sources(paths: Iterable[Path]) -> tuple[list[Source], list[RefusedInput
     Raises
     ------
     UsageError
-        Where nothing is given or two clips would write the same file.
+        Where nothing is given, or a file twice.
     DataError
         Where the only path is missing or is neither video nor image.
     """
@@ -97,17 +106,29 @@ def find_sources(paths: Iterable[Path]) -> tuple[list[Source], list[RefusedInput
 
 
 def _names(clips: list[Clip]) -> list[str]:
-    """Names of the clips' tables: with the suffix, then the subject too, where others are equal."""
+    """Names of the clips' tables, none twice.
+
+    Where others are equal, the suffix is added, then the subject, then the folders that it lies in,
+    one after the other, and at last a number.
+    """
+    for path, times in Counter(_file(clip).absolute() for clip in clips).items():
+        if times > 1:
+            raise UsageError(f"{path}: was given {times} times; give it once")
     names = [clip.name for clip in clips]
-    for longer in (_long_name, lambda clip: f"{clip.subject}_{_long_name(clip)}"):
+    deepest = max((len(_file(clip).absolute().parts) for clip in clips), default=0)
+    for folders in range(-1, deepest):
         count = Counter(names)
+        if count.total() == len(count):
+            break
         names = [
-            name if count[name] == 1 else longer(clip)
+            name if count[name] == 1 else _longer_name(clip, folders)
             for name, clip in zip(names, clips, strict=True)
         ]
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise UsageError(f"{times} inputs are called {name}; analyse them into folders apart")
+    for index, name in enumerate(names):
+        number = 1
+        while names[index] in names[:index]:
+            number += 1
+            names[index] = f"{name}_{number}"
     return names
 
 
@@ -120,10 +141,21 @@ def _content(path: Path) -> DatasetContent:
     return find_content("folder", path)
 
 
-def _long_name(clip: Clip) -> str:
-    """The file's name with its suffix in it, which tells `a.mp4` from `a.mov`."""
-    path = clip.source / clip.images[0] if len(clip.images) == 1 else clip.source
-    return f"{clip.name}_{path.suffix[1:]}" if path.suffix else clip.name
+def _longer_name(clip: Clip, folders: int) -> str:
+    """The name with the suffix in it (`a.mp4` is not `a.mov`), after so many folders above it.
+
+    0 folders are the subject, and -1 nothing.
+    """
+    path = _file(clip)
+    name = f"{clip.name}_{path.suffix[1:]}" if path.suffix else clip.name
+    if folders < 0:
+        return name
+    above = path.absolute().parts[1:-1][-folders:] if folders else (clip.subject,)
+    return "_".join((*above, name))
+
+
+def _file(clip: Clip) -> Path:
+    return clip.source / clip.images[0] if len(clip.images) == 1 else clip.source
 
 
 @dataclass(frozen=True)
@@ -202,8 +234,7 @@ def planned_files(
     Raises
     ------
     UsageError
-        Where a file that is read would be written, or one replaced that holds something else than
-        a table of this form, without `options.overwrite`.
+        Where a file that is read would be written.
     """
     plans = [_planned(source, out, options) for source in sources]
     read = [path.resolve() for source in sources for path in _files(source)]
@@ -211,33 +242,16 @@ def planned_files(
         for path in plan.written:
             if path.resolve() in read:
                 raise UsageError(f"{path}: is read, and would be overwritten; give another --out")
-            if not options.overwrite and _holds_something_else(path, options.format):
-                raise UsageError(
-                    f"{path}: holds no table of the form {options.format}, and would be replaced; "
-                    "give another --out, or --overwrite"
-                )
     return plans
 
 
-def _holds_something_else(path: Path, form: str) -> bool:
-    """Whether a table's file is there and does not begin as tables of this form do."""
-    begin = _BEGINNINGS[form].encode()
-    try:
-        with path.open("rb") as file:
-            return path.suffix == ".csv" and file.read(len(begin)) != begin
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise cannot_be_read(path, error) from None
-
-
 def _planned(source: Source, out: Path, options: AnalyzeOptions) -> AnalysisPlan:
-    suffixes: tuple[str, ...] = (".csv", ".parquet") if options.format == "glee" else (".csv",)
-    each = options.format == "arkit" and options.faces > 1
+    suffixes = TABLE_SUFFIXES[options.format]
+    each = options.format in FILE_A_FACE and options.faces > 1
     if each:
-        suffixes = ("_face0.csv", "_face1.csv")
+        suffixes = tuple(f"_face{face}{suffix}" for face in range(2) for suffix in suffixes)
     if options.video:
-        suffixes += (".mp4",)
+        suffixes += (OVERLAY_SUFFIX,)
     clip = source.clip
     name = clip.images[0] if len(clip.images) == 1 else ""
     written = tuple(out / f"{source.name}{suffix}" for suffix in suffixes)

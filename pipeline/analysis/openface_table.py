@@ -192,7 +192,7 @@ class OpenFaceTable:
         estimates: ClipEstimates | None = None,
     ) -> None:
         del expressions  # the file has no place for them
-        self.paths: tuple[Path, ...] = (folder / f"{name}.csv",)
+        self.paths: tuple[Path, ...] = (folder / f"{name}.openface.csv",)
         self._au_names = au_names if estimates is None else None
         self._estimates = estimates
         self._files = ExitStack()

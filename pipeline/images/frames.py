@@ -152,6 +152,18 @@ def _fault_of(path: Path) -> str:
         return error.strerror or type(error).__name__
 
 
+def _remedy(path: Path) -> str:
+    """What can be done about an image that cannot be read."""
+    try:
+        large = path.stat().st_size > MAXIMUM_BYTES
+        size = None if large else claimed_size(path.read_bytes())
+    except OSError:
+        return "mend that, then run again"
+    if large or (size is not None and size_fault(*size)):
+        return "cut out the face, or make it smaller"
+    return "get it again, or save it as PNG"
+
+
 def _eight_bits(image: npt.NDArray[Any]) -> Image:
     """An image of any depth in 8 bits; real numbers lie in [0, 1], or in the range of integers."""
     if image.dtype == np.uint8:
@@ -183,9 +195,7 @@ def _index_images(clip: Clip, *, identify: bool) -> FrameIndex:
             which = (
                 "cannot be read" if len(paths) == 1 else f"none of {len(paths)} images is readable"
             )
-            raise DataError(
-                f"{paths[0]}: {which} ({_fault_of(paths[0])}); get it again, or save it as PNG"
-            )
+            raise DataError(f"{paths[0]}: {which} ({_fault_of(paths[0])}); {_remedy(paths[0])}")
         shape = first.shape
     size, digest = _source_identity(clip.source, clip.images) if identify else (0, "")
     if clip.boxes:

@@ -58,6 +58,9 @@ class ShardHeader:
         "occurrence", "intensity" or "none".
     landmark_definition : str
         What the 68 points mean, see `landmarks.detector.landmark_definition`.
+    processor : str
+        Kind of processor it was made on; "" in shards that were made before. It does not count when
+        headers are compared: the same shard may be made on any.
     """
 
     dataset: str
@@ -76,6 +79,7 @@ class ShardHeader:
     au_names: tuple[str, ...]
     label_kind: str
     landmark_definition: str = "ibug68"
+    processor: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +155,8 @@ class FitArrays:
         Focal length, pixels.
     model_sha256 : str
         The model's fingerprint; "" where a shard was fitted before there was one.
+    processor : str
+        Kind of processor it was fitted on; "" in shards that were fitted before.
     """
 
     f_exp: npt.NDArray[np.float32]
@@ -167,6 +173,7 @@ class FitArrays:
     image_size: tuple[int, int] = (0, 0)
     focal: float = float("nan")
     model_sha256: str = ""
+    processor: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ FORMAT_NAME = "glee-shard"
 FORMAT_VERSION = 2
 # Up to this version the 68 landmarks of `mesh` were others than iBUG's.
 _OTHER_LANDMARKS = 1
+# Attribute of the root and of the fit: the kind of processor, which is no content.
+PROCESSOR = "processor"
 STRINGS = h5py.string_dtype()
 _CHECKSUM = "content_sha256"
 # What is not content (unused bytes of the HDF5 file) is covered by a SHA-256 of the file's bytes,
@@ -241,13 +243,15 @@ def _check_dataset(
         raise ValueError(f"{group.name}/{name}: not stored plainly in this file")
 
 
-def digest(file: h5py.File) -> str:
+def digest(file: h5py.File, leave_out: Collection[str] = ()) -> str:
     """Digest names, attributes, types, shapes and bytes of everything, in sorted order.
 
     Parameters
     ----------
     file : h5py.File
         A shard.
+    leave_out : collection of str
+        Attributes that do not count, beside the checksum.
 
     Returns
     -------
@@ -259,7 +263,7 @@ def digest(file: h5py.File) -> str:
     def add(name: str, node: h5py.Group | h5py.Dataset) -> None:
         total.update(f"\n{name}".encode())
         for key, value in sorted(node.attrs.items()):
-            if key != _CHECKSUM:
+            if key != _CHECKSUM and key not in leave_out:
                 total.update(f"\n@{key}={np.asarray(value).tolist()!r}".encode())
         if isinstance(node, h5py.Dataset):
             value = np.ascontiguousarray(node[()])

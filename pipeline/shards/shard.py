@@ -38,6 +38,7 @@ from .content import (
 from .hdf5 import (
     FORMAT_NAME,
     FORMAT_VERSION,
+    PROCESSOR,
     STRINGS,
     copy_content,
     digest,
@@ -335,6 +336,8 @@ def add_fit(path: Path, fit: FitArrays) -> None:
         group.attrs["shape_modes"] = fit.f_shape.shape[-1]
         group.attrs["image_size"] = np.asarray(fit.image_size, np.int64)
         group.attrs["focal"] = float(fit.focal)
+        if fit.processor:
+            group.attrs[PROCESSOR] = fit.processor
         image = seal(new)
     write_whole(path, image)
 
@@ -370,7 +373,7 @@ def add_embed(path: Path, embed: EmbedArrays) -> None:
 
 
 def content_digest(path: Path) -> str:
-    """Digest all datasets and attributes of a shard.
+    """Digest all datasets and attributes of a shard, but for the processor that it was made on.
 
     Parameters
     ----------
@@ -388,7 +391,7 @@ def content_digest(path: Path) -> str:
         Where the file cannot be read.
     """
     with open_shard(path) as file:
-        return digest(file)
+        return digest(file, leave_out=(PROCESSOR,))
 
 
 def _check_seal(file: h5py.File, path: Path) -> None:
@@ -407,7 +410,8 @@ def _write_header(file: h5py.File, header: ShardHeader) -> None:
             value = json.dumps(value, sort_keys=True)
         if item.name == "frame_size":
             value = np.asarray(value, np.int64)
-        if item.name not in ("au_names", "label_kind"):
+        unknown = item.name == PROCESSOR and not value
+        if item.name not in ("au_names", "label_kind") and not unknown:
             file.attrs[item.name] = value
 
 
@@ -431,6 +435,7 @@ def _read_header(file: h5py.File) -> ShardHeader:
         au_names=tuple(str(name) for name in labels["au_names"]),
         label_kind=str(labels["kind"]),
         landmark_definition=str(root["landmark_definition"]),
+        processor=str(root.get(PROCESSOR, "")),
     )
 
 
@@ -444,6 +449,7 @@ def _read_fit(group: h5py.Group) -> FitArrays:
         expression_names=tuple(str(name) for name in group.attrs["expression_names"]),
         image_size=(int(width), int(height)),
         focal=float(group.attrs["focal"]),
+        processor=str(group.attrs.get(PROCESSOR, "")),
     )
 
 

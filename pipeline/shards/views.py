@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ...fitting.morphable_model.model_file import load_model
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...whole_files import write_whole
 from ..images.crops import transform_points
-from .shard import REASONS, Shard, read_shard
+from .shard import REASONS, FitArrays, Shard, ShardHeader, read_shard
 
 _CELL = 300
 _CAPTION = 22
@@ -71,6 +72,7 @@ def _source(shard: Shard) -> list[tuple[str, str]]:
         ("dataset", f"{header.dataset}, subject {header.subject}, clip {header.clip}"),
         ("source", f"{header.source}, {header.source_size} bytes, {width}x{height}{rate}"),
         ("made by", f"glee {header.glee_version}, detector {header.detector}"),
+        *([("made on", header.processor)] if header.processor else []),
         ("options", options),
     ]
 
@@ -327,38 +329,75 @@ def _captioned(picture: Image, text: str, colour: tuple[int, int, int]) -> Image
 
 def export_shard(
     path: Path, output: Path, *, frame: int | None = None, model_path: Path | None = None
-) -> None:
-    """Write the fits of a shard as .obj, .glb or .npz.
+) -> int:
+    """Write the fits of a shard, or of all shards of a clip, as .obj, .glb or .npz.
 
     Parameters
     ----------
     path : Path
-        The shard.
+        The shard, or the clip's folder, whose chunks follow each other in the file.
     output : Path
         The file; its ending names the format.
     frame : int or None
-        Only this frame of the shard, from 0.
+        Only this frame of the shard or clip, from 0.
     model_path : Path or None
         The morphable model's file; None for the embedded one.
+
+    Returns
+    -------
+    int
+        So many frames are in the file.
 
     Raises
     ------
     ShardError
-        Where the shard is not fitted or with another model.
+        Where a shard is not fitted or with another model, or a chunk of the clip is missing.
     UsageError
-        For a frame that it does not have or another ending.
+        For a frame that it does not have, another ending, or a folder that is no clip's.
     OutputError
         Where the file cannot be written.
     """
-    shard, model = read_shard(path), load_model(model_path)
-    if shard.fit is None:
-        raise ShardError(f"{path}: is not fitted; run `glee fit3d` on its work folder first")
-    if shard.fit.model != model.name:
-        raise ShardError(
-            f"{path}: was fitted with model {shard.fit.model}, not {model.name}; give that model"
-        )
-    if frame is not None and not 0 <= frame < len(shard):
-        raise UsageError(f"frame {frame}: the shard has frames 0 to {len(shard) - 1}")
+    path, model = Path(path), load_model(model_path)
+    parts = [(header, _fit_of(shard, fit, model)) for shard, header, fit in _chunks(path)]
+    count = sum(len(fit.f_exp) for _, fit in parts)
+    if frame is not None and not 0 <= frame < count:
+        what = "clip" if path.is_dir() else "shard"
+        raise UsageError(f"frame {frame}: the {what} has frames 0 to {count - 1}")
     rows = slice(None) if frame is None else slice(frame, frame + 1)
-    fit = shard.fit
-    export_fits(output, model, fit.f_shape[rows], fit.f_exp[rows], fit.pose[rows], shard.header.fps)
+    f_shape, f_exp, pose = (
+        np.concatenate([getattr(fit, name) for _, fit in parts])[rows]
+        for name in ("f_shape", "f_exp", "pose")
+    )
+    export_fits(output, model, f_shape, f_exp, pose, parts[0][0].fps)
+    return len(f_exp)
+
+
+def _chunks(path: Path) -> Iterator[tuple[Path, ShardHeader, FitArrays | None]]:
+    """Header and fit of a shard, or of a clip's in order; one where a chunk begins late."""
+    shards = [path]
+    if path.is_dir():
+        shards = sorted(path.glob("*.h5"))
+        if not shards:
+            clip = min((shard.parent for shard in path.rglob("*.h5")), default=None)
+            such_as = "" if clip is None else f", such as {clip}"
+            raise UsageError(f"{path}: holds no shards itself; give the folder of a clip{such_as}")
+    begin = None
+    for one in shards:
+        shard = read_shard(one)
+        if path.is_dir() and shard.header.start != (begin or 0):
+            raise ShardError(
+                f"{path}: frames {begin or 0} to {shard.header.start - 1} are missing before "
+                f"{one.name}; run `glee preprocess` again"
+            )
+        begin = shard.header.stop
+        yield one, shard.header, shard.fit
+
+
+def _fit_of(path: Path, fit: FitArrays | None, model: MorphableModel) -> FitArrays:
+    if fit is None:
+        raise ShardError(f"{path}: is not fitted; run `glee fit3d` on its work folder first")
+    if fit.model != model.name:
+        raise ShardError(
+            f"{path}: was fitted with model {fit.model}, not {model.name}; give that model"
+        )
+    return fit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -92,7 +93,15 @@ def synthesise_dataset(
             )
         if layout == "fec":
             people = tuple(person for person, _ in clips)
-            return write_fec(root, people, photographs=frames, size=size, seed=seed, parts=parts)
+            return write_fec(
+                root,
+                people,
+                photographs=frames,
+                size=size,
+                seed=seed,
+                parts=parts,
+                progress=progress,
+            )
         write = partial(
             _write_clip,
             root,
@@ -164,7 +173,9 @@ def dataset_clips(layout: str, subjects: int | Sequence[str]) -> list[tuple[str,
         The layout is unknown, or it has no subject of a name.
     """
     if layout not in LAYOUTS:
-        raise UsageError(f"layout {layout!r} is unknown; known are: {', '.join(LAYOUTS)}")
+        close = difflib.get_close_matches(layout, LAYOUTS, n=1)
+        near = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(f"layout {layout!r} is unknown; {near}known are: {', '.join(LAYOUTS)}")
     if layout == "fec":
         return [(person, "") for person in _people(subjects)]
     folds = {"bp4d": bp4d.FOLDS, "bp4d-plus": bp4d_plus.FOLDS}.get(layout)

@@ -22,6 +22,7 @@ from ...whole_files import write_whole
 from ..datasets import disfa
 from ..datasets.fec import IMAGE_FOLDER, SPLITS, TABLE, TRIPLET_TYPES
 from ..shards.hdf5 import STRINGS, new_file
+from ..summary import Progress, progress_bar
 from .clips import synthetic_clip
 from .layouts import encode_jpeg
 
@@ -65,6 +66,7 @@ def write_fec(
     size: tuple[int, int],
     seed: int,
     parts: RenderParts = ALL_PARTS,
+    progress: bool = False,
 ) -> list[Path]:
     """Write both tables, the images and the truth.
 
@@ -76,6 +78,7 @@ def write_fec(
     size : (width, height) about which those of the pictures lie, pixels
     seed : of the dataset
     parts : parts of the pictures to leave out or to add
+    progress : whether a bar is shown
 
     Returns
     -------
@@ -94,14 +97,16 @@ def write_fec(
         )
     people_of = {"train": people[:-held_out], "test": people[-held_out:]}
     tables, counts, truth = [], {}, {}
-    for split in SPLITS:
-        rng = np.random.default_rng([seed, *f"fec {split}".encode()])
-        taken = _take(root, split, people_of[split], photographs, size, seed, rng, parts)
-        rows, count = _rows(taken, rng)
-        path = root / TABLE.format(split=split)
-        write_whole(path, ("\n".join(rows) + "\n").encode())
-        tables.append(path)
-        counts[split], truth[split] = count, taken
+    total = photographs * len(people)
+    with progress_bar("synth", total, "photograph", shown=progress) as bar:
+        for split in SPLITS:
+            rng = np.random.default_rng([seed, *f"fec {split}".encode()])
+            taken = _take(root, split, people_of[split], photographs, size, seed, rng, parts, bar)
+            rows, count = _rows(taken, rng)
+            path = root / TABLE.format(split=split)
+            write_whole(path, ("\n".join(rows) + "\n").encode())
+            tables.append(path)
+            counts[split], truth[split] = count, taken
     write_whole(root / TRUTH_COUNTS, json.dumps(counts, indent=1).encode())
     write_whole(root / TRUTH_TABLE, _encoded(truth))
     return tables
@@ -116,6 +121,7 @@ def _take(
     seed: int,
     rng: np.random.Generator,
     parts: RenderParts,
+    bar: Progress,
 ) -> Photographs:
     urls, boxes, f_exp, person, files, empty = [], [], [], [], [], []
     for number, name in enumerate(people):
@@ -144,6 +150,7 @@ def _take(
             person.append(number)
             files.append(file)
             empty.append(fate < DEAD)
+            bar.update(1)
     return Photographs(
         urls, np.array(boxes), np.array(f_exp, np.float32), np.array(person), files, empty
     )

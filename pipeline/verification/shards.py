@@ -99,6 +99,7 @@ class _ShardCheck:
         self._labelled: Counter[str] = Counter()
         self._labels = LabelCounts()
         self._versions: Counter[tuple[str, str, str]] = Counter()
+        self._processors: dict[str, Counter[str]] = defaultdict(Counter)
         self._fitted = 0
         self._embedded: Counter[str] = Counter()
         self._expressions: set[tuple[str, ...]] = set()
@@ -130,6 +131,7 @@ class _ShardCheck:
             self._wrong("frames", f"{where}: valid frames without visibility from 0 to 1")
         self._compare_options(where, header)
         self._versions[header.dataset, header.detector, header.glee_version] += 1
+        self._processors["made"][header.processor] += 1
         self._shards += 1
         numbers, times = np.unique(frames.reason, return_counts=True)
         for number, count in zip(numbers.tolist(), times.tolist(), strict=True):
@@ -146,6 +148,7 @@ class _ShardCheck:
             clip.f_exp.append(shard.fit.f_exp)
             self._expressions.add(shard.fit.expression_names)
             self._fitted += 1
+            self._processors["fitted"][shard.fit.processor] += 1
         if shard.embed is not None:
             self._embedded[shard.embed.weights] += 1
             if not np.isfinite(shard.embed.identity[frames.valid]).all():
@@ -187,6 +190,17 @@ class _ShardCheck:
         made = sorted({version[2] for version in self._versions})
         if len(made) > 1:
             self._wrong("versions", f"made by glee {', '.join(made)}", wrong=False)
+        for work, kinds in self._processors.items():
+            if len(kinds) > 1:
+                each = "; ".join(
+                    f"{n} on {kind or 'one unknown'}" for kind, n in kinds.most_common()
+                )
+                self._wrong(
+                    "processors",
+                    f"shards were {work} on {len(kinds)} kinds of processor: {each}; their last "
+                    "digits may differ (docs/hpc.md)",
+                    wrong=False,
+                )
         if 0 < self._fitted < self._shards:
             self._wrong("fit", f"{self._shards - self._fitted} of {self._shards} are not fitted")
         if self._embedded and (len(self._embedded) > 1 or self._embedded.total() < self._shards):

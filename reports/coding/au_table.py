@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,8 @@ class FaceCurves:
         False where the face was not found or its fit not trusted.
     curves : dict of str to Curve
         By tier: "AU12", and "AU12 left" and "AU12 right" where the table has sides.
+    presence : dict of str to (n,) float64
+        By tier, 0 or 1 and NaN where not known, where the table has a column `AU12_c`.
     """
 
     face: int
@@ -65,6 +68,7 @@ class FaceCurves:
     times: Floats
     valid: npt.NDArray[np.bool_]
     curves: dict[str, Curve]
+    presence: dict[str, Floats] = field(default_factory=dict)
 
 
 def read_au_table(path: Path) -> list[FaceCurves]:
@@ -97,8 +101,8 @@ def read_au_table(path: Path) -> list[FaceCurves]:
     columns = _au_columns(table)
     if not columns:
         raise DataError(
-            f"{path}: has no Action Units (AU1 ..., AU01_r ...); analyze the video again with "
-            "--run RUN"
+            f"{path}: has no Action Units (AU1 ..., AU01_r ...); analyze the video again, "
+            "without --aus none"
         )
     openface = "success" in table and "valid" not in table
     try:
@@ -109,8 +113,12 @@ def read_au_table(path: Path) -> list[FaceCurves]:
         faces = np.zeros(len(table), np.int64)
         if "face_id" in table:
             faces = np.maximum(table["face_id"].to_numpy(np.int64), -1)
-        values = {tier: table[name].to_numpy(np.float64) for tier, (name, _) in columns.items()}
-        beside = {tier: _beside(table, tier, name) for tier, (name, _) in columns.items()}
+        wanted = {name for name, _ in columns.values()}
+        wanted |= {name for _, name in _presences(table, columns)}
+        wanted |= {
+            name for tier in columns for name in _beside(table, tier, columns[tier][0]) if name
+        }
+        values = {name: table[name].to_numpy(np.float64) for name in wanted}
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}; a column of numbers holds something else") from None
     clip, first = np.unique(frames, return_index=True)
@@ -119,46 +127,51 @@ def read_au_table(path: Path) -> list[FaceCurves]:
         raise DataError(
             f"{path}: has no frames, or times that do not grow from frame to frame; analyze again"
         )
-    found = sorted(set(faces[faces >= 0].tolist())) or [0]
     result = []
-    for face in found:
+    for face in sorted(set(faces[faces >= 0].tolist())) or [0]:
         rows = faces == face
         place = np.searchsorted(clip, frames[rows])
         if len(set(place.tolist())) < len(place):
             raise DataError(f"{path}: has a frame twice for face {face}; analyze the video again")
         seen = np.zeros(len(clip), bool)
         seen[place] = valid[rows]
-        curves = {}
-        for tier, (_, kind) in columns.items():
-            known = (values[tier], *beside[tier])
-            curve, std, visible = (
-                None if column is None else _placed(column[rows], valid[rows], place, len(clip))
-                for column in known
-            )
-            assert curve is not None
-            curves[tier] = Curve(kind, curve, std, visible)
-        result.append(FaceCurves(face, clip, times, seen, curves))
+        of_face = {
+            name: _on_clip(len(clip), place, np.where(valid, column, np.nan)[rows])
+            for name, column in values.items()
+        }
+        curves = {
+            tier: Curve(kind, of_face[name], *map(of_face.get, _beside(table, tier, name)))
+            for tier, (name, kind) in columns.items()
+        }
+        presence = {tier: of_face[name] for tier, name in _presences(table, columns)}
+        result.append(FaceCurves(face, clip, times, seen, curves, presence))
     return result
 
 
-def _placed(
-    column: Floats, valid: npt.NDArray[np.bool_], place: npt.NDArray[np.int64], count: int
-) -> Floats:
-    """A face's column on the clip's frames, NaN where it has no valid row."""
+def _on_clip(count: int, place: npt.NDArray[np.int64], values: Floats) -> Floats:
     curve = np.full(count, np.nan)
-    curve[place] = np.where(valid, column, np.nan)
+    curve[place] = values
     return curve
 
 
-def _beside(table: pd.DataFrame, tier: str, name: str) -> tuple[Floats | None, Floats | None]:
-    """The standard deviation and the visibility that glee writes beside an intensity."""
+def _presences(
+    table: pd.DataFrame, columns: dict[str, tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """Tiers that have a column of presences, and its name."""
+    for tier, (name, _) in columns.items():
+        presence = f"{name.removesuffix('_r').removesuffix('_c')}_c"
+        if presence in table:
+            yield tier, presence
+
+
+def _beside(table: pd.DataFrame, tier: str, name: str) -> tuple[str, str]:
+    """The columns of standard deviation and visibility beside an intensity; "" where none is."""
     unit = name.partition("_")[0]
     std, visible = (
-        table[f"{unit}_{what}"].to_numpy(np.float64) if f"{unit}_{what}" in table else None
-        for what in ("std", "visible")
+        column if (column := f"{unit}_{what}") in table else "" for what in ("std", "visible")
     )
     # The deviation is that of the stronger side, not of each.
-    return None if " " in tier else std, visible
+    return "" if " " in tier else std, visible
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -1,17 +1,20 @@
 """Files of events: a plain CSV, BORIS's tabular events, and ELAN's annotation document.
 
 CSV and TSV have a file FILE.json beside them that states the parameters; ELAN's document has them
-among its properties.
+among its properties. A digest of each tier stands there, or in ELAN's ANNOTATOR, by which `glee
+agree` knows the tiers that nobody changed: they are glee's and no person's coding.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import mimetypes
 import os
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,9 @@ BORIS_COLUMNS = (
     *("Modifier #1", "Behavior type", "Time", "Image index", "Comment"),
 )
 _FACS = "ABCDE"
+# Who coded a tier that glee wrote, before its digest.
+ANNOTATOR = "glee"
+TIERS = "tiers"
 
 
 @dataclass(frozen=True)
@@ -94,12 +100,40 @@ def write_events(path: Path, content: EventSet, form: str | None = None) -> None
         _write_elan(path, content)
         return
     rows = _boris_rows(content) if chosen == "boris" else _plain_rows(content)
+    parameters = {**content.parameters(), TIERS: _digests(content, letters=chosen == "boris")}
     text = io.StringIO()
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     csv.writer(text, delimiter=separator, lineterminator="\n").writerows(rows)
     write_whole(path, text.getvalue().encode())
     beside = path.with_name(f"{path.name}.json")
-    write_whole(beside, json.dumps(content.parameters(), indent=1).encode())
+    write_whole(beside, json.dumps(parameters, indent=1).encode())
+
+
+def tier_digest(marks: Iterable[tuple[int, int, str]]) -> str:
+    """What tells whether a tier was changed.
+
+    Parameters
+    ----------
+    marks : iterable of (int, int, str)
+        Start and end in milliseconds, and the value, of each annotation, in any order.
+    """
+    lines = "\n".join(f"{start} {end} {value}" for start, end, value in sorted(marks))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def _digests(content: EventSet, *, letters: bool) -> dict[str, str]:
+    """Of each tier of a table, which keeps whole milliseconds."""
+    tiers: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    decimals = 3 if letters else 6
+    for event in content.events:
+        # As the file's text has them.
+        onset, offset = (
+            milliseconds(float(f"{time:.{decimals}f}")) for time in (event.onset, event.offset)
+        )
+        # The plain form has the face in a column of its own, always.
+        tier = content.tier(event) if letters else f"{event.tier} face {event.face}"
+        tiers[tier].append((onset, offset, facs_letter(event) if letters else ""))
+    return {tier: tier_digest(marks) for tier, marks in tiers.items()}
 
 
 def check_form(path: Path, form: str | None) -> str:
@@ -167,19 +201,22 @@ def _write_elan(path: Path, content: EventSet) -> None:
         relative = where if where.startswith("..") else f"./{where}"
         document.add_linked_file(content.video.resolve().as_uri(), relative, kind)
     document.remove_tier("default")
+    marks = _annotations(content)
     several = len(content.faces) > 1
     for face in content.faces:
         for name in sorted(face.curves, key=tier_order):
             tier = f"{name} face {face.face}" if several else name
             person = f"face {face.face}"
-            document.add_tier(tier, part=person, ann="glee")
-            document.add_tier(f"{tier} apex", "apex", tier, part=person, ann="glee")
-    _add_annotations(document, content)
+            digest = tier_digest((a, b, value) for a, b, of, value in marks if of == tier)
+            document.add_tier(tier, part=person, ann=f"{ANNOTATOR} {digest}")
+            document.add_tier(f"{tier} apex", "apex", tier, part=person, ann=ANNOTATOR)
+    _add_annotations(document, marks)
     with replaced_when_whole(path, temporary_beside(path)) as temporary:
         document.to_file(str(temporary))
 
 
-def _add_annotations(document: Any, content: EventSet) -> None:
+def _annotations(content: EventSet) -> list[tuple[int, int, str, str]]:
+    """Start and end in milliseconds, tier and value of all annotations, by time."""
     ends = {}
     for face in content.faces:
         of_frame = zip(face.frames.tolist(), frame_ends(face.times).tolist(), strict=True)
@@ -192,7 +229,10 @@ def _add_annotations(document: Any, content: EventSet) -> None:
         apex = milliseconds(event.apex)
         end = max(milliseconds(ends[event.face][event.apex_frame]), apex + 1)
         spans.append((apex, end, f"{tier} apex", f"{event.peak:.2f}"))
-    spans.sort()
+    return sorted(spans)
+
+
+def _add_annotations(document: Any, spans: Sequence[tuple[int, int, str, str]]) -> None:
     bounds = sorted(
         (time, number, side)
         for number, span in enumerate(spans)

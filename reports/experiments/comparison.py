@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from textwrap import wrap
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from .palette import COLOURS, GREY, new_figure
 from .rows import FULL
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SYNTHETIC_WARNING = (
     "SYNTHETIC DATA: the people of this run are rendered by `glee synth`. Its figures say that "

@@ -7,11 +7,10 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from ... import __version__
+from ...errors import require_extra
 from ...whole_files import write_whole
 from .comparison import (
     TableComparison,
@@ -36,6 +35,9 @@ from .rows import (
     pretraining_data,
 )
 from .trainings import Recipe, pretrained, svm_baselines, trained, trained_across
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
 
@@ -104,11 +106,14 @@ def run_experiment(
     Raises
     ------
     UsageError
-        For an unknown name or a dataset that is not among the folders.
+        For an unknown name, a dataset that is not among the folders, or where the extra `figures`
+        is missing.
     GleeError
         What training raises.
     """
     experiment = experiment_called(name)
+    # Here and not after hours of training.
+    require_extra("figures", ("matplotlib", "sklearn"), "glee experiment")
     given_data = find_data(folders)
     given = {key: value for key, value in (changes or {}).items() if value is not None}
     recipe = Recipe(preset, seed, quick, device, facenet, split, given)

@@ -10,12 +10,10 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
-from sklearn.manifold import TSNE
 
 from ...model.checkpoint import CHECKPOINT_FILE, load_checkpoint
 from ...model.data.au_dataset import AUFrames, load_frames
@@ -35,6 +33,9 @@ from .representations import (
 )
 from .rows import GLEE_NET, Experiment, ExperimentData
 from .trainings import Recipe, first_fold, pretrained, trained
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Frames of the test subjects at most, evenly taken.
 MOST_FRAMES = 3000
@@ -213,6 +214,8 @@ def _flattened(vectors: Space, seed: int) -> Space:
     if len(vectors) < 4:
         return np.zeros((len(vectors), 2))
     perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
+    from sklearn.manifold import TSNE
+
     machine = TSNE(perplexity=perplexity, init="pca", random_state=seed)
     return np.asarray(machine.fit_transform(vectors.astype(np.float32)), np.float64)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-
-import matplotlib
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from ...whole_files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Okabe and Ito (2008): eight colours told apart with every colour vision; yellow left out on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -30,6 +31,10 @@ def new_figure(width: float, height: float) -> Figure:
     Figure
         Empty.
     """
+    # Of the extra `figures`, which only those who draw install.
+    import matplotlib
+    from matplotlib.figure import Figure
+
     matplotlib.rcParams.update({"font.size": 9, "axes.titlesize": 9.5, "svg.hashsalt": "glee"})
     return Figure(figsize=(width, height), layout="constrained")
 

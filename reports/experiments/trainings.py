@@ -23,6 +23,7 @@ from ...model.training.linear_svm import (
     run_linear_svm,
 )
 from ...model.training.pretraining import pretrain
+from ...model.training.run_folder import write_data
 from ...model.training.training import EVERY_SUBJECT, train
 from .rows import ExperimentData, Row
 
@@ -240,6 +241,8 @@ def svm_baselines(work: ExperimentData, out: Path, recipe: Recipe) -> dict[str, 
     results = {}
     for name, (folder, features) in kinds.items():
         run = out / RUNS / work.dataset / folder
+        # Predictions that are there are kept, so they must be of these very frames.
+        write_data(run, frames, split, work=work.folder, own_f_exp=True)
         run_linear_svm(frames, features, split, run, seed=recipe.seed, folds=folds)
         results[name] = evaluate(run).results
     return results

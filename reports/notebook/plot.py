@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from .analysis_result import Analysis
+
 # Okabe and Ito (2008): distinct with every kind of colour vision.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
 _SKIN = np.array([96, 188, 162]) / 255.0
@@ -192,6 +194,76 @@ def coefficients(
     return ax
 
 
+def action_units(
+    result: Analysis,
+    *,
+    names: Sequence[str] | None = None,
+    face: int | None = None,
+    most: int = 6,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw Action Units over time, one line each; grey where the face is lost.
+
+    Parameters
+    ----------
+    result : Analysis
+        Of `glee.analyze` or `glee.open`.
+    names : sequence of str, optional
+        Which to draw, such as "AU12"; by default the `most` with the largest deviation.
+    face : int, optional
+        Whose; by default the first.
+    most : int
+        Lines where no names are given.
+    ax : Axes, optional
+        To draw on; new ones by default.
+
+    Returns
+    -------
+    Axes
+        Those drawn on.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such Action Unit or face.
+
+    Examples
+    --------
+    >>> ax = action_units(glee.open("out/talk.parquet"), names=["AU12"])
+    """
+    whose = face if face is not None else next(iter(result.faces), -1)
+    known, curves = list(result.aus.columns), result.aus.to_numpy(np.float64)
+    of_face = (result.frames["face_id"] == whose).to_numpy()
+    if face is not None and not of_face.any():
+        raise UsageError(f"action_units: no face {face}; there are {list(result.faces)}")
+    times, first = np.unique(result.frames["timestamp"], return_index=True)
+    values = np.full((len(times), len(known)), np.nan)
+    values[np.searchsorted(times, result.frames["timestamp"][of_face])] = curves[of_face]
+    lost = np.ones(len(times), bool)
+    valid = of_face & result.frames["valid"].to_numpy()
+    lost[np.searchsorted(times, result.frames["timestamp"][valid])] = False
+    wanted = list(names) if names is not None else _moving(values, known, most)
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise UsageError(f"action_units: no {', '.join(missing)}; there are {', '.join(known)}")
+    ax = _axes(ax)
+    ends = np.append(times[1:], times[-1:] + np.median(np.diff(times)) if len(times) > 1 else times)
+    for begin, end in _stretches(lost):
+        ax.axvspan(times[begin], ends[end], color="0.88", linewidth=0, zorder=0)
+    for number, name in enumerate(wanted):
+        colour = _COLOURS[number % len(_COLOURS)]
+        ax.plot(times, values[:, known.index(name)], color=colour, linewidth=1.3, label=name)
+    probable = result.au_source.startswith("probabilities")
+    ax.set_xlabel("seconds")
+    ax.set_ylabel("probability" if probable else "intensity")
+    ax.set_ylim(*((-0.02, 1.02) if probable else (-0.1, 5.1)))
+    whom = f" of face {whose}" if len(result.faces) > 1 else ""
+    ax.set_title(f"Action Units{whom}, {result.au_source}", fontsize="small")
+    if wanted:  # beside the curves: a smile that is held fills the upper right
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small", frameon=False)
+    return ax
+
+
 def f1(results: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
     """Draw the F1 of each AU as bars, beside it what always saying "present" gives.
 
@@ -293,11 +365,15 @@ def _in_time(
 
 
 def _moving(values: npt.NDArray[np.float64], known: list[str], most: int) -> list[str]:
-    finite = np.isfinite(values).all(1)
-    if not known or not finite.any():
-        return []
-    spread = values[finite].std(0)
-    return [known[i] for i in np.argsort(-spread, kind="stable")[:most]]
+    shown = [i for i in range(len(known)) if np.isfinite(values[:, i]).any()]
+    spread = np.array([np.nanstd(values[:, i]) for i in shown])
+    return [known[shown[i]] for i in np.argsort(-spread, kind="stable")[:most]]
+
+
+def _stretches(there: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last place of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]])))
+    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
 
 
 def _percent(value: float | None) -> float:

@@ -25,38 +25,49 @@ from ...pipeline.shards.shard import REASONS, SHARD_FOLDER, Shard, list_shards, 
 POSE = ("rot_x", "rot_y", "rot_z", "pos_x", "pos_y", "pos_z")
 
 
-def open_work(path: str | Path) -> WorkFolder:
-    """Open a work folder that `glee preprocess` made; nothing but its file names is read yet.
+def open_work(path: str | Path) -> Any:
+    """Open a work folder of `glee preprocess`, or a table of `glee analyze` or OpenFace.
+
+    Nothing but names of files and headers of tables is read yet.
 
     Parameters
     ----------
     path : str or Path
-        The work folder.
+        The work folder; a table, CSV or Parquet; or a folder of tables.
 
     Returns
     -------
-    WorkFolder
-        Reads what it is asked for.
+    WorkFolder, Analysis or Analyses
+        Reads what it is asked for. An Analysis is of a table, Analyses, by name, of a folder of
+        tables.
 
     Raises
     ------
     DataError
-        Where there is none.
+        Where there is none of these.
     ShardError
-        Where it holds no shards.
+        Where the work folder holds no shards.
 
     Examples
     --------
     >>> work = open_work("work/disfa")
     >>> work
     WorkFolder('work/disfa'): 27 subjects, 27 clips, 135 shards
+    >>> talk = open_work("out/talk.parquet")
     """
     folder = Path(path)
-    if not (folder / SHARD_FOLDER).is_dir():
-        raise DataError(
-            f"{folder}: no work folder; `glee preprocess --out {in_shell(folder)}` makes one"
-        )
-    return WorkFolder(folder, list_shards(folder))
+    if (folder / SHARD_FOLDER).is_dir():
+        return WorkFolder(folder, list_shards(folder))
+    from .analysis_result import Analysis, open_tables
+
+    if folder.suffix.lower() in (".csv", ".parquet") and not folder.is_dir():
+        return Analysis(folder)
+    if folder.is_dir() and (tables := open_tables(folder)) is not None:
+        return tables
+    raise DataError(
+        f"{folder}: no work folder and no table; `glee preprocess --out {in_shell(folder)}` or "
+        "`glee analyze` makes one"
+    )
 
 
 class WorkFolder:

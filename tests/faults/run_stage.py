@@ -1,7 +1,7 @@
 """Runs one stage of glee under limits, as a process that a test may kill.
 
 python run_stage.py preprocess|fit3d WORK [--root DISFA] [--workers N]
-    [--cluster tcp://HOST:PORT] [--file-bytes N] [--open-files N]
+    [--cluster tcp://HOST:PORT] [--file-bytes N] [--open-files N] [--stuck-minutes N]
 Exit code 0, or 1 with one line on stderr where glee reports an error; anything else is a defect.
 """
 
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--cluster", default="local")
     parser.add_argument("--file-bytes", type=int)
     parser.add_argument("--open-files", type=int)
+    parser.add_argument("--stuck-minutes", type=float)
     given = parser.parse_args()
     logging.basicConfig(level=logging.CRITICAL)
     if given.file_bytes is not None:
@@ -42,6 +43,10 @@ def main() -> int:
         config = given.work.with_suffix(".toml")
         config.write_text("[cluster]\nconnect_seconds = 10\nwait_minutes = 1\n")
         where |= {"workers": None, "cluster_config": config}
+    elif given.stuck_minutes is not None:
+        config = given.work.with_suffix(".toml")
+        config.write_text(f"[cluster]\nstuck_minutes = {given.stuck_minutes}\n")
+        where["cluster_config"] = config
     try:
         if given.stage == "preprocess":
             preprocess("disfa", given.root, given.work, options=OPTIONS, **where)

@@ -18,6 +18,7 @@ from glee.fitting.importers.user_files import read_landmarks
 from glee.fitting.morphable_model.model_file import read_model
 from glee.model.checkpoint import load_checkpoint
 from glee.model.network.build_glee_net import read_weights
+from glee.model.packed_run import read_packed_run
 from glee.model.prediction.predictions import load_predictions
 from glee.pipeline.clips import Clip
 from glee.pipeline.cluster.options import OPTIONS_FILE, read_cluster_options
@@ -32,6 +33,7 @@ from glee.pipeline.landmarks.refiner.photograph_refiner import read_head
 from glee.pipeline.landmarks.refiner.photographs import read_pts
 from glee.pipeline.shards.shard import read_shard
 from glee.pipeline.work_folder import read_options
+from glee.reports.coding.coding_files import read_codings
 
 from ..pipeline import test_damaged_files as damaged
 from . import valid_files as valid
@@ -54,7 +56,11 @@ FOLLOWED = (
     "fitting.importers.raw_model",
     "model.checkpoint",
     "model.network.build_glee_net",
+    "model.packed_run",
     "model.prediction.predictions",
+    "reports.coding.coding_files",
+    "reports.coding.coding_tables",
+    "reports.coding.human_coding",
     "pipeline.cluster.options",
     "pipeline.images.crops",
     "pipeline.datasets.disfa",
@@ -147,6 +153,11 @@ TARGETS: dict[str, Target] = {
     "options": Target(OPTIONS_FILE, damaged.options, lambda path: read_options(path.parent)),
     "cluster": Target("c.toml", valid.cluster, lambda path: read_cluster_options(config=path)),
     "checkpoint": Target("c.pt", damaged.checkpoint, load_checkpoint, zip_right),
+    "packed-run": Target("r.zip", valid.packed_run, read_packed_run, zip_right),
+    "elan": Target("c.eaf", valid.elan, read_codings),
+    "boris": Target("c.csv", valid.boris, read_codings),
+    "coded-frames": Target("c.csv", valid.coded_frames, read_codings),
+    "elan-table": Target("c.tsv", valid.elan_table, read_codings),
     "facenet": Target("f.pt", valid.facenet, read_weights, zip_right),
     "refiner": Target("r.npz", valid.photograph_refiner, read_head, zip_right),
     "pts": Target("a.pts", valid.pts, read_pts),

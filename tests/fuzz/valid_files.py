@@ -7,16 +7,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from pympi.Elan import Eaf
 from scipy.io import savemat
 
 from glee.fitting.morphable_model.landmark_noise import LandmarkNoise
 from glee.fitting.morphable_model.model_file import write_model
 from glee.fitting.morphable_model.morphable_model import MorphableModel, SurfacePoints
+from glee.model.checkpoint import load_checkpoint
+from glee.model.packed_run import pack_run, read_packed_run
 from glee.model.prediction.predictions import Predictions, save_predictions
 from glee.pipeline.datasets import bp4d
 from glee.pipeline.datasets.triplets import TripletTable, encode_triplets
 from glee.pipeline.landmarks.refiner.photograph_refiner import SHAPES, Head, write_head
 
+from ..pipeline import test_damaged_files as damaged
 from ..pipeline.test_damaged_files import N, lsfm, mesh
 
 SIZE = 48
@@ -173,3 +177,38 @@ def video(path: Path) -> None:
 def image(path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), np.uint8)
     assert cv2.imwrite(str(path), pixels)
+
+
+def packed_run(path: Path) -> None:
+    """A packed run of one small network."""
+    damaged.checkpoint(path.with_name("c.pt"))
+    pack_run(path.parent, {"1": load_checkpoint(path.with_name("c.pt"))}, path, "CC0")
+    path.with_name("c.pt").unlink()
+    read_packed_run(path)
+
+
+def elan(path: Path) -> None:
+    """A coding with a tier of an Action Unit and one of notes on it."""
+    document = Eaf()
+    document.add_tier("AU12", ann="glee 0123456789abcdef")
+    document.add_annotation("AU12", 400, 800, "B")
+    document.add_linked_file("file:///a/talk.mp4", "./talk.mp4", "video/mp4")
+    document.to_file(str(path))
+
+
+def boris(path: Path) -> None:
+    """BORIS's tabular events."""
+    path.write_text(
+        "Observation id,Media file name,Subject,Behavior,Modifier #1,Behavior type,Time\n"
+        "talk,a/talk.mp4,face 0,AU12,B,START,0.400\ntalk,a/talk.mp4,face 0,AU12,B,STOP,0:01.5\n"
+    )
+
+
+def elan_table(path: Path) -> None:
+    """What ELAN exports as tab-delimited text."""
+    path.write_text("Tier\tBegin Time - msec\tEnd Time - msec\tAnnotation\nAU12\t400\t800\tB\n")
+
+
+def coded_frames(path: Path) -> None:
+    """A row a frame, some of them not coded."""
+    path.write_text("clip,frame,AU12,AU4\ntalk,0,0,1\ntalk,1,3,-1\ntalk,2,3,\nwalk,1,0,0\n")

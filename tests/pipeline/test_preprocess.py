@@ -24,6 +24,7 @@ from glee.pipeline.options import PreprocessOptions
 from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
 from glee.pipeline.synthesis.clips import read_truth
+from glee.pipeline.verification import verify_dataset
 
 # Small chunks, so that the short test clips have several.
 OPTIONS = PreprocessOptions(chunk_frames=10)
@@ -246,6 +247,30 @@ def test_an_unexpected_error_in_a_chunk_becomes_one_line(synthetic_disfa, tmp_pa
     with pytest.raises(GleeError, match="ZeroDivisionError: in the middle") as caught:
         run(synthetic_disfa, tmp_path / "work")
     assert "\n" not in str(caught.value)
+
+
+def test_an_unexpected_error_of_a_label_file_is_its_clips(synthetic_disfa, tmp_path, caplog):
+    """A parser's bug in one clip's files hides neither its name nor the other clips' errors."""
+    root = shutil.copytree(synthetic_disfa, tmp_path / "DISFA")
+    (root / "ActionUnit_Labels/SN006/SN006_au1.txt").write_text("1,9\n")
+    parse = disfa_module._read_clip
+
+    def fail(root, paths, subject):
+        if subject == "SN001":
+            raise ZeroDivisionError("in the middle")
+        return parse(root, paths, subject)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disfa_module, "_read_clip", fail)
+        with pytest.raises(DataError) as caught:
+            run(root, tmp_path / "work")
+        report = verify_dataset("disfa", root)
+    assert "SN001/LeftVideoSN001_comp: unexpected ZeroDivisionError: in the" in str(caught.value)
+    assert "and 1 more clips" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [record.levelname for record in caplog.records if "SN006" in record.message] == ["ERROR"]
+    assert sum("ZeroDivisionError" in problem.text for problem in report.problems) == 1
+    assert not (tmp_path / "work").exists()
 
 
 def test_images_of_another_size_stay_in_place(real_folder, tmp_path):

@@ -32,6 +32,9 @@ def parse(content):
     assert len(scene["buffers"]) == 1
     assert 0 <= len(binary) - scene["buffers"][0]["byteLength"] < 4
     arrays = []
+    for view in scene["bufferViews"]:
+        assert view["byteOffset"] % 4 == 0
+        assert view["byteOffset"] + view["byteLength"] <= scene["buffers"][0]["byteLength"]
     for accessor in scene["accessors"]:
         view = scene["bufferViews"][accessor["bufferView"]]
         form, size = COMPONENTS[accessor["componentType"]]
@@ -66,9 +69,12 @@ def test_mesh_targets_and_names(tmp_path):
             accessor = scene["accessors"][target["POSITION"]]
             assert accessor["count"] == position["count"]
             assert {"min", "max"} <= set(accessor)
-        part = model.part_names.index(scene["materials"][primitive["material"]]["name"])
+        name = scene["materials"][primitive["material"]]["name"]
+        of_part = model.part_triangles("eyes" if name == "irises" else name)
         indices = arrays[primitive["indices"]].reshape(-1, 3)
-        assert (indices == model.triangles[model.parts == part]).all()
+        assert set(map(tuple, indices)) <= set(map(tuple, of_part))
+        if name not in ("eyes", "irises"):
+            assert len(indices) == len(of_part)
         corners.append(indices)
     assert sum(map(len, corners)) == len(model.triangles)
     primitive = mesh["primitives"][0]

@@ -70,6 +70,11 @@ def test_frames_fitted_with_another_model_or_other_options_are_refused(work, tmp
             predict_table(run, tmp_path / name)
 
 
+def test_a_source_that_is_missing_is_told_before_the_run_is_read(tmp_path):
+    with pytest.raises(DataError, match=r"nope\.mp4: no such file or folder; give a video, an"):
+        predict_table(tmp_path / "run", tmp_path / "nope.mp4")
+
+
 def test_same_name_but_another_fingerprint():
     one = Provenance("dlib", {}, {}, "face", "aa" * 32)
     with pytest.raises(DataError, match=r"'face' \(bbbbbbbbbbbb\).*'face' \(aaaaaaaaaaaa\)"):

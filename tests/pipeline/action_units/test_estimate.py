@@ -16,7 +16,7 @@ COUNT = len(READINGS.columns)
 
 def figures(**values):
     """Figures that are alike for all AUs."""
-    known = {"full": 0.8, "present": 2.0, "usual": 0.0, "most": 0.1, "spread": 0.5}
+    known = {"full": 0.8, "present": 2.0, "usual": 0.0, "most": 0.1, "network": 0.3, "spread": 0.5}
     known |= {"growth": 0.0, "certain": 0.2} | values
     return AUFigures(**{key: np.full(len(AUS), value) for key, value in known.items()})
 

@@ -9,7 +9,7 @@ import pytest
 
 from glee.errors import DataError, UsageError
 from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
-from glee.pipeline.action_units.estimate import au_figures, estimate
+from glee.pipeline.action_units.estimate import estimate
 from glee.pipeline.action_units.readings import AUS, au_readings
 from glee.pipeline.analysis import openface_table
 from glee.pipeline.analysis.analyze import analyze
@@ -58,16 +58,27 @@ def test_smiles_and_open_jaws_follow_the_truth(table, truths):
             assert np.corrcoef(table[f"AU{au:02}_r"], truth[name])[0, 1] > 0.8
 
 
-def test_intensities_are_those_of_the_tables_own_blendshapes(table):
-    """f_exp of the table, the percentile by NumPy, and the estimate of all rows at once."""
-    readings, figures = au_readings(ARKIT_NAMES), au_figures()
+def test_intensities_are_those_of_the_tables_own_blendshapes(videos, tmp_path):
+    """f_exp of the table, the median of named frames by NumPy, the estimate of all rows at once."""
+    _, table = again(videos, tmp_path, baseline="3,10-20")
+    readings = au_readings(ARKIT_NAMES)
     read = readings.of(table[list(ARKIT_NAMES)].to_numpy())
-    most = figures.most[[AUS.index(au) for au, _ in readings.columns]]
-    low = np.percentile(read, 20.0, axis=0, method="inverted_cdf")
-    nothing = np.zeros((len(read), len(AUS)))
-    expected = estimate(readings, read, 0 * read, nothing, np.minimum(low, most))
+    rest = np.percentile(read[[3, *range(10, 21)]], 50.0, axis=0, method="inverted_cdf")
+    expected = estimate(readings, read, 0 * read, np.zeros((len(read), len(AUS))), rest)
     found = table[[f"AU{au:02}_r" for au in AUS]].to_numpy()
     assert np.abs(found - expected.intensity).max() < 0.03  # of the histogram's bins
+
+
+def test_rest_is_that_of_the_calmest_frames(frames_of, truths, save_video, tmp_path):
+    """A neutral face for a third of the clip, then the same person's widest smile."""
+    strength = truths[0].f_exp.sum(axis=1)
+    calm, strong = (frames_of[0][int(i)] for i in (strength.argmin(), strength.argmax()))
+    path = save_video(tmp_path / "s.avi", [calm] * 20 + [strong] * 40, codec="MJPG")
+    (found,) = analyze([path], tmp_path / "out", progress=False)
+    table = pd.read_csv(found.paths[0])
+    calls = table[[f"AU{au:02}_c" for au in AUS]]
+    assert calls[2:18].mean(axis=None) < 0.02
+    assert calls[24:].mean(axis=None) > 0.05
 
 
 def test_openface_has_the_same(videos, table, tmp_path):
@@ -119,4 +130,24 @@ def test_a_face_that_never_rests_keeps_its_expression(frames_of, truths, save_vi
     assert restless
     table = pd.read_csv(found.paths[0])
     assert (table[f"{restless[0]}_c"] == 1).mean() > 0.8
-    assert "four fifths" in found.notes()[0]
+    assert "calmest frames" in found.notes()[0]
+
+
+def test_py_feats_reader_finds_all_that_it_asks_for(videos, tmp_path):
+    """The columns that `feat.utils.io.read_openface` of py-feat 2.1.5 selects, read as it does."""
+    names = ["frame", "timestamp", "confidence", "success"]
+    names += [f"gaze_{eye}_{axis}" for eye in (0, 1) for axis in "xyz"]
+    names += [f"pose_{kind}{axis}" for kind in "TR" for axis in "xyz"]
+    names += [f"{axis}_{i}" for axis in ("x", "y", "X", "Y", "Z") for i in range(68)]
+    names += [f"p_{name}" for name in ("scale", "rx", "ry", "rz", "tx", "ty", *range(34))]
+    aus = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+    units = [f"AU{au:02}_r" for au in aus] + [f"AU{au:02}_c" for au in (*aus, 28)]
+    found, _ = again(videos, tmp_path, format="openface")
+    table = pd.read_csv(found.paths[0], sep=",")[[*names, *units]]
+    assert len(table.columns) == 431
+    assert table[units].notna().all(axis=None)
+    # What analysis scripts made for OpenFace do: only good frames, means, and a threshold.
+    good = table[(table["success"] == 1) & (table["confidence"] > 0.8)]
+    assert len(good) == len(table)
+    assert good.filter(regex="_r$").mean().between(0, 5).all()
+    assert ((good["AU12_r"] >= 1) & (good["AU12_c"] == 1)).any()

@@ -113,7 +113,7 @@ def test_arkit_has_a_file_a_face(frames_of, save_video, tmp_path):
     video = save_video(tmp_path / "two.mp4", frames[:12])
     options = AnalyzeOptions(faces=2, format="arkit")
     (done,) = analyze([video], tmp_path / "out", options=options, progress=False)
-    assert [path.name for path in done.paths] == ["two_face0.csv", "two_face1.csv"]
+    assert [path.name for path in done.paths] == ["two_face0.arkit.csv", "two_face1.arkit.csv"]
     assert all(len(pd.read_csv(path)) == 12 for path in done.paths)
 
 
@@ -148,7 +148,7 @@ def test_inputs_of_one_name_are_refused_or_told_apart(videos, tmp_path, save_vid
     other = save_video(tmp_path / "talk.avi", [plain_frame] * 3, codec="MJPG")
     done = analyze([one, other], tmp_path / "out", progress=False)
     assert [item.name for item in done] == ["talk_mp4", "talk_avi"]
-    with pytest.raises(UsageError, match="called"):
+    with pytest.raises(UsageError, match="was given 2 times"):
         analyze([one, one], tmp_path / "out", progress=False)
     with pytest.raises(DataError, match="no such"):
         analyze([tmp_path / "none.mp4"], tmp_path / "out", progress=False)
@@ -190,6 +190,7 @@ class BrightnessScorer:
     au_names = ("AU1", "AU12")
     detector = "mesh"
     fit = ANALYSIS_FIT
+    run, digest = "runs/brightness", "1"
 
     def __init__(self):
         self.checked, self.persons = [], []

@@ -102,7 +102,8 @@ def test_every_kind_of_bad_input_beside_a_good_one(tmp_path, capsys, videos):
         assert str(tmp_path / name) in line
     assert said.out.startswith("mine: 40 frames")
     # A table has the name of the link that the user gave, not of the file that it leads to.
-    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["mine.csv", "mine.parquet"]
+    names = sorted(path.name for path in (tmp_path / "o").iterdir())
+    assert names == ["mine.analysis.json", "mine.csv", "mine.parquet"]
 
 
 def test_several_bad_inputs_alone(tmp_path, capsys):
@@ -208,14 +209,15 @@ def test_names_with_blanks_and_other_alphabets(frames_of, save_video, tmp_path):
     table = analysed(path, out, video=True)
     assert len(table) == 4
     names = sorted(item.name for item in out.iterdir())
-    assert names == [f"Vidéo d'été 動画 №1{suffix}" for suffix in (".csv", ".mp4", ".parquet")]
+    suffixes = (".analysis.json", ".csv", ".mp4", ".parquet")
+    assert names == [f"Vidéo d'été 動画 №1{suffix}" for suffix in suffixes]
 
 
 def test_no_face_at_all(tmp_path, save_video, plain_frame):
     path = save_video(tmp_path / "wall.mp4", [plain_frame] * 12)
     for kind in ("glee", "openface", "arkit"):
         assert len(analysed(path, tmp_path / kind, format=kind)) == 12
-    openface = pd.read_csv(tmp_path / "openface" / "wall.csv")
+    openface = pd.read_csv(tmp_path / "openface" / "wall.openface.csv")
     assert (openface["success"] == 0).all()
     assert (openface.drop(columns=["frame", "timestamp"]).to_numpy() == 0).all()
 
@@ -262,22 +264,22 @@ def test_an_error_that_nobody_foresaw_is_one_clips_error(tmp_path, capsys, monke
     """The other clip is analysed; the line says the error's kind and where in glee it arose."""
     for name in ("a", "b"):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((60, 80, 3), np.uint8))
-    module = import_module("glee.pipeline.analysis.analyze")
-    known = module._known
+    module = import_module("glee.pipeline.analysis.batch.clip")
+    stream = module.face_stream
 
-    def fails_for_a(source, *more):
-        if source.name.startswith("a"):
+    def fails_for_a(clip, *more):
+        if clip.images == ("a.png",):
             raise ZeroDivisionError("a thing divided by none")
-        return known(source, *more)
+        return stream(clip, *more)
 
-    monkeypatch.setattr(module, "_known", fails_for_a)
+    monkeypatch.setattr(module, "face_stream", fails_for_a)
     out = tmp_path / "out"
     given = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
     assert run(["-q", "analyze", *given, "-o", str(out)]) == 1
     line, note = capsys.readouterr().err.strip().splitlines()
     assert "unexpected ZeroDivisionError: a thing divided by none, at " in line
     assert note.startswith("note: b: no usable face in any frame")
-    assert {path.name for path in out.iterdir()} == {"b.csv", "b.parquet"}
+    assert {path.name for path in out.iterdir()} == {"b.analysis.json", "b.csv", "b.parquet"}
 
 
 @pytest.mark.parametrize("stage", ["analyze", "preprocess"])

@@ -38,13 +38,13 @@ def test_the_plan_as_json(talk, tmp_path, capsys):
     words = ["analyze", str(talk), "-o", str(tmp_path / "o"), "--dry-run", "--json"]
     assert run([*words, "--format", "openface"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
-    written = [str(tmp_path / "o" / "talk.csv")]
+    written = [str(tmp_path / "o" / "talk.openface.csv")]
     assert found == {"input": str(talk), "images": 0, "written": written}
 
 
 def test_a_file_for_each_of_several_faces(talk, tmp_path):
     (found,) = plan([talk], tmp_path, AnalyzeOptions(format="arkit", faces=2))
-    assert found.line().endswith("talk_face1.csv ...")
+    assert found.line().endswith("talk_face1.arkit.csv ...")
 
 
 def test_a_bad_input_is_planned_as_its_error(talk, tmp_path, capsys):
@@ -87,8 +87,26 @@ def test_tables_of_clips_with_one_name(tmp_path):
     names = [planned.written[0].stem for planned in plans]
     assert names == ["anna_talk_mp4", "other", "ben_talk_mp4", "cleo_a.mov", "cleo_a.mp4"]
     twice = [tmp_path / "anna" / "talk.mp4", tmp_path / "ben" / "talk.mp4"]
-    with pytest.raises(UsageError, match="2 inputs are called talk_talk_mp4"):
-        plan(twice, tmp_path / "out")
+    assert [planned.written[0].stem for planned in plan(twice, tmp_path / "out")] == [
+        "anna_talk_mp4",
+        "ben_talk_mp4",
+    ]
+
+
+def test_files_of_one_name_in_folders_of_one_name(tmp_path):
+    """Names are told apart by as many folders as it takes, and by a number in the end."""
+    given = [tmp_path / name for name in ("x/1/1.png", "y/1/1.png", "x/1/2.png")]
+    given += [tmp_path / name for name in ("a_b/c/1.png", "a/b_c/1.png", "a_b_c_1_png.png")]
+    for path in given:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"not read")
+    names = [planned.written[0].stem for planned in plan(given, tmp_path / "out")]
+    assert len({name.lower() for name in names}) == len(given)
+    assert names[:3] == ["x_1_1_png", "y_1_1_png", "2"]
+    folders = [tmp_path / "a_b/c", tmp_path / "a/b_c"]
+    assert len({planned.written[0] for planned in plan(folders, tmp_path / "out")}) == 2
+    with pytest.raises(UsageError, match=r"1\.png: was given 2 times; give it once"):
+        plan([given[0], given[0]], tmp_path / "out")
 
 
 def test_an_unreadable_input_does_not_stop_the_others(talk, tmp_path, capsys, monkeypatch):
@@ -98,22 +116,25 @@ def test_an_unreadable_input_does_not_stop_the_others(talk, tmp_path, capsys, mo
     assert capsys.readouterr().out.startswith(f"{talk} -> ")
 
 
-def test_a_table_of_another_form_is_replaced_only_when_that_is_asked_for(tmp_path, capsys):
-    """So is a stranger's file; a table of the same form is made anew as ever."""
+def test_what_is_not_glees_is_replaced_only_when_that_is_asked_for(tmp_path, capsys):
+    """A stranger's table, video or record; each form has names of its own."""
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((60, 80, 3), np.uint8))
-    words = ["-q", "analyze", str(tmp_path / "a.png"), "-o", str(tmp_path / "o")]
-    for form in ("openface", "arkit", "glee"):
-        kept = tmp_path / "o" / "a.csv"
-        assert run([*words, "--format", form, "--overwrite"]) == 0
-        before = kept.read_bytes()
-        assert run([*words, "--format", form]) == 0
-        assert kept.read_bytes() == before
-        for other in {"openface", "arkit", "glee"} - {form}:
-            capsys.readouterr()
-            assert run([*words, "--format", other]) == 2
-            (line,) = capsys.readouterr().err.splitlines()
-            assert f"holds no table of the form {other}" in line
-            assert kept.read_bytes() == before
-    kept.write_text("my own notes")
-    assert run(words) == 2
-    assert kept.read_text() == "my own notes"
+    out = tmp_path / "o"
+    out.mkdir()
+    words = ["-q", "analyze", str(tmp_path / "a.png"), "-o", str(out), "--video"]
+    for name in ("a.csv", "a.parquet", "a.mp4", "a.analysis.json"):
+        (out / name).write_text("my own notes")
+        assert run(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert str(out / name) in line
+        assert line.endswith("--overwrite")
+        assert (out / name).read_text() == "my own notes"
+        assert run([*words, "--dry-run"]) == 2
+        capsys.readouterr()
+        (out / name).unlink()
+    for form, name in (("arkit", "a.arkit.csv"), ("openface", "a.openface.csv"), ("glee", "a.csv")):
+        (out / name).write_text("my own notes")
+        assert run([*words[:-1], "--format", form, "--overwrite"]) == 0
+        assert (out / name).read_text() != "my own notes"
+    tables = ["a.arkit.csv", "a.csv", "a.openface.csv", "a.parquet"]
+    assert sorted(path.name for path in out.iterdir() if path.suffix != ".json") == tables

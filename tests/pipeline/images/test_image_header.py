@@ -106,6 +106,18 @@ def test_a_strip_is_not_decoded_and_its_line_says_why(tmp_path, size, caplog):
     assert f"b.png: cannot be read (it claims {size[0]} x {size[1]} pixels" in line
 
 
+@pytest.mark.parametrize("size", [(100_000, 1), (660, 20)])
+def test_a_refused_size_is_not_answered_with_another_format(tmp_path, size):
+    cv2.imwrite(str(tmp_path / "b.png"), np.zeros((size[1], size[0]), np.uint8))
+    clip = Clip("folder", "s", "b", root=tmp_path, source=tmp_path, images=("b.png",))
+    with pytest.raises(DataError, match="cut out the face, or make it smaller") as caught:
+        index_frames(clip)
+    assert "PNG" not in str(caught.value)
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="get it again, or save it as PNG"):
+        index_frames(clip)
+
+
 def test_a_file_larger_than_any_picture_is_not_read(tmp_path):
     path = tmp_path / "i.png"
     cv2.imwrite(str(path), np.full((24, 32, 3), 90, np.uint8))

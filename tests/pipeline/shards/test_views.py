@@ -8,12 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
-from glee.errors import OutputError, ShardError
+from glee.errors import OutputError, ShardError, UsageError
 from glee.fitting.camera import Camera
 from glee.fitting.morphable_model.model_file import load_model
 from glee.pipeline.images.crops import align, alignment_transform, encode_crop
-from glee.pipeline.shards.shard import FitArrays, FrameArrays, ShardHeader, add_fit, write_shard
-from glee.pipeline.shards.views import contact_sheet, describe_shard
+from glee.pipeline.shards.shard import (
+    FitArrays,
+    FrameArrays,
+    ShardHeader,
+    add_fit,
+    read_shard,
+    write_shard,
+)
+from glee.pipeline.shards.views import contact_sheet, describe_shard, export_shard
 
 HEADER = ShardHeader(
     dataset="disfa",
@@ -122,3 +129,44 @@ def test_sheet_that_cannot_be_written(shard, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"sheet\.png"):
         contact_sheet(shard[0], tmp_path / "file" / "sheet.png")
+
+
+@pytest.fixture
+def clip(shard):
+    """The folder of a clip of two chunks of three frames, the jaw opening from first to last."""
+    path, fit = shard
+    other = path.with_name("000001.h5")
+    read = read_shard(path)
+    header = dataclasses.replace(HEADER, start=3, stop=6)
+    frames = dataclasses.replace(read.frames, frame_id=np.array([4, 5, 6]))
+    crops = [encode_crop(read.crop(index), "png") for index in range(3)]
+    write_shard(other, header, frames, crops, read.labels, encoding="png")
+    jaw = load_model().expression_names.index("jawOpen")
+    for number, one in enumerate((path, other)):
+        f_exp = np.zeros((3, 51), np.float32)
+        f_exp[:, jaw] = 0.1 * (np.arange(3) + 3 * number)
+        add_fit(one, dataclasses.replace(fit, f_exp=f_exp, model="makehuman-60"))
+    return path.parent
+
+
+def test_all_chunks_of_a_clip_are_one_file(clip, tmp_path):
+    model = load_model()
+    assert export_shard(clip, tmp_path / "face.npz") == 6
+    with np.load(tmp_path / "face.npz") as archive:
+        meshes = archive["mesh"]
+    fits = [read_shard(clip / name).fit for name in ("000000.h5", "000001.h5")]
+    expected = [model.shape(fit.f_shape[i], fit.f_exp[i]) for fit in fits for i in range(2)]
+    np.testing.assert_allclose(meshes[[0, 1, 3, 4]], expected, atol=1e-5)
+    assert export_shard(clip, tmp_path / "one.npz", frame=4) == 1
+    with np.load(tmp_path / "one.npz") as archive:
+        np.testing.assert_array_equal(archive["mesh"][0], meshes[4])
+    with pytest.raises(UsageError, match="the clip has frames 0 to 5"):
+        export_shard(clip, tmp_path / "none.npz", frame=6)
+
+
+def test_a_folder_that_is_no_clip_or_not_whole(clip, tmp_path):
+    with pytest.raises(UsageError, match=f"give the folder of a clip, such as {clip}"):
+        export_shard(clip.parent, tmp_path / "face.glb")
+    (clip / "000000.h5").unlink()
+    with pytest.raises(ShardError, match="frames 0 to 2 are missing before 000001.h5"):
+        export_shard(clip, tmp_path / "face.glb")
