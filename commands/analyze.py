@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import DataError, UsageError
-from ..pipeline.options import AU_SOURCES, AnalyzeOptions
+from ..pipeline.options import AU_SOURCES, TABLE_FORMATS, AnalyzeOptions
 from .options import (
     ANY_PATH,
     RUN,
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 @out_option("It takes the tables.", required=True)
 @click.option(
     "--format",
-    type=click.Choice(["glee", "openface", "arkit"]),
+    type=click.Choice(TABLE_FORMATS),
     default=AnalyzeOptions.format,
     show_default=True,
     help="Form of the tables: glee for CSV and Parquet, openface for OpenFace 2.2's CSV, arkit for "
-    "Live Link Face's CSV.",
+    "Live Link Face's CSV, gltf for the person's animated head.",
 )
 @click.option(
     "--video",
@@ -196,8 +196,10 @@ def _with_reports(
     """The plans with a report each, and the reports by the first table of their clip."""
     from ..reports.video_report import BEGINNING
 
-    if options.format == "arkit":
-        raise UsageError("--report needs Action Units, which --format arkit lacks; leave one out")
+    if options.format not in ("glee", "openface"):
+        raise UsageError(
+            f"--report needs Action Units, which --format {options.format} lacks; leave one out"
+        )
     if options.aus == "none" and run is None:
         raise UsageError("--report needs Action Units; leave out --aus none, or give --run")
     longer, reports = [], {}

@@ -27,7 +27,7 @@ ROBUST = (None, "huber", "geman-mcclure")
 # How dense points are used: with the landmarks, or in their place.
 DENSE_BESIDE, DENSE_ONLY = "beside", "only"
 # The tables that `glee analyze` writes.
-TABLE_FORMATS = ("glee", "openface", "arkit")
+TABLE_FORMATS = ("glee", "openface", "arkit", "gltf")
 # Action Units without a trained run: from f_exp, or none.
 AU_SOURCES = ("estimated", "none")
 

@@ -91,6 +91,7 @@ def write_gltf(
     f_exp: ArrayLike | None = None,
     pose: ArrayLike | None = None,
     fps: float | None = None,
+    times: ArrayLike | None = None,
 ) -> None:
     """Write the face of one person as ``.glb``.
 
@@ -105,6 +106,7 @@ def write_gltf(
         head as the camera sees it; the first frame's translation is the file's origin. None: the
         head stays upright
     fps : frames a second of the animation, or None for a face at rest
+    times : (frames,) float, seconds, ascending; in the place of fps, of videos of a variable rate
 
     Raises
     ------
@@ -113,7 +115,8 @@ def write_gltf(
     OutputError
         the file cannot be written
     """
-    write_whole(Path(path), gltf_bytes(model, f_shape=f_shape, f_exp=f_exp, pose=pose, fps=fps))
+    content = gltf_bytes(model, f_shape=f_shape, f_exp=f_exp, pose=pose, fps=fps, times=times)
+    write_whole(Path(path), content)
 
 
 def gltf_bytes(
@@ -123,12 +126,13 @@ def gltf_bytes(
     f_exp: ArrayLike | None = None,
     pose: ArrayLike | None = None,
     fps: float | None = None,
+    times: ArrayLike | None = None,
 ) -> bytes:
     """Make the content of the file that `write_gltf` writes.
 
     Parameters
     ----------
-    model, f_shape, f_exp, pose, fps : as of `write_gltf`
+    model, f_shape, f_exp, pose, fps, times : as of `write_gltf`
 
     Returns
     -------
@@ -140,7 +144,8 @@ def gltf_bytes(
     UsageError
         a shape does not fit
     """
-    weights = _weights(model, f_exp, fps)
+    weights = _weights(model, f_exp, 1.0 if times is not None else fps)
+    seconds = _seconds(fps, times, len(weights))
     if f_shape is not None and np.shape(f_shape) != (len(model.identity),):
         raise UsageError(f"f_shape {np.shape(f_shape)} must be ({len(model.identity)},)")
     motion = None if pose is None else _motion(pose, len(weights))
@@ -161,8 +166,8 @@ def gltf_bytes(
     }
     if iris_triangles(model).any():
         _lay_irises(scene, binary)
-    if fps is not None:
-        scene["animations"] = [_animation(weights, motion, fps, binary)]
+    if seconds is not None:
+        scene["animations"] = [_animation(weights, motion, seconds, binary)]
     scene["buffers"] = [{"byteLength": len(binary.content)}]
     scene["bufferViews"], scene["accessors"] = binary.views, binary.accessors
     return _container(scene, bytes(binary.content))
@@ -184,6 +189,18 @@ def _weights(
     if not len(weights):
         raise UsageError("f_exp has no frames; give at least one")
     return _held(weights).astype(np.float32)
+
+
+def _seconds(fps: float | None, times: ArrayLike | None, count: int) -> NDArray[np.float32] | None:
+    """When each frame is shown, from 0; None without an animation."""
+    if times is None:
+        return None if fps is None else (np.arange(count) / fps).astype(np.float32)
+    known = np.array(times, np.float64)
+    if fps is not None or known.shape != (count,) or not (np.diff(known) > 0).all():
+        raise UsageError(
+            f"times {known.shape} must be ({count},), ascending, and fps is not given beside them"
+        )
+    return (known - known[0]).astype(np.float32)
 
 
 def _held(frames: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -278,10 +295,12 @@ def _lay_irises(scene: Json, binary: _Binary) -> None:
 
 
 def _animation(
-    weights: NDArray[np.float32], motion: Motion | None, fps: float, binary: _Binary
+    weights: NDArray[np.float32],
+    motion: Motion | None,
+    times: NDArray[np.float32],
+    binary: _Binary,
 ) -> Json:
     """The course of the weights, and of the head's turns and places where they are known."""
-    times = (np.arange(len(weights)) / fps).astype(np.float32)
     seconds = binary.add(times, "SCALAR", target=None, bounds=True)
     tracks = [("weights", "SCALAR", weights.reshape(-1))]
     if motion is not None:

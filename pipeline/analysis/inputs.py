@@ -21,6 +21,7 @@ TABLE_SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "glee": (".csv", ".parquet"),
     "openface": (".openface.csv",),
     "arkit": (".arkit.csv",),
+    "gltf": (".glb",),
 }
 OVERLAY_SUFFIX = ".mp4"
 # How files of a form begin, by which they are known again where no record names them.
@@ -28,9 +29,10 @@ BEGINNINGS: Mapping[str, Mapping[str, bytes]] = {
     "glee": {".csv": b"frame,face_id,timestamp,valid,", ".parquet": b"PAR1"},
     "openface": {".csv": b"frame,face_id,timestamp,confidence,success,"},
     "arkit": {".csv": b"Timecode,BlendShapeCount,"},
+    "gltf": {".glb": b"glTF"},
 }
 # Formats with a file for each of several faces.
-FILE_A_FACE = ("arkit",)
+FILE_A_FACE = ("arkit", "gltf")
 
 
 @dataclass(frozen=True, eq=False)

@@ -214,6 +214,7 @@ def test_a_table_without_action_units_is_one_line(tmp_path):
     ("options", "said"),
     [
         (["--format", "arkit"], "--report needs Action Units, which --format arkit lacks"),
+        (["--format", "gltf"], "--report needs Action Units, which --format gltf lacks"),
         (["--aus", "none"], "--report needs Action Units; leave out --aus none"),
     ],
 )

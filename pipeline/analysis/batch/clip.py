@@ -41,6 +41,8 @@ from .journal import Journal, JournalMismatch, RecallingDetector, RecallingScore
 from .outcome import ClipAnalysis, kept_analysis
 from .record import AnalysisRecord
 
+# Forms that have no place for Action Units.
+WITHOUT_AUS = ("arkit", "gltf")
 # Frames that are looked at before the first row, spread over the clip.
 SAMPLE_FRAMES = 32
 
@@ -290,6 +292,10 @@ class ClipAnalyzer:
             from ..arkit_table import ARKitTable
 
             writers.append(ARKitTable(self.out, name, expressions, rate, several=several))
+        elif options.format == "gltf":
+            from ..animated_head import AnimatedHead
+
+            writers.append(AnimatedHead(self.out, name, self.fitter.model, several=several))
         else:
             from ..glee_table import GleeTable
 
@@ -305,7 +311,7 @@ class ClipAnalyzer:
 def _estimates(options: AnalyzeOptions, out: Path, fitter: FaceFitter) -> ClipEstimates | None:
     """What estimates Action Units, where they are wanted and the model has what they need."""
     readings = au_readings(fitter.model.expression_names)
-    if options.aus == "none" or options.format == "arkit" or readings is None:
+    if options.aus == "none" or options.format in WITHOUT_AUS or readings is None:
         return None
     baseline = BaselineFrames.parse(options.baseline)
     if fitter.own_identity and baseline.kind == AUTO_BASELINE:
@@ -326,7 +332,7 @@ def _remarks(
     scorer: AUScorer | None,
 ) -> tuple[str, ...]:
     """What stays empty and why, and what the baselines are."""
-    if options.format == "arkit":
+    if options.format in WITHOUT_AUS:
         return ()
     lines = [] if estimates is None else estimates.notes()
     if scorer is None and estimates is None and options.aus != "none":
