@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import DataError, UsageError
 from ..pipeline.options import AU_SOURCES, TABLE_FORMATS, AnalyzeOptions
 from .options import (
     ANY_PATH,
@@ -26,6 +28,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..pipeline.analysis.analyze import ClipAnalysis
+    from ..pipeline.analysis.inputs import AnalysisPlan
 
 
 @click.command()
@@ -43,6 +46,12 @@ if TYPE_CHECKING:
     "--video",
     is_flag=True,
     help="Write a video too, with landmarks, mesh and curves drawn over it.",
+)
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Write NAME.html too: curves and events of the Action Units under the video, moving with "
+    "it.",
 )
 @click.option(
     "--run", type=RUN, help="Trained run, for Action Units too: its folder or packed file."
@@ -122,6 +131,7 @@ def analyze(
     run: Path | None,
     device: str,
     workers: int,
+    report: bool,
     dry_run: bool,
     json: bool,
     **options: Any,
@@ -139,8 +149,11 @@ def analyze(
     from ..pipeline.analysis.analyze import as_json, plan
 
     chosen = AnalyzeOptions(**options)
+    reports: dict[Path, _Report] = {}
+    plans = plan(inputs, out, chosen) if dry_run or report else []
+    if report:
+        plans, reports = _with_reports(plans, out, run, chosen)
     if dry_run:
-        plans = plan(inputs, out, chosen)
         if json:
             echo_json([item.as_json() for item in plans])
         else:
@@ -148,7 +161,7 @@ def analyze(
                 click.echo(planned.line(), err=bool(planned.error))
         return 1 if any(planned.error for planned in plans) else 0
     outcomes = []
-    for item in _outcomes(
+    for found in _outcomes(
         inputs,
         out,
         run,
@@ -157,6 +170,7 @@ def analyze(
         workers=workers,
         progress=settings["progress"],
     ):
+        item = _reported(found, reports, run)
         outcomes.append(item)
         if not json:
             click.echo(item.line(), err=bool(item.error))
@@ -165,6 +179,76 @@ def analyze(
     if json:
         echo_json([as_json(item) for item in outcomes])
     return 1 if any(item.error for item in outcomes) else 0
+
+
+@dataclass(frozen=True)
+class _Report:
+    """The file, what it plays, and whether that is the overlay."""
+
+    path: Path
+    video: Path | None
+    overlay: bool
+
+
+def _with_reports(
+    plans: list[AnalysisPlan], out: Path, run: Path | None, options: AnalyzeOptions
+) -> tuple[list[AnalysisPlan], dict[Path, _Report]]:
+    """The plans with a report each, and the reports by the first table of their clip."""
+    from ..reports.video_report import BEGINNING
+
+    if options.format not in ("glee", "openface"):
+        raise UsageError(
+            f"--report needs Action Units, which --format {options.format} lacks; leave one out"
+        )
+    if options.aus == "none" and run is None:
+        raise UsageError("--report needs Action Units; leave out --aus none, or give --run")
+    longer, reports = [], {}
+    for one in plans:
+        if one.error:
+            longer.append(one)
+            continue
+        name = one.written[0].name.removesuffix(".csv")
+        if options.format == "openface":
+            name = name.removesuffix(".openface")
+        path = out / f"{name}.html"
+        if not options.overwrite and path.exists() and not _begins(path, BEGINNING):
+            raise UsageError(
+                f"{path}: is no report of glee, and would be replaced; give another --out, or "
+                "--overwrite"
+            )
+        overlay = next((file for file in one.written if file.suffix == ".mp4"), None)
+        video = overlay or (one.input if one.images == 0 else None)
+        reports[one.written[0]] = _Report(path, video, overlay is not None)
+        longer.append(replace(one, written=(*one.written, path)))
+    return longer, reports
+
+
+def _begins(path: Path, beginning: str) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(beginning)) == beginning.encode()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give another --out") from None
+
+
+def _reported(item: ClipAnalysis, reports: dict[Path, _Report], run: Path | None) -> ClipAnalysis:
+    """Write the clip's report, if it is to have one; a failure costs no other clip."""
+    report = reports.get(item.paths[0]) if item.paths else None
+    if report is None or item.error:
+        return item
+    if not item.reasons.get("ok", 0):
+        return replace(item, remarks=(*item.remarks, "no report, since no face was found"))
+    from ..reports.video_report import video_report
+
+    table = item.paths[0]
+    source = str((item.action_units or {}).get("source", ""))
+    if run is not None:
+        source = f"probabilities of the trained run {run.name}"
+    try:
+        video_report(table, report.path, report.video, source=source, overlay=report.overlay)
+    except DataError as error:
+        return replace(item, error=f"its table is written, but no report: {error}")
+    return replace(item, paths=(*item.paths, report.path))
 
 
 def _outcomes(

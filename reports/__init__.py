@@ -1,4 +1,4 @@
-"""What a run was worth, as one offline HTML file; the demo, notebooks and experiments below."""
+"""What a run was worth and what a video holds, as offline HTML files; demo and others below."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .doctor import examine
     from .report import Report, Section, render_report, write_report
     from .run_report import run_report
+    from .video_report import video_report
     from .work_report import work_report
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "examine",
     "render_report",
     "run_report",
+    "video_report",
     "work_report",
     "write_report",
 ]
@@ -28,6 +30,7 @@ load_when_asked(
         "doctor": ("examine",),
         "report": ("Report", "Section", "render_report", "write_report"),
         "run_report": ("run_report",),
+        "video_report": ("video_report",),
         "work_report": ("work_report",),
     },
 )

@@ -32,10 +32,16 @@ class Curve:
         "intensity" (0 to 5), "probability" (0 to 1) or "presence" (0 or 1).
     values : (n,) float64
         One a frame of the clip; NaN where it is not known.
+    std : (n,) float64 or None
+        Its standard deviation, where the table has one.
+    visible : (n,) float64 or None
+        How far the region is seen, 0 to 1, where the table says so; NaN where nobody asked.
     """
 
     kind: str
     values: Floats
+    std: Floats | None = None
+    visible: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,9 @@ def read_au_table(path: Path) -> list[FaceCurves]:
             faces = np.maximum(table["face_id"].to_numpy(np.int64), -1)
         wanted = {name for name, _ in columns.values()}
         wanted |= {name for _, name in _presences(table, columns)}
+        wanted |= {
+            name for tier in columns for name in _beside(table, tier, columns[tier][0]) if name
+        }
         values = {name: table[name].to_numpy(np.float64) for name in wanted}
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}; a column of numbers holds something else") from None
@@ -130,7 +139,10 @@ def read_au_table(path: Path) -> list[FaceCurves]:
             name: _on_clip(len(clip), place, np.where(valid, column, np.nan)[rows])
             for name, column in values.items()
         }
-        curves = {tier: Curve(kind, of_face[name]) for tier, (name, kind) in columns.items()}
+        curves = {
+            tier: Curve(kind, of_face[name], *map(of_face.get, _beside(table, tier, name)))
+            for tier, (name, kind) in columns.items()
+        }
         presence = {tier: of_face[name] for tier, name in _presences(table, columns)}
         result.append(FaceCurves(face, clip, times, seen, curves, presence))
     return result
@@ -150,6 +162,16 @@ def _presences(
         presence = f"{name.removesuffix('_r').removesuffix('_c')}_c"
         if presence in table:
             yield tier, presence
+
+
+def _beside(table: pd.DataFrame, tier: str, name: str) -> tuple[str, str]:
+    """The columns of standard deviation and visibility beside an intensity; "" where none is."""
+    unit = name.partition("_")[0]
+    std, visible = (
+        column if (column := f"{unit}_{what}") in table else "" for what in ("std", "visible")
+    )
+    # The deviation is that of the stronger side, not of each.
+    return "" if " " in tier else std, visible
 
 
 def _read(path: Path) -> pd.DataFrame:
