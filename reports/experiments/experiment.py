@@ -22,6 +22,7 @@ from .comparison import (
     published_table,
     text_of,
 )
+from .departures import departures_of
 from .figures import representation_figure
 from .palette import write_figure
 from .rows import (
@@ -150,6 +151,9 @@ def _comparison(
     if experiment.baselines:
         results.update(svm_baselines(work, out, recipe))
     rows = (RESNET_BASELINE, *experiment.rows) if experiment.baselines else experiment.rows
+    departures = departures_of(rows, work, tested, faces, recipe)
+    for one in departures:
+        logger.info("not as published: %s", one)
     for row in rows:
         start = pretrained(row, faces, out, recipe)
         if tested is None:
@@ -165,6 +169,7 @@ def _comparison(
         synthetic=any(one.synthetic for one in (work, tested, faces) if one is not None),
         quick=recipe.quick,
         notes=_notes(experiment, work, tested, faces, recipe, rows),
+        departures=departures,
     )
 
 

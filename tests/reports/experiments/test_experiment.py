@@ -65,6 +65,10 @@ def test_runs_from_end_to_end(name, works, out, monkeypatch):
     assert data["synthetic"]
     assert data["quick"]
     assert not data["comparable_with_published"]
+    if name.startswith("table"):
+        kinds = ("people: rendered", "subjects: ", "fit3d ", "preset: compact", "network: ")
+        for kind in (*kinds, "training: epochs 1", "weights: random"):
+            assert any(kind in line for line in data["departures"]), kind
     for text in (summary.text, (place / f"{name}.md").read_text()):
         assert "SYNTHETIC" in text
         assert "QUICK" in text
