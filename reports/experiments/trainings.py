@@ -15,6 +15,7 @@ from ...model.data.folds import choose_split
 from ...model.network.config import preset_config
 from ...model.options import TrainOptions, pretrain_options, train_options
 from ...model.prediction.evaluation import evaluate
+from ...model.prediction.left_out import SKIP
 from ...model.training.linear_svm import (
     Features,
     coefficient_features,
@@ -53,6 +54,8 @@ class Recipe:
         Paths, "" for none.
     changes : mapping
         Of the training options, for every row.
+    missing : str
+        What becomes of labelled frames without a usable face, as `measure` takes it.
     """
 
     preset: str
@@ -62,6 +65,7 @@ class Recipe:
     facenet: str
     split: str
     changes: Mapping[str, Any]
+    missing: str = SKIP
 
     @property
     def fold(self) -> str:
@@ -163,7 +167,7 @@ def trained(
     logger.info("%s: %s", row.name, run)
     options = recipe.training(row, start)
     train(work.folder, run, options, fold=recipe.fold, device=recipe.device)
-    return evaluate(run).results
+    return evaluate(run, missing=recipe.missing).results
 
 
 def trained_across(
@@ -244,7 +248,7 @@ def svm_baselines(work: ExperimentData, out: Path, recipe: Recipe) -> dict[str, 
         # Predictions that are there are kept, so they must be of these very frames.
         write_data(run, frames, split, work=work.folder, own_f_exp=True)
         run_linear_svm(frames, features, split, run, seed=recipe.seed, folds=folds)
-        results[name] = evaluate(run).results
+        results[name] = evaluate(run, missing=recipe.missing).results
     return results
 
 
