@@ -93,7 +93,7 @@ def evaluate(
     if work is not None:
         results = measure(predict(run, work, labelled=True, device=device), missing=missing)
         return Evaluation(results, results_table(results))
-    results = measure(_tested(Path(run)), missing=missing)
+    results = measure(kept_predictions(Path(run)), missing=missing)
     changed = changed_shards(Path(run))
     if changed:
         logger.warning(changed)
@@ -101,8 +101,24 @@ def evaluate(
     return Evaluation(results, results_table(results))
 
 
-def _tested(run: Path) -> dict[str, Predictions]:
-    """A run's predictions of its own test frames, by fold."""
+def kept_predictions(run: Path) -> dict[str, Predictions]:
+    """Read the predictions that a folder keeps.
+
+    Parameters
+    ----------
+    run : Path
+        A training's folder, with those of its own test frames.
+
+    Returns
+    -------
+    dict of str to Predictions
+        By fold.
+
+    Raises
+    ------
+    DataError
+        Where there are none, or one is damaged.
+    """
     files = sorted(run.glob(f"fold*/{PREDICTIONS_FILE}"))
     if not files:
         raise no_run(Path(run))
@@ -388,7 +404,7 @@ def f1_difference(
     DataError
         Where no fold is trained, or the runs were tested on different subjects or AUs.
     """
-    tested = [list(_tested(Path(run)).values()) for run in (one, other)]
+    tested = [list(kept_predictions(Path(run)).values()) for run in (one, other)]
     (names, counts), (other_names, other_counts) = map(_subject_counts, tested)
     if names != other_names or tuple(tested[0][0].au_names) != tuple(tested[1][0].au_names):
         raise DataError(

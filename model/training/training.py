@@ -475,9 +475,6 @@ def training_plan(work: Path, out: Path, options: TrainOptions, fold: str = "all
         count=options.folds,
         file=Path(options.split) if options.split else None,
     )
-    lost = sorted({shard.header.subject for shard in frames.shards} - set(frames.subjects))
-    if lost:
-        logger.warning("%s: in no fold, without a usable face: %s", work, ", ".join(lost))
     if fold not in ("all", EVERY_SUBJECT, *split):
         raise UsageError(f"unknown fold {fold!r}; choose one of {', '.join(split)} or all")
     lines = [

@@ -191,3 +191,14 @@ def test_the_list_stands_above_the_table_and_in_the_json():
         assert all(f"- {line}" in text for line in lines)
         assert text.index("epochs 3") < text.index("GLEE-Net")
         assert "not comparable with the published ones" in text
+
+
+def test_epochs_batch_and_quick_reach_the_pretraining():
+    given = replace(PAPER, changes={"epochs": 3, "batch": 6, "person_specific": True})
+    options = given.pretraining("full")
+    assert (options.epochs, options.batch, options.person_specific) == (3, 6, False)
+    assert (options.most_triplets, options.learning_rate) == (0, 2e-4)
+    quick = replace(PAPER, quick=True).pretraining("no-lb")
+    assert (quick.epochs, quick.triplets, quick.most_triplets, quick.batch) == (1, 60, 60, 30)
+    assert replace(given, quick=True).pretraining("full").epochs == 3
+    assert PAPER.pretraining("full").epochs == 10
