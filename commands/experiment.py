@@ -15,7 +15,7 @@ from .options import (
     split_option,
     work_option,
 )
-from .training_options import BATCH_HELP, EPOCHS_HELP
+from .training_options import BATCH_HELP, EPOCHS_HELP, missing_option
 
 NAMES = ("table1", "table2", "table3", "table4", "table5", "figure4", "figure5")
 
@@ -35,6 +35,7 @@ NAMES = ("table1", "table2", "table3", "table4", "table5", "figure4", "figure5")
 @click.option("--batch", type=click.IntRange(1), help=f"{BATCH_HELP} [default: the preset's]")
 @facenet_option
 @split_option
+@missing_option
 @device_option
 def experiment(
     name: str,
@@ -47,6 +48,7 @@ def experiment(
     batch: int | None,
     facenet: str,
     split: str,
+    missing: str,
     device: str,
 ) -> None:
     """Make a table or figure of the paper from shards, beside what was published.
@@ -70,6 +72,7 @@ def experiment(
         device=device,
         facenet=facenet,
         split=split,
+        missing=missing,
         changes={"epochs": epochs, "batch": batch},
     )
     click.echo(summary.text)

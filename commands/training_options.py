@@ -59,6 +59,15 @@ def _precision(context: click.Context, option: click.Parameter, value: str | Non
 EPOCHS_HELP = "Number of passes over the training frames."
 BATCH_HELP = "Frames of a step, or triplets of one."
 
+missing_option = click.option(
+    "--missing",
+    type=click.Choice(["skip", "absent"]),
+    default="skip",
+    show_default=True,
+    help="Leave labelled frames without a usable face out of the measures, or score them as "
+    "predicted absent.",
+)
+
 
 def ablation_option(help_text: str = "") -> Callable[[Any], Any]:
     """A part of the network that is left out; help_text: sentences that say more of it."""

@@ -70,6 +70,8 @@ class TrainOptions:
         Drawn for an epoch of pre-training where the data has no table of its own.
     shared_triplets : int
         Instead so many among the 3 `batch` faces of each step, 0 for none.
+    most_triplets : int
+        Of a table of triplets, only so many of each split, 0 for all.
     margin : float
         Of Eq. 4 for all triplets, 0 for each type's own.
     centre : bool
@@ -108,6 +110,7 @@ class TrainOptions:
     init: str = ""
     triplets: int = 0
     shared_triplets: int = 0
+    most_triplets: int = 0
     margin: float = 0.0
     centre: bool = False
     identity_adversary: float = 0.0

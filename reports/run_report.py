@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from .. import __version__
 from ..errors import DataError
 from ..model.prediction.evaluation import THRESHOLD, confusion, f1_interval, measure
+from ..model.prediction.left_out import ABSENT, share_text
 from ..model.prediction.predictions import PREDICTIONS_FILE, Predictions, load_predictions
 from ..model.training.run_folder import changed_shards
 from . import charts
@@ -63,17 +65,58 @@ def run_report(run: Path) -> Report:
                 _percent(results["always_positive_f1"]["mean"]),
                 "what chance gives",
             ),
+            *_left_out_figure(results),
             KeyFigure("Mean AUC", _percent(results["auc"]["mean"]), "no threshold"),
         ],
         sections=[
             _scores(results, counts),
             _confusion(results, counts),
+            *_left_out(results),
             _people(results),
             *_curves(run),
         ],
         foot=f"Made by glee {__version__} with `glee report`; nothing in this file is loaded "
         "from elsewhere.",
     )
+
+
+def _left_out_figure(results: dict[str, Any]) -> list[KeyFigure]:
+    left_out, absent = results["left_out"], results["f1_by_missing"][ABSENT]
+    if left_out is None or absent is None:
+        return []
+    return [
+        KeyFigure(
+            "Labelled frames left out",
+            share_text(left_out["frames"]),
+            f"no usable face; with them as absent, mean F1 is {_percent(absent['mean'])}",
+        )
+    ]
+
+
+def _left_out(results: dict[str, Any]) -> list[Section]:
+    """Frames left out, a fold and an AU."""
+    counts = results["left_out"]
+    if counts is None:
+        return []
+    folds = {**counts["folds"], "all": counts} if len(counts["folds"]) > 1 else counts["folds"]
+    rows = [
+        ["frames", *(share_text(fold["frames"]) for fold in folds.values())],
+        *(
+            [name, *(share_text(fold["aus"][name]) for fold in folds.values())]
+            for name in results["aus"]
+        ),
+    ]
+    absent = results["f1_by_missing"][ABSENT]
+    return [
+        Section(
+            "left-out",
+            "Frames that F1 leaves out",
+            "Frames that people labelled and that have no usable face. With an Action Unit counted "
+            f"as predicted absent in them, mean F1 is {_percent(absent['mean'])}; "
+            "`glee evaluate --missing absent` gives every measure so.",
+            [Table("Labelled frames left out.", ("", *folds), rows, range(1, len(folds) + 1))],
+        )
+    ]
 
 
 def _percent(value: float | None) -> str:

@@ -200,7 +200,7 @@ def _seconds(fps: float | None, times: ArrayLike | None, count: int) -> NDArray[
         raise UsageError(
             f"times {known.shape} must be ({count},), ascending, and fps is not given beside them"
         )
-    return (known - known[0]).astype(np.float32)
+    return np.asarray(known - known[0], np.float32)
 
 
 def _held(frames: NDArray[np.float64]) -> NDArray[np.float64]:

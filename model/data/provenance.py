@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -128,3 +130,46 @@ def _compared(
 
 def _model(made: Provenance) -> str:
     return f"{made.model!r}" + (f" ({made.model_sha256[:12]})" if made.model_sha256 else "")
+
+
+def fit_departures(shards: Iterable[Shard]) -> tuple[str, ...]:
+    """Say wherein shards were fitted otherwise than by `glee fit3d --paper`.
+
+    Parameters
+    ----------
+    shards : iterable of Shard
+        Read one after the other.
+
+    Returns
+    -------
+    tuple of str
+        "fit3d whiten is True, with --paper False", sorted; with "in 3 of 8 shards" where some
+        differ only; () where all are as the paper has it.
+    """
+    counts: Counter[str] = Counter()
+    total = 0
+    for shard in shards:
+        total += 1
+        counts.update(_fitted_otherwise(shard))
+    return tuple(
+        text if count == total else f"{text}, in {count} of {total} shards"
+        for text, count in sorted(counts.items())
+    )
+
+
+def _fitted_otherwise(shard: Shard) -> list[str]:
+    if shard.fit is None:
+        return ["no 3D fit"]
+    from ...fitting.options import PAPER_WEIGHT  # it imports Numba
+
+    paper = asdict(Fit3dOptions().as_published())
+    options = {**asdict(Fit3dOptions()), **shard.fit.options}
+    # The weights that it leaves to --paper are its own; stated, they are the same.
+    for name in ("expression_weight", "shape_weight"):
+        if options["identity"] == "frame" and options[name] == PAPER_WEIGHT:
+            options[name] = None
+    return [
+        f"fit3d {name} is {options[name]!r}, with --paper {paper[name]!r}"
+        for name in (*_SHAPING_F_EXP, "visibility")
+        if options[name] != paper[name]
+    ]

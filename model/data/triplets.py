@@ -50,6 +50,13 @@ class Triplets:
     def __len__(self) -> int:
         return len(self.index)
 
+    def some(self, most: int, seed: int) -> Self:
+        """Give `most` of the triplets, drawn from the `seed`, in their order; 0 gives all."""
+        if not 0 < most < len(self):
+            return self
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(self))[:most])
+        return replace(self, index=self.index[chosen], margin=self.margin[chosen])
+
     def with_margin(self, margin: float) -> Self:
         """Give all triplets one `margin`; 0 keeps each triplet's own."""
         return replace(self, margin=np.full_like(self.margin, margin)) if margin else self

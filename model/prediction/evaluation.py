@@ -20,6 +20,14 @@ import numpy.typing as npt
 from ...errors import DataError
 from ...whole_files import write_whole
 from ..training.run_folder import changed_shards
+from .left_out import (
+    ABSENT,
+    SKIP,
+    left_out_counts,
+    left_out_text,
+    share_text,
+    with_left_out,
+)
 from .predict import no_run, predict
 from .predictions import PREDICTIONS_FILE, Predictions, load_predictions
 
@@ -50,7 +58,9 @@ class Evaluation:
     table: str
 
 
-def evaluate(run: Path, work: Path | None = None, *, device: str = "cpu") -> Evaluation:
+def evaluate(
+    run: Path, work: Path | None = None, *, device: str = "cpu", missing: str = SKIP
+) -> Evaluation:
     """Measure a run; results.json is written where it measures the run's own test frames.
 
     Where its shards are others by now than those that it was measured on, a warning says so.
@@ -63,6 +73,8 @@ def evaluate(run: Path, work: Path | None = None, *, device: str = "cpu") -> Eva
         Predict the frames of this folder instead, as `predict` does.
     device : str
         "auto", "cpu" or "cuda", to predict on.
+    missing : str
+        As `measure` takes it.
 
     Returns
     -------
@@ -79,9 +91,9 @@ def evaluate(run: Path, work: Path | None = None, *, device: str = "cpu") -> Eva
         Where the results cannot be written.
     """
     if work is not None:
-        results = measure(predict(run, work, labelled=True, device=device))
+        results = measure(predict(run, work, labelled=True, device=device), missing=missing)
         return Evaluation(results, results_table(results))
-    results = measure(_tested(Path(run)))
+    results = measure(kept_predictions(Path(run)), missing=missing)
     changed = changed_shards(Path(run))
     if changed:
         logger.warning(changed)
@@ -89,8 +101,24 @@ def evaluate(run: Path, work: Path | None = None, *, device: str = "cpu") -> Eva
     return Evaluation(results, results_table(results))
 
 
-def _tested(run: Path) -> dict[str, Predictions]:
-    """A run's predictions of its own test frames, by fold."""
+def kept_predictions(run: Path) -> dict[str, Predictions]:
+    """Read the predictions that a folder keeps.
+
+    Parameters
+    ----------
+    run : Path
+        A training's folder, with those of its own test frames.
+
+    Returns
+    -------
+    dict of str to Predictions
+        By fold.
+
+    Raises
+    ------
+    DataError
+        Where there are none, or one is damaged.
+    """
     files = sorted(run.glob(f"fold*/{PREDICTIONS_FILE}"))
     if not files:
         raise no_run(Path(run))
@@ -98,7 +126,7 @@ def _tested(run: Path) -> dict[str, Predictions]:
     return {name: load_predictions(file) for name, file in zip(names, files, strict=True)}
 
 
-def measure(predictions: dict[str, Predictions]) -> dict[str, Any]:
+def measure(predictions: dict[str, Predictions], *, missing: str = SKIP) -> dict[str, Any]:
     """Measure predictions.
 
     F1 is on frames with known labels, pooled over the folds for each AU, then averaged over the
@@ -109,6 +137,9 @@ def measure(predictions: dict[str, Predictions]) -> dict[str, Any]:
     ----------
     predictions : dict of str to Predictions
         By fold.
+    missing : str
+        What becomes of labelled frames without a usable face: SKIP leaves them out, ABSENT scores
+        them as predicted absent, at probability 0. `f1_by_missing` has F1 of both.
 
     Returns
     -------
@@ -118,8 +149,14 @@ def measure(predictions: dict[str, Predictions]) -> dict[str, Any]:
     Raises
     ------
     DataError
-        Where no label is known.
+        Where no label is known, or the frames to be scored as absent are not.
     """
+    left_out = left_out_counts(predictions)
+    f1_by_missing: dict[str, Any] = {SKIP: _pooled_f1(predictions), ABSENT: None}
+    if left_out is not None or missing == ABSENT:
+        whole = {name: with_left_out(fold, name) for name, fold in predictions.items()}
+        f1_by_missing[ABSENT] = _pooled_f1(whole)
+        predictions = whole if missing == ABSENT else predictions
     each = list(predictions.values())
     aus = [str(name) for name in each[0].au_names]
     labels = np.concatenate([fold.labels for fold in each])
@@ -137,7 +174,10 @@ def measure(predictions: dict[str, Predictions]) -> dict[str, Any]:
         "frames": len(labels),
         "known": {name: int((labels[:, i] >= 0).sum()) for i, name in enumerate(aus)},
         "present": {name: int((labels[:, i] == 1).sum()) for i, name in enumerate(aus)},
+        "missing": missing,
+        "left_out": left_out,
         "f1": _by_au(aus, pooled),
+        "f1_by_missing": f1_by_missing,
         "f1_interval": [_plain(value) for value in f1_interval(counts)],
         "f1_mean_over_folds": _by_au(aus, over_folds),
         "always_positive_f1": _by_au(aus, [always_positive_f1(labels[:, i]) for i in columns]),
@@ -154,6 +194,12 @@ def measure(predictions: dict[str, Predictions]) -> dict[str, Any]:
     }
 
 
+def _pooled_f1(predictions: dict[str, Predictions]) -> dict[str, float | None]:
+    each = list(predictions.values())
+    counts = np.sum([_counts(fold.probability, fold.labels) for fold in each], axis=0)
+    return _by_au([str(name) for name in each[0].au_names], [f1_score(au) for au in counts])
+
+
 def _subject_counts(folds: list[Predictions]) -> tuple[list[str], Counts]:
     """Names of the subjects, sorted, and `confusion` of each: (subjects, aus, 4)."""
     labels = np.concatenate([fold.labels for fold in folds])
@@ -166,12 +212,15 @@ def _subject_counts(folds: list[Predictions]) -> tuple[list[str], Counts]:
 
 def results_table(results: dict[str, Any]) -> str:
     """Lay `results` out as the F1 table in percent, with a line for each AU and the mean."""
-    rows = [("", "F1", "F1 over folds", "always positive", "AUC", "MCC", "present")]
+    rows = [("", "F1", "F1 over folds", "always positive", "AUC", "MCC", "present", "left out")]
+    left_out = results["left_out"]
     columns = ("f1", "f1_mean_over_folds", "always_positive_f1", "auc", "mcc")
     for name in (*results["aus"], "mean"):
         values = [_percent(results[column][name]) for column in columns]
         known, present = results["known"].get(name, 0), results["present"].get(name, 0)
-        rows.append((name, *values, _percent(present / known) if known else ""))
+        share = _percent(present / known) if known else ""
+        lost = share_text(left_out["aus"][name]) if left_out and name in left_out["aus"] else ""
+        rows.append((name, *values, share, lost))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
@@ -182,7 +231,25 @@ def results_table(results: dict[str, Any]) -> str:
         f"{results['frames']} frames of {len(results['subjects'])} unseen subjects, in percent; "
         f"95 % interval of the mean F1 over subjects: {low} to {high}"
     )
+    lines.append(missing_text(results))
     return "\n".join(lines)
+
+
+def missing_text(results: dict[str, Any]) -> str:
+    """Say how many labelled frames have no usable face, and the mean F1 with and without them."""
+    said = left_out_text(results["left_out"])
+    means = {
+        name: _percent(f1["mean"])
+        for name, f1 in results["f1_by_missing"].items()
+        if f1 is not None
+    }
+    if ABSENT not in means:
+        return said
+    here = "as absent" if results["missing"] == ABSENT else "left out"
+    return (
+        f"{said}; mean F1 {means[SKIP]} without them, {means[ABSENT]} with them as absent; above "
+        f"they are {here}"
+    )
 
 
 def _counts(
@@ -337,7 +404,7 @@ def f1_difference(
     DataError
         Where no fold is trained, or the runs were tested on different subjects or AUs.
     """
-    tested = [list(_tested(Path(run)).values()) for run in (one, other)]
+    tested = [list(kept_predictions(Path(run)).values()) for run in (one, other)]
     (names, counts), (other_names, other_counts) = map(_subject_counts, tested)
     if names != other_names or tuple(tested[0][0].au_names) != tuple(tested[1][0].au_names):
         raise DataError(

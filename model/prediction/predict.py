@@ -260,7 +260,8 @@ def predict(
         labelled=labelled,
     )
     subjects: dict[str, list[str]] = defaultdict(list)
-    for subject in frames.subjects:
+    everybody = {shard.header.subject for shard in frames.shards} if labelled else frames.subjects
+    for subject in sorted(everybody):
         subjects[_fold_of(subject, frames.dataset, checkpoints)].append(subject)
     if left_out := subjects.pop("", []):
         logger.warning("%s: every network was trained on %s; left out", run, ", ".join(left_out))
@@ -350,7 +351,9 @@ def _predict_fold(
             own = relative_to_person(frames, checkpoint.reference.numpy())
         network = checkpoint.network().to(device)
         size = checkpoint.config.image_size
-        each.append(predict_frames(network, own, index, image_size=size, device=device))
+        each.append(
+            predict_frames(network, own, index, image_size=size, device=device, subjects=members)
+        )
     mean = np.mean([item.probability for item in each], axis=0, dtype=np.float64)
     return replace(each[0], probability=np.asarray(mean, np.float32))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ...fitting.array_files import open_npz
 from ...whole_files import write_whole
 from ..data.au_dataset import AUFrames, Batch, make_batch
 from ..network.glee_net import GLEENet
+from .left_out import labels_left_out
 
 PREDICTIONS_FILE = "predictions.npz"
 _FRAMES_AT_ONCE = 64
@@ -41,6 +43,10 @@ class Predictions:
         1 present, 0 absent, -1 unknown.
     probability : (n, a) float32
         Of the final prediction.
+    left_out_subject : (m,) str or None
+        Of the labelled frames without a usable face, their subjects; None where it is not known.
+    left_out_labels : (m, a) int8 or None
+        Their labels.
     """
 
     au_names: npt.NDArray[np.str_]
@@ -50,6 +56,8 @@ class Predictions:
     frame_id: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int8]
     probability: npt.NDArray[np.float32]
+    left_out_subject: npt.NDArray[np.str_] | None = None
+    left_out_labels: npt.NDArray[np.int8] | None = None
 
 
 def network_input(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -85,6 +93,7 @@ def predict_frames(
     *,
     image_size: int,
     device: torch.device | None = None,
+    subjects: Iterable[str] | None = None,
 ) -> Predictions:
     """Predict frames from their centre crops.
 
@@ -100,6 +109,8 @@ def predict_frames(
         That the network was built for, pixels.
     device : torch.device, optional
         Of the network; the CPU by default.
+    subjects : iterable of str, optional
+        Whose frames these are, also where none of a subject's has a usable face.
 
     Returns
     -------
@@ -114,6 +125,8 @@ def predict_frames(
             batch = make_batch(frames, index[begin : begin + _FRAMES_AT_ONCE], image_size)
             final = network(*network_input(batch, device)).final
             probability.append(final.float().sigmoid().cpu().numpy())
+    people = frames.subject[index].tolist() if subjects is None else subjects
+    lost, lost_labels = labels_left_out(frames, people)
     return Predictions(
         au_names=np.array(frames.au_names),
         shard=np.array([frames.names[i] for i in frames.shard_index[index]], np.str_),
@@ -124,6 +137,8 @@ def predict_frames(
         probability=np.concatenate(probability)
         if probability
         else np.empty((0, frames.labels.shape[1]), "f4"),
+        left_out_subject=lost,
+        left_out_labels=lost_labels,
     )
 
 
@@ -144,7 +159,8 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
     """
     buffer = io.BytesIO()
     arrays = {item.name: getattr(predictions, item.name) for item in fields(predictions)}
-    np.savez_compressed(buffer, **arrays)
+    known = {name: array for name, array in arrays.items() if array is not None}
+    np.savez_compressed(buffer, **known)
     write_whole(path, buffer.getbuffer())
 
 
@@ -168,7 +184,13 @@ def load_predictions(path: Path) -> Predictions:
     """
     try:
         with open_npz(path) as file:
-            return Predictions(**{item.name: file.array(item.name) for item in fields(Predictions)})
+            # Files of before do not hold the frames left out.
+            names = [
+                item.name
+                for item in fields(Predictions)
+                if item.default is not None or file.shape(item.name) is not None
+            ]
+            return Predictions(**{name: file.array(name) for name in names})
     except DataError as error:
         if not path.exists():
             raise DataError(f"{path}: no such predictions; finish the training first") from None

@@ -18,6 +18,7 @@ from ...errors import DataError, require_extra
 from ..data.au_dataset import AUFrames
 from ..data.folds import Split
 from ..data.person_specific import common_reference, relative_to_person
+from ..prediction.left_out import labels_left_out
 from ..prediction.predictions import PREDICTIONS_FILE, Predictions, save_predictions
 from .training import training_frames
 
@@ -191,6 +192,7 @@ def svm_predictions(
             continue
         distance = _classifier(len(use), seed).fit(x[use], y).decision_function(x[tested])
         columns.append((1 / (1 + np.exp(-np.clip(distance, -30, 30)))).astype(np.float32))
+    lost, lost_labels = labels_left_out(frames, frames.subject[tested].tolist())
     return Predictions(
         au_names=np.array(frames.au_names),
         shard=np.array([frames.names[i] for i in frames.shard_index[tested]], np.str_),
@@ -199,6 +201,8 @@ def svm_predictions(
         frame_id=frames.frame_id[tested],
         labels=frames.labels[tested],
         probability=np.stack(columns, 1),
+        left_out_subject=lost,
+        left_out_labels=lost_labels,
     )
 
 

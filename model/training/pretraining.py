@@ -135,6 +135,9 @@ def pretrain(
         memory_limit=0 if runtime.workers else MEMORY_LIMIT,
     )
     triplets, held_out = find_triplets(work, frames, count=options.triplets, seed=options.seed)
+    triplets, held_out = (
+        part.some(options.most_triplets, options.seed) for part in (triplets, held_out)
+    )
     triplets = triplets.with_margin(options.margin)
     with joined_world(device) as world, reproducible(options.deterministic):
         chosen = choose_device(device, world, options.precision)

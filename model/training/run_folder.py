@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import GleeError, OptionsError, ShardError
-from ...pipeline.shards.shard import SHARD_FOLDER, Shard, read_shard
+from ...pipeline.shards.shard import SHARD_FOLDER, Shard, list_shards, read_shard
 from ...whole_files import write_whole
 from ..data.au_dataset import AUFrames
 from ..data.folds import Split
@@ -127,6 +127,32 @@ def changed_shards(run: Path) -> str:
         f"{work} since then {', '.join(counts)} ({', '.join(names[:_NAMED])}{more}); train again, "
         "into another folder, for figures of today's"
     )
+
+
+def shown_digests(work: Path) -> dict[str, str]:
+    """Digest what a network is shown of each shard of a work folder.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+
+    Returns
+    -------
+    dict of str to str
+        Path below the shards -> SHA-256, in hexadecimal.
+
+    Raises
+    ------
+    ShardError
+        Where there are none, or one is damaged.
+    """
+    return {
+        path.relative_to(work / SHARD_FOLDER).as_posix(): _shown_digest(
+            read_shard(path, verify=False), own_f_exp=True
+        )
+        for path in list_shards(work)
+    }
 
 
 def _digest_of(path: Path, own_f_exp: bool) -> str:

@@ -30,6 +30,7 @@ from ..data.augmentation import stored_size
 from ..data.batches import TrainingBatches, split_batch
 from ..data.folds import choose_split
 from ..data.person_specific import common_reference, relative_to_person
+from ..data.provenance import fit_departures
 from ..distributed import World, choose_device, joined_world, reproducible
 from ..network.config import GLEENetConfig, preset_config
 from ..network.glee_net import GLEENet
@@ -166,9 +167,15 @@ def train(
     split = choose_split(
         frames.subjects, frames.dataset, seed=options.seed, count=options.folds, file=file
     )
+    lost = sorted({shard.header.subject for shard in frames.shards} - set(frames.subjects))
+    if lost:
+        logger.warning("%s: in no fold, without a usable face: %s", work, ", ".join(lost))
     if fold not in ("all", EVERY_SUBJECT, *split):
         raise UsageError(f"unknown fold {fold!r}; choose one of {', '.join(split)} or all")
     own_f_exp = config.coefficients and f_exp_source is None
+    otherwise = fit_departures(frames.shards) if options.preset == "paper" and own_f_exp else ()
+    if otherwise:
+        logger.warning("%s: fitted otherwise than the paper has it: %s", work, "; ".join(otherwise))
     stated = (OPTIONS_FILE, SPLIT_FILE, DATA_FILE, SHARDS_FILE)
     with (
         joined_world(device) as world,

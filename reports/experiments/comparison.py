@@ -190,6 +190,8 @@ class TableComparison:
         Whether --quick was given.
     notes : tuple of str
         What a reader must know besides.
+    departures : tuple of str
+        Wherein the run is not as published, see `departures_of`.
     """
 
     title: str
@@ -199,6 +201,20 @@ class TableComparison:
     synthetic: bool
     quick: bool
     notes: tuple[str, ...] = ()
+    departures: tuple[str, ...] = ()
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the paper's figures may be held against these."""
+        return not (self.synthetic or self.quick or self.departures)
+
+    @property
+    def departures_heading(self) -> str:
+        """What stands above the list of departures."""
+        return (
+            f"DEPARTURES from what was published ({len(self.departures)}), so that these figures "
+            "are not comparable with the published ones:"
+        )
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -216,7 +232,7 @@ class TableComparison:
     @property
     def measured_heading(self) -> str:
         """Heading of our block."""
-        kind = ": not comparable with published figures" if self.synthetic else ""
+        kind = "" if self.comparable else ": not comparable with published figures"
         return f"This run, F1 (%) on {self.on}{kind}"
 
 
@@ -255,7 +271,8 @@ def blocks(comparison: TableComparison) -> list[tuple[str, list[list[str]]]]:
         ]
     named = [[f"{row[0]} (this run)", *row[1:]] for row in ours]
     both = [*([*row, ""] for row in printed), *named, *_differences(comparison)]
-    together = f"{heading}; rows of this run: {comparison.on}"
+    apart = "" if comparison.comparable else ", not comparable with the published ones"
+    together = f"{heading}; rows of this run: {comparison.on}{apart}"
     return [(together, [[*head, "95 % of Avg."], *both])]
 
 
@@ -275,7 +292,10 @@ def _differences(comparison: TableComparison) -> list[list[str]]:
 
 def text_of(comparison: TableComparison) -> str:
     """Print `comparison` for a terminal."""
-    lines = [comparison.title, *comparison.warnings, ""]
+    lines = [comparison.title, *comparison.warnings]
+    if comparison.departures:
+        lines += [comparison.departures_heading, *(f"- {one}" for one in comparison.departures)]
+    lines.append("")
     for heading, rows in blocks(comparison):
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines.append(heading)
@@ -305,6 +325,9 @@ def markdown_of(comparison: TableComparison, pictures: Sequence[str] = ()) -> st
     lines = [f"# {comparison.title}", ""]
     for warning in comparison.warnings:
         lines += [f"> **{warning}**", ""]
+    if comparison.departures:
+        lines += [f"**{comparison.departures_heading}**", ""]
+        lines += [*(f"- {one}" for one in comparison.departures), ""]
     for heading, rows in blocks(comparison):
         lines += [f"## {heading}", "", *_markdown_table(rows), ""]
     for picture in pictures:
@@ -345,7 +368,8 @@ def data_of(comparison: TableComparison) -> dict[str, Any]:
     return {
         "title": comparison.title,
         "synthetic": comparison.synthetic,
-        "comparable_with_published": not (comparison.synthetic or comparison.quick),
+        "comparable_with_published": comparison.comparable,
+        "departures": list(comparison.departures),
         "quick": comparison.quick,
         "warnings": list(comparison.warnings),
         "notes": list(comparison.notes),

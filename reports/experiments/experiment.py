@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ... import __version__
 from ...errors import require_extra
+from ...model.prediction.evaluation import missing_text
+from ...model.prediction.left_out import SKIP
 from ...whole_files import write_whole
 from .comparison import (
     TableComparison,
@@ -22,6 +24,7 @@ from .comparison import (
     published_table,
     text_of,
 )
+from .departures import departures_of
 from .figures import representation_figure
 from .palette import write_figure
 from .rows import (
@@ -72,6 +75,7 @@ def run_experiment(
     device: str = "auto",
     facenet: str = "",
     split: str = "",
+    missing: str = SKIP,
     changes: Mapping[str, Any] | None = None,
 ) -> ExperimentSummary:
     """Run one of the paper's experiments; one that was killed goes on where it stopped.
@@ -95,6 +99,8 @@ def run_experiment(
         "auto", "cpu" or "cuda".
     facenet, split : str
         Paths as for training; "" for none.
+    missing : str
+        What becomes of labelled frames without a usable face, as `measure` takes it.
     changes : mapping, optional
         Of the training options, for every row (None keeps the recipe's value).
 
@@ -116,7 +122,7 @@ def run_experiment(
     require_extra("figures", ("matplotlib", "sklearn"), "glee experiment")
     given_data = find_data(folders)
     given = {key: value for key, value in (changes or {}).items() if value is not None}
-    recipe = Recipe(preset, seed, quick, device, facenet, split, given)
+    recipe = Recipe(preset, seed, quick, device, facenet, split, given, missing)
     work = needed_data(given_data, experiment.dataset, name)
     faces = pretraining_data(given_data)
     if not experiment.published:
@@ -150,6 +156,9 @@ def _comparison(
     if experiment.baselines:
         results.update(svm_baselines(work, out, recipe))
     rows = (RESNET_BASELINE, *experiment.rows) if experiment.baselines else experiment.rows
+    departures = departures_of(rows, work, tested, faces, recipe)
+    for one in departures:
+        logger.info("not as published: %s", one)
     for row in rows:
         start = pretrained(row, faces, out, recipe)
         if tested is None:
@@ -164,7 +173,11 @@ def _comparison(
         on=on.in_words,
         synthetic=any(one.synthetic for one in (work, tested, faces) if one is not None),
         quick=recipe.quick,
-        notes=_notes(experiment, work, tested, faces, recipe, rows),
+        notes=(
+            *_notes(experiment, work, tested, faces, recipe, rows),
+            *(f"{name}: {missing_text(result)}." for name, result in results.items()),
+        ),
+        departures=departures,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ...model.checkpoint import CHECKPOINT_FILE
 from ...model.data.au_dataset import load_frames
 from ...model.data.augmentation import stored_size
 from ...model.data.folds import choose_split
 from ...model.network.config import preset_config
 from ...model.options import TrainOptions, pretrain_options, train_options
-from ...model.prediction.evaluation import evaluate
+from ...model.prediction.evaluation import evaluate, kept_predictions, measure
+from ...model.prediction.left_out import SKIP
+from ...model.prediction.predict import predict
+from ...model.prediction.predictions import PREDICTIONS_FILE, Predictions, save_predictions
 from ...model.training.linear_svm import (
     Features,
     coefficient_features,
@@ -23,13 +29,16 @@ from ...model.training.linear_svm import (
     run_linear_svm,
 )
 from ...model.training.pretraining import pretrain
-from ...model.training.run_folder import write_data
+from ...model.training.run_folder import shown_digests, write_data
 from ...model.training.training import EVERY_SUBJECT, train
+from ...whole_files import write_whole
 from .rows import ExperimentData, Row
 
 logger = logging.getLogger(__name__)
 
 RUNS, PRETRAINING = "runs", "pretraining"
+# What kept predictions of another dataset are of.
+SOURCE_FILE = "source.json"
 # What --quick leaves of a training: enough to see that all of it works, not to measure anything.
 QUICK_EPOCHS, QUICK_TRIPLETS = 1, 60
 QUICK_FOLD = "1"
@@ -52,7 +61,9 @@ class Recipe:
     facenet, split : str
         Paths, "" for none.
     changes : mapping
-        Of the training options, for every row.
+        Of the training options, for every row; epochs and batch of the pre-training too.
+    missing : str
+        What becomes of labelled frames without a usable face, as `measure` takes it.
     """
 
     preset: str
@@ -62,6 +73,7 @@ class Recipe:
     facenet: str
     split: str
     changes: Mapping[str, Any]
+    missing: str = SKIP
 
     @property
     def fold(self) -> str:
@@ -100,9 +112,15 @@ class Recipe:
             ablation=ablation,
             seed=self.seed,
             facenet=self.facenet or None,
-            epochs=QUICK_EPOCHS if self.quick else None,
             triplets=QUICK_TRIPLETS if self.quick else None,
+            most_triplets=QUICK_TRIPLETS if self.quick else None,
+            **{"epochs": QUICK_EPOCHS if self.quick else None, **self._passes},
         )
+
+    @property
+    def _passes(self) -> dict[str, Any]:
+        """Those changes that mean the same in the pre-training."""
+        return {key: self.changes[key] for key in ("epochs", "batch") if key in self.changes}
 
 
 def _has_facenet(row: Row) -> bool:
@@ -163,7 +181,7 @@ def trained(
     logger.info("%s: %s", row.name, run)
     options = recipe.training(row, start)
     train(work.folder, run, options, fold=recipe.fold, device=recipe.device)
-    return evaluate(run).results
+    return evaluate(run, missing=recipe.missing).results
 
 
 def trained_across(
@@ -198,11 +216,35 @@ def trained_across(
     logger.info("%s: %s", row.name, run)
     options = recipe.training(row, start)
     train(work.folder, run, options, fold=EVERY_SUBJECT, device=recipe.device)
-    return evaluate(run, tested.folder, device=_plain_device(recipe.device)).results
+    return measure(_predicted(run, tested, recipe.device), missing=recipe.missing)
 
 
-def _plain_device(device: str) -> str:
-    return "cpu" if device == "auto" else device
+def _predicted(run: Path, tested: ExperimentData, device: str) -> dict[str, Predictions]:
+    """A run's predictions of another dataset; kept beside it, until either of them changes."""
+    kept = run.with_name(f"{run.name}-on-{tested.dataset}")
+    own = {path.parent.name: file_digest(path) for path in sorted(run.glob(f"*/{CHECKPOINT_FILE}"))}
+    source = {"checkpoints": own, "shards": shown_digests(tested.folder)}
+    text = json.dumps(source, indent=1).encode()
+    stated = kept / SOURCE_FILE
+    if stated.exists() and stated.read_bytes() == text:
+        logger.info("predicted already: %s", kept)
+        return kept_predictions(kept)
+    if stated.exists():
+        logger.warning("%s: the network or %s changed since; predicted again", kept, tested.folder)
+        stated.unlink()
+    predictions = predict(run, tested.folder, labelled=True, device=device)
+    for file in kept.glob(f"fold*/{PREDICTIONS_FILE}"):
+        file.unlink()
+    for name, one in predictions.items():
+        save_predictions(kept / f"fold{name}" / PREDICTIONS_FILE, one)
+    write_whole(stated, text)
+    return predictions
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def svm_baselines(work: ExperimentData, out: Path, recipe: Recipe) -> dict[str, dict[str, Any]]:
@@ -244,7 +286,7 @@ def svm_baselines(work: ExperimentData, out: Path, recipe: Recipe) -> dict[str, 
         # Predictions that are there are kept, so they must be of these very frames.
         write_data(run, frames, split, work=work.folder, own_f_exp=True)
         run_linear_svm(frames, features, split, run, seed=recipe.seed, folds=folds)
-        results[name] = evaluate(run).results
+        results[name] = evaluate(run, missing=recipe.missing).results
     return results
 
 

@@ -41,6 +41,18 @@ def test_drawn_triplets_put_the_odd_one_last(work):
     assert (triplets.margin == np.float32(0.2)).all()
 
 
+def test_some_of_the_triplets_are_drawn_and_stay_in_their_order():
+    index = np.arange(300).reshape(100, 3)
+    every = Triplets(index, np.arange(100, dtype=np.float32))
+    some = every.some(10, seed=1)
+    assert len(some) == 10
+    assert (np.diff(some.index[:, 0]) > 0).all()
+    np.testing.assert_array_equal(some.index[:, 0], 3 * some.margin)
+    np.testing.assert_array_equal(some.index, every.some(10, seed=1).index)
+    assert (some.index != every.some(10, seed=2).index).any()
+    assert every.some(0, seed=1) is every.some(100, seed=1) is every
+
+
 def test_held_out_triplets_are_of_other_subjects(work):
     frames = load_frames(work, size=100)
     train_set, test_set = find_triplets(work, frames, count=80, seed=1)

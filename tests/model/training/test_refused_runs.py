@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from glee.errors import DataError, GleeError
+from glee.model.network import config
 from glee.model.options import train_options
 from glee.model.training.run_folder import remove_if_refused
 from glee.model.training.training import train
@@ -43,3 +46,17 @@ def test_what_was_there_stays(tmp_path):
     assert (tmp_path / "options.toml").exists()
     refused(tmp_path / "new", *STATED)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("preset", "said"), [("paper", 1), ("compact", 0)])
+def test_the_papers_preset_says_how_shards_were_fitted(
+    work, tmp_path, monkeypatch, caplog, tiny, preset, said
+):
+    """At its start, so also where nothing comes of the run."""
+    monkeypatch.setitem(config.PRESETS, "paper", config.PRESETS["compact"])
+    options = train_options(preset, epochs=1, batch=30, init=str(tmp_path / "none.pt"))
+    with caplog.at_level(logging.WARNING), pytest.raises(GleeError):
+        train(work, tmp_path / "run", options, fold="1")
+    lines = [text for text in caplog.messages if "fitted otherwise than the paper" in text]
+    assert len(lines) == said
+    assert all("fit3d identity is 'subject', with --paper 'frame'" in line for line in lines)

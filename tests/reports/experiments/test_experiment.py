@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 
 import cv2
 import pytest
@@ -12,7 +14,10 @@ from glee.commands.experiment import NAMES
 from glee.commands.experiment import experiment as command
 from glee.errors import UsageError
 from glee.model.network import config
+from glee.model.prediction.predict import predict as predict_shards
 from glee.model.training import steps
+from glee.pipeline.shards.shard import add_fit, list_shards, read_shard
+from glee.reports.experiments import trainings
 from glee.reports.experiments.experiment import run_experiment
 from glee.reports.experiments.rows import ABLATION_ROWS, EXPERIMENTS
 
@@ -65,6 +70,10 @@ def test_runs_from_end_to_end(name, works, out, monkeypatch):
     assert data["synthetic"]
     assert data["quick"]
     assert not data["comparable_with_published"]
+    if name.startswith("table"):
+        kinds = ("people: rendered", "subjects: ", "fit3d ", "preset: compact", "network: ")
+        for kind in (*kinds, "training: epochs 1", "weights: random"):
+            assert any(kind in line for line in data["departures"]), kind
     for text in (summary.text, (place / f"{name}.md").read_text()):
         assert "SYNTHETIC" in text
         assert "QUICK" in text
@@ -111,6 +120,30 @@ def test_goes_on_where_it_was_killed(works, tmp_path, monkeypatch):
     assert checkpoint.stat().st_mtime_ns == kept
     assert (again / "checkpoint.pt").exists()
     assert second.data == first.data
+
+
+@pytest.mark.slow
+def test_table4_keeps_its_predictions_until_the_shards_change(works, tmp_path, monkeypatch, caplog):
+    tested = tmp_path / "bp4d-plus"
+    shutil.copytree(works["bp4d-plus"], tested)
+    devices = []
+
+    def predict(run, work, **more):
+        devices.append(more["device"])
+        return predict_shards(run, work, **more)
+
+    monkeypatch.setattr(trainings, "predict", predict)
+    given = {**works, "bp4d-plus": tested}
+    first = run("table4", given, tmp_path / "out")
+    assert run("table4", given, tmp_path / "out").data == first.data
+    assert devices == ["cpu"]
+    assert "changed since" not in caplog.text
+    path = list_shards(tested)[0]
+    fit = read_shard(path).fit
+    add_fit(path, replace(fit, f_exp=1 - fit.f_exp))
+    run("table4", given, tmp_path / "out")
+    assert devices == ["cpu", "cpu"]
+    assert "changed since; predicted again" in caplog.text
 
 
 def test_says_which_dataset_is_missing(works, tmp_path):
