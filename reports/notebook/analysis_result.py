@@ -291,6 +291,34 @@ class Analysis:
         name = f"{name}_" if name in ("AU", "face_id") or name in found[0][1][0] else name
         return joined(parts, [name, "face_id"] if several else [name])
 
+    def report(self, path: str | Path | None = None, video: str | Path | None = None) -> Path:
+        """Write the report of the video as one HTML file, see `glee analyze --report`.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            The file; by default beside the table, under its name. A result without `out` has its
+            tables in a folder that goes with it, so give a path then.
+        video : str or Path, optional
+            What is played; it is linked by its path relative to the report.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        DataError
+            Where the table has no Action Units.
+        OutputError
+            Where the file cannot be written.
+        """
+        from ..video_report import video_report
+
+        out = self.path.with_suffix(".html") if path is None else Path(path)
+        return video_report(self.path, out, None if video is None else Path(video))
+
     def plot(
         self,
         aus: Sequence[str] | None = None,

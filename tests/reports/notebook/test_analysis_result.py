@@ -304,3 +304,13 @@ def test_bad_inputs_are_one_clear_line(one, tmp_path):
     one.unlink()
     with pytest.raises(DataError, match="no longer there"):
         _ = again.frames
+
+
+def test_the_report_is_that_of_the_command(tmp_path):
+    path = tmp_path / "talk.csv"
+    rows().to_csv(path, index=False)
+    found = glee.open(path)
+    page = found.report()
+    assert page == tmp_path / "talk.html"
+    assert "AU12" in page.read_text()
+    assert found.report(tmp_path / "other.html").is_file()
