@@ -18,6 +18,7 @@ from write_docs import table
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "landmarks.md")
+WHO = {"glee": "default", "mediapipe": "MediaPipe"}
 BEGIN, END = "<!-- accuracy -->", "<!-- end of accuracy -->"
 
 
@@ -93,6 +94,39 @@ def on_clips() -> list[list[str]]:
     ]
 
 
+def on_action_units() -> list[list[str]]:
+    """The estimates of Action Units, without training."""
+    content = result("au_estimates")
+    kinds, real = content["kinds"], content["real"]
+
+    def both(rows: list[dict[str, Any]], key: str) -> str:
+        means = {
+            who: sum(row[who][key] for row in rows) / len(rows) for who in WHO if who in rows[0]
+        }
+        return ", ".join(f"{WHO[who]} {mean:.2f}" for who, mean in means.items())
+
+    other = [kinds[kind] for kind in ("ict_alike", "ict_apart")]
+    rest = real["at_rest"]
+    return [
+        [
+            "renders of another model (ICT-FaceKit)",
+            "estimated Action Units: mean area under the curve",
+            both(other, "auc_mean"),
+        ],
+        ["the same", "their intensity: mean r with the truth", both(other, "r_mean")],
+        [
+            "short real clips, coded by eye",
+            "estimated Action Units, as the table has them: mean area under the curve",
+            both([real], "mean"),
+        ],
+        [
+            f"{rest['frames']} frames of two real faces at rest",
+            "Action Units called present",
+            f"{100 * rest['share']:.1f} %",
+        ],
+    ]
+
+
 def on_renders() -> list[list[str]]:
     """f_exp where its truth is known, of a foreign model and of our own."""
     kinds = result("foreign_faces")["kinds"]
@@ -115,7 +149,7 @@ def on_renders() -> list[list[str]]:
 
 def main() -> None:
     """Put the table between the pages' marks."""
-    rows = [*on_photographs(), *on_clips(), *on_renders()]
+    rows = [*on_photographs(), *on_clips(), *on_action_units(), *on_renders()]
     lines = table(["measured on", "what", "figure"], rows)
     for page in PAGES:
         before, _, rest = page.read_text().partition(BEGIN)
