@@ -30,6 +30,7 @@ from glee.pipeline.analysis.face_stream import (
 from glee.pipeline.analysis.gaze import IrisDetector
 from glee.pipeline.analysis.inputs import find_sources
 from glee.pipeline.datasets.action_units import BLENDSHAPES, MAXIMUM_INTENSITY
+from glee.pipeline.images import CROP_SIZE
 from glee.pipeline.images.frames import index_frames
 from glee.pipeline.landmarks.backends import (
     AUTO,
@@ -70,6 +71,8 @@ class ReadPerson:
         How much the network sees move.
     f_exp, outputs : (n, 51) float64
         What was read, NaN without a face.
+    crops : (n, 200, 200, 3) uint8 or None
+        Aligned faces, black without one; None where nobody asked.
     """
 
     truth: Floats
@@ -80,18 +83,21 @@ class ReadPerson:
     activity: Floats
     f_exp: Floats
     outputs: Floats
+    crops: NDArray[np.uint8] | None = None
 
 
-def read_people(kind: str, seed: int, people: int, frames: int) -> Iterator[ReadPerson]:
+def read_people(
+    kind: str, seed: int, people: int, frames: int, *, crops: bool = False
+) -> Iterator[ReadPerson]:
     """People of a kind, see `foreign_people.KINDS`, as `glee analyze` reads them."""
     for person in render_people(kind, seed, people, frames):
         with tempfile.TemporaryDirectory() as folder:
-            yield read_clip(written(person, Path(folder)), person)
+            yield read_clip(written(person, Path(folder)), person, crops=crops)
 
 
-def read_clip(path: Path, person: Person | None = None) -> ReadPerson:
+def read_clip(path: Path, person: Person | None = None, *, crops: bool = False) -> ReadPerson:
     """One clip as `glee analyze` reads it; without a rendered person there is no truth."""
-    rows, readings = list(analysis_rows(path)), _analyzer()[2]
+    rows, readings = list(analysis_rows(path, crops=crops)), _analyzer()[2]
     f_exp = np.concatenate([one.fit.f_exp for one in rows])
     valid = np.concatenate([[one.valid(i) for i in range(len(one))] for one in rows])
     std = np.concatenate([one.fit.f_exp_std for one in rows])
@@ -107,7 +113,13 @@ def read_clip(path: Path, person: Person | None = None) -> ReadPerson:
         activity=np.where(valid, activity(outputs), np.nan),
         f_exp=np.where(valid[:, None], f_exp, np.nan),
         outputs=outputs,
+        crops=_crops(rows) if crops else None,
     )
+
+
+def _crops(rows: list[FaceRows]) -> NDArray[np.uint8]:
+    black = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    return np.stack([black if f.crop is None else f.crop for one in rows for f in one.faces])
 
 
 def written(person: Person, folder: Path) -> Path:
@@ -154,12 +166,12 @@ def by_au(values: Floats, readings: AUReadings) -> Floats:
     return np.stack([values[:, columns].max(1) for columns in of], axis=1)
 
 
-def analysis_rows(path: Path) -> Iterator[FaceRows]:
+def analysis_rows(path: Path, *, crops: bool = False) -> Iterator[FaceRows]:
     """The rows of a clip with one face, by the parts of which `glee analyze` is made."""
     detector, fitter, _ = _analyzer()
     (source,), _ = find_sources([path])
     index = index_frames(source.clip, identify=False)
-    stream = StreamOptions.of(AnalyzeOptions(), scored=False)
+    stream = StreamOptions.of(AnalyzeOptions(), scored=crops)
     identity = fitter.identity(list(sample_stream(source.clip, index, detector, stream, SAMPLE)))
     known = {} if identity is None else {0: identity}
     yield from RowStream(fitter, known).rows(face_stream(source.clip, index, detector, stream))
