@@ -137,10 +137,15 @@ class ClipEstimates:
         Which frames show people at rest.
     folder : Path
         Where the waiting readings are kept.
+    name : str
+        The clip's, for errors.
     """
 
-    def __init__(self, readings: AUReadings, baseline: BaselineFrames, folder: Path) -> None:
+    def __init__(
+        self, readings: AUReadings, baseline: BaselineFrames, folder: Path, name: str
+    ) -> None:
         self.readings = readings
+        self._name = name
         self._asked, self._folder = baseline, folder
         self._calmness: dict[int, ReadingCounts] = {}
         self._baselines: dict[int, FaceBaseline] | None = None
@@ -227,8 +232,8 @@ class ClipEstimates:
         counts = self._counted(lambda rows: rows.named > 0, "read")
         if not counts:
             raise DataError(
-                "no usable face in the frames of --baseline; name frames in which the face is "
-                "seen at rest, or give auto"
+                f"{self._name}: no usable face in the frames of --baseline; name frames in which "
+                "the face is seen at rest, or give auto"
             )
         usual = au_figures().usual[columns_of_aus(self.readings)]
         found = {}

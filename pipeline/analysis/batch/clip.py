@@ -228,7 +228,9 @@ class ClipAnalyzer:
         scorer = None if self.scorer is None else RecallingScorer(self.scorer, journal)
         with ExitStack() as stack:
             estimates = None
-            if scorer is None and (made := _estimates(self.options, self.out, self.fitter)):
+            if scorer is None and (
+                made := _estimates(self.options, self.out, source.name, self.fitter)
+            ):
                 estimates = stack.enter_context(made)
             writers = [
                 stack.enter_context(writer)
@@ -308,7 +310,9 @@ class ClipAnalyzer:
         return writers
 
 
-def _estimates(options: AnalyzeOptions, out: Path, fitter: FaceFitter) -> ClipEstimates | None:
+def _estimates(
+    options: AnalyzeOptions, out: Path, name: str, fitter: FaceFitter
+) -> ClipEstimates | None:
     """What estimates Action Units, where they are wanted and the model has what they need."""
     readings = au_readings(fitter.model.expression_names)
     if options.aus == "none" or options.format in WITHOUT_AUS or readings is None:
@@ -316,7 +320,7 @@ def _estimates(options: AnalyzeOptions, out: Path, fitter: FaceFitter) -> ClipEs
     baseline = BaselineFrames.parse(options.baseline)
     if fitter.own_identity and baseline.kind == AUTO_BASELINE:
         baseline = BaselineFrames(USUAL)
-    return ClipEstimates(readings, baseline, out)
+    return ClipEstimates(readings, baseline, out, name)
 
 
 def _source(estimates: ClipEstimates | None, scorer: AUScorer | None) -> dict[str, Any] | None:

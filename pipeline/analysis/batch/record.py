@@ -136,14 +136,21 @@ def refuse_foreign_files(
     Raises
     ------
     UsageError
-        Where a file that would be replaced is no table of this form and no record names it.
+        Where a file that would be replaced is no table of this form and no record names it, or is
+        the analysis of another input.
     """
     if options.overwrite:
         return
     for plan, source in zip(plans, sources, strict=True):
         record, mark = _record_paths(out, source.name, options.format)
-        known = (read_record(record) or {"files": {}})["files"]
+        found = read_record(record) or {"files": {}}
+        known = found["files"]
         there = _files_there(plan.written, out, source.name, options)
+        if there and not mark.exists() and (other := _other_input(found, source)):
+            raise UsageError(
+                f"{there[0]}: is the analysis of {other}, and would be replaced by that of "
+                f"{source.clip.source}; give another --out, or --overwrite"
+            )
         for path in [] if mark.exists() else there:
             begins = BEGINNINGS[options.format].get(path.suffix)
             if not (_begins(path, begins) if begins else path.name in known):
@@ -151,6 +158,15 @@ def refuse_foreign_files(
                     f"{path}: was not written by glee analyze --format {options.format}, and would "
                     "be replaced; give another --out, or --overwrite"
                 )
+
+
+def _other_input(found: Mapping[str, Any], source: Source) -> str:
+    """The path of another input that a record is of; "" for the same, also where it was moved."""
+    then = found.get("source", {})
+    now = describe_source(source.clip)
+    moved = all(then.get(key) == now[key] for key in ("bytes", "sha256_of_head"))
+    path = str(then.get("path", ""))
+    return "" if moved or path in ("", now["path"]) else path
 
 
 def _begins(path: Path, begin: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from glee.errors import UsageError
 from glee.pipeline.analysis.batch import journal as journal_module
 from glee.pipeline.options import AnalyzeOptions
 
@@ -144,6 +146,22 @@ def test_another_video_of_the_same_name_is_made_anew(clips, tmp_path):
         video.write_bytes((clips / source).read_bytes())
         (done,) = module.analyze([video], tmp_path / "o", progress=False)
         assert not done.kept
+
+
+def test_the_tables_of_another_input_are_not_replaced(clips, tmp_path):
+    """Two videos called alike in folders of their own; one that was only moved is the same."""
+    for name, source in (("first", "c0.avi"), ("second", "c1.avi")):
+        (tmp_path / name).mkdir()
+        shutil.copy2(clips / source, tmp_path / name / "talk.avi")
+    out = tmp_path / "o"
+    module.analyze([tmp_path / "first" / "talk.avi"], out, progress=False)
+    before = contents(out)
+    with pytest.raises(UsageError, match="is the analysis of .*first.*--overwrite"):
+        module.analyze([tmp_path / "second" / "talk.avi"], out, progress=False)
+    assert contents(out) == before
+    shutil.move(tmp_path / "first", tmp_path / "moved")
+    (done,) = module.analyze([tmp_path / "moved" / "talk.avi"], out, progress=False)
+    assert done.kept
 
 
 def test_any_number_of_workers_gives_the_same(clips, tmp_path):
