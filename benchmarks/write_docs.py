@@ -29,11 +29,13 @@ TITLES = {
     "render_levers": "Parts of a render and the detectors",
     "bias": "Skin tone, sex and age",
     "hidden_regions": "What is hidden",
+    "au_estimates": "Action Units without training",
     "many_clips": "Very many very short clips",
 }
 # Where a benchmark's figures stand, if not here.
 PAGES = {
     "bias": "model-card",
+    "au_estimates": "action-units",
     **dict.fromkeys(("orderings", "pretraining"), "experiments"),
     **dict.fromkeys(
         ("landmarks", "landmark_yaw", "render_levers", "turned_faces", "hidden_regions"),
@@ -224,11 +226,36 @@ def many_clips(content: dict[str, Any]) -> list[str]:
     ]
 
 
+def peer_times(content: dict[str, Any]) -> list[str]:
+    """The peers' times beside ours, for the page that compares tools."""
+    rows = [
+        [name, f"{peer['ms']:.3g}", f"{peer['ours_ms']:.2f}", f"{peer['ms'] / peer['ours_ms']:.0f}"]
+        for name, peer in content["peers"].items()
+    ]
+    return table(["fit of one frame by", "ms", "ours beside it, ms", "ratio"], rows)
+
+
+# What stands between two marks of another page: (page, first mark) -> (results, what writes it).
+BLOCKS = {("comparison", "<!-- peers of benchmarks/results/fit.json -->"): ("fit", peer_times)}
+END = "<!-- end -->"
+
+
+def with_blocks(page: str, text: str) -> str:
+    """A page's text with the figures between its marks written anew."""
+    for (where, mark), (name, write) in BLOCKS.items():
+        if where == page:
+            content = json.loads((HERE / "results" / f"{name}.json").read_text())
+            before, _, rest = text.partition(mark)
+            after = rest.partition(END)[2]
+            text = "\n".join([before + mark, *write(content), END]) + after
+    return text
+
+
 SECTIONS = {"fit": fit, "recovery": recovery, "train": train, "many_clips": many_clips}
 
 
-def main() -> None:
-    """Write the page."""
+def benchmarks_page() -> str:
+    """docs/benchmarks.md, from all results."""
     lines = [
         "# Benchmarks",
         "",
@@ -256,7 +283,16 @@ def main() -> None:
             f"{where['cores']} cores, Python {where['python']}, {versions}.",
             "",
         ]
-    (HERE.parent / "docs" / "benchmarks.md").write_text("\n".join(lines).rstrip() + "\n")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main() -> None:
+    """Write the pages."""
+    docs = HERE.parent / "docs"
+    for page in {page for page, _ in BLOCKS}:
+        path = docs / f"{page}.md"
+        path.write_text(with_blocks(page, path.read_text()))
+    (docs / "benchmarks.md").write_text(benchmarks_page())
 
 
 if __name__ == "__main__":

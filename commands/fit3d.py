@@ -89,7 +89,10 @@ from .options import (
 )
 @click.option("--dense-only", is_flag=True, help="Fit these points instead of the landmarks.")
 @click.option(
-    "--paper", is_flag=True, help="Fit Eq. 3 as published: each frame by itself, without priors."
+    "--paper",
+    is_flag=True,
+    help="Fit Eq. 3 as published: each frame by itself, without priors. It keeps bounds and "
+    "sliding curves, which the paper does not state: --no-bounds and --no-curves.",
 )
 @click.option(
     "--estimate-focal", is_flag=True, help="Estimate one focal length of each subject's frames."

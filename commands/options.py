@@ -207,7 +207,8 @@ def detector_option(help_text: str = "", default: str | None = "auto") -> Callab
     """The landmark backend; help_text: sentences that say more of it."""
     said = (
         "Landmark backend: dlib, mesh, fan, fan:FACE_DETECTOR, auto, or an installed one; "
-        "mesh+refiner:FILE with a weights file of train-landmarks --photos."
+        "mesh+refiner:FILE with a weights file of train-landmarks --photos; in preprocess also "
+        "openface:DIR or csv:DIR, files of landmarks."
     )
     return click.option(
         "--detector", default=default, show_default=True, help=f"{said} {help_text}".strip()

@@ -22,8 +22,9 @@ from .images.crops import BORDER_GREY, align, alignment_transform, encode_crop
 from .images.frames import FrameIndex, read_frames
 from .landmarks.backends import BackendSettings, load_detector
 from .landmarks.dense_landmarks import DenseDetector, has_blendshapes
-from .landmarks.detector import landmark_definition
+from .landmarks.detector import Detector, landmark_definition
 from .landmarks.lookahead import Lookahead, batched, frames_together
+from .landmarks.recorded import RecordedTracker, read_recorded
 from .landmarks.tracking import FaceTracker, TrackedFrame
 from .landmarks.visibility import seen_parts
 from .options import PreprocessOptions
@@ -60,6 +61,10 @@ class ChunkTask:
         Folder of the backend's weights files; None for its own place.
     refiner : str or None
         File of the refiner whose digest the options' detector states.
+    recorded : Path or None
+        CSV file of the clip's landmarks, in a backend's place.
+    clip_frames : int
+        How many frames the whole clip has.
     """
 
     clip: Clip
@@ -72,6 +77,8 @@ class ChunkTask:
     dataset_options: Mapping[str, Any] = field(default_factory=dict)
     weights: str | None = None
     refiner: str | None = None
+    recorded: Path | None = None
+    clip_frames: int = 0
 
     @property
     def label(self) -> str:
@@ -153,14 +160,24 @@ class _ChunkFrames:
         self._encoding = (options.encoding, options.quality)
         self._tracking = options.tracking
         self._alone = bool(task.clip.boxes)
-        settings = BackendSettings(task.weights, options.device, options.flip, task.refiner)
-        detector = load_detector(options.detector, settings)
         self._keeps_dense = bool(options.dense)
-        offered = has_blendshapes(detector)
-        self._dense = DenseDetector(detector) if options.dense or offered else None
-        self._detector = self._dense or batched(detector)
-        self._together = 1 if self._alone else frames_together(self._detector)
-        self._tracker = self._new_tracker()
+        self._dense: DenseDetector | None = None
+        self._detector: Detector | None = None
+        self._together = 1
+        self._tracker: FaceTracker | RecordedTracker
+        if task.recorded is not None:
+            index = task.index
+            whole = read_recorded(task.recorded, frames=task.clip_frames, size=index.size)
+            least = self._tracking.minimum_confidence
+            self._tracker = RecordedTracker(whole, task.start, least)
+        else:
+            settings = BackendSettings(task.weights, options.device, options.flip, task.refiner)
+            detector = load_detector(options.detector, settings)
+            offered = has_blendshapes(detector)
+            self._dense = DenseDetector(detector) if options.dense or offered else None
+            self._detector = self._dense or batched(detector)
+            self._together = 1 if self._alone else frames_together(self._detector)
+            self._tracker = self._new_tracker()
         self._tracked: list[TrackedFrame] = []
         self._transforms: list[npt.NDArray[np.float64]] = []
         self._dense_points: list[npt.NDArray[np.float32]] = []
@@ -169,6 +186,7 @@ class _ChunkFrames:
         self.steps = dict.fromkeys(("track", "align", "encode"), 0.0)
 
     def _new_tracker(self) -> FaceTracker:
+        assert self._detector is not None
         return FaceTracker(self._detector, self._tracking)
 
     def groups(

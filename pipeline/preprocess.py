@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, GleeError
+from ..errors import DataError, GleeError, UsageError
 from ..whole_files import write_whole
 from .chunk import ChunkTask, make_shard
 from .clips import Clip, DatasetContent
@@ -27,6 +27,13 @@ from .landmarks.backends import (
     stated_detector,
 )
 from .landmarks.dense_landmarks import DenseDetector
+from .landmarks.recorded import (
+    RecordedFolder,
+    file_mark,
+    read_recorded,
+    recorded_file,
+    recorded_folder,
+)
 from .options import PreprocessOptions
 from .shards.shard import SHARD_FOLDER, shard_path
 from .summary import Summary, Tally, progress_bar
@@ -102,13 +109,18 @@ def preprocess(
     tally = Tally(STAGE)
     weights_folder = None if weights is None else str(Path(weights).resolve())
     settings = BackendSettings(weights_folder, options.device, options.flip)
-    backend_name = chosen_detector(options.detector, settings)
-    backend_name = refined_name(backend_name, options.refine)
-    backend_name, settings = stated_detector(backend_name, settings)
-    options = replace(options, detector=backend_name)
-    detector = load_detector(options.detector, settings)
-    if options.dense:
-        DenseDetector(detector)
+    recorded = recorded_folder(options.detector)
+    if recorded is not None:
+        backend_name = _of_files(recorded, options, settings)
+        options = replace(options, detector=backend_name)
+    else:
+        name = refined_name(chosen_detector(options.detector, settings), options.refine)
+        name, settings = stated_detector(name, settings)
+        options = replace(options, detector=name)
+        detector = load_detector(options.detector, settings)
+        if options.dense:
+            DenseDetector(detector)
+        backend_name = f"{detector.name} {detector.version}"
     chosen = shaping_options(dataset, dict(dataset_options or {}))
     with work_in(Path(out), STAGE) as held:
         work = held.path
@@ -125,12 +137,48 @@ def preprocess(
             deinterlace = bool(options.deinterlace)
             indices = _index_clips(clips, running_cluster, tally, progress, deinterlace)
             write_plan(work, dataset, options.chunk_frames, indices)
-            backend = (f"{detector.name} {detector.version}", settings)
-            tasks = _chunk_tasks(indices, work, options, chosen, backend)
+            files = {} if recorded is None else _recorded_files(recorded, indices, tally)
+            if recorded is not None:
+                indices = [one for one in indices if (one[0].subject, one[0].name) in files]
+            tasks = _chunk_tasks(indices, work, options, chosen, (backend_name, settings), files)
             total = sum(index.count for _, index in indices)
             _make_shards(tasks, total, running_cluster, tally, progress)
         _remove_surplus(indices, work, options)
     return tally.finish(time.monotonic() - begin)
+
+
+def _of_files(
+    recorded: RecordedFolder, options: PreprocessOptions, settings: BackendSettings
+) -> str:
+    """The name of landmarks from files, which no backend's options shape."""
+    given = {
+        "--dense": options.dense,
+        "--refine": options.refine,
+        "--weights": settings.weights,
+        "--detector-device": options.device,
+        "--flip": options.flip,
+    }
+    for option, value in given.items():
+        if value:
+            raise UsageError(f"{option} is of a backend; leave it out with {recorded.kind}:DIR")
+    return recorded.kind
+
+
+def _recorded_files(
+    recorded: RecordedFolder, indices: list[tuple[Clip, FrameIndex]], tally: Tally
+) -> dict[tuple[str, str], tuple[Path, str]]:
+    """Each clip's CSV file and its mark; clips whose file cannot be theirs are left out."""
+    found = {}
+    for clip, index in indices:
+        try:
+            if clip.boxes:
+                raise DataError(f"{clip.label}: its faces are cut out of images; use a backend")
+            path = recorded_file(recorded.folder, clip)
+            read_recorded(path, frames=index.count, size=index.size, fps=index.fps)
+            found[clip.subject, clip.name] = path, file_mark(path)
+        except GleeError as error:
+            tally.fail(clip.label, error)
+    return found
 
 
 def _read_clips(content: DatasetContent) -> list[Clip]:
@@ -209,8 +257,10 @@ def _chunk_tasks(
     options: PreprocessOptions,
     dataset_options: Mapping[str, Any],
     backend: tuple[str, BackendSettings],
+    files: Mapping[tuple[str, str], tuple[Path, str]],
 ) -> Iterator[ChunkTask]:
     for clip, index in indices:
+        recorded, mark = files.get((clip.subject, clip.name), (None, ""))
         for number, start in enumerate(range(0, index.count, options.chunk_frames)):
             stop = min(start + options.chunk_frames, index.count)
             labels = clip.labels
@@ -224,9 +274,11 @@ def _chunk_tasks(
                 path=shard_path(work, clip.subject, clip.name, number),
                 options=options,
                 dataset_options=dataset_options,
-                detector=backend[0],
+                detector=f"{backend[0]} {mark}" if recorded else backend[0],
                 weights=backend[1].weights,
                 refiner=backend[1].refiner,
+                recorded=recorded,
+                clip_frames=index.count,
             )
 
 

@@ -130,7 +130,7 @@ class GLEENetConfig:
 # GFLOPs (see build_glee_net.py for the convention).
 _PAPER: dict[str, Any] = {"local_channels": (40, 72, 144, 256)}
 
-# For CPUs, tests and the demo: the same composition at a hundredth of the cost.
+# For CPUs, tests and the demo: the same composition at a 199th of the operations.
 _COMPACT: dict[str, Any] = {
     "backbone": "resnet",
     "backbone_widths": (16, 32, 64, 96),

@@ -115,6 +115,11 @@ def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> De
         return RefinedDetector(load_detector(name.removesuffix(REFINED), settings))
     backend, _, variant = name.partition(":")
     entry = _backends().get(backend)
+    if entry is None and backend in ("openface", "csv"):
+        raise UsageError(
+            f"detector {name}: landmarks of files are taken by `glee preprocess` alone, from "
+            f"{backend}:DIR; give a backend here"
+        )
     if entry is None:
         refined = f"{PREFERENCE[0]}{REFINED}"
         known = dict.fromkeys((AUTO, *PREFERENCE, *detector_names(), refined, f"{refined}:FILE"))
