@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, GleeError, UsageError, unexpected
 from ..pipeline.options import AU_SOURCES, TABLE_FORMATS, AnalyzeOptions
 from .options import (
     ANY_PATH,
@@ -246,8 +246,10 @@ def _reported(item: ClipAnalysis, reports: dict[Path, _Report], run: Path | None
         source = f"probabilities of the trained run {run.name}"
     try:
         video_report(table, report.path, report.video, source=source, overlay=report.overlay)
-    except DataError as error:
+    except GleeError as error:
         return replace(item, error=f"its table is written, but no report: {error}")
+    except Exception as error:
+        return replace(item, error=f"its table is written, but no report: {unexpected(error)}")
     return replace(item, paths=(*item.paths, report.path))
 
 

@@ -7,6 +7,7 @@ with the clip.
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-# Rows that are looked at together.
-BLOCK = 4096
+# Rows, and faces, that are looked at together.
+BLOCK, FACES = 4096, 64
 # The network's outputs in the order of ARKIT_NAMES, and which count for how calm a face is: where
 # somebody looks does not.
 _ORDER = [OUTPUTS.index(name) for name in ARKIT_NAMES]
@@ -148,6 +149,7 @@ class ClipEstimates:
         self._name = name
         self._asked, self._folder = baseline, folder
         self._calmness: dict[int, ReadingCounts] = {}
+        self._frames: Counter[int] = Counter()
         self._baselines: dict[int, FaceBaseline] | None = None
         self._file: IO[bytes] | None = None
 
@@ -183,6 +185,7 @@ class ClipEstimates:
             own = waiting.activity[valid & (waiting.face == face)]
             counts = self._calmness.setdefault(int(face), ReadingCounts(np.array([OUTPUTS_SEEN])))
             counts.add(own[:, None])
+            self._frames[int(face)] += len(own)
         try:
             file = self._waiting()
             file.write(waiting.packed().tobytes())
@@ -229,18 +232,25 @@ class ClipEstimates:
         return self._baselines
 
     def _named_frames(self) -> dict[int, FaceBaseline]:
-        counts = self._counted(lambda rows: rows.named > 0, "read")
+        counts: dict[int, ReadingCounts] = {}
+        for part in self._parts(list(self._frames)):
+            found = self._counted(lambda rows: rows.named > 0, "read", part)
+            counts |= {face: own for face, own in found.items() if own.frames}
         if not counts:
             raise DataError(
                 f"{self._name}: no usable face in the frames of --baseline; name frames in which "
                 "the face is seen at rest, or give auto"
             )
         usual = au_figures().usual[columns_of_aus(self.readings)]
-        found = {}
+        baselines = {face: FaceBaseline(usual, USUAL, 0) for face in self._frames}
         for face, own in counts.items():
-            rest = own.percentile(50.0)
-            found[face] = FaceBaseline(np.where(np.isnan(rest), usual, rest), "frames", own.frames)
-        return found
+            rest = np.where(np.isnan(own.percentile(50.0)), usual, own.percentile(50.0))
+            baselines[face] = FaceBaseline(rest, "frames", own.frames)
+        return baselines
+
+    def _parts(self, faces: list[int]) -> list[set[int]]:
+        """The faces, so many at a time: in a film each cut makes new ones."""
+        return [set(faces[at : at + FACES]) for at in range(0, len(faces), FACES)]
 
     def _calm_frames(self) -> dict[int, FaceBaseline]:
         """See person_baseline.py for why it is taken so."""
@@ -251,12 +261,18 @@ class ClipEstimates:
             own = np.array([limit.get(int(face), np.nan) for face in rows.face])
             return np.asarray(rows.activity <= own + bin_width)
 
-        every = self._counted(lambda rows: rows.face >= 0, "read")
-        calm = self._counted(is_calm, "read")
-        network = self._counted(is_calm, "network")
-        return {
-            face: self._rest(own, calm.get(face), network.get(face)) for face, own in every.items()
-        }
+        usual = au_figures().usual[columns_of_aus(self.readings)]
+        found = {face: FaceBaseline(usual, USUAL, n) for face, n in self._frames.items()}
+        long = [face for face, n in self._frames.items() if n >= LEAST_FRAMES]
+        for part in self._parts(long):
+            every = self._counted(lambda rows: rows.face >= 0, "read", part)
+            calm = self._counted(is_calm, "read", part)
+            network = self._counted(is_calm, "network", part)
+            found |= {
+                face: self._rest(own, calm.get(face), network.get(face))
+                for face, own in every.items()
+            }
+        return found
 
     def _rest(
         self, every: ReadingCounts, calm: ReadingCounts | None, network: ReadingCounts | None
@@ -279,15 +295,18 @@ class ClipEstimates:
         return FaceBaseline(np.where(limited, np.minimum(rest, most), rest), AUTO, frames, restless)
 
     def _counted(
-        self, wanted: Callable[[WaitingRows], npt.NDArray[np.bool_]], what: str
+        self,
+        wanted: Callable[[WaitingRows], npt.NDArray[np.bool_]],
+        what: str,
+        faces: set[int],
     ) -> dict[int, ReadingCounts]:
-        """Histograms by face of what is read in the wanted rows, hidden regions left out."""
+        """Histograms of these faces of what is read in the wanted rows, hidden regions left out."""
         of = columns_of_aus(self.readings)
         counts: dict[int, ReadingCounts] = {}
         for rows in self._blocks(BLOCK):
             known = wanted(rows) & np.isfinite(rows.read).all(axis=1)
             values = np.where((rows.seen < HIDDEN)[:, of], np.nan, getattr(rows, what))
-            for face in set(rows.face[known].tolist()):
+            for face in faces & set(rows.face[known].tolist()):
                 own = counts.setdefault(int(face), ReadingCounts(self.readings.largest))
                 own.add(values[known & (rows.face == face)])
         return counts
@@ -352,9 +371,19 @@ class ClipEstimates:
                     f"{whose}{named} there even in the calmest frames; taken over what is usual "
                     "for people at rest (--baseline FRAMES names frames at rest)"
                 )
-            if one.kind == USUAL:
-                lines.append(
-                    f"{whose}{one.frames} frames are too few for the person's own baseline "
-                    f"({LEAST_FRAMES} needed); what is usual for people is taken"
-                )
+        usual = [(face, one) for face, one in self.baselines().items() if one.kind == USUAL]
+        if usual:
+            lines.append(self._without_own_baseline(usual, several=several))
         return lines
+
+    def _without_own_baseline(self, usual: list[tuple[int, FaceBaseline]], *, several: bool) -> str:
+        """One line for all of these faces: a film has hundreds."""
+        why = f"{usual[0][1].frames} frames are too few for the person's own baseline"
+        if several:
+            why = (
+                f"{len(usual)} of {len(self.baselines())} faces: too few frames for an own baseline"
+            )
+        needed = f"({LEAST_FRAMES} needed)"
+        if self._asked.kind == "frames":
+            needed = "(none of those of --baseline)"
+        return f"{why} {needed}; what is usual for people is taken"

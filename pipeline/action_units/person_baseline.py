@@ -99,18 +99,18 @@ class ReadingCounts:
     ----------
     largest : (m,) float64
         Above it, and below 0, there is nothing; the histograms' range.
-    counts : (m, BINS) int64
+    counts : (m, BINS) int32
         Filled by `add`.
     frames : int
         In which anything was read.
     """
 
     largest: Floats
-    counts: npt.NDArray[np.int64] = field(init=False)
+    counts: npt.NDArray[np.int32] = field(init=False)
     frames: int = 0
 
     def __post_init__(self) -> None:
-        self.counts = np.zeros((len(self.largest), BINS), np.int64)
+        self.counts = np.zeros((len(self.largest), BINS), np.int32)
 
     def add(self, readings: Floats) -> None:
         """Count frames.

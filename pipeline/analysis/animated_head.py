@@ -21,7 +21,7 @@ Frame = tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]
 class AnimatedHead:
     """Writes OUT/NAME.glb, or with several faces OUT/NAME_face0.glb and so on, when the block ends.
 
-    The frames wait in memory, 250 bytes each, since the file's head states their number. Eyes look
+    The frames wait in memory, 600 bytes each, since the file's head states their number. Eyes look
     where the irises are, as in the ARKit table.
 
     Parameters
@@ -91,5 +91,13 @@ class AnimatedHead:
             f_shape=self._shapes[face],
             f_exp=np.stack([f_exp for _, f_exp, _ in frames]),
             pose=np.stack([pose for _, _, pose in frames]),
-            times=np.array([time for time, _, _ in frames]),
+            times=_rising([time for time, _, _ in frames]),
         )
+
+
+def _rising(times: list[float]) -> npt.NDArray[np.float64]:
+    """Times (n,), each at least a millisecond after the one before: glTF takes no equal ones."""
+    found = np.array(times, np.float64)
+    for i in range(1, len(found)):
+        found[i] = max(found[i], found[i - 1] + 1e-3)
+    return found

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ....errors import GleeError
+from ....errors import DataError
 from ....fitting.morphable_model.model_file import model_digest
 from ...action_units.clip_estimates import ClipEstimates
 from ...action_units.person_baseline import AUTO as AUTO_BASELINE
@@ -199,13 +199,15 @@ class ClipAnalyzer:
     ) -> ClipAnalysis:
         """Make a clip's files with what a run before found; without it where it does not fit."""
         path = journal_path(record.path)
+        if self.options.overwrite:
+            path.unlink(missing_ok=True)
         journal = Journal(path, record.wanted)
         try:
             done = self._made(source, index, record, journal, bar)
         except JournalMismatch:
             journal.close(remove=True)
             return self._recalling(source, index, record, bar)
-        except GleeError:
+        except DataError:
             journal.close(remove=True)
             raise
         except BaseException:
@@ -245,6 +247,8 @@ class ClipAnalyzer:
                 for writer in writers:
                     writer.write(rows)
                 tally.add(rows)
+            if estimates is not None:
+                estimates.baselines()  # where there are none, no file takes its name
         done = ClipAnalysis(
             name=source.name,
             frames=index.count,

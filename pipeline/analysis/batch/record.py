@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 # Bytes of a video that are hashed, and of each of several images.
 HEAD, HEAD_OF_IMAGE = 1 << 20, 64 << 10
 # A record is small; what is larger is no record.
-_MOST = 1 << 20
+_MOST = 64 << 20
 # What shapes the tables beside source and options.
 _MADE = ("glee", "detector", "model", "run")
 
@@ -276,7 +276,7 @@ class AnalysisRecord:
         OutputError
             Where that cannot be written.
         """
-        self._before = self._stamps()
+        self._before, self._marked = self._stamps(), self._mark.exists()
         write_whole(self._mark, json.dumps(self.wanted).encode())
 
     def finish(self, done: ClipAnalysis, fps: float, size: tuple[int, int]) -> None:
@@ -319,8 +319,8 @@ class AnalysisRecord:
         self._mark.unlink(missing_ok=True)
 
     def give_up(self) -> None:
-        """Take back `begin`, unless a file took its name since."""
-        if self._stamps() == self._before:
+        """Take back `begin`, unless a file took its name since, or in a run before."""
+        if self._stamps() == self._before and not self._marked:
             with suppress(OSError):
                 self._mark.unlink(missing_ok=True)
 

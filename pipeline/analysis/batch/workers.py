@@ -155,9 +155,12 @@ class _Worker:
             assert process.stdin is not None
             assert process.stdout is not None
             _send(process.stdin, source)
-            return self._answer(process.stdout)
+            answer = self._answer(process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError):
             return ClipAnalysis(source.name, error=self._death())
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -178,8 +181,8 @@ class _Worker:
             _send(self._process.stdin, self._setup)
         return self._process
 
-    def _answer(self, stream: IO[bytes]) -> ClipAnalysis:
-        """What a worker answers, after what it says meanwhile."""
+    def _answer(self, stream: IO[bytes]) -> ClipAnalysis | BaseException:
+        """What a worker answers, or what ends the run, after what it says meanwhile."""
         with _bars_of_a_clip(self._progress) as bars:
             while True:
                 kind, said = pickle.load(stream)
@@ -190,15 +193,19 @@ class _Worker:
                     bars.begin(*said)
                 elif kind == "frames":
                     bars.update(said)
-                elif kind == "raise":
-                    raise said
                 else:
-                    done: ClipAnalysis = said
-                    return done
+                    answer: ClipAnalysis | BaseException = said
+                    return answer
 
     def _death(self) -> str:
         process, self._process = self._process, None
-        code = process.wait() if process is not None else 0
+        code = 0
+        if process is not None:
+            try:
+                code = process.wait(_GOODBYE)
+            except subprocess.TimeoutExpired:  # it lives, but what it said was no answer
+                process.kill()
+                code = process.wait()
         how = f"with status {code}"
         if code < 0:
             how = f"by {signal.Signals(-code).name}"
@@ -284,6 +291,8 @@ def serve() -> None:
     setup: Setup = pickle.load(sys.stdin.buffer)
     logging.basicConfig(handlers=[_ToDriver(answers)], level=logging.WARNING, force=True)
     logging.getLogger(__name__.partition(".")[0]).setLevel(setup.level)
+    # Also where the driver was started with SIGINT ignored, as a script's background job is.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     clips: queue.SimpleQueue[Source | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(clips,), daemon=True).start()
     analyzer: ClipAnalyzer | None = None

@@ -106,7 +106,7 @@ def test_named_frames_are_the_rest(videos, tmp_path, table):
     _, other = again(videos, tmp_path, baseline=str(low))
     assert other["AU12_left_r"][low] == 0.0
     with pytest.raises(DataError, match="--baseline"):
-        again(videos, tmp_path / "none", baseline="900-950")
+        again(videos, tmp_path / "none", baseline="900-950", video=True)
     assert not list((tmp_path / "none").iterdir())
     with pytest.raises(UsageError, match="baseline"):
         again(videos, tmp_path / "wrong", baseline="neutral")
