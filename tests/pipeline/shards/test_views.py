@@ -165,8 +165,12 @@ def test_all_chunks_of_a_clip_are_one_file(clip, tmp_path):
 
 
 def test_a_folder_that_is_no_clip_or_not_whole(clip, tmp_path):
-    with pytest.raises(UsageError, match=f"give the folder of a clip, such as {clip}"):
-        export_shard(clip.parent, tmp_path / "face.glb")
-    (clip / "000000.h5").unlink()
+    whole = tmp_path / "shards" / "SN001" / "clip"
+    whole.mkdir(parents=True)
+    for path in clip.glob("*.h5"):
+        path.rename(whole / path.name)
+    with pytest.raises(UsageError, match=f"give the folder of a clip, such as {whole}"):
+        export_shard(whole.parent, tmp_path / "face.glb")
+    (whole / "000000.h5").unlink()
     with pytest.raises(ShardError, match="frames 0 to 2 are missing before 000001.h5"):
-        export_shard(clip, tmp_path / "face.glb")
+        export_shard(whole, tmp_path / "face.glb")
