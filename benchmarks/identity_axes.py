@@ -11,14 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
-from build_morphable_model import align_similarity, cut_head
-from makehuman import ETHNICITIES, Wheel, macro_weights
 from numpy.typing import NDArray
 
 from glee.fitting.morphable_model.model_file import load_model
+
+# MakeHuman's heads are read as the model's builder reads them.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+
+from build_morphable_model import align_similarity, cut_head  # noqa: E402
+from makehuman import ETHNICITIES, Wheel, macro_weights  # noqa: E402
 
 AXES = Path(__file__).resolve().parent / "identity_axes.json"
 MIDDLE = {"male": 0.5, "old": 0.3}
