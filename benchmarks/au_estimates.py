@@ -189,7 +189,9 @@ def judge_real(arguments: argparse.Namespace) -> dict[str, Any]:
     seen = read_seen()
     names = sorted({clip for clip, _, _, _ in seen} | set(AT_REST))
     tables = {name: table_of(REAL / name) for name in names}
-    row: dict[str, Any] = {"glee": seen_areas({n: t["r"] for n, t in tables.items()}, seen)}
+    row: dict[str, Any] = {
+        "glee": areas_of_intensities({n: t["r"] for n, t in tables.items()}, seen)
+    }
     for label, frames in (("at_rest", AT_REST), ("said_neutral", SAID)):
         calls = {
             name: np.concatenate([tables[name]["c"][list(span)] for span in spans])
@@ -208,7 +210,7 @@ def judge_real(arguments: argparse.Namespace) -> dict[str, Any]:
             f_exp = in_order(clip.values, clip.names, load_model().expression_names)
             f_exp[~np.isfinite(clip.values).all(1)] = np.nan
             peer[name] = peer_intensities(f_exp)
-        row["mediapipe"] = seen_areas(peer, seen)
+        row["mediapipe"] = areas_of_intensities(peer, seen)
     for who in ("glee", "mediapipe"):
         if who in row:
             areas = "  ".join(f"AU{au} {area:.2f}" for au, area in row[who]["auc"].items())
@@ -217,7 +219,7 @@ def judge_real(arguments: argparse.Namespace) -> dict[str, Any]:
     return row
 
 
-def seen_areas(
+def areas_of_intensities(
     intensities: dict[str, Floats], seen: list[tuple[str, int, int, bool]]
 ) -> dict[str, Any]:
     """Area by AU of at least LEAST frames with and without it, their mean, and these counts."""

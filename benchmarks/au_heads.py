@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from au_estimates import seen_areas
+from au_estimates import areas_of_intensities
 from au_people import UNTOLD, ReadPerson, by_au, read_clip, read_people
 from face_measures import area_under_curve
 from foreign_people import ICT
@@ -98,7 +98,7 @@ def judge(arguments: argparse.Namespace) -> dict[str, Any]:
     for name, way in ways.items():
         row = {kind: measures(way, own) for kind, own in judged.items()}
         found = {clip: way(person) for clip, person in clips.items()}
-        rows[name] = {**row, "real": seen_areas(found, seen)}
+        rows[name] = {**row, "real": areas_of_intensities(found, seen)}
         shown = "  ".join(f"{kind} {one['auc']:.3f}/{one['r']:.3f}" for kind, one in row.items())
         print(f"{name:34s} {shown}  real {rows[name]['real']['mean']:.3f}", flush=True)
     return rows
