@@ -38,14 +38,11 @@ from glee.pipeline.analysis.analyze import analyze
 from glee.pipeline.clips import Clip
 from glee.pipeline.images.frames import index_frames, read_frames
 from glee.pipeline.landmarks.detector import Detector
+from glee.pipeline.landmarks.mesh.architecture import CROP_SIDE
 from glee.pipeline.landmarks.mesh.backend import MeshDetector
-from glee.pipeline.landmarks.mesh.networks import CROP_SIDE, FaceMesh
-from glee.pipeline.landmarks.mesh.visibility import (
-    VISIBILITY_PATH,
-    SeeingMesh,
-    VisibilityHead,
-)
-from glee.pipeline.landmarks.mesh.weights import WEIGHTS_PATH, load_into, read_weights
+from glee.pipeline.landmarks.mesh.networks import FaceMesh, load_into
+from glee.pipeline.landmarks.mesh.visibility import SeeingMesh, VisibilityHead
+from glee.pipeline.landmarks.mesh.weights import VISIBILITY_PATH, WEIGHTS_PATH, read_weights
 from glee.pipeline.landmarks.visibility import seen_parts
 from glee.pipeline.options import AnalyzeOptions
 

@@ -24,7 +24,11 @@ from numpy.typing import NDArray
 
 from glee.pipeline.landmarks.detector import Detector, Wrapped
 
-STAGES = ("decode", "detect", "landmarks", "track", "align", "encode", "write", "fit3d")
+STAGES = (
+    *("decode", "detect", "landmarks", "track", "blendshapes", "align", "encode", "write", "fit3d"),
+)
+# Frames whose blendshapes are read at once, as a chunk's are.
+TOGETHER = 8
 
 
 class TimedDetector(Wrapped):
@@ -79,8 +83,6 @@ def stages(video: Path, backend: str, shard: Path) -> dict[str, float]:
     from glee.pipeline.clips import Clip
     from glee.pipeline.images.crops import align, alignment_transform, encode_crop
     from glee.pipeline.images.frames import index_frames, read_frames
-    from glee.pipeline.landmarks.backends import load_detector
-    from glee.pipeline.landmarks.tracking import FaceTracker
     from glee.pipeline.shards.shard import read_shard, write_shard
 
     seconds: dict[str, float] = defaultdict(float)
@@ -92,15 +94,14 @@ def stages(video: Path, backend: str, shard: Path) -> dict[str, float]:
         seconds[stage] += now - last
         last = now
 
-    detector = TimedDetector(load_detector(backend))
-    tracker = FaceTracker(detector)
+    landmarker = Landmarker(backend)
     clip = Clip("benchmark", "subject", video.stem, video.parent, video)
     crops = []
     last = time.process_time()
     index = index_frames(clip)
     for image in read_frames(clip, index, 0, index.count):
         passed("decode")
-        tracked = tracker.follow(image)
+        tracked = landmarker.follow(image)
         passed("track")
         transform = alignment_transform(tracked.landmarks)
         crop = align(image, transform, 200)
@@ -108,13 +109,66 @@ def stages(video: Path, backend: str, shard: Path) -> dict[str, float]:
         crops.append(encode_crop(crop))
         passed("encode")
     passed("decode")
+    landmarker.blendshapes()
+    passed("blendshapes")
     made = read_shard(shard)
     last = time.process_time()
     write_shard(shard.with_suffix(".again"), made.header, made.frames, crops, made.labels)
     passed("write")
-    seconds.update(detector.seconds)
-    seconds["track"] -= detector.seconds["detect"] + detector.seconds["landmarks"]
+    spent = landmarker.detector.seconds
+    seconds.update(spent)
+    seconds["track"] -= spent["detect"] + spent["landmarks"]
     return dict(seconds)
+
+
+class Landmarker:
+    """All that `preprocess` finds in a frame: landmarks, all points, what is seen, blendshapes."""
+
+    def __init__(self, backend: str) -> None:
+        from glee.pipeline.landmarks.backends import load_detector
+        from glee.pipeline.landmarks.dense_landmarks import DenseDetector, has_blendshapes
+        from glee.pipeline.landmarks.tracking import FaceTracker
+
+        loaded = load_detector(backend)
+        self._dense = DenseDetector(loaded) if has_blendshapes(loaded) else None
+        self.detector = TimedDetector(self._dense or loaded)
+        self._tracker = FaceTracker(self.detector)
+        self._points: list[Any] = []
+
+    def follow(self, image: NDArray[np.uint8] | None) -> Any:
+        """The next frame's face, with its dense points kept."""
+        from glee.pipeline.landmarks.visibility import seen_parts
+
+        tracked = self._tracker.follow(image)
+        if self._dense is not None and image is not None:
+            seen = self._dense.seen_of(tracked.landmarks)
+            self._points.append(self._dense.dense_of(tracked.landmarks))
+            seen_parts(tracked.landmarks, (image.shape[1], image.shape[0]), seen)
+        return tracked
+
+    def blendshapes(self) -> None:
+        """Of all frames so far, in groups as a chunk's."""
+        for start in range(0, len(self._points), TOGETHER):
+            assert self._dense is not None
+            self._dense.blendshapes(np.stack(self._points[start : start + TOGETHER]))
+        self._points.clear()
+
+
+def landmarks_alone(video: Path, backend: str) -> float:
+    """Processor seconds of all landmarks and blendshapes of frames that are in memory."""
+    from glee.pipeline.clips import Clip
+    from glee.pipeline.images.frames import index_frames, read_frames
+
+    clip = Clip("benchmark", "subject", video.stem, video.parent, video)
+    index = index_frames(clip)
+    frames = list(read_frames(clip, index, 0, index.count))
+    landmarker = Landmarker(backend)
+    landmarker.follow(frames[0])
+    begin = time.process_time()
+    for image in frames:
+        landmarker.follow(image)
+    landmarker.blendshapes()
+    return time.process_time() - begin
 
 
 def measure(video: Path, backend: str, rounds: int, work: Path) -> dict[str, Any]:
@@ -122,12 +176,13 @@ def measure(video: Path, backend: str, rounds: int, work: Path) -> dict[str, Any
     import cv2
 
     cv2.setNumThreads(1)
-    runs, parts = [], []
+    runs, parts, alone = [], [], []
     warm = whole(video, backend, work)
     for _ in range(rounds):
         runs.append(whole(video, backend, work))
         (shard,) = sorted((work / "shards").glob("*/*/*.h5"))
         parts.append(stages(video, backend, shard))
+        alone.append(landmarks_alone(video, backend))
     frames = warm["frames"]
 
     def ms(rows: list[dict[str, float]], name: str) -> float:
@@ -142,6 +197,7 @@ def measure(video: Path, backend: str, rounds: int, work: Path) -> dict[str, Any
         "ms": total,
         "rounds_ms": [1e3 * (run["preprocess"] + run["fit3d"]) / frames for run in runs],
         "stages": {name: row[name] for name in STAGES} | {"rest": total - sum(row.values())},
+        "landmarks_ms": 1e3 * float(np.median(alone)) / frames,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+PEERS = {"landmarker": "Face Landmarker", "default": "FaceMesh"}
+
 Table = tuple[list[str], list[list[str]]]
 
 
@@ -13,9 +15,11 @@ def stages(content: dict[str, Any]) -> Table:
     names = list(next(iter(path.values()))["stages"])
     rows = [[stage, *(f"{of['stages'][stage]:.2f}" for of in path.values())] for stage in names]
     rows.append(["**all**", *(f"**{of['ms']:.2f}**" for of in path.values())])
-    for name in ("default", "refined") if content["peer"] else ():
-        ms = content["peer"][name]["ms"]
-        rows.append([f"over MediaPipe, {name}", *(f"{of['ms'] / ms:.2f}" for of in path.values())])
+    for name, title in PEERS.items():
+        if name in (content["peer"] or {}):
+            ms = content["peer"][name]["ms"]
+            ratios = (f"{of['ms'] / ms:.2f}" for of in path.values())
+            rows.append([f"over MediaPipe's {title}", *ratios])
     return ["CPU, ms a frame", *path], rows
 
 
@@ -71,11 +75,17 @@ def peer_line(content: dict[str, Any]) -> str:
     peer = content["peer"]
     if not peer:
         return "MediaPipe was not installed for this run; its rows are left out."
+    older = (
+        f"The older FaceMesh took {peer['default']['ms']:.2f}; `cpu_over_mediapipe` is dlib's "
+        "whole path over it."
+    )
+    if "landmarker" not in peer:
+        return f"MediaPipe {peer['version']}, on decoded frames, in the same run. {older}"
     return (
-        f"MediaPipe FaceMesh {peer['version']}, landmarks alone on decoded frames, took "
-        f"{peer['default']['ms']:.2f} ms of CPU a frame with its default options and "
-        f"{peer['refined']['ms']:.2f} with refined landmarks, the network of `mesh`, in the same "
-        "run; `cpu_over_mediapipe` is dlib's whole path over the default."
+        f"MediaPipe {peer['version']}, on decoded frames, in the same run: Face Landmarker in "
+        f"video mode with blendshapes, the networks of `mesh`, took {peer['landmarker']['ms']:.2f} "
+        "ms of CPU a frame; landmarks and blendshapes of `mesh` alone took "
+        f"{content['path']['mesh']['landmarks_ms']:.2f}. {older}"
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import __version__
-from ..errors import ShardError
+from ..errors import ClusterError, ShardError
 from .clips import Clip
 from .cluster.processor import processor_kind
 from .images.crops import BORDER_GREY, align, alignment_transform, encode_crop
@@ -122,6 +122,8 @@ def make_shard(task: ChunkTask) -> ChunkResult:
     ------
     DataError
         Where the source cannot be read.
+    ClusterError
+        Where this process has another backend than the run.
     OutputError
         Where the shard cannot be written.
     """
@@ -173,6 +175,7 @@ class _ChunkFrames:
         else:
             settings = BackendSettings(task.weights, options.device, options.flip, task.refiner)
             detector = load_detector(options.detector, settings)
+            _check_backend(detector, task)
             offered = has_blendshapes(detector)
             self._dense = DenseDetector(detector) if options.dense or offered else None
             self._detector = self._dense or batched(detector)
@@ -266,6 +269,19 @@ class _ChunkFrames:
             some = rows[start : start + _READ_TOGETHER]
             found[some] = self._dense.blendshapes(np.stack([self._dense_points[i] for i in some]))
         return found
+
+
+def _check_backend(detector: Detector, task: ChunkTask) -> None:
+    """Whether this process has the very backend, and engine of its networks, that the run states.
+
+    Raises ClusterError where it has another.
+    """
+    own = f"{detector.name} {detector.version}"
+    if own != task.detector:
+        raise ClusterError(
+            f"this process has the detector {own}, the run {task.detector}; install the same on "
+            "all machines, or name the engine that all have (--detector mesh:torch)"
+        )
 
 
 @lru_cache(maxsize=4)

@@ -23,8 +23,7 @@ import numpy.typing as npt
 from torch import nn
 
 from glee.errors import GleeError, UsageError, WeightsError
-from glee.pipeline.landmarks.mesh.blendshapes import BlendshapeNet
-from glee.pipeline.landmarks.mesh.networks import FaceDetector, FaceMesh, Pointwise
+from glee.pipeline.landmarks.mesh.networks import BlendshapeNet, FaceDetector, FaceMesh, Pointwise
 from glee.pipeline.landmarks.mesh.weights import WEIGHTS_PATH, write_weights
 
 SOURCE = "face_landmarker.task"

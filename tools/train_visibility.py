@@ -27,17 +27,14 @@ from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.render.renderer import render
 from glee.fitting.solver.problem import landmark_places
 from glee.fitting.visibility import PARTS
+from glee.pipeline.landmarks.mesh.architecture import CROP_SIDE
 from glee.pipeline.landmarks.mesh.backend import MeshDetector
 from glee.pipeline.landmarks.mesh.detection import crop_of, crop_transform
-from glee.pipeline.landmarks.mesh.networks import CROP_SIDE, FaceMesh
-from glee.pipeline.landmarks.mesh.visibility import (
-    VISIBILITY_PATH,
-    SeeingMesh,
-    VisibilityHead,
-)
+from glee.pipeline.landmarks.mesh.networks import FaceMesh, load_into
+from glee.pipeline.landmarks.mesh.visibility import SeeingMesh, VisibilityHead
 from glee.pipeline.landmarks.mesh.weights import (
+    VISIBILITY_PATH,
     WEIGHTS_PATH,
-    load_into,
     read_weights,
     write_weights,
 )

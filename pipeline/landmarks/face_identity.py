@@ -13,7 +13,7 @@ A face at all: 68 landmarks are compared with the mean head under weak perspecti
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import cv2
@@ -74,10 +74,17 @@ class Appearance:
         Logarithm of the grey levels, mean 0.
     view : (3,) float64
         Unit vector to the camera, in the head's axes.
+    energy : float
+        Sum of the patch's squares.
     """
 
     patch: npt.NDArray[np.float32]
     view: npt.NDArray[np.float64]
+    energy: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        flat = self.patch.ravel()
+        object.__setattr__(self, "energy", float(flat @ flat))
 
 
 class FaceMemory:
@@ -104,6 +111,8 @@ class FaceMemory:
         self._new: Appearance | None = None
         self._image: Image | None = None
         self._patience = PATIENCE
+        # The appearance whose change was asked for last, and that change.
+        self._changed: tuple[Appearance, float] | None = None
 
     def is_other(self, image: Image, appearance: Appearance) -> bool:
         """Tell whether a face is not the one remembered; it never is after a cut.
@@ -156,11 +165,13 @@ class FaceMemory:
         same = self._last is not None and appearance_difference(appearance, self._last) <= STEP
         if (anew and change > OTHER and not same) or self._may_be_other(image, appearance):
             self._known.clear()
+            self._changed = None
             self.person += 1
         if not self._known or (change > _NEW and confidence >= _CLEAR):
             self._known.append(appearance)
             if len(self._known) > _MOST:
                 del self._known[1]
+            self._changed = None
         self._new, self._refused = appearance, None
         self._patience = PATIENCE
 
@@ -171,7 +182,11 @@ class FaceMemory:
         return nearest > SAME_AFTER_CUT and self._is_cut(image)
 
     def _change(self, appearance: Appearance) -> float:
-        return min((appearance_difference(appearance, one) for one in self._known), default=0.0)
+        """From the nearest of the known ones; a frame asks for it more than once."""
+        if self._changed is None or self._changed[0] is not appearance:
+            all_of_them = (appearance_difference(appearance, one) for one in self._known)
+            self._changed = appearance, min(all_of_them, default=0.0)
+        return self._changed[1]
 
     def refuse(self) -> bool:
         """Tell whether to wait for the face rather than to follow another; not for ever.
@@ -269,7 +284,7 @@ def appearance_difference(one: Appearance, other: Appearance) -> float:
         1 less their correlation, in [0, 2]; 0 where one of them is flat.
     """
     a, b = one.patch.ravel(), other.patch.ravel()
-    size = math.sqrt(float(a @ a) * float(b @ b)) / len(a)
+    size = math.sqrt(one.energy * other.energy) / len(a)
     return 0.0 if size < _FLAT**2 else 1.0 - float(a @ b) / len(a) / size
 
 
@@ -356,5 +371,6 @@ def view_direction(landmarks: ArrayLike) -> NDArray[np.float64]:
     points = np.asarray(landmarks, np.float64)
     _, inverse, _ = _centred_landmarks()
     camera = inverse @ (points - points.mean(0))
-    view = np.cross(camera[:, 0], camera[:, 1])
-    return np.asarray(view / max(float(np.linalg.norm(view)), 1e-12))
+    (ax, bx), (ay, by), (az, bz) = camera.tolist()
+    view = np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
+    return np.asarray(view / max(math.sqrt(view @ view), 1e-12))

@@ -6,6 +6,8 @@ lies before the face is known by backends that look for it (`mesh`), landmark by
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,15 @@ from ...fitting.visibility import PARTS
 from .detector import Landmarks
 
 Float32 = npt.NDArray[np.float32]
+
+
+@lru_cache(maxsize=1)
+def _means_of_parts() -> Float32:
+    """(7, 68): the mean of each part's landmarks."""
+    means = np.zeros((len(PARTS), COUNT), np.float32)
+    for row, part in zip(means, PARTS.values(), strict=True):
+        row[list(part)] = 1 / len(part)
+    return means
 
 
 def seen_parts(landmarks: Landmarks, size: tuple[int, int], seen: Float32 | None) -> Float32:
@@ -40,4 +51,4 @@ def seen_parts(landmarks: Landmarks, size: tuple[int, int], seen: Float32 | None
     inside = ((landmarks > -0.5) & (landmarks < np.array(size) - 0.5)).all(1)
     known = np.ones(COUNT, np.float32) if seen is None else seen
     share = np.where(inside, known, np.float32(0.0))
-    return np.array([share[list(part)].mean() for part in PARTS.values()], np.float32)
+    return np.asarray(_means_of_parts() @ share, np.float32)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from ...cluster.tasks import one_thread
+from ....errors import UsageError, WeightsError
 from ...images.crops import Image
 from ..detector import Box, TurnedBox, rotation
-from .blendshapes import blendshapes
+from .blendshapes import chosen_points
 from .detection import (
     box_of_face,
     crop_of,
@@ -23,11 +22,8 @@ from .detection import (
     letterbox,
     to_source,
 )
-from .networks import CROP_SIDE, IMAGE_SIDE, FaceDetector, FaceMesh
 from .points import COUNT, landmarks_from_mesh
 from .search import scales, unknown, windows
-from .visibility import REMEDY, VISIBILITY_PATH, SeeingMesh, VisibilityHead
-from .weights import WEIGHTS_PATH, load_into, read_weights
 
 # A thorough search asks the mesh whether what the detector took for a small face is one: the least
 # confidence at the last of so many looks, each in the box of the points of the one before; so many
@@ -51,40 +47,53 @@ _HIGHER = 0.0865
 # tell the way up.
 _EVEN_PRESENCE = 1.0
 
-# Runs after which a traced network is as fast as it gets.
-_WARM_UP = 3
-
 Landmarks = npt.NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """What runs the networks.
+
+    Attributes
+    ----------
+    name : str
+        As the detector's version states it.
+    """
+
+    name: str
+
+    def faces(self, pixels: Image) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Numbers (a, 16) and scores (a,) of a picture's anchors. pixels: (h, w, 3)."""
+
+    def mesh(
+        self, crops: Sequence[Image]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Points (n, 478, 3), presence (n,) and odds (n, 68) of n crops (256, 256, 3)."""
+
+    def blendshapes(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        """Coefficients (n, 52) of points (n, 146, 2) from their mean."""
+
+
+# Engines by name; the first that is installed runs the networks on a CPU.
+ENGINES = ("ncnn", "torch")
 
 
 class MeshDetector:
     """Faces and landmarks by MediaPipe's networks; their weights are read when it is made.
 
     device: where the networks run, "cpu" or "cuda". On a CPU they use one core.
+    variant: one of ENGINES, as in `mesh:torch`; None for the fastest that is installed.
     """
 
     name = "mesh"
-    # Of MediaPipe's bundle, the first digits of its SHA-256.
-    version = "face_landmarker-64184e22"
     dense_points = COUNT
 
-    def __init__(self, device: str = "cpu") -> None:
-        """Raises WeightsError where the weights file is missing or does not fit."""
-        parameters = read_weights(WEIGHTS_PATH)
-        self._device = torch.device(device)
-        self._faces, mesh, head = FaceDetector(), FaceMesh(), VisibilityHead()
-        load_into(self._faces, parameters, "detector")
-        load_into(mesh, parameters, "mesh")
-        load_into(head, read_weights(VISIBILITY_PATH, REMEDY), "visibility", REMEDY)
-        self._mesh = SeeingMesh(mesh, head)
-        for network in (self._faces, self._mesh):
-            network.eval().requires_grad_(False).to(self._device)
-            # Channels innermost, as in the crops: else kernels are reordered at each call.
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._alone = {
-            self._faces: _straight(self._faces, IMAGE_SIDE, self._device),
-            self._mesh: _straight(self._mesh, CROP_SIDE, self._device),
-        }
+    def __init__(self, device: str = "cpu", variant: str | None = None) -> None:
+        """Raises UsageError for an unknown variant, WeightsError where the engine's library or a
+        weights file is missing, or does not fit.
+        """
+        self._engine = _engine(device, variant)
+        # Of MediaPipe's bundle, the first digits of its SHA-256; and what runs the networks.
+        self.version = f"face_landmarker-64184e22-{self._engine.name}"
 
     def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
         """Faces with scores, best first; of a fifth of the image's longer side, or smaller.
@@ -109,7 +118,7 @@ class MeshDetector:
 
         scale, origin: (2,), from source pixels to the image's.
         """
-        (numbers,), (scores,) = self._run(self._faces, pixels[None], 2 / 255, -1.0)
+        numbers, scores = self._engine.faces(pixels)
         faces = faces_from(numbers, scores, pixels.shape[:2])
         return [
             (box_of_face((face - np.asarray(origin)) / np.asarray(scale)), float(score))
@@ -182,7 +191,7 @@ class MeshDetector:
         """As `landmarks_seen` for n images at once: (n, 478, 3), (n,) and (n, 68)."""
         transforms = [crop_transform(box) for box in boxes]
         crops = [crop_of(*pair) for pair in zip(images, transforms, strict=True)]
-        points, presence, odds = self._run(self._mesh, np.stack(crops), 1 / 255, 0.0)
+        points, presence, odds = self._engine.mesh(crops)
         source = [to_source(*pair) for pair in zip(points, transforms, strict=True)]
         confidence = 1.0 / (1.0 + np.exp(_EVEN_PRESENCE - presence))
         seen = 1.0 / (1.0 + np.exp(-odds))
@@ -191,27 +200,15 @@ class MeshDetector:
     def blendshapes(self, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """MediaPipe's 52 coefficients (..., 52), in [0, 1], in the order of `BLENDSHAPES`.
 
-        points: (..., 478, 2) or (..., 478, 3), source pixels, as `landmarks_dense` gives them.
+        points: (..., 478, 2) or (..., 478, 3), source pixels, as `landmarks_dense` gives them. NaN
+        gives NaN.
         """
-        return blendshapes(points)
+        found = self._engine.blendshapes(chosen_points(points))
+        return found.reshape(*points.shape[:-2], found.shape[1])
 
     def box_of(self, landmarks: Landmarks) -> TurnedBox:
         """The box that `detect` would give to the face with these landmarks."""
         return box_around(landmarks)
-
-    def _run(
-        self, network: torch.nn.Module, images: Image, scale: float, shift: float
-    ) -> list[npt.NDArray[np.float32]]:
-        """A network's outputs for images (n, side, side, 3), of `scale` x value + `shift`."""
-        with torch.inference_mode(), one_thread():
-            # (n, 3, side, side) with the channels innermost in memory, as the pixels are.
-            batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
-            # The traced networks know one size.
-            side = CROP_SIDE if network is self._mesh else IMAGE_SIDE
-            alone = images.shape[:3] == (1, side, side)
-            run = self._alone[network] if alone else network
-            outputs = run(batch.float().mul_(scale).add_(shift))
-            return [output.cpu().numpy() for output in outputs]
 
 
 def box_around(landmarks: npt.NDArray[np.floating]) -> TurnedBox:
@@ -227,27 +224,22 @@ def box_around(landmarks: npt.NDArray[np.floating]) -> TurnedBox:
     return TurnedBox(x - side / 2, y - side / 2, x + side / 2, y + side / 2, angle)
 
 
-def _straight(
-    network: torch.nn.Module, side: int, device: torch.device
-) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
-    """A network for one image as a straight list of operations: a quarter of the time is Python's.
+def _engine(device: str, variant: str | None) -> Engine:
+    if variant not in (None, *ENGINES):
+        raise UsageError(f"detector mesh:{variant} is unknown; known are mesh:ncnn and mesh:torch")
+    if device != "cpu" and variant == "ncnn":
+        raise UsageError(f"detector mesh:ncnn runs on the CPU; leave it out for {device}")
+    chosen = variant or ("ncnn" if device == "cpu" and find_spec("ncnn") else "torch")
+    try:
+        if chosen == "ncnn":
+            from .engines.ncnn_engine import NcnnEngine
 
-    The operations and their results are the same.
-    """
-    example = torch.zeros(1, 3, side, side, device=device)
-    with warnings.catch_warnings(), torch.no_grad(), one_thread():
-        # PyTorch deprecates tracing in favour of compilers, which users do not have; and warns of
-        # sizes that the trace takes as fixed, as they are here.
-        warnings.simplefilter("ignore")
-        example = example.contiguous(memory_format=torch.channels_last)
-        traced: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
-        traced = torch.jit.freeze(_trace(network, example))
-        for _ in range(_WARM_UP):
-            traced(example)
-    return traced
+            return NcnnEngine()
+        from .engines.torch_engine import TorchEngine
 
-
-def _trace(network: torch.nn.Module, example: torch.Tensor) -> torch.jit.ScriptModule:
-    trace: Any = torch.jit.trace
-    traced: torch.jit.ScriptModule = trace(network, example, check_trace=False)
-    return traced
+        return TorchEngine(device)
+    except ImportError as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WeightsError(
+            f"detector mesh: {chosen} cannot be imported ({reason}); install it again"
+        ) from error

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ...images.crops import Image, Transform, face_view
 from ..detector import Box, TurnedBox, angle_of
-from .networks import ANCHORS, CROP_SIDE, IMAGE_SIDE
+from .architecture import ANCHORS, CROP_SIDE, IMAGE_SIDE
 
 # As in MediaPipe's graph: the least probability of a face, and the overlap (intersection over
 # union) from which boxes are of the same face.
@@ -118,11 +118,13 @@ def crop_of(image: Image, transform: Transform) -> Image:
 
 def to_source(points: npt.NDArray[np.float32], transform: Transform) -> npt.NDArray[np.float32]:
     """Crop points (k, 3) in source pixels; the depth in the same unit."""
-    turn = transform[:, :2]
-    squared = float((turn[0] ** 2).sum())
+    (a, b, x), (c, d, y) = transform.tolist()
+    squared = a * a + b * b
+    across, down = points[:, 0] - np.float64(x), points[:, 1] - np.float64(y)
     source = np.empty(points.shape, np.float32)
     # A rotation and one scale: the inverse is the transposed over the scale squared.
-    source[:, :2] = (points[:, :2] - transform[:, 2]) @ (turn / squared)
+    source[:, 0] = across * (a / squared) + down * (c / squared)
+    source[:, 1] = across * (b / squared) + down * (d / squared)
     source[:, 2] = points[:, 2] / math.sqrt(squared)
     return source
 

@@ -1,35 +1,40 @@
-"""Both networks and their blocks.
+"""MediaPipe's three face networks as torch modules, and the blocks that they are made of.
 
-MediaPipe's face mesh of 2023 as a torch module: a crop to 478 points and a face's presence.
-
-Seven stages, each of half the side of the one before; all points are read from the last, 2x2
-pixels of 128 channels, in one step. Architecture: the converted model itself
-(face_landmarks_detector.tflite of face_landmarker.task); its third output, which MediaPipe's Face
-Landmarker does not use, is left out.
-
-The blocks that MediaPipe's face networks are made of, as torch modules.
-
-MediaPipe's short-range face detector network: boxes and six points at 896 anchors.
+They are the reference, what runs on a GPU, and what runs where ncnn is not installed. The mesh's
+third output, which MediaPipe's Face Landmarker does not use, is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .architecture import (
+    ANCHOR_NUMBERS,
+    ANCHORS,
+    CHANNELS,
+    COARSE,
+    DETECTOR_STEM,
+    EPSILON,
+    FINE,
+    LAST_SIDE,
+    MIXER_BLOCKS,
+    RADIUS,
+    STAGE_BLOCKS,
+    TOKENS,
+    WIDE_CHANNELS,
+    WIDE_TOKENS,
+    WIDTHS,
+)
+from .blendshapes import BLENDSHAPES, INPUT_POINTS
 from .points import COUNT
-
-# Side of the square crop that the network takes, pixels.
-CROP_SIDE = 256
-# Channels of each stage, from side 128 to side 2.
-WIDTHS = (16, 32, 64, 128, 128, 128, 128)
-# Blocks in a stage that keep its side; from the second stage on, one that halves it is before them.
-_BLOCKS = 4
-_LAST_SIDE = 2
+from .weights import REMEDY, Parameters
 
 
 class FaceMeshOutput(NamedTuple):
@@ -43,7 +48,11 @@ class FaceMeshOutput(NamedTuple):
 
 
 class FaceMesh(nn.Module):
-    """The whole network; parameters as in the weights file."""
+    """The face mesh of 2023: a crop to 478 points and a face's presence; parameters as in the file.
+
+    Seven stages, each of half the side of the one before; all points are read from the last, 2x2
+    pixels of 128 channels, in one step.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,11 +61,11 @@ class FaceMesh(nn.Module):
         for number, width in enumerate(WIDTHS):
             if number:
                 blocks.append(Bottleneck(inputs, width, stride=2))
-            blocks += [Bottleneck(width, width) for _ in range(_BLOCKS)]
+            blocks += [Bottleneck(width, width) for _ in range(STAGE_BLOCKS)]
             inputs = width
         self.stages = nn.Sequential(*blocks)
-        self.presence = nn.Conv2d(inputs, 1, _LAST_SIDE)
-        self.points = nn.Conv2d(inputs, 3 * COUNT, _LAST_SIDE)
+        self.presence = nn.Conv2d(inputs, 1, LAST_SIDE)
+        self.points = nn.Conv2d(inputs, 3 * COUNT, LAST_SIDE)
 
     def forward(self, crops: Tensor) -> FaceMeshOutput:
         """crops: (n, 3, 256, 256) float32 RGB in [0, 1]."""
@@ -210,15 +219,6 @@ class Bottleneck(nn.Module):
         return from_rows(self.activation(new), kept)
 
 
-# Side of the square image that the network takes, pixels.
-IMAGE_SIDE = 128
-# Anchors at each cell of the two feature maps, and the maps' sides.
-ANCHORS = ((16, 2), (8, 6))
-# Numbers for an anchor: the box (centre x, y, width, height), six points (x, y); pixels, all but
-# width and height from the anchor.
-_NUMBERS = 16
-
-
 class FaceDetectorOutput(NamedTuple):
     """numbers: (n, 896, 16), pixels from the anchors. scores: (n, 896), before the sigmoid."""
 
@@ -227,7 +227,7 @@ class FaceDetectorOutput(NamedTuple):
 
 
 class FaceDetector(nn.Module):
-    """The whole network; parameters as in the weights file.
+    """The short-range face detector: boxes and points at 896 anchors; parameters as in the file.
 
     It sees all places alike: a larger image of the same scale may be given, of another number of
     anchors then.
@@ -235,27 +235,22 @@ class FaceDetector(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = Stem(24, 5, prelu=False)
-        self.fine = chain(
-            24,
-            [
-                *((24, 1), (28, 1), (32, 2), (36, 1), (42, 1), (48, 2)),
-                *((56, 1), (64, 1), (72, 1), (80, 1), (88, 1)),
-            ],
-        )
-        self.coarse = chain(88, [(96, 2), (96, 1), (96, 1), (96, 1), (96, 1)])
+        self.stem = Stem(DETECTOR_STEM, 5, prelu=False)
+        self.fine = chain(DETECTOR_STEM, FINE)
+        self.coarse = chain(FINE[-1][0], COARSE)
         (_, many), (_, more) = ANCHORS
-        self.fine_scores = nn.Conv2d(88, many, 1)
-        self.coarse_scores = nn.Conv2d(96, more, 1)
-        self.fine_numbers = nn.Conv2d(88, many * _NUMBERS, 1)
-        self.coarse_numbers = nn.Conv2d(96, more * _NUMBERS, 1)
+        fine, coarse = FINE[-1][0], COARSE[-1][0]
+        self.fine_scores = nn.Conv2d(fine, many, 1)
+        self.coarse_scores = nn.Conv2d(coarse, more, 1)
+        self.fine_numbers = nn.Conv2d(fine, many * ANCHOR_NUMBERS, 1)
+        self.coarse_numbers = nn.Conv2d(coarse, more * ANCHOR_NUMBERS, 1)
 
     def forward(self, images: Tensor) -> FaceDetectorOutput:
         """images: (n, 3, 128, 128) float32 RGB in [-1, 1]; or of other multiples of 16."""
         fine = self.fine(self.stem(images))
         coarse = self.coarse(fine)
-        numbers = [_by_anchor(self.fine_numbers(fine), _NUMBERS)]
-        numbers.append(_by_anchor(self.coarse_numbers(coarse), _NUMBERS))
+        numbers = [_by_anchor(self.fine_numbers(fine), ANCHOR_NUMBERS)]
+        numbers.append(_by_anchor(self.coarse_numbers(coarse), ANCHOR_NUMBERS))
         scores = [_by_anchor(self.fine_scores(fine), 1), _by_anchor(self.coarse_scores(coarse), 1)]
         return FaceDetectorOutput(torch.cat(numbers, 1), torch.cat(scores, 1)[..., 0])
 
@@ -263,3 +258,78 @@ class FaceDetector(nn.Module):
 def _by_anchor(maps: Tensor, numbers: int) -> Tensor:
     """(n, anchors * numbers, side, side) -> (n, side * side * anchors, numbers)."""
     return maps.permute(0, 2, 3, 1).reshape(len(maps), -1, numbers)
+
+
+class TwoLayers(nn.Module):
+    """To a wider layer and back: (..., inputs) -> (..., inputs)."""
+
+    def __init__(self, inputs: int, wide: int) -> None:
+        super().__init__()
+        self.widen = nn.Linear(inputs, wide)
+        self.narrow = nn.Linear(wide, inputs)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """See the class."""
+        narrowed: Tensor = self.narrow(functional.relu(self.widen(values)))
+        return narrowed
+
+
+class MixerBlock(nn.Module):
+    """Mixes the tokens of each channel, then the channels of each token; both are added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token_norm = nn.LayerNorm(CHANNELS, EPSILON, bias=False)
+        self.tokens = TwoLayers(1 + TOKENS, WIDE_TOKENS)
+        self.channel_norm = nn.LayerNorm(CHANNELS, EPSILON, bias=False)
+        self.channels = TwoLayers(CHANNELS, WIDE_CHANNELS)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(n, 97, 64) -> (n, 97, 64)."""
+        tokens = tokens + self.tokens(self.token_norm(tokens).transpose(1, 2)).transpose(1, 2)
+        mixed: Tensor = tokens + self.channels(self.channel_norm(tokens))
+        return mixed
+
+
+class BlendshapeNet(nn.Module):
+    """MediaPipe's blendshape network (Blendshape V2), an MLP-Mixer (Tolstikhin et al. 2021).
+
+    The points are mixed to 96 tokens, a learnt one is put before them, four blocks mix tokens and
+    channels in turn, and the coefficients are read from the learnt token. Parameters as in the
+    weights file.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.points = nn.Linear(len(INPUT_POINTS), TOKENS)
+        self.coordinates = nn.Linear(2, CHANNELS)
+        self.token = nn.Parameter(torch.empty(CHANNELS))
+        self.blocks = nn.Sequential(*(MixerBlock() for _ in range(MIXER_BLOCKS)))
+        self.coefficients = nn.Linear(CHANNELS, len(BLENDSHAPES))
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Coefficients (n, 52) in [0, 1]. points: (n, 146, 2), x and y in any one unit."""
+        centred = points - points.mean(1, keepdim=True)
+        radius = centred.norm(dim=2, keepdim=True).mean(1, keepdim=True)
+        mixed = self.points((centred / radius * RADIUS).transpose(1, 2)).transpose(1, 2)
+        first = self.token.expand(len(points), 1, -1)
+        tokens = self.blocks(torch.cat([first, self.coordinates(mixed)], 1))
+        return torch.sigmoid(self.coefficients(tokens[:, 0]))
+
+
+def load_into(
+    network: nn.Module,
+    parameters: Mapping[str, npt.NDArray[np.float16]],
+    prefix: str,
+    remedy: str = REMEDY,
+) -> None:
+    """Set a network's parameters from those whose names start with `prefix` and a dot.
+
+    remedy: what to do where they do not fit.
+    Raises WeightsError where one is missing, superfluous or of another shape.
+    """
+    given = Parameters(parameters, prefix, remedy)
+    own: dict[str, Tensor] = network.state_dict()
+    taken = {name: torch.from_numpy(given.take(name, *own[name].shape)) for name in sorted(own)}
+    given.finish()
+    network.load_state_dict(taken)

@@ -16,8 +16,8 @@ import numpy as np
 
 from ...images.crops import Image
 from ..detector import Box, overlap
+from .architecture import IMAGE_SIDE
 from .detection import SAME_FACE
-from .networks import IMAGE_SIDE
 
 # The finest scale: the network's pixels to a pixel of the picture. Small pictures are cheap and
 # looked through more finely; of pictures beyond 8 megapixels no more is looked at than of these, so

@@ -9,27 +9,15 @@ something before it. The head was trained on renders with things before the face
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ....fitting.morphable_model.landmark_scheme import COUNT as LANDMARKS
-from .networks import CROP_SIDE, WIDTHS, FaceMesh
+from .architecture import CROP_SIDE, INWARD, SEEN_BLOCKS, SEEN_FEATURES, SEEN_HIDDEN
+from .networks import FaceMesh
 from .points import EYE_CORNERS, ibug_definition
-
-VISIBILITY_PATH = Path(__file__).parent / "visibility_weights.npz"
-REMEDY = "install glee again, or build it with tools/train_visibility.py"
-
-# Stages whose features are read, from 0; the blocks of the network after which they end.
-_STAGES = (2, 3, 4)
-_LAST_BLOCKS = (13, 18, 23)
-_FEATURES = sum(WIDTHS[stage] for stage in _STAGES)
-_HIDDEN = 48
-# Landmarks of the jaw lie where the face ends; the head looks so much of the way to the nose.
-_INWARD = 0.12
 
 
 class VisibilityHead(nn.Module):
@@ -37,10 +25,10 @@ class VisibilityHead(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.Linear(_FEATURES, _HIDDEN, bias=False)
+        self.features = nn.Linear(SEEN_FEATURES, SEEN_HIDDEN, bias=False)
         # What is usual at each landmark, of the features and of the odds.
-        self.places = nn.Parameter(torch.zeros(LANDMARKS, _HIDDEN))
-        self.odds = nn.Linear(_HIDDEN, 1, bias=False)
+        self.places = nn.Parameter(torch.zeros(LANDMARKS, SEEN_HIDDEN))
+        self.odds = nn.Linear(SEEN_HIDDEN, 1, bias=False)
         self.usual = nn.Parameter(torch.zeros(LANDMARKS))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -84,7 +72,7 @@ class SeeingMesh(nn.Module):
         features, read = self.mesh.stem(crops), []
         for number, block in enumerate(self.mesh.stages):
             features = block(features)
-            if number in _LAST_BLOCKS:
+            if number in SEEN_BLOCKS:
                 read.append(features)
         points, presence = self.mesh.read(features)
         return points, presence, self.places(points), read
@@ -99,7 +87,7 @@ class SeeingMesh(nn.Module):
         landmarks = torch.matmul(self.weights, plane) + torch.matmul(self.offsets, axes)
         jaw, rest = landmarks[:, :17], landmarks[:, 17:]
         middle = landmarks[:, 27:36].mean(1, keepdim=True)
-        return torch.cat([jaw + _INWARD * (middle - jaw), rest], 1)
+        return torch.cat([jaw + INWARD * (middle - jaw), rest], 1)
 
 
 def features_at(places: Tensor, read: list[Tensor]) -> Tensor:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
 from ....errors import WeightsError
 
 WEIGHTS_PATH = Path(__file__).parent / "mesh_weights.npz"
 FORMAT = 2
-_REMEDY = "install glee again, or build it with tools/convert_mesh_weights.py"
+REMEDY = "install glee again, or build it with tools/convert_mesh_weights.py"
+VISIBILITY_PATH = Path(__file__).parent / "visibility_weights.npz"
+VISIBILITY_REMEDY = "install glee again, or build it with tools/train_visibility.py"
 
 
 def write_weights(
@@ -30,7 +30,7 @@ def write_weights(
 
 
 def read_weights(
-    path: Path = WEIGHTS_PATH, remedy: str = _REMEDY
+    path: Path = WEIGHTS_PATH, remedy: str = REMEDY
 ) -> dict[str, npt.NDArray[np.float16]]:
     """All parameters by name; remedy: what to do where they cannot be had.
 
@@ -50,32 +50,39 @@ def read_weights(
     return arrays
 
 
-def load_into(
-    network: nn.Module,
-    parameters: Mapping[str, npt.NDArray[np.float16]],
-    prefix: str,
-    remedy: str = _REMEDY,
-) -> None:
-    """Set a network's parameters from those whose names start with `prefix` and a dot.
+class Parameters:
+    """A network's parameters, taken one after the other, each of a shape that is stated.
 
+    parameters: those of the file, of which the network's start with `prefix` and a dot.
     remedy: what to do where they do not fit.
-    Raises WeightsError where one is missing, superfluous or of another shape.
     """
-    own: dict[str, Tensor] = network.state_dict()
-    given = {
-        name.removeprefix(f"{prefix}."): value
-        for name, value in parameters.items()
-        if name.startswith(f"{prefix}.")
-    }
-    for name in sorted(own.keys() ^ given.keys()):
-        what = "missing" if name in own else "unknown"
-        raise WeightsError(f"mesh weights: {prefix}.{name} is {what}; {remedy}")
-    for name, value in given.items():
-        if value.shape != tuple(own[name].shape) or value.dtype.kind != "f":
-            raise WeightsError(
-                f"mesh weights: {prefix}.{name} is {value.shape} {value.dtype}, "
-                f"{tuple(own[name].shape)} is needed; {remedy}"
-            )
-    network.load_state_dict(
-        {name: torch.from_numpy(value.astype(np.float32)) for name, value in given.items()}
-    )
+
+    def __init__(
+        self,
+        parameters: Mapping[str, npt.NDArray[np.float16]],
+        prefix: str,
+        remedy: str = REMEDY,
+    ) -> None:
+        self._prefix, self._remedy = prefix, remedy
+        self._left = {
+            name.removeprefix(f"{prefix}."): value
+            for name, value in parameters.items()
+            if name.startswith(f"{prefix}.")
+        }
+
+    def take(self, name: str, *shape: int) -> npt.NDArray[np.float32]:
+        """The parameter of that name. Raises WeightsError where it is missing or does not fit."""
+        if name not in self._left:
+            raise self._wrong(name, "missing")
+        value = self._left.pop(name)
+        if value.shape != shape or value.dtype.kind != "f":
+            raise self._wrong(name, f"{value.shape} {value.dtype}, {shape} is needed")
+        return value.astype(np.float32)
+
+    def finish(self) -> None:
+        """Raises WeightsError where there is one that was not taken."""
+        for name in sorted(self._left):
+            raise self._wrong(name, "unknown")
+
+    def _wrong(self, name: str, what: str) -> WeightsError:
+        return WeightsError(f"mesh weights: {self._prefix}.{name} is {what}; {self._remedy}")

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from ....errors import DataError
 from ...images.crops import Image
 from ..detector import Box, Detector, TurnedBox, angle_of, overlap
+from ..mesh.architecture import CROP_SIDE
 from ..mesh.backend import box_around
-from ..mesh.networks import CROP_SIDE
 from ..mesh.points import LandmarkDefinition
 from .augmentation import coloured
 from .photograph_refiner import both_looks, mirrored_back

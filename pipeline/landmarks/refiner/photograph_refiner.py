@@ -28,9 +28,9 @@ from ....fitting.morphable_model.landmark_scheme import MIRROR
 from ....whole_files import write_whole
 from ...images.crops import Image
 from ..detector import IBUG, REFINED, Box
+from ..mesh.architecture import CROP_SIDE
 from ..mesh.backend import box_around
 from ..mesh.detection import crop_of, crop_transform
-from ..mesh.networks import CROP_SIDE
 from ..mesh.points import COUNT, LandmarkDefinition
 from .network import digest_of
 from .second_look import NEAR, WHOLE, Seen, look

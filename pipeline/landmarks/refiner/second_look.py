@@ -18,9 +18,10 @@ from torch.nn import functional
 
 from ...cluster.tasks import one_thread
 from ...images.crops import Image
-from ..mesh.networks import CROP_SIDE, FaceMesh
+from ..mesh.architecture import CROP_SIDE
+from ..mesh.networks import FaceMesh, load_into
 from ..mesh.points import COUNT, LandmarkDefinition
-from ..mesh.weights import WEIGHTS_PATH, load_into, read_weights
+from ..mesh.weights import WEIGHTS_PATH, read_weights
 
 Float32 = npt.NDArray[np.float32]
 

@@ -14,8 +14,9 @@ from glee.pipeline.clips import Clip
 from glee.pipeline.images.frames import index_frames, read_frames
 from glee.pipeline.landmarks.backends import load_detector
 from glee.pipeline.landmarks.dense_landmarks import DenseDetector
-from glee.pipeline.landmarks.mesh import backend
-from glee.pipeline.landmarks.mesh.weights import read_weights, write_weights
+from glee.pipeline.landmarks.mesh.backend import MeshDetector
+from glee.pipeline.landmarks.mesh.engines import ncnn_engine, torch_engine
+from glee.pipeline.landmarks.mesh.weights import VISIBILITY_PATH, read_weights, write_weights
 from glee.pipeline.landmarks.visibility import seen_parts
 from glee.pipeline.synthesis.clips import synthetic_clip
 
@@ -128,18 +129,19 @@ def test_points_are_the_same_and_dense_detectors_pass_it_on(detector, faces):
     assert dense.seen_of(own.copy()) is None
 
 
+@pytest.mark.parametrize("engine", [ncnn_engine, torch_engine])
 @pytest.mark.parametrize("spoil", ["missing", "cut", "shape"])
-def test_spoilt_weights_are_named_in_one_line(spoil, tmp_path, monkeypatch):
+def test_spoilt_weights_are_named_in_one_line(spoil, engine, tmp_path, monkeypatch):
     path = tmp_path / "visibility_weights.npz"
     if spoil == "cut":
-        path.write_bytes(backend.VISIBILITY_PATH.read_bytes()[:900])
+        path.write_bytes(VISIBILITY_PATH.read_bytes()[:900])
     if spoil == "shape":
-        parameters = read_weights(backend.VISIBILITY_PATH)
+        parameters = read_weights(VISIBILITY_PATH)
         parameters["visibility.places"] = parameters["visibility.places"][:60]
         write_weights(path, parameters, source="test")
-    monkeypatch.setattr(backend, "VISIBILITY_PATH", path)
+    monkeypatch.setattr(engine, "VISIBILITY_PATH", path)
     with pytest.raises(WeightsError, match=r"tools/train_visibility\.py") as caught:
-        backend.MeshDetector()
+        MeshDetector(variant=engine.__name__.rpartition(".")[2].removesuffix("_engine"))
     assert "\n" not in str(caught.value)
 
 

@@ -105,5 +105,7 @@ def test_unknown_face_detector_and_device(weights):
 def test_a_setting_that_a_backend_does_not_have():
     with pytest.raises(UsageError, match="detector dlib takes no weights"):
         load_detector("dlib", BackendSettings(weights="/somewhere"))
-    with pytest.raises(UsageError, match="detector mesh takes no variant"):
+    with pytest.raises(
+        UsageError, match="detector mesh:small is unknown; known are mesh:ncnn and mesh:torch"
+    ):
         load_detector("mesh:small")

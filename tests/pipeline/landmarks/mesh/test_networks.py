@@ -20,9 +20,15 @@ import torch
 from glee.errors import WeightsError
 from glee.pipeline.landmarks.detector import TurnedBox
 from glee.pipeline.landmarks.mesh import weights
+from glee.pipeline.landmarks.mesh.architecture import CROP_SIDE
 from glee.pipeline.landmarks.mesh.backend import MeshDetector
-from glee.pipeline.landmarks.mesh.blendshapes import BLENDSHAPES, INPUT_POINTS, BlendshapeNet
-from glee.pipeline.landmarks.mesh.networks import CROP_SIDE, FaceDetector, FaceMesh
+from glee.pipeline.landmarks.mesh.blendshapes import BLENDSHAPES, INPUT_POINTS
+from glee.pipeline.landmarks.mesh.networks import (
+    BlendshapeNet,
+    FaceDetector,
+    FaceMesh,
+    load_into,
+)
 
 ROOT = Path(__file__).parents[4]
 BUNDLE = ROOT.parent / "shared" / "models" / "face_landmarker.task"
@@ -68,7 +74,7 @@ def one_thread():
 
 def network(kind, prefix):
     made = kind()
-    weights.load_into(made, weights.read_weights(), prefix)
+    load_into(made, weights.read_weights(), prefix)
     return made.eval()
 
 
@@ -279,7 +285,7 @@ def test_broken_weights_are_named(tmp_path):
 def test_weights_that_do_not_fit(tmp_path, changes, message):
     parameters = weights.read_weights(altered(tmp_path, **changes))
     with pytest.raises(WeightsError, match=message):
-        weights.load_into(FaceMesh(), parameters, "mesh")
+        load_into(FaceMesh(), parameters, "mesh")
 
 
 def test_the_converter_refuses_other_files(tmp_path, converter):
