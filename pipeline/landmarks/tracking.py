@@ -313,18 +313,19 @@ def best_orientation(detector: Detector, image: Image, box: Box, score: float) -
     """
     if score >= upright_score(detector):
         return box
-    again = detect_around(detector, image, box)
-    sure = score if again is None else max(score, again[1])
     # A box that knows its angle can only be wrong about the way up.
     turns = (math.pi,) if isinstance(box, TurnedBox) else (math.pi, TURN, -TURN)
     rivals = []
     for turn in turns:
         turned = TurnedBox(*box, angle_of(box) + turn)
         detection = detect_around(detector, image, turned)
-        if detection is not None and detection[1] > sure - CLOSE:
+        if detection is not None and detection[1] > score - CLOSE:
             rivals.append((turned, *detection))
     if not rivals:
         return box
+    again = detect_around(detector, image, box)
+    sure = score if again is None else max(score, again[1])
+    rivals = [rival for rival in rivals if rival[2] > sure - CLOSE]
     # Of one look in a thousand the scores are the wrong way round.
     best, sure = box, sure + _further_score(detector, image, box)
     for turned, found, near in rivals:
