@@ -245,7 +245,7 @@ class _Eyeball(NamedTuple):
         """As `MorphableModel.shape`, (n, 3): the whole mesh for a look costs half a millisecond."""
         ball = self.mean + np.einsum("k,knc->nc", f_shape.astype(np.float32), self.identity)
         ball += np.einsum("e,enc->nc", f_exp.astype(np.float32), self.expression)
-        return ball.astype(np.float64)
+        return np.asarray(ball, np.float64)
 
 
 @lru_cache(maxsize=2)
