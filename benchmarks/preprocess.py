@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import preprocess_analyze
 import preprocess_tracking
 import storage
 import video_decoding
@@ -73,6 +74,14 @@ def our_times(video: Path, rounds: int, work: Path) -> dict[str, Any]:
     return rows
 
 
+def networks(rounds: int) -> dict[str, Any]:
+    """What the networks of `mesh` reach, by a script in a process of its own."""
+    command = [sys.executable, str(HERE / "preprocess_networks.py"), str(rounds)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    content: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return content
+
+
 def scheduler(quick: bool, folder: Path) -> dict[str, float]:
     """The scheduler's figures, by its own benchmark in a process that holds nothing else."""
     script, result = HERE / "scheduler.py", folder / "scheduler.json"
@@ -106,6 +115,9 @@ def main() -> None:
         content["peer"] = peer_times(arguments.mediapipe_python, video, rounds)
         content["path"] = our_times(video, rounds, Path(folder) / "work")
         show_path(content)
+        content["networks"] = networks(10 if quick else 60)
+        content["analyze"] = preprocess_analyze.measure(video, Path(folder), quick=quick)
+        print("\nnetworks", content["networks"], "\nanalyze", content["analyze"])
         content["tracking"] = {
             name: preprocess_tracking.drift(name, seed, video, quick=quick)
             for name in (BACKENDS[:1] if quick else BACKENDS)
@@ -152,6 +164,13 @@ def targets(content: dict[str, Any]) -> list[Target]:
             1.2,
             "lower",
         ),
+        Target(
+            "network_share_of_peak",
+            min(row["share_of_peak"] for row in content["networks"]["ncnn"].values()),
+            0.5,
+            "higher",
+        ),
+        Target("analyze_ms_per_frame", content["analyze"]["ms"], 8.0, "lower"),
         Target("landmark_drift_tracking", worst, 0.03, "lower"),
         Target("scaling_2_workers", content["scaling"]["ratio"], 1.85, "higher"),
         Target("worker_peak_mb", content["worker_mb"]["dlib"], 600, "lower"),
