@@ -10,7 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("glee", "numpy", "scipy", "numba", "torch", "dlib-bin", "opencv-python-headless")
+PACKAGES = (
+    *("glee", "numpy", "scipy", "numba", "ncnn", "torch", "dlib-bin"),
+    "opencv-python-headless",
+)
 
 
 @dataclass(frozen=True)

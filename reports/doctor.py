@@ -26,7 +26,7 @@ FRAME_BYTES = 16_000
 _SPARE = 1.2
 _SECONDS = 10.0  # that a queue system has to answer
 _PACKAGES = (
-    *("numpy", "scipy", "numba", "torch", "h5py", "av", "opencv-python-headless"),
+    *("numpy", "scipy", "numba", "ncnn", "torch", "h5py", "av", "opencv-python-headless"),
     *("dask", "distributed", "pandas", "pyarrow"),
 )
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
