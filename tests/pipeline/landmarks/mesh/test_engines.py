@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from glee.errors import UsageError, WeightsError
+from glee.errors import ClusterError, UsageError, WeightsError
+from glee.pipeline.chunk import ChunkTask, make_shard
+from glee.pipeline.clips import Clip
+from glee.pipeline.images.frames import index_frames
 from glee.pipeline.landmarks.backends import BackendSettings, load_detector
 from glee.pipeline.landmarks.detector import TurnedBox
 from glee.pipeline.landmarks.mesh import backend, weights
 from glee.pipeline.landmarks.mesh.backend import MeshDetector
 from glee.pipeline.landmarks.mesh.engines.ncnn_graph import Graph
 from glee.pipeline.landmarks.mesh.weights import Parameters
+from glee.pipeline.options import PreprocessOptions
 
 # Units: crop pixels, and of outputs that are probabilities, one.
 POINTS, PROBABILITY = 2e-3, 1e-4
@@ -109,6 +114,26 @@ def test_an_engine_can_be_chosen():
         load_detector("mesh:onnx")
     with pytest.raises(UsageError, match=r"mesh:ncnn runs on the CPU; leave it out for cuda"):
         load_detector("mesh:ncnn", BackendSettings(device="cuda"))
+
+
+def test_a_process_with_another_engine_than_the_run_refuses(tmp_path, real_folder):
+    video = real_folder / "single_face.mp4"
+    clip = Clip("folder", "real", "single_face", real_folder, video)
+    index = index_frames(clip)
+    task = ChunkTask(
+        clip=clip,
+        index=index.part(0, 2),
+        start=0,
+        stop=2,
+        path=tmp_path / "000000.h5",
+        options=PreprocessOptions(detector="mesh:torch"),
+        detector="mesh face_landmarker-64184e22-ncnn",
+    )
+    with pytest.raises(ClusterError, match=r"has the detector mesh .*-torch, the run mesh .*-ncnn"):
+        make_shard(task)
+    assert not task.path.exists()
+    make_shard(replace(task, detector="mesh face_landmarker-64184e22-torch"))
+    assert task.path.exists()
 
 
 @pytest.mark.parametrize(
