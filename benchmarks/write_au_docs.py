@@ -12,7 +12,8 @@ from typing import Any
 
 from write_docs import table
 
-from glee.pipeline.datasets.action_units import BLENDSHAPES, NAMES
+from glee.pipeline.action_units.readings import blendshapes_read
+from glee.pipeline.datasets.action_units import NAMES
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "action-units.md"
@@ -31,7 +32,7 @@ def by_au(content: dict[str, Any]) -> list[str]:
     kinds, real = content["kinds"], content["real"]["glee"]
     rows = []
     for au in NAMES:
-        cells = [f"{au} {NAMES[au]}", ", ".join(sorted({_stem(n) for n in BLENDSHAPES[au]}))]
+        cells = [f"{au} {NAMES[au]}", ", ".join(sorted({_stem(n) for n in blendshapes_read(au)}))]
         for kind in KINDS:
             area, r = kinds[kind]["glee"]["auc"].get(str(au)), kinds[kind]["glee"]["r"].get(str(au))
             cells.append("-" if area is None else f"{area:.2f}, {r:.2f}")
