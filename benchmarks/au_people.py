@@ -110,7 +110,14 @@ def read_people(
 
 def read_clip(path: Path, person: Person | None = None, *, crops: bool = False) -> ReadPerson:
     """One clip as `glee analyze` reads it; without a rendered person there is no truth."""
-    rows, readings = list(analysis_rows(path, crops=crops)), _analyzer()[2]
+    return read_rows(list(analysis_rows(path, crops=crops)), person, crops=crops)
+
+
+def read_rows(
+    rows: list[FaceRows], person: Person | None = None, *, crops: bool = False
+) -> ReadPerson:
+    """The rows of one clip, see `read_clip`."""
+    readings = _analyzer()[2]
     f_exp = np.concatenate([one.fit.f_exp for one in rows])
     valid = np.concatenate([[one.valid(i) for i in range(len(one))] for one in rows])
     std = np.concatenate([one.fit.f_exp_std for one in rows])
@@ -181,14 +188,17 @@ def lip_gap(landmarks: Floats) -> Floats:
     return np.asarray(np.maximum((gap * down).sum(1) / squared, 0.0))
 
 
-def rise(person: ReadPerson, rest: Floats, moved: float) -> Floats:
+def rise(person: ReadPerson, rest: Floats, moved: float, *, steady: bool = True) -> Floats:
     """What of a person's readings stands out (n, m), as `glee analyze` has it.
 
     rest: (m,), the readings at rest; moved: likewise of `ReadPerson.moved`. Frames follow each
-    other.
+    other; steady: the median of three of them.
     """
-    others = Others(np.nan_to_num(np.maximum(_steady(person.moved) - moved, 0.0)), person.apart)
-    return standing_out(_steady(person.read) - rest, others)
+    read, whole = person.read, person.moved
+    if steady:
+        read, whole = _steady(read), _steady(whole)
+    others = Others(np.nan_to_num(np.maximum(whole - moved, 0.0)), person.apart)
+    return standing_out(read - rest, others)
 
 
 def _steady(values: Floats) -> Floats:

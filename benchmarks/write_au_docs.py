@@ -1,6 +1,7 @@
-"""Writes the tables of docs/action-units.md from benchmarks/results/au_estimates.json.
+"""Writes the tables of docs/action-units.md from the results of the benchmarks named here.
 
 python benchmarks/au_estimates.py --json benchmarks/results/au_estimates.json
+python benchmarks/au_ceilings.py --json benchmarks/results/au_ceilings.json
 python benchmarks/write_au_docs.py
 """
 
@@ -19,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "action-units.md"
 BEGIN, END = "<!-- au estimates -->", "<!-- end of au estimates -->"
 HEADS = "<!-- au heads -->", "<!-- end of au heads -->"
+CEILINGS = "<!-- au ceilings -->", "<!-- end of au ceilings -->"
 KINDS = {
     "ict_apart": "other model, sides apart",
     "ict_alike": "other model, sides alike",
@@ -84,6 +86,19 @@ def heads(content: dict[str, Any]) -> list[str]:
     return table(["estimate, and whose people it learnt from", *KINDS.values(), "real clips"], rows)
 
 
+def ceilings(content: dict[str, Any]) -> list[str]:
+    """What steps of the estimate bring, and what the true landmarks would."""
+    rows = [
+        [
+            way,
+            *(f"{row[kind]['auc']:.3f}, {row[kind]['r']:.2f}" for kind in KINDS),
+            f"{row['real']:.3f}" if "real" in row else "-",
+        ]
+        for way, row in content["rows"].items()
+    ]
+    return table(["estimate", *KINDS.values(), "real clips"], rows)
+
+
 def summary(content: dict[str, Any]) -> list[str]:
     """Means, MediaPipe beside them."""
     rows = []
@@ -133,6 +148,7 @@ def main() -> None:
         *confusions(content),
     ]
     put((BEGIN, END), lines)
+    put(CEILINGS, ceilings(json.loads((HERE / "results" / "au_ceilings.json").read_text())))
     put(HEADS, heads(json.loads((HERE / "results" / "au_heads.json").read_text())))
 
 
