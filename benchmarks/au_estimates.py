@@ -34,7 +34,7 @@ from seen_action_units import BLINK, CLOSED, LEAST, SEEN, read_seen
 
 from glee.errors import GleeError
 from glee.fitting.morphable_model.model_file import load_model
-from glee.pipeline.action_units.estimate import estimate
+from glee.pipeline.action_units.estimate import Others, estimate
 from glee.pipeline.action_units.person_baseline import PERCENTILE
 from glee.pipeline.action_units.readings import AUS, AUReadings, au_readings
 from glee.pipeline.analysis.analyze import analyze
@@ -140,11 +140,16 @@ def _peer(rendered: list[Person], arguments: argparse.Namespace) -> Floats:
 
 
 def peer_intensities(f_exp: Floats) -> Floats:
-    """Intensities (n, a) of blendshapes (n, 51) that the peer gave, by the same table."""
-    read = readings().of(f_exp)
-    rest = np.nan_to_num(np.nanpercentile(read, PERCENTILE, axis=0))
-    nothing = np.zeros((len(read), len(AUS)))
-    return estimate(readings(), read, np.zeros_like(read), nothing, rest).intensity
+    """Intensities (n, a) of blendshapes (n, 51) that the peer gave, by the same table and formula.
+
+    Nothing says how far its people's expressions go together; they count as half of either.
+    """
+    both = np.column_stack([readings().of(f_exp), readings().moved(f_exp)])
+    rise = both - np.nan_to_num(np.nanpercentile(both, PERCENTILE, axis=0))
+    read, moved = rise[:, :-1], np.nan_to_num(np.maximum(rise[:, -1], 0.0))
+    nothing, rest = np.zeros((len(read), len(AUS))), np.zeros(read.shape[1])
+    others = Others(moved, np.full(len(moved), 0.5))
+    return estimate(readings(), read, np.zeros_like(read), nothing, rest, others=others).intensity
 
 
 def measures(found: Floats, truth: Floats) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Action Units of rendered people: what is true, and the readings that `glee analyze` takes.
 
 The truth of an AU is its main blendshape alone, not what moves with it by the table that is judged;
-that of parted lips (25) is the gap of the true landmarks. No face model here tightens lips (23).
+that of parted lips (25) is the gap of the true landmarks, none where mouthClose without a jaw that
+drops pushes the lower lip over the upper one. No face model here tightens lips (23).
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ from numpy.typing import NDArray
 
 from glee.fitting.visibility import by_region
 from glee.pipeline.action_units.clip_estimates import activity, network_outputs
-from glee.pipeline.action_units.readings import AUS, AUReadings, au_readings, seen_by_au
+from glee.pipeline.action_units.estimate import Others, standing_out
+from glee.pipeline.action_units.readings import (
+    AUS,
+    FULL_GAP,
+    PARTED,
+    AUReadings,
+    au_readings,
+    seen_by_au,
+)
 from glee.pipeline.analysis.face_fit import ANALYSIS_FIT, FaceFitter, RowStream
 from glee.pipeline.analysis.face_stream import (
     FaceRows,
@@ -44,9 +53,7 @@ from glee.pipeline.options import AnalyzeOptions
 
 Floats = NDArray[np.float64]
 
-PARTED = 25
 UNTOLD = (23,)  # no truth
-FULL_GAP = 0.3  # of parted lips at intensity 5, inter-ocular distances
 SAMPLE = 32  # as analyze takes them
 # Indices of the 68 points: both eyes, and the inner lips above and below.
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
@@ -69,6 +76,10 @@ class ReadPerson:
         Readings of the blendshape network's outputs.
     activity : (n,) float64
         How much the network sees move.
+    moved : (n,) float64
+        How much f_exp is on in all, see `AUReadings.moved`.
+    apart : (n,) float64
+        See `estimate.Others`.
     f_exp, outputs : (n, 51) float64
         What was read, NaN without a face.
     crops : (n, 200, 200, 3) uint8 or None
@@ -81,6 +92,8 @@ class ReadPerson:
     seen: Floats
     network: Floats
     activity: Floats
+    moved: Floats
+    apart: Floats
     f_exp: Floats
     outputs: Floats
     crops: NDArray[np.uint8] | None = None
@@ -97,12 +110,20 @@ def read_people(
 
 def read_clip(path: Path, person: Person | None = None, *, crops: bool = False) -> ReadPerson:
     """One clip as `glee analyze` reads it; without a rendered person there is no truth."""
-    rows, readings = list(analysis_rows(path, crops=crops)), _analyzer()[2]
+    return read_rows(list(analysis_rows(path, crops=crops)), person, crops=crops)
+
+
+def read_rows(
+    rows: list[FaceRows], person: Person | None = None, *, crops: bool = False
+) -> ReadPerson:
+    """The rows of one clip, see `read_clip`."""
+    readings = _analyzer()[2]
     f_exp = np.concatenate([one.fit.f_exp for one in rows])
     valid = np.concatenate([[one.valid(i) for i in range(len(one))] for one in rows])
     std = np.concatenate([one.fit.f_exp_std for one in rows])
     outputs = np.concatenate([network_outputs(one) for one in rows])
     parts = np.stack([one.visibility(i) for one in rows for i in range(len(one))])
+    share = np.concatenate([one.fit.rules_share for one in rows])
     nothing = np.full((len(f_exp), len(readings.columns)), np.nan)
     return ReadPerson(
         truth=nothing if person is None else true_intensities(person, readings),
@@ -111,6 +132,8 @@ def read_clip(path: Path, person: Person | None = None, *, crops: bool = False) 
         seen=seen_by_au(by_region(parts)),
         network=readings.of(outputs),
         activity=np.where(valid, activity(outputs), np.nan),
+        moved=np.where(valid, readings.moved(f_exp), np.nan),
+        apart=np.nan_to_num(1.0 - share),
         f_exp=np.where(valid[:, None], f_exp, np.nan),
         outputs=outputs,
         crops=_crops(rows) if crops else None,
@@ -154,10 +177,35 @@ def true_intensities(person: Person, readings: AUReadings) -> Floats:
 
 
 def lip_gap(landmarks: Floats) -> Floats:
-    """Mean distance of the inner lips (n,), inter-ocular distances; landmarks: (n, 68, 2)."""
-    eyes = landmarks[:, RIGHT_EYE].mean(1) - landmarks[:, LEFT_EYE].mean(1)
-    gap = np.linalg.norm(landmarks[:, ABOVE] - landmarks[:, BELOW], axis=-1).mean(1)
-    return np.asarray(gap / np.linalg.norm(eyes, axis=-1))
+    """How far the lips are parted (n,), inter-ocular distances; landmarks: (n, 68, 2) pixels.
+
+    The inner lips' mean distance across the line of the eyes, 0 where the lower one lies higher.
+    """
+    eyes = landmarks[:, LEFT_EYE].mean(1) - landmarks[:, RIGHT_EYE].mean(1)
+    squared = (eyes**2).sum(1)
+    down = np.stack([-eyes[:, 1], eyes[:, 0]], axis=1)
+    gap = (landmarks[:, BELOW] - landmarks[:, ABOVE]).mean(1)
+    return np.asarray(np.maximum((gap * down).sum(1) / squared, 0.0))
+
+
+def rise(person: ReadPerson, rest: Floats, moved: float, *, steady: bool = True) -> Floats:
+    """What of a person's readings stands out (n, m), as `glee analyze` has it.
+
+    rest: (m,), the readings at rest; moved: likewise of `ReadPerson.moved`. Frames follow each
+    other; steady: the median of three of them.
+    """
+    read, whole = person.read, person.moved
+    if steady:
+        read, whole = _steady(read), _steady(whole)
+    others = Others(np.nan_to_num(np.maximum(whole - moved, 0.0)), person.apart)
+    return standing_out(read - rest, others)
+
+
+def _steady(values: Floats) -> Floats:
+    """The median of three frames, but for the first and the last."""
+    middle = np.median([values[:-2], values[1:-1], values[2:]], axis=0)
+    inner = np.where(np.isfinite(middle), middle, values[1:-1])
+    return np.concatenate([values[:1], inner, values[-1:]])
 
 
 def by_au(values: Floats, readings: AUReadings) -> Floats:

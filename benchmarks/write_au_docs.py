@@ -1,6 +1,7 @@
-"""Writes the tables of docs/action-units.md from benchmarks/results/au_estimates.json.
+"""Writes the tables of docs/action-units.md from the results of the benchmarks named here.
 
 python benchmarks/au_estimates.py --json benchmarks/results/au_estimates.json
+python benchmarks/au_ceilings.py --json benchmarks/results/au_ceilings.json
 python benchmarks/write_au_docs.py
 """
 
@@ -12,12 +13,14 @@ from typing import Any
 
 from write_docs import table
 
-from glee.pipeline.datasets.action_units import BLENDSHAPES, NAMES
+from glee.pipeline.action_units.readings import blendshapes_read
+from glee.pipeline.datasets.action_units import NAMES
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "action-units.md"
 BEGIN, END = "<!-- au estimates -->", "<!-- end of au estimates -->"
 HEADS = "<!-- au heads -->", "<!-- end of au heads -->"
+CEILINGS = "<!-- au ceilings -->", "<!-- end of au ceilings -->"
 KINDS = {
     "ict_apart": "other model, sides apart",
     "ict_alike": "other model, sides alike",
@@ -31,7 +34,7 @@ def by_au(content: dict[str, Any]) -> list[str]:
     kinds, real = content["kinds"], content["real"]["glee"]
     rows = []
     for au in NAMES:
-        cells = [f"{au} {NAMES[au]}", ", ".join(sorted({_stem(n) for n in BLENDSHAPES[au]}))]
+        cells = [f"{au} {NAMES[au]}", ", ".join(sorted({_stem(n) for n in blendshapes_read(au)}))]
         for kind in KINDS:
             area, r = kinds[kind]["glee"]["auc"].get(str(au)), kinds[kind]["glee"]["r"].get(str(au))
             cells.append("-" if area is None else f"{area:.2f}, {r:.2f}")
@@ -83,6 +86,19 @@ def heads(content: dict[str, Any]) -> list[str]:
     return table(["estimate, and whose people it learnt from", *KINDS.values(), "real clips"], rows)
 
 
+def ceilings(content: dict[str, Any]) -> list[str]:
+    """What steps of the estimate bring, and what the true landmarks would."""
+    rows = [
+        [
+            way,
+            *(f"{row[kind]['auc']:.3f}, {row[kind]['r']:.2f}" for kind in KINDS),
+            f"{row['real']:.3f}" if "real" in row else "-",
+        ]
+        for way, row in content["rows"].items()
+    ]
+    return table(["estimate", *KINDS.values(), "real clips"], rows)
+
+
 def summary(content: dict[str, Any]) -> list[str]:
     """Means, MediaPipe beside them."""
     rows = []
@@ -132,6 +148,7 @@ def main() -> None:
         *confusions(content),
     ]
     put((BEGIN, END), lines)
+    put(CEILINGS, ceilings(json.loads((HERE / "results" / "au_ceilings.json").read_text())))
     put(HEADS, heads(json.loads((HERE / "results" / "au_heads.json").read_text())))
 
 

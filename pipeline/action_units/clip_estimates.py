@@ -10,7 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -21,7 +21,15 @@ from ...errors import DataError, OutputError
 from ...fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from ...fitting.visibility import HIDDEN, by_region
 from ...fitting.witness import OUTPUTS
-from .estimate import SOURCE, AUEstimates, au_figures, columns_of_aus, estimate, intensities
+from .estimate import (
+    SOURCE,
+    AUEstimates,
+    Others,
+    au_figures,
+    columns_of_aus,
+    estimate,
+    intensities,
+)
 from .person_baseline import (
     AUTO,
     BINS,
@@ -41,6 +49,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
+# Numbers that a row has one of, see `WaitingRows`.
+SINGLE = 7
 # Rows, and faces, that are looked at together.
 BLOCK, FACES = 4096, 64
 # The network's outputs in the order of ARKIT_NAMES, and which count for how calm a face is: where
@@ -49,6 +59,8 @@ _ORDER = [OUTPUTS.index(name) for name in ARKIT_NAMES]
 _COUNTED = np.array([not name.startswith("eyeLook") for name in ARKIT_NAMES])
 OUTPUTS_SEEN = float(_COUNTED.sum())
 _OF_NETWORK = cast(AUReadings, au_readings(ARKIT_NAMES))
+# Frames further from each other, seconds, say nothing of each other.
+CLOSE = 0.1
 
 
 def network_outputs(rows: FaceRows) -> Floats:
@@ -71,8 +83,12 @@ class WaitingRows:
 
     Attributes
     ----------
-    face, named, activity : (n,) float64
-        The face's number, 1 where the frame was named as one at rest, and `activity`.
+    face, frame, time : (n,) float64
+        The face's number, the frame's, and seconds from the first frame.
+    named, activity : (n,) float64
+        1 where the frame was named as one at rest, and `activity`.
+    moved, apart : (n,) float64
+        See `estimate.Others`, but `moved` not over rest; `apart` is 0 where it is not known.
     read, std, network : (n, m) float64
         Readings, their deviations, and those of the network's outputs; NaN where not known.
     seen : (n, a) float64
@@ -80,8 +96,12 @@ class WaitingRows:
     """
 
     face: Floats
+    frame: Floats
+    time: Floats
     named: Floats
     activity: Floats
+    moved: Floats
+    apart: Floats
     read: Floats
     std: Floats
     network: Floats
@@ -90,7 +110,7 @@ class WaitingRows:
     @staticmethod
     def width(m: int) -> int:
         """Numbers a row, with m readings."""
-        return 3 + 3 * m + len(AUS)
+        return SINGLE + 3 * m + len(AUS)
 
     def packed(self) -> npt.NDArray[np.float32]:
         """The rows as one array (n, width)."""
@@ -100,8 +120,32 @@ class WaitingRows:
     @classmethod
     def unpacked(cls, rows: npt.NDArray[np.float32], m: int) -> WaitingRows:
         """The rows of an array that `packed` made."""
-        parts = np.split(rows.astype(np.float64), np.cumsum([1, 1, 1, m, m, m]), axis=1)
-        return cls(*(part[:, 0] for part in parts[:3]), *parts[3:])
+        ends = np.cumsum([1] * SINGLE + [m, m, m])
+        parts = np.split(rows.astype(np.float64), ends, axis=1)
+        return cls(*(part[:, 0] for part in parts[:SINGLE]), *parts[SINGLE:])
+
+    def steady(self) -> WaitingRows:
+        """The rows with what is read in them made steady: the median of three frames.
+
+        A frame whose landmarks jump is so left out; a blink of two frames stays. The first and the
+        last frame of a run stay as they are.
+        """
+        order = np.lexsort((self.frame, self.face))
+        face, frame, time = self.face[order], self.frame[order], self.time[order]
+        follows = (np.diff(face) == 0) & (np.diff(frame) == 1) & (np.diff(time) <= CLOSE)
+        inner = np.flatnonzero(follows[:-1] & follows[1:]) + 1
+        changed = {}
+        for name in ("read", "moved"):
+            values = getattr(self, name).copy()
+            three = np.stack([values[order[inner + step]] for step in (-1, 0, 1)])
+            middle = np.median(three, axis=0)
+            values[order[inner]] = np.where(np.isfinite(middle), middle, three[1])
+            changed[name] = values
+        return replace(self, **changed)
+
+    def part(self, first: int, last: int) -> WaitingRows:
+        """The rows from first to last, which is not among them."""
+        return WaitingRows(*(getattr(self, one.name)[first:last] for one in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +161,8 @@ class FaceBaseline:
         person.
     frames : int
         How many it was taken from.
+    moved : float
+        `AUReadings.moved` at rest; NaN where it is not known.
     restless : tuple of int
         The AUs that are seen even in the calmest frames.
     """
@@ -124,6 +170,7 @@ class FaceBaseline:
     rest: Floats
     kind: str
     frames: int
+    moved: float = np.nan
     restless: tuple[int, ...] = ()
 
 
@@ -151,6 +198,11 @@ class ClipEstimates:
         self._calmness: dict[int, ReadingCounts] = {}
         self._frames: Counter[int] = Counter()
         self._baselines: dict[int, FaceBaseline] | None = None
+        self._rows = 0
+        # The row and the frame in which a face was last, and how many rows lie between a face's
+        # frames at most: so far a block looks beyond its ends.
+        self._last: dict[int, tuple[int, int]] = {}
+        self._reach = 1
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> ClipEstimates:
@@ -174,8 +226,12 @@ class ClipEstimates:
         outputs = network_outputs(rows)
         waiting = WaitingRows(
             face=np.array([one.face_id for one in rows.faces], np.float64),
+            frame=np.array([one.frame for one in rows.faces], np.float64),
+            time=np.array([one.time for one in rows.faces], np.float64),
             named=np.array([self._asked.has(one.frame) for one in rows.faces], np.float64),
             activity=np.where(valid, activity(outputs), np.nan),
+            moved=np.where(valid, self.readings.moved(rows.fit.f_exp), np.nan),
+            apart=np.nan_to_num(1.0 - np.asarray(rows.fit.rules_share, np.float64)),
             read=np.where(valid[:, None], self.readings.of(rows.fit.f_exp), np.nan),
             std=self.readings.std(rows.fit.f_exp_std),
             network=_OF_NETWORK.of(outputs),
@@ -186,6 +242,12 @@ class ClipEstimates:
             counts = self._calmness.setdefault(int(face), ReadingCounts(np.array([OUTPUTS_SEEN])))
             counts.add(own[:, None])
             self._frames[int(face)] += len(own)
+        for one in rows.faces:
+            row, frame = self._last.get(one.face_id, (self._rows, -1))
+            if one.frame == frame + 1:
+                self._reach = max(self._reach, self._rows - row)
+            self._last[one.face_id] = (self._rows, one.frame)
+            self._rows += 1
         try:
             file = self._waiting()
             file.write(waiting.packed().tobytes())
@@ -204,13 +266,24 @@ class ClipEstimates:
             )
         return self._file
 
-    def _blocks(self, size: int) -> Iterator[WaitingRows]:
-        """The rows that wait, so many at a time."""
+    def _blocks(self, size: int, beyond: int = 0) -> Iterator[WaitingRows]:
+        """The rows that wait, so many at a time, and up to so many before and after them."""
         file, m = self._waiting(), len(self.readings.columns)
         width = WaitingRows.width(m)
-        file.seek(0)
-        while content := file.read(4 * width * size):
+        for start in range(0, self._rows, size):
+            first, last = max(start - beyond, 0), min(start + size + beyond, self._rows)
+            file.seek(4 * width * first)
+            content = file.read(4 * width * (last - first))
             yield WaitingRows.unpacked(np.frombuffer(content, np.float32).reshape(-1, width), m)
+
+    def _steady_blocks(self, size: int) -> Iterator[WaitingRows]:
+        """The rows that wait, made steady where frames belong together."""
+        if self._asked.kind == USUAL:
+            yield from self._blocks(size)
+            return
+        for number, rows in enumerate(self._blocks(size, self._reach)):
+            start = min(self._reach, number * size)
+            yield rows.steady().part(start, start + size)
 
     def baselines(self) -> dict[int, FaceBaseline]:
         """The faces' readings at rest, once all rows are added.
@@ -244,8 +317,9 @@ class ClipEstimates:
         usual = au_figures().usual[columns_of_aus(self.readings)]
         baselines = {face: FaceBaseline(usual, USUAL, 0) for face in self._frames}
         for face, own in counts.items():
-            rest = np.where(np.isnan(own.percentile(50.0)), usual, own.percentile(50.0))
-            baselines[face] = FaceBaseline(rest, "frames", own.frames)
+            *median, moved = own.percentile(50.0)
+            rest = np.where(np.isnan(median), usual, median)
+            baselines[face] = FaceBaseline(rest, "frames", own.frames, float(moved))
         return baselines
 
     def _parts(self, faces: list[int]) -> list[set[int]]:
@@ -283,16 +357,17 @@ class ClipEstimates:
         if every.frames < LEAST_FRAMES:
             return FaceBaseline(usual, USUAL, every.frames)
         if calm is None or network is None:
-            rest, frames = every.percentile(PERCENTILE), every.frames
+            (*low, moved), frames = every.percentile(PERCENTILE), every.frames
             limited = np.ones(len(of), bool)
         else:
             closed = np.array([au in CLOSED_AT_REST for au, _ in self.readings.columns])
-            rest, frames = calm.percentile(50.0), calm.frames
-            limited = closed | (network.percentile(50.0) > figures.network[of])
-        rest = np.where(np.isnan(rest), usual, rest)
+            (*low, moved), frames = calm.percentile(50.0), calm.frames
+            limited = closed | (network.percentile(50.0)[:-1] > figures.network[of])
+        rest = np.where(np.isnan(low), usual, low)
         seen = intensities(rest - most, figures.full[of]) >= figures.present[of]
         restless = tuple(sorted({AUS[a] for a in of[limited & seen]}))
-        return FaceBaseline(np.where(limited, np.minimum(rest, most), rest), AUTO, frames, restless)
+        rest = np.where(limited, np.minimum(rest, most), rest)
+        return FaceBaseline(rest, AUTO, frames, float(moved), restless)
 
     def _counted(
         self,
@@ -300,14 +375,19 @@ class ClipEstimates:
         what: str,
         faces: set[int],
     ) -> dict[int, ReadingCounts]:
-        """Histograms of these faces of what is read in the wanted rows, hidden regions left out."""
+        """Histograms of these faces of what is read in the wanted rows, hidden regions left out.
+
+        `moved` follows in the last column.
+        """
         of = columns_of_aus(self.readings)
+        largest = np.append(self.readings.largest, self.readings.moving.sum())
         counts: dict[int, ReadingCounts] = {}
         for rows in self._blocks(BLOCK):
             known = wanted(rows) & np.isfinite(rows.read).all(axis=1)
             values = np.where((rows.seen < HIDDEN)[:, of], np.nan, getattr(rows, what))
+            values = np.column_stack([values, rows.moved])
             for face in faces & set(rows.face[known].tolist()):
-                own = counts.setdefault(int(face), ReadingCounts(self.readings.largest))
+                own = counts.setdefault(int(face), ReadingCounts(largest))
                 own.add(values[known & (rows.face == face)])
         return counts
 
@@ -324,13 +404,17 @@ class ClipEstimates:
         AUEstimates
             Block after block, in the order of the rows.
         """
-        known = {face: one.rest for face, one in self.baselines().items()}
-        other = np.zeros(len(self.readings.columns))
+        known = self.baselines()
+        usual = np.zeros(len(self.readings.columns))
         if self._asked.kind != NONE:
-            other = au_figures().usual[columns_of_aus(self.readings)]
-        for rows in self._blocks(size):
-            rest = np.stack([known.get(int(face), other) for face in rows.face])
-            yield estimate(self.readings, rows.read, rows.std, rows.seen, rest)
+            usual = au_figures().usual[columns_of_aus(self.readings)]
+        other = FaceBaseline(usual, USUAL, 0)
+        for rows in self._steady_blocks(size):
+            own = [known.get(int(face), other) for face in rows.face]
+            moved = rows.moved - [one.moved for one in own]
+            others = Others(np.nan_to_num(np.maximum(moved, 0.0)), rows.apart)
+            rest = np.stack([one.rest for one in own])
+            yield estimate(self.readings, rows.read, rows.std, rows.seen, rest, others=others)
 
     def as_json(self) -> dict[str, Any]:
         """Say where the estimates are from.

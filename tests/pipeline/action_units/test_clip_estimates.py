@@ -23,18 +23,24 @@ AU12 = AUS.index(12)
 class Rows(SimpleNamespace):
     """Rows of faces: numbers, what is fitted of smiles and what the network sees of them."""
 
-    def __init__(self, face, smile, network, first=0, valid=None):
+    def __init__(self, face, smile, network, first=0, valid=None, share=1.0):
         count = len(face)
         f_exp, blendshapes = np.zeros((count, 51)), np.zeros((count, 52), np.float32)
         f_exp[:, SMILE] = np.asarray(smile)[:, None]
         blendshapes[:, SEEN] = np.asarray(network, np.float32)[:, None]
         faces = [
-            SimpleNamespace(face_id=number, frame=first + i, blendshapes=blendshapes[i])
+            SimpleNamespace(
+                face_id=number, frame=first + i, time=(first + i) / 25, blendshapes=blendshapes[i]
+            )
             for i, number in enumerate(face)
         ]
         super().__init__(
             faces=faces,
-            fit=SimpleNamespace(f_exp=f_exp, f_exp_std=np.full((count, 51), 0.02)),
+            fit=SimpleNamespace(
+                f_exp=f_exp,
+                f_exp_std=np.full((count, 51), 0.02),
+                rules_share=np.full(count, share),
+            ),
             good=np.ones(count, bool) if valid is None else np.asarray(valid),
         )
 
@@ -114,6 +120,37 @@ def test_the_many_faces_of_a_film_are_one_line(tmp_path):
     assert (values[2 * count :, AU12] == 0).all()
     (line,) = found.notes()
     assert line.startswith(f"{count} of {count + FACES + 1} faces")
+
+
+def test_a_jump_of_one_frame_is_left_out_and_a_blink_stays(tmp_path):
+    """Of two faces in turn, so that a face's frames do not follow each other row by row."""
+    smile = np.zeros((60, 2))
+    smile[20, 0] = smile[30:32, 1] = smile[40, 1] = 0.9
+    rows = [Rows([0, 1], smile[i], [0.0, 0.0], first=i) for i in range(60)]
+    for number, one in enumerate(rows):
+        for face in one.faces:
+            face.frame, face.time = number, number / 25
+    values, _ = estimated(rows, tmp_path)
+    assert np.flatnonzero(values[0::2, AU12] > 1).tolist() == []
+    assert np.flatnonzero(values[1::2, AU12] > 1).tolist() == [30, 31]
+    for one in rows:  # frames of half a second say nothing of each other
+        for face in one.faces:
+            face.time = face.frame / 2
+    values, _ = estimated(rows, tmp_path)
+    assert np.flatnonzero(values[0::2, AU12] > 1).tolist() == [20]
+    assert np.flatnonzero(values[1::2, AU12] > 1).tolist() == [30, 31, 40]
+
+
+def test_what_else_moves_counts_where_expressions_come_apart(tmp_path):
+    """A small smile beside an open jaw, of somebody who keeps to rules, and of one who does not."""
+    found = {}
+    for share in (1.0, 0.0):
+        rows = Rows([0] * 60, [0.0] * 40 + [0.3] * 20, [0.0] * 40 + [0.4] * 20, share=share)
+        rows.fit.f_exp[50:, ARKIT_NAMES.index("jawOpen")] = 1.0
+        values, _ = estimated([rows], tmp_path)
+        found[share] = values[:, AU12]
+    np.testing.assert_allclose(found[1.0][45], found[1.0][55])
+    assert found[0.0][55] < 0.9 * found[0.0][45]
 
 
 def test_a_backend_without_a_network_has_a_percentile(tmp_path):

@@ -7,8 +7,18 @@ import pytest
 
 from glee.errors import DataError
 from glee.fitting.morphable_model.landmark_scheme import ARKIT_NAMES
-from glee.pipeline.action_units.estimate import AUFigures, au_figures, estimate
-from glee.pipeline.action_units.readings import AUS, au_readings, seen_by_au
+from glee.fitting.morphable_model.model_file import load_model
+from glee.fitting.solver.problem import landmark_places
+from glee.pipeline.action_units.estimate import (
+    OTHERS,
+    POWER,
+    AUFigures,
+    Others,
+    au_figures,
+    estimate,
+    standing_out,
+)
+from glee.pipeline.action_units.readings import AUS, LIP_GAP, au_readings, seen_by_au
 
 READINGS = au_readings(ARKIT_NAMES)
 COUNT = len(READINGS.columns)
@@ -60,6 +70,46 @@ def test_a_reading_is_one_where_its_blendshapes_are_at_their_weights():
     assert READINGS.of(row)[0, column(6, "right")] == pytest.approx(0.4)
 
 
+def test_parted_lips_are_the_gap_that_the_model_leaves():
+    """Each blendshape by itself, on the embedded model's mean face, from its landmarks."""
+    model = load_model()
+    straight = np.zeros(6)
+
+    def gap(f_exp):
+        mesh = model.shape(np.zeros(len(model.identity)), f_exp)
+        places = landmark_places(model, mesh, straight, "anatomical")
+        eyes = places[42:48].mean(0) - places[36:42].mean(0)
+        return (places[[61, 62, 63]] - places[[67, 66, 65]])[:, 1].mean() / np.linalg.norm(eyes)
+
+    closed = gap(np.zeros(len(model.expression_names)))
+    for name, opened in LIP_GAP.items():
+        alone = np.array([float(one == name) for one in model.expression_names])
+        assert gap(alone) - closed == pytest.approx(opened, abs=0.002)
+    assert READINGS.of(on(jawOpen=1.0, mouthClose=1.0))[0, column(25)] < 0.02
+    assert READINGS.of(on(jawOpen=0.3 / 0.455))[0, column(25)] == pytest.approx(1.0)
+
+
+def test_all_that_moves_but_the_look():
+    row = on(jawOpen=0.5, mouthSmileLeft=0.25, eyeLookUpLeft=1.0)
+    assert READINGS.moved(row)[0] == pytest.approx(0.75)
+
+
+def test_a_rise_beside_much_else_counts_less():
+    rise = np.array([[0.5, -0.2], [0.5, 0.0], [0.5, np.nan]])
+    moved, apart = np.array([2.5, 2.5, 0.0]), np.array([0.5, 0.0, 1.0])
+    found = standing_out(rise, Others(moved, apart))
+    assert found[0, 0] == pytest.approx(0.5 * 0.5 / (0.5 + OTHERS * 0.5 * 2.0))
+    assert found[0, 1] == 0.0
+    # Of somebody whose expressions go together, others say nothing.
+    assert found[1, 0] == 0.5
+    assert found[2, 0] == 0.5
+    assert np.isnan(found[2, 1])
+    np.testing.assert_array_equal(standing_out(rise[:2], None), np.maximum(rise[:2], 0.0))
+    # Alone, it is what it is.
+    alone = standing_out(np.array([[0.5]]), Others(np.array([0.5]), np.array([1.0])))
+    assert alone[0, 0] == pytest.approx(0.5)
+
+
 def test_deviations_of_independent_coefficients():
     std = READINGS.std(np.full((1, len(ARKIT_NAMES)), 0.1))
     assert std[0, column(12, "left")] == pytest.approx(0.1)
@@ -71,11 +121,11 @@ def test_a_model_without_the_blendshapes_has_no_readings():
 
 
 def test_intensity_of_the_stronger_side_over_rest():
-    found = estimates(on(mouthSmileLeft=0.5, mouthSmileRight=0.3), rest=0.1)
+    found = estimates(on(mouthSmileLeft=0.5, mouthSmileRight=0.3), rest=0.1, present=2.5)
     place = AUS.index(12)
-    assert found.sides[0, column(12, "left")] == pytest.approx(5 * 0.5**1.5)
-    assert found.sides[0, column(12, "right")] == pytest.approx(5 * 0.25**1.5)
-    assert found.intensity[0, place] == pytest.approx(5 * 0.5**1.5)
+    assert found.sides[0, column(12, "left")] == pytest.approx(5 * 0.5**POWER)
+    assert found.sides[0, column(12, "right")] == pytest.approx(5 * 0.25**POWER)
+    assert found.intensity[0, place] == pytest.approx(5 * 0.5**POWER)
     assert found.present[0, place] == 0.0
     assert estimates(on(mouthSmileLeft=1.0)).intensity[0, place] == 5.0
     assert estimates(on(mouthSmileLeft=1.0)).present[0, place] == 1.0
