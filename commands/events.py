@@ -97,19 +97,31 @@ def events(
     if media is not None and not media.is_file():
         raise DataError(f"{media}: no such video; give the one that the table is of")
     found = [event for face in faces for event in find_events(face, options)]
-    content = EventSet(table.stem, faces, found, options, media or _video_beside(table))
+    content = EventSet(table.stem, faces, found, options, media or _video_of(table))
     write_events(output, content, form)
     if output.suffix.lower() == ".eaf" and content.video is None:
-        click.echo("note: no video is linked, since none lies by the table; give --media", err=True)
+        click.echo(
+            "note: no video is linked: none lies by the table, and the one that it was made of is "
+            "not where it was; give --media",
+            err=True,
+        )
     lost = sum(int((~face.valid).sum()) for face in faces)
+    hidden = sum(event.hidden for event in found)
+    unseen = f" ({hidden} of them mostly hidden)" if hidden else ""
     tiers = len({content.tier(event) for event in found})
     click.echo(
-        f"{content.name}: {len(found)} events in {tiers} of "
+        f"{content.name}: {len(found)} events{unseen} in {tiers} of "
         f"{sum(len(face.curves) for face in faces)} curves, {lost} frames lost -> {output}"
     )
 
 
-def _video_beside(table: Path) -> Path | None:
-    endings = (".mp4", ".mov", ".avi", ".mkv", ".mpg", ".webm", ".m4v")
-    beside = (table.with_name(table.stem + ending) for ending in endings)
+def _video_of(table: Path) -> Path | None:
+    """The video that the table's record names, or else one that lies by the table."""
+    from ..pipeline.analysis.batch.record import source_of_table
+    from ..pipeline.clips import VIDEO_SUFFIXES
+
+    source = source_of_table(table)
+    if source is not None and source.suffix.lower() in VIDEO_SUFFIXES and source.is_file():
+        return source
+    beside = (table.with_name(table.stem + ending) for ending in VIDEO_SUFFIXES)
     return next((path for path in beside if path.is_file()), None)
