@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from .options import ANY_PATH, FILE, output_option
 
 
@@ -59,6 +59,12 @@ def event_options(command: Any) -> Any:
 )
 @event_options
 @click.option("--sides", is_flag=True, help="Tiers of the left and right sides too.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Delete what an earlier run made, and begin anew. OUTPUT is replaced also where a person "
+    "has coded in it, or where it is not glee's.",
+)
 @click.option("--media", type=FILE, help="Video that the file links. [default: that of the table]")
 def events(
     table: Path,
@@ -71,23 +77,29 @@ def events(
     gap: float,
     sides: bool,
     media: Path | None,
+    overwrite: bool,
 ) -> None:
     """Find onset, apex, offset and peak of each Action Unit in a table of `glee analyze`.
 
     TABLE is a .csv or .parquet of `glee analyze`, or OpenFace's .csv. An event is a run of frames
     in which the smoothed curve is at or above --off and reaches --on. The parameters stand in
-    OUTPUT.json beside a table, and among the properties of an ELAN file.
+    OUTPUT.json beside a table, and among the properties of an ELAN file. A file in which a person
+    has coded is not replaced without --overwrite.
     """
     from dataclasses import replace
 
     from ..reports.coding.au_table import read_au_table
+    from ..reports.coding.coding_files import is_glees_own
     from ..reports.coding.event_files import EventSet, check_form, write_events
     from ..reports.coding.events import EventOptions, find_events
 
     options = EventOptions(on, off, smoothing, shortest, gap)
     check_form(output, form)
-    if output.resolve() == table.resolve():
-        raise DataError(f"{output}: is the table itself; give another name to write")
+    if not overwrite and output.exists() and not is_glees_own(output):
+        raise UsageError(
+            f"{output}: holds what glee did not write, such as a person's coding, and would be "
+            "replaced; give another --output, or --overwrite"
+        )
     faces = read_au_table(table)
     if not sides:
         faces = [

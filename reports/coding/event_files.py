@@ -35,6 +35,8 @@ _FACS = "ABCDE"
 # Who coded a tier that glee wrote, before its digest.
 ANNOTATOR = "glee"
 TIERS = "tiers"
+# By which a table is known that nobody changed.
+TABLE_DIGEST = "sha256"
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,15 @@ def write_events(path: Path, content: EventSet, form: str | None = None) -> None
     text = io.StringIO()
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     csv.writer(text, delimiter=separator, lineterminator="\n").writerows(rows)
-    write_whole(path, text.getvalue().encode())
-    beside = path.with_name(f"{path.name}.json")
-    write_whole(beside, json.dumps(parameters, indent=1).encode())
+    content_bytes = text.getvalue().encode()
+    parameters[TABLE_DIGEST] = hashlib.sha256(content_bytes).hexdigest()
+    write_whole(path, content_bytes)
+    write_whole(beside_table(path), json.dumps(parameters, indent=1).encode())
+
+
+def beside_table(path: Path) -> Path:
+    """The file beside a table of events that states its parameters."""
+    return path.with_name(f"{path.name}.json")
 
 
 def tier_digest(marks: Iterable[tuple[int, int, str]]) -> str:

@@ -226,8 +226,43 @@ def test_elan_gets_the_video_that_the_table_was_made_of(tmp_path, capsys):
 
 
 def test_a_folder_is_no_table(tmp_path, capsys):
-    table(bump((0, 9))).to_csv(tmp_path / "talk.csv", index=False)
+    table(bump((0, 9))).to_parquet(tmp_path / "talk.parquet")
+    (tmp_path / "a.arkit.csv").touch()
     assert run(["events", str(tmp_path), "-o", str(tmp_path / "e.csv")]) == 1
-    assert f"is a folder; give one table of `glee analyze`, such as {tmp_path}/talk.csv" in (
+    assert f"is a folder; give one table of `glee analyze`, such as {tmp_path}/talk.parquet" in (
         capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("name", ["talk.eaf", "talk.csv", "talk.tsv"])
+def test_a_persons_coding_is_not_replaced(tmp_path, capsys, name):
+    """Hours of work would be lost by running the command again."""
+    source = tmp_path / "in.csv"
+    table(bump((0, 10), (2, 10), (0, 10))).to_csv(source, index=False)
+    path = tmp_path / name
+    words = ["events", str(source), "-o", str(path)]
+    assert run(words) == 0
+    # What nobody changed is made anew, with other options too, where there is no event any more.
+    assert run([*words, "--on", "5"]) == 0
+    assert run(words) == 0
+    if name == "talk.eaf":
+        document = Eaf(str(path))
+        document.add_tier("remarks")
+        document.add_annotation("remarks", 0, 900, "look again")
+        document.to_file(str(path))
+    else:
+        path.write_text(path.read_text().replace("0.8", "0.9"))
+    coded = path.read_bytes()
+    assert run(words) == 2
+    assert "such as a person's coding, and would be replaced" in capsys.readouterr().err
+    assert path.read_bytes() == coded
+    assert run([*words, "--overwrite"]) == 0
+    assert path.read_bytes() != coded
+
+
+def test_a_file_that_is_not_glees_is_not_replaced(tmp_path, capsys):
+    source, notes = tmp_path / "in.csv", tmp_path / "notes.csv"
+    table(bump((0, 9))).to_csv(source, index=False)
+    notes.write_text("mine\n")
+    assert run(["events", str(source), "-o", str(notes)]) == 2
+    assert notes.read_text() == "mine\n"
