@@ -94,7 +94,7 @@ def test_events_of_a_hidden_part_are_told(table):
     rows.to_csv(table, index=False)
     page = page_of(table)
     listed = [row for row in cells(page) if row[0].startswith("AU12 ") and len(row) == 8]
-    assert [row[6] for row in listed] == ["90 %", "10 % hidden"]
+    assert [row[6] for row in listed] == ["90 %", "10 % (hidden)"]
     assert page.count('class="doubtful"') == 1
 
 
