@@ -6,7 +6,6 @@ at once. Results go to stdout; notes and errors to stderr, as text or as JSON, o
 
 from __future__ import annotations
 
-import difflib
 import errno
 import json
 import logging
@@ -24,7 +23,7 @@ from click.core import ParameterSource
 from . import __version__
 from .commands.options import FILE, SummaryGroup
 from .commands.settings import read_settings, set_defaults, variable_of
-from .errors import GleeError, UsageError, unexpected, visible
+from .errors import GleeError, UsageError, did_you_mean, unexpected, visible
 
 
 class LazyGroup(SummaryGroup):
@@ -209,8 +208,8 @@ def _usage_line(error: click.UsageError) -> str:
         text = f"{text}; give a trained run and then what to predict: {example}"
     wrong = re.match(r"'(.*)' is not one of", error.message)
     if wrong and option is not None and isinstance(option.type, click.Choice):
-        close = difflib.get_close_matches(wrong[1], map(str, option.type.choices), n=1)
-        text += f"; did you mean {close[0]}?" if close else ""
+        near = did_you_mean(wrong[1], map(str, option.type.choices))
+        text += f"; {near.rstrip()}" if near else ""
     source = context.get_parameter_source(str(option.name)) if option is not None else None
     if option is not None and source is ParameterSource.ENVIRONMENT:
         return f"${variable_of(context, option)}: {text}; mend it there"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
 import traceback
 from collections.abc import Iterable
@@ -63,6 +64,45 @@ def in_shell(path: Path | str) -> str:
         quoted where need be
     """
     return shlex.quote(str(path))
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that a mistyped one was probably meant to be; capitals make no difference.
+
+    Parameters
+    ----------
+    name : str
+        As it was given.
+    known : iterable of str
+        What there is.
+    cutoff : float
+        How alike the two must be, 0 to 1.
+
+    Returns
+    -------
+    str or None
+        None where none is near.
+    """
+    by_small = {one.lower(): one for one in sorted(known, reverse=True)}
+    close = difflib.get_close_matches(name.lower(), by_small, n=1, cutoff=cutoff)
+    return by_small[close[0]] if close else None
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """`nearest` as words of a message, before those that follow.
+
+    Parameters
+    ----------
+    name, known, cutoff
+        As in `nearest`.
+
+    Returns
+    -------
+    str
+        "did you mean X? ", or "" where none is near.
+    """
+    close = nearest(name, known, cutoff)
+    return "" if close is None else f"did you mean {close}? "
 
 
 def require_extra(extra: str, modules: Iterable[str], what: str) -> None:

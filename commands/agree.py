@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from .events import event_options
-from .options import ANY_PATH, FILE, echo_json, json_option, output_option
+from .options import (
+    ANY_PATH,
+    FILE,
+    echo_json,
+    json_option,
+    never_on_what_is_read,
+    output_option,
+)
 
 
 @click.command()
@@ -26,6 +33,7 @@ from .options import ANY_PATH, FILE, echo_json, json_option, output_option
 @click.option("--coder", help="Whose tiers count, where several people coded.")
 @event_options
 @json_option
+@never_on_what_is_read("plot")
 def agree(
     coding: Path,
     table: Path,

@@ -150,7 +150,7 @@ def analyze(
 
     chosen = AnalyzeOptions(**options)
     reports: dict[Path, _Report] = {}
-    plans = plan(inputs, out, chosen) if dry_run or report else []
+    plans = plan(inputs, out, chosen, quiet=not dry_run) if dry_run or report else []
     if report:
         plans, reports = _with_reports(plans, out, run, chosen)
     if dry_run:

@@ -8,6 +8,7 @@ import click
 
 from .options import (
     FOLDER,
+    cluster_config_option,
     cluster_option,
     dataset_option,
     detector_option,
@@ -22,7 +23,8 @@ from .options import (
 @click.argument("work", type=FOLDER, required=False)
 @dataset_option("The room that its shards need is looked for.")
 @root_option()
-@cluster_option("The queue is asked too. [default: local]")
+@cluster_option("The queue is asked too. [default: what [cluster] says, or local]")
+@cluster_config_option
 @detector_option("It is looked at too.", default=None)
 @json_option
 def doctor(
@@ -30,6 +32,7 @@ def doctor(
     dataset: str | None,
     root: Path | None,
     cluster: str | None,
+    cluster_config: Path | None,
     detector: str | None,
     json: bool,
 ) -> int:
@@ -39,13 +42,18 @@ def doctor(
     at. Each line is ok, a note, or says what to do. The exit status is 1 where something that is
     needed is wrong.
     """
+    from ..pipeline.cluster.cluster import check_cluster
+    from ..pipeline.cluster.options import read_cluster_options
     from ..reports.doctor import examine
 
+    options = read_cluster_options(work, cluster_config)
+    check_cluster(cluster, None, options)
     findings = examine(
         work or Path(),
         dataset=dataset,
         root=root,
-        cluster=cluster or "local",
+        cluster=cluster or options.kind,
+        queue=options.queue,
         detector=detector,
     )
     if json:

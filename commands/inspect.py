@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, SHARD_FILE, echo_json, json_option
+from .options import FILE, SHARD_FILE, echo_json, json_option, never_on_what_is_read
 
 
 @click.command()
@@ -17,6 +17,7 @@ from .options import FILE, SHARD_FILE, echo_json, json_option
     help="Picture to write too: a sheet of crops with landmarks and fitted mesh.",
 )
 @json_option
+@never_on_what_is_read("png")
 def inspect(shard: Path, png: Path | None, json: bool) -> None:
     """Show what is in a shard."""
     from ..pipeline.shards.views import describe_shard, shard_facts

@@ -82,7 +82,9 @@ def render(path: Path | None, output: Path) -> None:
     from ..fitting.morphable_model.model_file import load_model
     from ..fitting.render.model_sheet import draw_model_sheet
 
-    draw_model_sheet(load_model(path), output)
+    drawn = load_model(path)
+    draw_model_sheet(drawn, output)
+    click.echo(f"{output}: a picture of {drawn.name}")
 
 
 @model.command("export")
@@ -93,4 +95,9 @@ def export_model(path: Path | None, output: Path) -> None:
     from ..fitting.exporters.export import export_model as write
     from ..fitting.morphable_model.model_file import load_model
 
-    write(output, load_model(path))
+    exported = load_model(path)
+    write(output, exported)
+    shapes = "" if output.suffix.lower() == ".obj" else ", its shapes as morph targets"
+    if output.suffix.lower() == ".npz":
+        shapes = ", with all of its arrays"
+    click.echo(f"{output}: {exported.name}{shapes}")

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ import click
 from click.core import ParameterSource
 from click.exceptions import NoSuchCommand
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -191,9 +192,41 @@ def output_option(help_text: str = "", *, required: bool = True) -> Callable[[An
     def decorate(command: Any) -> Any:
         said = f"File to write. {help_text}".strip()
         option = click.option("-o", "--output", required=required, type=FILE, help=said)
-        return option(former_name("--out", "output")(command))
+        return option(former_name("--out", "output")(never_on_what_is_read("output")(command)))
 
     return decorate
+
+
+def never_on_what_is_read(*outputs: str) -> Callable[[Any], Any]:
+    """Refuse to write a file that the same command is given to read.
+
+    Parameters
+    ----------
+    outputs : the command's parameters that are files to write.
+    """
+
+    def decorate(command: Any) -> Any:
+        @wraps(command)
+        def checked(*arguments: Any, **given: Any) -> Any:
+            read = {path.resolve() for path in _files_of(given, outputs)}
+            for name in outputs:
+                written = given.get(name)
+                if written is not None and written.resolve() in read:
+                    raise UsageError(
+                        f"{written}: is read, and would be overwritten; give another --{name}"
+                    )
+            return command(*arguments, **given)
+
+        return checked
+
+    return decorate
+
+
+def _files_of(given: Mapping[str, Any], outputs: Sequence[str]) -> list[Path]:
+    """Files that are there among a command's arguments and options, but for its outputs."""
+    values = (value for name, value in given.items() if name not in outputs)
+    paths = (path for value in values for path in (value if isinstance(value, tuple) else [value]))
+    return [path for path in paths if isinstance(path, Path) and path.is_file()]
 
 
 def out_option(help_text: str, **attributes: Any) -> Callable[[Any], Any]:

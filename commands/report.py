@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import DataError
+from ..errors import DataError, in_shell
 from .options import FOLDER, output_option
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def folder_report(folder: Path) -> Report:
     ShardError : where a shard cannot be read.
     """
     from ..model.prediction.predictions import PREDICTIONS_FILE
-    from ..pipeline.shards.shard import SHARD_FOLDER
+    from ..pipeline.shards.content import SHARD_FOLDER
+    from ..pipeline.shards.mistaken import no_shards
     from ..reports.run_report import run_report
     from ..reports.work_report import work_report
 
@@ -48,11 +49,10 @@ def folder_report(folder: Path) -> Report:
         return run_report(folder)
     if any(folder.glob("*.parquet")) or any(folder.glob("*.csv")):
         raise DataError(
-            f"{folder}: holds tables, as `glee analyze` writes them, and these have no report; for "
-            "one on a video in folder V: `glee preprocess --dataset folder --root V --out W`, "
-            "`glee fit3d W`, `glee report W`"
+            f"{folder}: holds tables, as `glee analyze` writes them; their report comes from "
+            f"`glee analyze VIDEO -o {in_shell(folder)} --report`, which keeps the tables that are "
+            "there"
         )
     raise DataError(
-        f"{folder}: neither a work folder with shards nor a run with a trained fold; "
-        "give what `glee preprocess --out` or `glee train` made"
+        no_shards(folder, "is neither a work folder with shards nor a run with a trained fold")
     )

@@ -10,7 +10,6 @@ options of `glee` itself), and the variables are checked, so that no misspelt na
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 import tomllib
@@ -22,7 +21,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ..errors import OptionsError, UsageError
+from ..errors import OptionsError, UsageError, did_you_mean
 from .options import FormerName, former_name_note
 
 FILE_NAME = "glee.toml"
@@ -329,8 +328,7 @@ def options_of(command: click.Command) -> list[click.Option]:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint at the nearest known name, or at the list of all."""
-    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else "; see `glee config show`"
+    return f"; {did_you_mean(name, known, 0.5).rstrip() or 'see `glee config show`'}"
 
 
 def _former_names(command: click.Command) -> list[FormerName]:

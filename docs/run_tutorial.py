@@ -27,7 +27,7 @@ PICTURE = re.compile(r"!\[[^]]*]\(([\w.-]+)\)")
 VARY = "<!-- figures vary -->"
 RELATIVE, ABSOLUTE = 0.05, 0.03
 # What a clock measured is never the same.
-TIMES = re.compile(r"[\d.]+( s| frames/s)\b")
+TIMES = re.compile(r"[\d.]+( s)\b")
 
 
 @dataclass(frozen=True)

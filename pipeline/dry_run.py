@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,7 @@ def preprocess_dry_run(
         + (f"; {broken} clips cannot be used" if broken else ""),
         f"preprocess by {options.detector}: {chunks} chunks of at most {options.chunk_frames} "
         f"frames, {there} shards there already; about {_size(size)} in {out}",
+        *_room(Path(out), size * max(chunks - there, 0) / max(chunks, 1)),
         *_where(Path(out), chunks, cluster, workers, cluster_config),
         *_differences(Path(out), STAGE, stated),
     ]
@@ -137,8 +139,18 @@ def fit3d_dry_run(
     return [
         f"fit3d: {subjects} subjects, {len(paths)} shards, {frames} frames; {fitted} shards "
         f"fitted already{damaged}; about {_size(frames * _BYTES_OF_A_FIT)} more in {work}",
+        *_room(Path(work), frames * _BYTES_OF_A_FIT),
         *_where(Path(work), len(paths), cluster, workers, cluster_config),
     ]
+
+
+def _room(folder: Path, size: float) -> list[str]:
+    """Says where the disk has less room than is needed; a quota may allow less than is free."""
+    place = next((p for p in (folder, *folder.absolute().parents) if p.is_dir()), None)
+    free = shutil.disk_usage(place).free if place is not None else math.inf
+    if free >= size:
+        return []
+    return [f"too little room: {_size(free)} free there; free space, or choose another folder"]
 
 
 def _where(

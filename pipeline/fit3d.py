@@ -13,7 +13,7 @@ from ..fitting.morphable_model.description import ARKIT_BASIS, expression_basis
 from ..fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 from ..fitting.morphable_model.model_file import load_model
 from ..fitting.morphable_model.morphable_model import MorphableModel
-from .cluster.cluster import Cluster, open_cluster
+from .cluster.cluster import Cluster, check_cluster, open_cluster
 from .cluster.options import stage_cluster_options
 from .datasets import DATASETS, dataset_module
 from .options import Fit3dOptions, detector_noise
@@ -81,11 +81,12 @@ def fit3d(
     begin = time.monotonic()
     options = options or Fit3dOptions()
     options.check()
+    cluster_options = stage_cluster_options(Path(work), cluster_config)
+    check_cluster(cluster, workers, cluster_options)
     paths = list_shards(Path(work))
     options = _suited(options, paths)
     tally = Tally(STAGE)
     with work_in(Path(work), STAGE) as held:
-        cluster_options = stage_cluster_options(Path(work), cluster_config)
         state_options(Path(work), STAGE, asdict(options), overwrite=overwrite)
         with open_cluster(cluster, workers, cluster_options) as opened:
             running_cluster = held.watched(opened)

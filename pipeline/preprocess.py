@@ -15,7 +15,7 @@ from ..errors import DataError, GleeError, UsageError
 from ..whole_files import write_whole
 from .chunk import ChunkTask, make_shard
 from .clips import Clip, DatasetContent
-from .cluster.cluster import Cluster, open_cluster
+from .cluster.cluster import Cluster, check_cluster, open_cluster
 from .cluster.options import stage_cluster_options
 from .datasets import find_content, shaping_options
 from .images.frames import FrameIndex, index_frames
@@ -38,7 +38,7 @@ from .options import PreprocessOptions
 from .shards.shard import SHARD_FOLDER, shard_path
 from .summary import Summary, Tally, progress_bar
 from .work_folder import carry_mark, state_options, write_plan
-from .work_lock import work_in
+from .work_lock import refuse_if_taken, work_in
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +104,9 @@ def preprocess(
     begin = time.monotonic()
     options = options or PreprocessOptions()
     options.check()
+    cluster_options = stage_cluster_options(Path(out), cluster_config)
+    check_cluster(cluster, workers, cluster_options)
+    refuse_if_taken(Path(out))
     content = find_content(dataset, Path(root), **(dataset_options or {}))
     clips = _read_clips(content)
     tally = Tally(STAGE)
@@ -124,7 +127,6 @@ def preprocess(
     chosen = shaping_options(dataset, dict(dataset_options or {}))
     with work_in(Path(out), STAGE) as held:
         work = held.path
-        cluster_options = stage_cluster_options(work, cluster_config)
         stated: dict[str, Any] = {"dataset": dataset, **options.stated(), **chosen}
         state_options(work, STAGE, stated, overwrite=overwrite)
         if overwrite:

@@ -17,11 +17,12 @@ from typing import Any
 
 import h5py
 
-from ..errors import DataError, OutputError, in_shell, visible
+from ..errors import DataError, OutputError, visible
 from ..whole_files import remove_temporaries
 from .cluster.cluster import Cluster, Result, Task
 from .cluster.tasks import Outcome
-from .shards.shard import SHARD_FOLDER
+from .shards.content import SHARD_FOLDER
+from .shards.mistaken import no_shards
 from .work_folder import Plan, read_plan
 
 try:
@@ -170,6 +171,28 @@ def work_in(work: Path, stage: str = "") -> Iterator[HeldFolder]:
         os.close(handle)
 
 
+def refuse_if_taken(work: Path) -> None:
+    """Refuse a folder that another run holds, before anything is loaded for the work.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder, which need not be there; nothing is written.
+
+    Raises
+    ------
+    OutputError
+        Where another run is at work in it.
+    """
+    lock = Path(work) / LOCK_FILE
+    for rest in reversed(range(_LOCK_TRIES)):
+        if not _held(lock):
+            return
+        if rest:
+            time.sleep(0.1)
+    raise _taken(Path(work), read_holder(lock))
+
+
 def _locked(work: Path) -> int:
     try:
         (work / SHARD_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -283,13 +306,11 @@ def work_status(work: Path) -> list[str]:
     """
     work = Path(work)
     if not (work / SHARD_FOLDER).is_dir():
-        raise DataError(
-            f"{work}: no work folder; `glee preprocess --out {in_shell(work)}` makes one"
-        )
+        raise DataError(no_shards(work, "is no work folder"))
     made = sorted((work / SHARD_FOLDER).glob("*/*/*.h5"))
     plan = read_plan(work)
     lines = [
-        *_shard_lines(plan, made),
+        *_shard_lines(plan, made, at_work=bool(_held(work / LOCK_FILE))),
         f"fit3d: {sum(map(_fitted, made))} of {len(made)} shards fitted",
         _run_line(work / LOCK_FILE),
         *_last_change(made),
@@ -336,9 +357,10 @@ def work_status_facts(work: Path) -> dict[str, Any]:
     }
 
 
-def _shard_lines(plan: Plan | None, made: list[Path]) -> list[str]:
+def _shard_lines(plan: Plan | None, made: list[Path], at_work: bool) -> list[str]:
     if plan is None:
-        return [f"preprocess: {len(made)} shards made; not known of how many, still at the index"]
+        so_far = "still at the index" if at_work else "it ended before the index was made"
+        return [f"preprocess: {len(made)} shards made; not known of how many, {so_far}"]
     have: dict[tuple[str, str], int] = {}
     for path in made:
         key = (path.parent.parent.name, path.parent.name)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..errors import GleeError, UsageError, in_shell
+from ..errors import GleeError, UsageError, did_you_mean, in_shell, visible
 
 LEAST_PYTHON = (3, 11)
 # Bytes of a frame in a shard: crop (JPEG 200 x 200), landmarks, labels, fit. Measured: 13.2 KB.
@@ -36,6 +36,8 @@ _QUEUE_QUESTIONS = {
     "lsf": ("bqueues",),
     "sge": ("qconf", "-sql"),
 }
+# Those whose answers begin with a queue's name, never cut to a column's width.
+_NAMES_WHOLE = ("slurm", "sge")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def examine(
     dataset: str | None = None,
     root: Path | None = None,
     cluster: str = "local",
+    queue: str | None = None,
     detector: str | None = None,
 ) -> list[Finding]:
     """Look at the installation, this machine, and the folder of a planned run.
@@ -92,6 +95,8 @@ def examine(
         Where the dataset lies.
     cluster : str
         Where it would run, as `preprocess` has it.
+    queue : str, optional
+        Partition or queue that its jobs would be in.
     detector : str, optional
         Landmark backend that it would use.
 
@@ -114,7 +119,7 @@ def examine(
         lambda: _detectors(detector),
         lambda: _models(folder),
         lambda: _locking(folder),
-        lambda: _cluster(cluster),
+        lambda: _cluster(cluster, queue),
         lambda: _room(folder, dataset, root),
     ]
     return [finding for check in checks for finding in check()]
@@ -292,7 +297,7 @@ def _locking(folder: Path) -> Iterator[Finding]:
         )
 
 
-def _cluster(spec: str) -> Iterator[Finding]:
+def _cluster(spec: str, queue: str | None) -> Iterator[Finding]:
     wanted = spec in _QUEUE_QUESTIONS
     question = _QUEUE_QUESTIONS[spec if wanted else "slurm"]
     name = spec if wanted else "slurm"
@@ -307,16 +312,37 @@ def _cluster(spec: str) -> Iterator[Finding]:
         )
         lines = [" ".join(line.split()) for line in done.stdout.splitlines() if line.strip()]
         yield Finding(name, bool(lines), ", ".join(lines[:4]) or "has no queue", needed=wanted)
+        if wanted and queue is not None and name in _NAMES_WHOLE:
+            yield from _queue(name, queue, [line.split()[0].rstrip("*") for line in lines])
     except (OSError, subprocess.SubprocessError) as error:
         yield Finding(
             name,
             False,
-            f"{question[0]} does not answer ({type(error).__name__})",
-            "ask the cluster's administrators, or run it by hand",
+            f"{question[0]} does not answer ({_own_words(error)})",
+            "ask the cluster's administrators, or run it by hand"
+            if wanted
+            else "only --cluster needs it",
             needed=wanted,
         )
     if wanted and _version("dask-jobqueue") == "missing":
         yield Finding("dask-jobqueue", False, "missing", "pip install '.[cluster]'")
+
+
+def _queue(system: str, queue: str, known: list[str]) -> Iterator[Finding]:
+    """Whether the queue that [cluster] names is there; several may stand between commas."""
+    for name in queue.split(","):
+        there = name in known
+        text = f"{name} is there" if there else f"{system} has no queue {name!r}"
+        remedy = f"{did_you_mean(name, known)}known are: {', '.join(known)}; mend [cluster]"
+        yield Finding("queue", there, text, "" if there else remedy)
+
+
+def _own_words(error: Exception) -> str:
+    """What a program said last before it failed, or else the failure's name."""
+    said = getattr(error, "stderr", None) or ""
+    said = said.decode(errors="replace") if isinstance(said, bytes) else said
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return visible(lines[-1])[:200] if lines else type(error).__name__
 
 
 def _room(folder: Path, dataset: str | None, root: Path | None) -> Iterator[Finding]:

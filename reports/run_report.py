@@ -113,7 +113,7 @@ def _left_out(results: dict[str, Any]) -> list[Section]:
             "Frames that F1 leaves out",
             "Frames that people labelled and that have no usable face. With an Action Unit counted "
             f"as predicted absent in them, mean F1 is {_percent(absent['mean'])}; "
-            "`glee evaluate --missing absent` gives every measure so.",
+            "glee evaluate --missing absent gives every measure so.",
             [Table("Labelled frames left out.", ("", *folds), rows, range(1, len(folds) + 1))],
         )
     ]
@@ -170,7 +170,7 @@ def _scores(results: dict, counts: npt.NDArray[np.int64]) -> Section:  # type: i
         "Frames pooled over the folds' test subjects. Intervals come from drawing subjects, not "
         "frames: frames of one person are not independent.",
         [
-            Chart([chart], "F1 beside that of saying `present` always.", charts.legend(series)),
+            Chart([chart], 'F1 beside that of always saying "present".', charts.legend(series)),
             Table("F1 and what belongs to it.", header, rows, range(1, 7), [len(rows) - 1]),
         ],
     )

@@ -27,7 +27,7 @@ from ..pipeline.datasets.action_units import MAXIMUM_INTENSITY, NAMES
 from ..whole_files import write_whole
 from .charts import nice_ticks
 from .coding.au_table import INTENSITY, PROBABILITY, Curve, FaceCurves, read_au_table
-from .coding.events import Event, EventOptions, find_events, frame_ends, runs
+from .coding.events import HIDDEN_BELOW, Event, EventOptions, find_events, frame_ends, runs
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,8 +36,6 @@ TEMPLATE = "video_report.html"
 BEGINNING = "<!DOCTYPE html><!-- a video's report by glee -->"
 # A curve has at most so many steps, each drawn from its lowest to its highest value.
 MOST_STEPS = 2000
-# A region that is seen less than this is drawn as hidden.
-HIDDEN_BELOW = 0.5
 _WIDTH, _HEIGHT = MOST_STEPS, 200
 _MOST_LISTED = 200
 # Labels so near to an end of the time axis are set to its inside.
@@ -324,6 +322,9 @@ def _event(event: Event, face: FaceCurves) -> dict[str, Any]:
         "seconds": f"{event.offset - event.onset:.2f}",
         "peak": f"{event.peak:.1f} {letter}" if letter else f"{event.peak:.2f}",
         "cut": {"": "", "both": "start and end"}.get(event.cut, event.cut),
+        "name": NAMES.get(int(event.tier.removeprefix("AU")), "").capitalize(),
+        "seen": "" if np.isnan(event.seen) else f"{100 * event.seen:.0f} %",
+        "hidden": event.hidden,
     }
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError, in_shell
 from ..fitting.camera import rotation_matrix
 from ..fitting.morphable_model.landmark_scheme import INNER, inter_ocular_distance
-from ..pipeline.shards.shard import SHARD_FOLDER, Shard, list_shards, read_shard
+from ..pipeline.shards.shard import Shard, list_shards, read_shard
 from ..pipeline.verification.labels import LabelledClip
 
 Floats = npt.NDArray[np.float32]
@@ -124,15 +123,10 @@ def gather_frames(work: Path) -> WorkFrames:
 
     Raises
     ------
-    DataError
-        Where there is no shard.
     ShardError
-        Where one is damaged.
+        Where there is no shard, or one is damaged.
     """
-    if not (Path(work) / SHARD_FOLDER).is_dir() or not (paths := list_shards(work)):
-        raise DataError(
-            f"{work}: holds no shards; `glee preprocess --out {in_shell(work)}` makes them"
-        )
+    paths = list_shards(work)
     clips: dict[tuple[str, str], list[ClipFrames]] = {}
     first: Shard | None = None
     landmarks: dict[tuple[str, str], list[Floats]] = {}

@@ -200,9 +200,11 @@ def _errors(frames: WorkFrames, chosen: list[tuple[str, ClipFrames, int]]) -> Se
 
 
 def _worst(frames: WorkFrames) -> Section:
+    threes = list(_in_threes(_worst_pictures(frames)))
+    said = "Valid frames with the largest fit residual, the worst first."
     rows = [
-        PictureRow(pictures, "Valid frames with the largest fit residual, the worst first.")
-        for pictures in _in_threes(_worst_pictures(frames))
+        PictureRow(pictures, said if number == len(threes) else "")
+        for number, pictures in enumerate(threes, 1)
     ]
     return Section(
         "worst",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from ..data.person_specific import relative_to_person
 from ..data.provenance import Provenance, check_provenance
 from ..distributed import World, choose_device
 from ..packed_run import read_packed_run
+from ..training.run_folder import SHARDS_FILE
 from .predictions import Predictions, predict_frames
 
 logger = logging.getLogger(__name__)
@@ -118,6 +120,12 @@ def predict_table(
             workers=workers,
             progress=progress,
         )
+        for name in _of_the_runs_own_names(run, folder):
+            logger.warning(
+                "%s: the run's own data has a clip of this name; if it is that one, these are no "
+                "figures of an unseen person (predict the run's work folder for those)",
+                name,
+            )
         if fit is not None:
             fit3d(folder, options=fit, workers=workers, progress=progress)
         return prediction_table(predict(run, folder, device=device), folder)
@@ -173,6 +181,16 @@ def prediction_table(predictions: dict[str, Predictions], work: Path) -> Predict
                 cells = values or [""] * len(aus)
                 writer.writerow([fold, subject, clip, frame_id, reason, *cells])
     return PredictionTable(text.getvalue(), frames, invalid)
+
+
+def _of_the_runs_own_names(run: Path, folder: Path) -> list[str]:
+    """Clips of a folder that are called as one that the run was made of; none of a packed run."""
+    try:
+        stated = json.loads((Path(run) / SHARDS_FILE).read_text(encoding="utf-8"))["sha256"]
+        own = {str(shard).split("/")[1] for shard in stated}
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return []
+    return sorted(own & {path.parent.name for path in list_shards(folder)})
 
 
 @contextmanager

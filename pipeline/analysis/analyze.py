@@ -155,7 +155,11 @@ def _interrupted(whole: int, clips: int, out: Path) -> str:
 
 
 def plan(
-    inputs: Iterable[Path], out: Path, options: AnalyzeOptions | None = None
+    inputs: Iterable[Path],
+    out: Path,
+    options: AnalyzeOptions | None = None,
+    *,
+    quiet: bool = False,
 ) -> list[AnalysisPlan]:
     """Say what `analyze` would read and write; nothing is read but names.
 
@@ -163,6 +167,8 @@ def plan(
     ----------
     inputs, out, options
         As in `analyze`.
+    quiet : bool
+        Say nothing in the log of files that are not read, since `analyze` will.
 
     Returns
     -------
@@ -176,7 +182,7 @@ def plan(
     """
     options = options or AnalyzeOptions()
     options.check()
-    sources, refused = find_sources(inputs)
+    sources, refused = find_sources(inputs, quiet=quiet)
     bad = [AnalysisPlan(Path(item.name), 0, (), error=item.error) for item in refused]
     planned = planned_files(sources, Path(out), options)
     refuse_foreign_files(planned, sources, Path(out), options)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...fitting.exporters.gltf import write_gltf
 from ...fitting.morphable_model.description import ARKIT_BASIS, expression_basis
 from ...fitting.morphable_model.morphable_model import MorphableModel
-from .arkit_table import SHAPES, values
+from .arkit_table import SHAPES, HeldLooks
 from .face_stream import FaceRows
 
 Frame = tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]
@@ -42,6 +42,7 @@ class AnimatedHead:
         self._folder, self._name, self._model, self._several = folder, name, model, several
         self._arkit = expression_basis(model) == ARKIT_BASIS
         self._frames: dict[int, list[Frame]] = defaultdict(list)
+        self._looks: dict[int, HeldLooks] = {}
         self._shapes: dict[int, npt.NDArray[np.float32]] = {}
         self.paths: tuple[Path, ...] = ()
 
@@ -73,7 +74,8 @@ class AnimatedHead:
             if not rows.valid(i):  # the file holds the frame before
                 pose, f_exp = np.full_like(pose, np.nan), np.full_like(f_exp, np.nan)
             elif self._arkit:
-                known = dict(zip(SHAPES, values(rows, i).tolist(), strict=False))
+                looks = self._looks.setdefault(number, HeldLooks())
+                known = dict(zip(SHAPES, looks.values(rows, i).tolist(), strict=False))
                 f_exp = np.array([known[name] for name in self._model.expression_names])
             if rows.valid(i):
                 self._shapes.setdefault(number, rows.fit.f_shape[i].astype(np.float32))

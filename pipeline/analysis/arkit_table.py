@@ -90,21 +90,19 @@ def timecode(seconds: float, rate: float) -> str:
     seconds : float
         From the first frame.
     rate : float
-        Frames a second, counted whole and at least 1.
+        Frames a second.
 
     Returns
     -------
     str
-        HH:MM:SS:FF.fff, FF the frames.
+        HH:MM:SS:FF.fff, FF the frames. Frames are counted, none is dropped: at 23.976 frames a
+        second a timecode's second has 24 of them, as an importer that is told this rate takes it.
     """
-    whole = math.floor(seconds + 1e-9)
-    rate = max(round(rate), 1)
-    # In whole thousandths, so that 29.9999 is the next second's first frame.
-    thousandths = round(max(seconds - whole, 0.0) * rate * 1000)
-    if thousandths >= rate * 1000:
-        whole, thousandths = whole + 1, 0
-    frames = thousandths / 1000
-    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}:{frames:06.3f}"
+    counted = max(round(rate), 1)
+    # In whole thousandths of a frame, so that 29.9999 is the next second's first frame.
+    thousandths = round(seconds * max(rate, 1.0) * 1000)
+    whole, frames = divmod(thousandths, counted * 1000)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}:{frames / 1000:06.3f}"
 
 
 def values(rows: FaceRows, index: int) -> Values:
@@ -140,6 +138,38 @@ def _eye_looks(looks: npt.NDArray[np.float64]) -> dict[str, float]:
             shapes[f"eyeLookUp{side}"] = pitch
             shapes[f"eyeLookDown{side}"] = -pitch
     return {name: min(max(angle / _FULL_LOOK, 0.0), 1.0) for name, angle in shapes.items()}
+
+
+class HeldLooks:
+    """The values of one face's rows; an eye that is closed keeps the last look that was seen."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._last: Values | None = None
+
+    def values(self, rows: FaceRows, index: int) -> Values:
+        """Give `values` of one valid row.
+
+        Parameters
+        ----------
+        rows : FaceRows
+            Fitted faces.
+        index : int
+            The row, which follows those before.
+
+        Returns
+        -------
+        (61,) float64
+            As `values`.
+        """
+        now = values(rows, index)
+        for eye, side in enumerate(("Right", "Left")):
+            if np.isfinite(rows.gaze[index, eye]).all():
+                self._seen.add(side)
+            elif side in self._seen and self._last is not None:
+                now[_OF_LOOK[side]] = self._last[_OF_LOOK[side]]
+        self._last = now
+        return now
 
 
 class ARKitTable:
@@ -180,8 +210,7 @@ class ARKitTable:
         self._files = ExitStack()
         self._tables: dict[int, TextTable] = {}
         self._last: dict[int, Values] = {}
-        # The eyes of each face whose look was seen.
-        self._looked: dict[int, set[str]] = {}
+        self._looks: dict[int, HeldLooks] = {}
         self.paths: tuple[Path, ...] = ()
 
     def __enter__(self) -> ARKitTable:
@@ -204,20 +233,11 @@ class ARKitTable:
             if face.face_id < 0:
                 continue
             last = self._last.get(face.face_id, np.zeros(len(SHAPES) + len(ROTATIONS)))
-            now = self._with_last_look(rows, i, values(rows, i), last) if rows.valid(i) else last
+            looks = self._looks.setdefault(face.face_id, HeldLooks())
+            now = looks.values(rows, i) if rows.valid(i) else last
             self._last[face.face_id] = now
             row = (timecode(face.time, self._rate), len(now), *now.tolist())
             self._table(face.face_id).write([row])
-
-    def _with_last_look(self, rows: FaceRows, index: int, now: Values, last: Values) -> Values:
-        """The values with the last look that was seen where an eye is closed."""
-        looked = self._looked.setdefault(rows.faces[index].face_id, set())
-        for eye, side in enumerate(("Right", "Left")):
-            if np.isfinite(rows.gaze[index, eye]).all():
-                looked.add(side)
-            elif side in looked:
-                now[_OF_LOOK[side]] = last[_OF_LOOK[side]]
-        return now
 
     def _table(self, face_id: int) -> TextTable:
         if not self._several:

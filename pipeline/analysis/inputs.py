@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ...errors import DataError, UsageError
 from ..clips import Clip, DatasetContent
-from ..datasets import find_content
 from ..datasets.entries import cannot_be_read
+from ..datasets.folder import find_content, look_through
 from ..options import AnalyzeOptions
 
 # What stands behind a clip's name in the names of its files; no format replaces another's.
@@ -67,7 +67,9 @@ class RefusedInput:
     error: str
 
 
-def find_sources(paths: Iterable[Path]) -> tuple[list[Source], list[RefusedInput]]:
+def find_sources(
+    paths: Iterable[Path], *, quiet: bool = False
+) -> tuple[list[Source], list[RefusedInput]]:
     """Find the clips of files and folders; each has an output name of its own.
 
     A folder of images is one clip, its frames in natural order; a folder of videos is a clip each.
@@ -77,6 +79,8 @@ def find_sources(paths: Iterable[Path]) -> tuple[list[Source], list[RefusedInput
     ----------
     paths : iterable of Path
         Videos, images, or folders of either.
+    quiet : bool
+        Say nothing in the log of files in folders that are not read.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def find_sources(paths: Iterable[Path]) -> tuple[list[Source], list[RefusedInput
     refused: list[RefusedInput] = []
     for path in given:
         try:
-            content = _content(path)
+            content = _content(path, quiet)
             clips += [found.read() for found in content.clips]
             refused += [RefusedInput(str(path), line) for line in content.missing]
         except DataError as error:
@@ -134,13 +138,13 @@ def _names(clips: list[Clip]) -> list[str]:
     return names
 
 
-def _content(path: Path) -> DatasetContent:
+def _content(path: Path, quiet: bool) -> DatasetContent:
     try:
         if not path.exists():
             raise DataError(f"{path}: no such file or folder; give a video, an image or a folder")
     except OSError as error:
         raise cannot_be_read(path, error) from None
-    return find_content("folder", path)
+    return look_through(path) if quiet else find_content(path)
 
 
 def _longer_name(clip: Clip, folders: int) -> str:

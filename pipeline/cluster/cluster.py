@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-from ...errors import UsageError
+from ...errors import UsageError, did_you_mean
 from .options import QUEUES, ClusterOptions
 from .tasks import Outcome, attempt, limit_threads
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+_SCHEDULERS = ("tcp://", "tls://")
 
 
 class Cluster(Protocol):
@@ -61,10 +63,9 @@ def open_cluster(
         The cluster cannot be had; or, later, it is lost.
     """
     options = options or ClusterOptions()
+    check_cluster(spec, workers, options)
     spec = spec or options.kind
     workers = options.workers if workers is None else workers
-    if workers is not None and workers < 1:
-        raise UsageError(f"{workers} workers: give at least 1")
     if spec == "local":
         count = workers or available_cores()
         if count == 1:
@@ -80,16 +81,37 @@ def open_cluster(
 
         with queue_cluster(spec, workers, options) as cluster:
             yield cluster
-    elif spec.startswith(("tcp://", "tls://")):
+    else:
         from .dask_cluster import scheduler_cluster
 
-        if workers is not None:
-            raise UsageError(f"--workers does not go with {spec}, which has its own; leave it out")
         with scheduler_cluster(spec, options) as cluster:
             yield cluster
-    else:
+
+
+def check_cluster(spec: str | None, workers: int | None, options: ClusterOptions) -> None:
+    """Refuse what no cluster can be made of, before anything is loaded for its tasks.
+
+    Parameters
+    ----------
+    spec, workers, options
+        As in `open_cluster`.
+
+    Raises
+    ------
+    UsageError
+        The spec is unknown, or the number of workers makes no sense.
+    """
+    spec = spec or options.kind
+    workers = options.workers if workers is None else workers
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers: give at least 1")
+    if spec.startswith(_SCHEDULERS):
+        if workers is not None:
+            raise UsageError(f"--workers does not go with {spec}, which has its own; leave it out")
+    elif spec not in ("local", *QUEUES):
+        near = did_you_mean(spec, ("local", *QUEUES))
         known = ", ".join(("local", *QUEUES, "tcp://host:port"))
-        raise UsageError(f"cluster {spec!r} is unknown; known are: {known}")
+        raise UsageError(f"cluster {spec!r} is unknown; {near}known are: {known}")
 
 
 class _InProcess:

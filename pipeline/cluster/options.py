@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import UsageError
+from ...errors import UsageError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
@@ -256,7 +256,8 @@ def check_log_folder(options: ClusterOptions) -> None:
 def _typed(key: str, value: Any, path: Path) -> Any:
     kinds = {field.name: str(field.type) for field in fields(ClusterOptions)}
     if key not in kinds:
-        raise UsageError(f"{path}: {key} is no cluster option; known are: {', '.join(kinds)}")
+        near = did_you_mean(key, kinds)
+        raise UsageError(f"{path}: {key} is no cluster option; {near}known are: {', '.join(kinds)}")
     kind = kinds[key].removesuffix(" | None")
     if kind.startswith("tuple"):
         if isinstance(value, list) and all(isinstance(item, str) for item in value):

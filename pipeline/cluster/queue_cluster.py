@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ...errors import ClusterError, UsageError
+from ...errors import ClusterError, UsageError, did_you_mean
 from .dask_cluster import SETTINGS, DaskCluster, silence_dask
 from .options import ONE_THREAD, QUEUES, ClusterOptions, check_log_folder
 from .security import LOOPBACK, NO_PAGES, certificate_files, run_security
@@ -45,7 +45,10 @@ def job_script(spec: str, options: ClusterOptions) -> str:
         The spec is another, or dask-jobqueue is missing.
     """
     if spec not in QUEUES:
-        raise UsageError(f"cluster {spec!r} has no job script; give one of {', '.join(QUEUES)}")
+        near = did_you_mean(spec, QUEUES) or f"give one of {', '.join(QUEUES)} "
+        raise UsageError(
+            f"cluster {spec!r} has no job script; {near}by --cluster, or as kind in [cluster]"
+        )
     job = getattr(_jobqueue(), f"{spec.upper()}Cluster").job_cls
     # Without a log folder, which would be made.
     arguments = _job_arguments(spec, replace(options, log_folder=None))

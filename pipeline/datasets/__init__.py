@@ -12,13 +12,12 @@ Where the length of a subject's video is known, `expected_frames(subject)` gives
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ...errors import DataError, UsageError
+from ...errors import DataError, UsageError, did_you_mean
 from ..clips import Clip, DatasetContent
 from . import bp4d, bp4d_plus, disfa, disfa_plus, fec, folder
 from .entries import absolute, cannot_be_read
@@ -56,8 +55,7 @@ def dataset_module(name: str) -> ModuleType:
         there is no such dataset
     """
     if name not in _READERS:
-        close = difflib.get_close_matches(name, DATASETS, n=1)
-        near = f"did you mean {close[0]}? " if close else ""
+        near = did_you_mean(name, DATASETS)
         raise UsageError(f"dataset {name!r} is unknown; {near}known are: {', '.join(DATASETS)}")
     return _READERS[name]
 

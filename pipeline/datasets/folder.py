@@ -10,13 +10,16 @@ not read is named.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from glob import escape
 from pathlib import Path
 
 from ...errors import DataError
@@ -30,6 +33,8 @@ _MOST_SHOWN = 8
 # Images in containers of the HEIF family, by name and by the brand at the file's begin.
 _HEIF_SUFFIXES = (".avif", ".heic", ".heif", ".hif")
 _HEIF_BRANDS = (b"avif", b"avis", b"heic", b"heim", b"heis", b"heix", b"mif1", b"msf1")
+# Bytes; a record of an analysis is small.
+_LARGEST_RECORD = 1 << 20
 _CONVERT = "are not read; convert them to JPEG or PNG"
 
 logger = logging.getLogger(__name__)
@@ -51,11 +56,32 @@ def find_content(root: Path) -> DatasetContent:
     DataError
         there is none
     """
+    content = look_through(root)
+    for line in content.surplus:
+        logger.warning("%s", line)
+    return content
+
+
+def look_through(root: Path) -> DatasetContent:
+    """As `find_content`, without a word in the log of what is not read.
+
+    Parameters
+    ----------
+    root : the folder, or one video or image file
+
+    Returns
+    -------
+    DatasetContent
+        `surplus` names what is not read
+
+    Raises
+    ------
+    DataError
+        there is none
+    """
     tree = _Tree(root)
     clips = _clips_below(root, tree) if root.is_dir() else [_clip_of_file(root)]
     lines = tree.lines()
-    for line in lines:
-        logger.warning("%s", line)
     return DatasetContent(
         tuple(FoundClip(clip.subject, clip.name, partial(_known, clip)) for clip in clips),
         missing=tuple(tree.missing),
@@ -89,6 +115,7 @@ class _Tree:
     root : where it begins
     skipped : paths below the root of files of unknown kinds
     heif : of images of the HEIF family
+    overlays : of videos that `glee analyze --video` wrote
     odd : lines on entries that are no files, lead nowhere or lead back
     missing : lines on folders and entries that cannot be read
     """
@@ -96,6 +123,7 @@ class _Tree:
     root: Path
     skipped: list[str] = field(default_factory=list)
     heif: list[str] = field(default_factory=list)
+    overlays: list[str] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     _seen: dict[tuple[int, int], Path] = field(default_factory=dict)
@@ -168,6 +196,9 @@ class _Tree:
             below = path.relative_to(self.root).as_posix()
             (self.heif if suffix in _HEIF_SUFFIXES else self.skipped).append(below)
             return "skipped"
+        if not gone and suffix in VIDEO_SUFFIXES and _is_overlay(path):
+            self.overlays.append(path.relative_to(self.root).as_posix())
+            return "skipped"
         if not gone and not os.access(path, os.R_OK):
             self.odd.append(f"{path}: cannot be read (no permission)")
         return "file"
@@ -183,6 +214,12 @@ class _Tree:
         if self.heif:
             shown = _shown(self.heif)
             lines.append(f"{self.root}: {len(self.heif)} HEIC or AVIF images {_CONVERT}: {shown}")
+        if self.overlays:
+            shown = _shown(self.overlays)
+            lines.append(
+                f"{self.root}: {len(self.overlays)} videos are overlays that `glee analyze` wrote: "
+                f"{shown}; they are skipped"
+            )
         if self.skipped:
             kinds = Counter(Path(name).suffix.lower() or "no suffix" for name in self.skipped)
             counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
@@ -230,6 +267,17 @@ def _clip_of_file(path: Path) -> Clip:
         return Clip(NAME, path.stem, path.stem, root=path.parent, source=path)
     known = " ".join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)
     raise DataError(f"{path}: is neither a video nor an image; known are {known}")
+
+
+def _is_overlay(path: Path) -> bool:
+    """Whether a record of `glee analyze` beside a video names it among the files that it wrote."""
+    for record in path.parent.glob(f"{escape(path.stem)}*.analysis.json"):
+        with suppress(OSError, ValueError, RecursionError), record.open("rb") as file:
+            content = json.loads(file.read(_LARGEST_RECORD))
+            files = content.get("files") if isinstance(content, dict) else None
+            if isinstance(files, dict) and path.name in files:
+                return True
+    return False
 
 
 def _is_heif(path: Path) -> bool:

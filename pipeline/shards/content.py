@@ -12,6 +12,8 @@ import numpy.typing as npt
 from ...errors import ShardError
 from ...fitting.morphable_model.landmark_scheme import ARKIT_NAMES
 
+# Of a work folder.
+SHARD_FOLDER = "shards"
 # Why a frame is or is not valid; `FrameArrays.reason` holds indices into this tuple. Written into
 # every shard, so new reasons are only ever appended.
 REASONS: tuple[str, ...] = (

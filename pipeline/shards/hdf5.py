@@ -22,6 +22,7 @@ from .content import (
     fit_datasets,
     frame_datasets,
 )
+from .mistaken import refuse_other_files
 
 FORMAT_NAME = "glee-shard"
 FORMAT_VERSION = 2
@@ -62,6 +63,7 @@ def open_shard(path: Path) -> Iterator[h5py.File]:
     ShardError
         For any trouble with the file.
     """
+    refuse_other_files(Path(path))
     try:
         # Files are only ever replaced whole, so locks (which NFS may lack) are not needed.
         check_heaps(path)

@@ -27,6 +27,7 @@ from ..images import CROP_SIZE, ENCODINGS
 from ..images.crops import decode_crop
 from .content import (
     REASONS,
+    SHARD_FOLDER,
     EmbedArrays,
     FitArrays,
     FrameArrays,
@@ -47,11 +48,13 @@ from .hdf5 import (
     open_shard,
     seal,
 )
+from .mistaken import no_shards
 
 __all__ = [
     "FORMAT_NAME",
     "FORMAT_VERSION",
     "REASONS",
+    "SHARD_FOLDER",
     "EmbedArrays",
     "FitArrays",
     "FrameArrays",
@@ -65,8 +68,6 @@ __all__ = [
     "shard_path",
     "write_shard",
 ]
-
-SHARD_FOLDER = "shards"
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +195,7 @@ def list_shards(work: Path) -> list[Path]:
     """
     found = sorted((Path(work) / SHARD_FOLDER).glob("*/*/*.h5"))
     if not found:
-        raise ShardError(f"{work}: holds no shards; run `glee preprocess` with this folder first")
+        raise ShardError(no_shards(work))
     return found
 
 

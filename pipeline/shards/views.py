@@ -24,6 +24,10 @@ from ...whole_files import write_whole
 from ..images.crops import transform_points
 from .shard import REASONS, FitArrays, Shard, ShardHeader, read_shard
 
+_OF_A_VIDEO = (
+    ", WORK/shards/SUBJECT/CLIP; of a video itself, `glee analyze VIDEO -o OUT --format gltf` "
+    "makes an animated head"
+)
 _CELL = 300
 _CAPTION = 22
 _POINT = (0, 255, 120)
@@ -379,7 +383,7 @@ def _chunks(path: Path) -> Iterator[tuple[Path, ShardHeader, FitArrays | None]]:
         shards = sorted(path.glob("*.h5"))
         if not shards:
             clip = min((shard.parent for shard in path.rglob("*.h5")), default=None)
-            such_as = "" if clip is None else f", such as {clip}"
+            such_as = f", such as {clip}" if clip is not None else _OF_A_VIDEO
             raise UsageError(f"{path}: holds no shards itself; give the folder of a clip{such_as}")
     begin = None
     for one in shards:

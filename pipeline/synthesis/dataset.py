@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -10,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...errors import OutputError, UsageError
+from ...errors import OutputError, UsageError, did_you_mean
 from ...fitting.render.appearance import ALL_PARTS, RenderParts
 from ...whole_files import write_whole
 from ..datasets import bp4d, bp4d_plus
@@ -173,8 +172,7 @@ def dataset_clips(layout: str, subjects: int | Sequence[str]) -> list[tuple[str,
         The layout is unknown, or it has no subject of a name.
     """
     if layout not in LAYOUTS:
-        close = difflib.get_close_matches(layout, LAYOUTS, n=1)
-        near = f"did you mean {close[0]}? " if close else ""
+        near = did_you_mean(layout, LAYOUTS)
         raise UsageError(f"layout {layout!r} is unknown; {near}known are: {', '.join(LAYOUTS)}")
     if layout == "fec":
         return [(person, "") for person in _people(subjects)]

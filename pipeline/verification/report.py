@@ -137,14 +137,28 @@ class Verification:
         lines += [f"{name}: {count}" for name, count in self.counts.items()]
         lines += _agreement_lines(self.agreement)
         lines += self.notes
-        for kind in dict.fromkeys(problem.kind for problem in self.problems):
-            of_kind = [problem for problem in self.problems if problem.kind == kind]
-            lines += [f"{'' if p.wrong else 'note, '}{kind}: {p.text}" for p in of_kind[:SHOWN]]
-            if len(of_kind) > SHOWN:
-                lines.append(f"{kind}: {len(of_kind) - SHOWN} more")
-        wrong = sum(problem.wrong for problem in self.problems)
-        outcome = "nothing is wrong" if self.ok else f"{wrong} things are wrong"
-        return [*lines, f"{self.what}: {outcome}"]
+        # What is wrong comes last, where a terminal shows it.
+        lines += _problem_lines("note, ", [p for p in self.problems if not p.wrong])
+        lines += _problem_lines("", [p for p in self.problems if p.wrong])
+        return [*lines, f"{self.what}: {_outcome(self.problems)}"]
+
+
+def _problem_lines(mark: str, problems: Sequence[Problem]) -> list[str]:
+    """Kind after kind, of each the first ones."""
+    lines = []
+    for kind in dict.fromkeys(problem.kind for problem in problems):
+        of_kind = [problem for problem in problems if problem.kind == kind]
+        lines += [f"{mark}{kind}: {problem.text}" for problem in of_kind[:SHOWN]]
+        if len(of_kind) > SHOWN:
+            lines.append(f"{mark}{kind}: {len(of_kind) - SHOWN} more")
+    return lines
+
+
+def _outcome(problems: Sequence[Problem]) -> str:
+    wrong = sum(problem.wrong for problem in problems)
+    if wrong == 0:
+        return "nothing is wrong"
+    return "1 thing is wrong" if wrong == 1 else f"{wrong} things are wrong"
 
 
 def _subject_table(subjects: Iterable[SubjectCount]) -> list[str]:

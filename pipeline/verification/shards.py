@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import DataError, GleeError, UsageError
+from ...errors import DataError, GleeError, ShardError, UsageError
 from ...whole_files import TEMPORARY_SUFFIX
 from ..clips import Clip
 from ..cluster.options import OPTIONS_FILE
@@ -20,7 +20,7 @@ from ..datasets.triplets import TRIPLET_FILE, read_triplets, shard_triplets
 from ..images.frames import FrameIndex, index_frames
 from ..shards.shard import REASONS, SHARD_FOLDER, Shard, ShardHeader, list_shards, read_shard
 from ..summary import progress_bar
-from ..work_folder import read_options
+from ..work_folder import read_options, read_plan
 from .labels import LAG, LabelCounts, LabelledClip, label_agreement
 from .report import Problem, SubjectCount, Verification
 
@@ -83,6 +83,7 @@ def verify_shards(
                 check.unreadable.add((path.parts[-3], path.parts[-2]))
             bar.update(1)
     check.whole_clips()
+    check.whole_plan()
     if root is not None:
         check.compare(Path(root), dict(dataset_options or {}))
     return check.report()
@@ -213,6 +214,23 @@ class _ShardCheck:
                 )
             elif path.suffix != ".h5" or len(path.relative_to(folder).parts) != 3:
                 self._wrong("surplus", f"{path}: is no shard", wrong=False)
+
+    def whole_plan(self) -> None:
+        """Every chunk that `preprocess` planned has its shard: a run may have ended before."""
+        try:
+            plan = read_plan(self._work)
+        except ShardError as error:
+            self._wrong("plan", str(error))
+            return
+        for clip in () if plan is None else plan.clips:
+            folder = self._work / SHARD_FOLDER / clip.subject / clip.clip
+            there = sum(1 for path in folder.glob("*.h5") if path.is_file())
+            if there < clip.shards:
+                self._wrong(
+                    "missing",
+                    f"{clip.subject}/{clip.clip}: {there} of {clip.shards} planned shards; the "
+                    "same `glee preprocess` makes the others",
+                )
 
     def compare(self, root: Path, options: dict[str, Any]) -> None:
         """Hold the shards against the dataset."""

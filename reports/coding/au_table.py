@@ -175,6 +175,10 @@ def _beside(table: pd.DataFrame, tier: str, name: str) -> tuple[str, str]:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    if path.is_dir():
+        tables = sorted(path.glob("*.parquet")) or sorted(path.glob("*.openface.csv"))
+        such_as = f", such as {tables[0]}" if tables else ""
+        raise DataError(f"{path}: is a folder; give one table of `glee analyze`{such_as}")
     if not path.is_file():
         raise DataError(f"{path}: no such file; give a table of `glee analyze`")
     try:

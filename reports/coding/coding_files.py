@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from .coding_tables import read_tables
-from .event_files import TIERS
+from .event_files import ANNOTATOR, TABLE_DIGEST, TIERS, beside_table
 from .human_coding import Coding, Mark, Raw, coding_of, stem
 
 SUFFIXES = (".eaf", ".csv", ".tsv")
@@ -54,6 +55,33 @@ def read_codings(path: Path) -> list[Coding]:
     else:
         raise DataError(f"{path}: is no coding; give one of {', '.join(SUFFIXES)}")
     return [coding_of(path, raw) for raw in raws]
+
+
+def is_glees_own(path: Path) -> bool:
+    """Tell whether a file holds nothing but what `glee events` wrote, so that it can be replaced.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file, which is there.
+
+    Returns
+    -------
+    bool
+        False where a person added or changed a tier, and where the file is something else.
+    """
+    beside = beside_table(path)
+    try:
+        if path.suffix.lower() == ".eaf":
+            tiers = ET.parse(path).getroot().iter("TIER")
+            if not all(tier.get("ANNOTATOR", "").split()[:1] == [ANNOTATOR] for tier in tiers):
+                return False
+        elif TABLE_DIGEST in (stated := json.loads(beside.read_text("utf-8"))):
+            return bool(stated[TABLE_DIGEST] == hashlib.sha256(path.read_bytes()).hexdigest())
+        codings = read_codings(path)
+    except (OSError, ValueError, TypeError, ET.ParseError, RecursionError, DataError):
+        return False
+    return not any(coding.tiers or coding.others for coding in codings)
 
 
 def pair_codings(coding: Path, table: Path) -> tuple[list[tuple[Coding, Path]], list[str]]:
@@ -123,7 +151,7 @@ def _table_of(coding: Coding, folder: Path) -> Path | None:
 
 def _digests_beside(path: Path) -> dict[str, str]:
     """The digests in the file that `glee events` writes beside a table, or none."""
-    beside = path.with_name(f"{path.name}.json")
+    beside = beside_table(path)
     try:
         found = json.loads(beside.read_text("utf-8"))[TIERS]
         return {str(name): str(digest) for name, digest in found.items()}

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import mimetypes
 import os
 from collections import defaultdict
@@ -34,6 +35,8 @@ _FACS = "ABCDE"
 # Who coded a tier that glee wrote, before its digest.
 ANNOTATOR = "glee"
 TIERS = "tiers"
+# By which a table is known that nobody changed.
+TABLE_DIGEST = "sha256"
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,15 @@ def write_events(path: Path, content: EventSet, form: str | None = None) -> None
     text = io.StringIO()
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     csv.writer(text, delimiter=separator, lineterminator="\n").writerows(rows)
-    write_whole(path, text.getvalue().encode())
-    beside = path.with_name(f"{path.name}.json")
-    write_whole(beside, json.dumps(parameters, indent=1).encode())
+    content_bytes = text.getvalue().encode()
+    parameters[TABLE_DIGEST] = hashlib.sha256(content_bytes).hexdigest()
+    write_whole(path, content_bytes)
+    write_whole(beside_table(path), json.dumps(parameters, indent=1).encode())
+
+
+def beside_table(path: Path) -> Path:
+    """The file beside a table of events that states its parameters."""
+    return path.with_name(f"{path.name}.json")
 
 
 def tier_digest(marks: Iterable[tuple[int, int, str]]) -> str:
@@ -153,9 +162,15 @@ def _plain_rows(content: EventSet) -> list[Sequence[Any]]:
     names = [field.name for field in fields(Event)]
     rows: list[Sequence[Any]] = [["clip", *("au" if name == "tier" else name for name in names)]]
     for event in content.events:
-        cells = [f"{cell:.6f}" if isinstance(cell, float) else cell for cell in astuple(event)]
+        cells = [_cell(cell) for cell in astuple(event)]
         rows.append([content.name, *cells])
     return rows
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.6f}"
 
 
 def _boris_rows(content: EventSet) -> list[Sequence[Any]]:
@@ -166,6 +181,7 @@ def _boris_rows(content: EventSet) -> list[Sequence[Any]]:
         subject = f"face {event.face}" if len(content.faces) > 1 else ""
         head = (content.name, media, subject, event.tier, "Action Units", facs_letter(event))
         peak = f"peak {event.peak:.2f} ({event.kind}) at {event.apex:.3f} s"
+        peak += ", mostly hidden" if event.hidden else ""
         rows.append((*head, "START", f"{event.onset:.3f}", event.onset_frame, peak))
         rows.append((*head, "STOP", f"{event.offset:.3f}", event.offset_frame + 1, ""))
     # A state that ends where the next of its kind begins has to stop first.

@@ -7,6 +7,7 @@ the same at every and at a variable frame rate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UsageError
-from .au_table import PROBABILITY, FaceCurves
+from .au_table import PROBABILITY, Curve, FaceCurves
 
 Floats = npt.NDArray[np.float64]
 # On and off, of intensities (FACS's A is 1), and of probabilities and presences.
 INTENSITY_THRESHOLDS = (1.0, 0.5)
 PROBABILITY_THRESHOLDS = (0.5, 0.35)
+# A region that is seen less than this counts as hidden.
+HIDDEN_BELOW = 0.5
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ class Event:
     lost_frames : int, frames within the event in which the face was lost
     cut : str
         "start", "end" or "both" where the clip or the face's sight ends there, else "".
+    seen : float
+        How far the Action Unit's part of the face is seen, 0 to 1, in the mean over the event;
+        NaN where the table does not say. Below `HIDDEN_BELOW` the event says little.
     """
 
     face: int
@@ -96,6 +102,12 @@ class Event:
     peak: float
     lost_frames: int
     cut: str
+    seen: float = math.nan
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the part of the face is hidden for most of the event."""
+        return self.seen < HIDDEN_BELOW
 
 
 def frame_ends(times: Floats) -> Floats:
@@ -144,15 +156,13 @@ def find_events(face: FaceCurves, options: EventOptions | None = None) -> list[E
     return [
         event
         for tier, curve in face.curves.items()
-        for event in _events_of(face, tier, curve.kind, curve.values, chosen)
+        for event in _events_of(face, tier, curve, chosen)
     ]
 
 
-def _events_of(
-    face: FaceCurves, tier: str, kind: str, values: Floats, options: EventOptions
-) -> list[Event]:
-    on, off = options.thresholds(kind)
-    curve = smoothed(face.times, values, options.smoothing)
+def _events_of(face: FaceCurves, tier: str, known: Curve, options: EventOptions) -> list[Event]:
+    on, off = options.thresholds(known.kind)
+    curve = smoothed(face.times, known.values, options.smoothing)
     ends = frame_ends(face.times)
     events = []
     for first, last in _bridged(runs(curve >= off), face.times, ends, options.gap):
@@ -168,7 +178,7 @@ def _events_of(
             Event(
                 face.face,
                 tier,
-                kind,
+                known.kind,
                 int(face.frames[first]),
                 int(face.frames[apex]),
                 int(face.frames[last]),
@@ -178,9 +188,19 @@ def _events_of(
                 float(curve[apex]),
                 int(np.isnan(part).sum()),
                 cut,
+                _seen(known, first, last),
             )
         )
     return events
+
+
+def _seen(curve: Curve, first: int, last: int) -> float:
+    """The mean of what is known of the visibility, in frames first to last; NaN where nothing."""
+    if curve.visible is None:
+        return math.nan
+    part = curve.visible[first : last + 1]
+    known = part[np.isfinite(part)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def runs(there: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -8,11 +8,10 @@ import tempfile
 import weakref
 from collections.abc import Iterable
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ...errors import DataError, UsageError
+from ...errors import DataError, UsageError, did_you_mean
 from ...pipeline.analysis.analyze import ClipAnalysis, plan
 from ...pipeline.analysis.analyze import analyze as run_analysis
 from ...pipeline.options import AnalyzeOptions
@@ -122,8 +121,7 @@ def _options(given: dict[str, Any]) -> AnalyzeOptions:
     known = [field.name for field in fields(AnalyzeOptions)]
     for name in given:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(known)}"
+            hint = did_you_mean(name, known).rstrip() or f"give one of {', '.join(known)}"
             raise UsageError(f"analyze: there is no option {name!r}; {hint}")
     paths = {name: Path(given[name]) for name in _PATHS if given.get(name) is not None}
     options = AnalyzeOptions(**{**given, **paths})

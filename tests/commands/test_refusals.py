@@ -41,3 +41,29 @@ def test_a_path_that_is_too_long(tmp_path, capsys):
         assert "report it" not in said
         assert said.count("\n") == 1
         assert len(said) < 1000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "events FILE -o FILE",
+        "agree FILE other -o FILE",
+        "agree other FILE -o LINK",
+        "agree other FILE --plot FILE",
+        "predict RUN FILE -o FILE",
+        "export FILE -o FILE",
+        "inspect FILE --png FILE",
+        "model import npz FILE -o FILE",
+    ],
+)
+def test_what_is_read_is_never_written(words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = b"only copy"
+    Path("file.csv").write_bytes(content)
+    Path("other").touch()
+    Path("link.csv").symlink_to("file.csv")
+    Path("RUN/fold1").mkdir(parents=True)
+    given = words.replace("FILE", "file.csv").replace("LINK", "link.csv").split()
+    assert run(given) == 2
+    assert "is read, and would be overwritten; give another --" in capsys.readouterr().err
+    assert Path("file.csv").read_bytes() == content

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from glee.cli import run
@@ -62,3 +64,12 @@ def test_the_table_says_where_tasks_run(tmp_path):
         assert type(here).__name__ == "_InProcess"
     with open_cluster(None, None, ClusterOptions(workers=1)) as here:
         assert [outcome.result for outcome in here.run(abs, [-2])] == [2]
+
+
+def test_too_little_room_is_said(disfa, tmp_path, capsys, monkeypatch):
+    words = ["preprocess", "--dataset", "disfa", "--root", disfa, "--out", tmp_path / "work"]
+    assert "too little room" not in said(capsys, *words, *OPTIONS, "--dry-run")
+    free = shutil.disk_usage(tmp_path)._replace(free=10_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda place: free)
+    lines = said(capsys, *words, *OPTIONS, "--dry-run")
+    assert "too little room: 10 kB free there; free space, or choose another folder" in lines

@@ -9,13 +9,13 @@ import sys
 import pytest
 
 from glee.cli import run
-from glee.errors import DataError, ShardError
+from glee.errors import DataError, OutputError, ShardError
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.options import PreprocessOptions
 from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards
 from glee.pipeline.work_folder import read_plan
-from glee.pipeline.work_lock import work_status
+from glee.pipeline.work_lock import work_in, work_status
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +63,28 @@ def test_who_is_at_work_and_who_was_killed(work):
     assert "did not come to its end" in lines
 
 
+def test_a_folder_that_is_taken_is_refused_before_anything_is_loaded(work, monkeypatch):
+    """`preprocess` does not look for a detector first, which takes seconds."""
+    monkeypatch.setattr(sys.modules[preprocess.__module__], "load_detector", None)
+    with work_in(work, "fit3d"), pytest.raises(OutputError, match="another run .* \\(fit3d on "):
+        preprocess("disfa", work, work, progress=False)
+
+
 def test_what_is_no_work_folder(tmp_path):
     folder = tmp_path / "two words"
-    with pytest.raises(DataError, match=r"no work folder; .* --out '.*/two words'` makes one"):
+    with pytest.raises(DataError, match="no such folder; `glee preprocess` makes work folders"):
+        work_status(folder)
+    folder.mkdir()
+    with pytest.raises(DataError, match=r"is no work folder; run .* --out '.*/two words'` first"):
         work_status(folder)
 
 
 def test_before_the_plan_is_written(tmp_path):
     (tmp_path / "shards").mkdir()
-    assert "0 shards made; not known of how many" in work_status(tmp_path)[0]
+    said = "0 shards made; not known of how many, "
+    assert f"{said}it ended before the index was made" in work_status(tmp_path)[0]
+    with work_in(tmp_path, "preprocess"):
+        assert f"{said}still at the index" in work_status(tmp_path)[0]
     (tmp_path / "plan.json").write_text('{"format": 9}')
     with pytest.raises(ShardError, match="format 9"):
         work_status(tmp_path)

@@ -98,5 +98,13 @@ def test_queue_systems(tmp_path, monkeypatch):
         assert finding.ok == ok
         assert finding.needed
     assert Path(program).exists()
+    program.write_text("#!/bin/sh\necho 'cpu* up 4'\necho 'gpu up 2'\n")
+    for queue, ok in (("gpu", True), ("cpu,gpu", True), ("cpus", False)):
+        found = doctor.examine(tmp_path, cluster="slurm", queue=queue)
+        findings = [finding for finding in found if finding.name == "queue"]
+        assert all(finding.ok for finding in findings) == ok
+    assert findings[0].remedy == "did you mean cpu? known are: cpu, gpu; mend [cluster]"
+    program.write_text("#!/bin/sh\necho 'sinfo: error: no controller' >&2\nexit 1\n")
+    assert "no controller" in by_name(doctor.examine(tmp_path))["slurm"].text
     local = by_name(doctor.examine(tmp_path))["slurm"]
     assert not local.needed

@@ -87,7 +87,7 @@ def test_a_folder_of_another_kind_is_one_line(tmp_path, capsys):
     with pytest.raises(DataError, match="neither"):
         folder_report(tmp_path)
     (tmp_path / "talk.csv").write_text("frame,face_id\n")
-    with pytest.raises(DataError, match="analyze.* --dataset folder .*fit3d W.*report W"):
+    with pytest.raises(DataError, match="`glee analyze VIDEO -o .* --report`"):
         folder_report(tmp_path)
 
 

@@ -72,7 +72,7 @@ def test_events_are_those_of_glee_events(table):
     expected = pd.read_csv(out)
     assert len(expected) == 2
     page = page_of(table)
-    listed = [row for row in cells(page) if row[0] == "AU12" and len(row) == 7]
+    listed = [row for row in cells(page) if row[0].startswith("AU12 ") and len(row) == 8]
     assert [row[1:4] for row in listed] == [
         [clock(event.onset), clock(event.apex), clock(event.offset)]
         for event in expected.itertuples()
@@ -85,6 +85,17 @@ def test_events_are_those_of_glee_events(table):
     for (left, width), event in zip(bars, expected.itertuples(), strict=True):
         assert float(left) == pytest.approx(100 * event.onset / 8, abs=0.01)
         assert float(width) == pytest.approx(100 * (event.offset - event.onset) / 8, abs=0.01)
+
+
+def test_events_of_a_hidden_part_are_told(table):
+    assert "hidden" not in {row[6] for row in cells(page_of(table)) if len(row) == 8}
+    rows = pd.read_csv(table)
+    rows["AU12_visible"] = np.where(rows.timestamp > 4.5, 0.1, 0.9)
+    rows.to_csv(table, index=False)
+    page = page_of(table)
+    listed = [row for row in cells(page) if row[0].startswith("AU12 ") and len(row) == 8]
+    assert [row[6] for row in listed] == ["90 %", "10 % (hidden)"]
+    assert page.count('class="doubtful"') == 1
 
 
 def test_what_is_not_seen_is_hatched_and_listed(table):

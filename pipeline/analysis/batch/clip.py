@@ -249,6 +249,7 @@ class ClipAnalyzer:
                 tally.add(rows)
             if estimates is not None:
                 estimates.baselines()  # where there are none, no file takes its name
+        rate = frame_rate(index, self.options.fps)
         done = ClipAnalysis(
             name=source.name,
             frames=index.count,
@@ -258,10 +259,11 @@ class ClipAnalyzer:
             seconds=time.monotonic() - tally.begin,
             first_row=tally.first_row,
             source=index.describe(),
+            fps=rate,
             action_units=_source(estimates, self.scorer),
-            remarks=_remarks(self.options, self.fitter, estimates, self.scorer),
+            remarks=_remarks(self.options, self.fitter, estimates, self.scorer, rate),
         )
-        record.finish(done, frame_rate(index, self.options.fps), index.size)
+        record.finish(done, rate, index.size)
         return done
 
     def _known(
@@ -338,8 +340,11 @@ def _remarks(
     fitter: FaceFitter,
     estimates: ClipEstimates | None,
     scorer: AUScorer | None,
+    rate: float,
 ) -> tuple[str, ...]:
-    """What stays empty and why, and what the baselines are."""
+    """What stays empty and why, what the baselines are, and how timecodes are to be read."""
+    if options.format == "arkit":
+        return (f"timecodes count {rate:.6g} frames a second; tell the importer that rate",)
     if options.format in WITHOUT_AUS:
         return ()
     lines = [] if estimates is None else estimates.notes()

@@ -31,6 +31,8 @@ class ClipAnalysis:
         Seconds from the start to the first row on disk.
     source : str
         Codec and container of a video, and what is unusual in it.
+    fps : float
+        Frames a second of the video, or that were given for images; 0 where it is not known.
     error : str
         Why there is nothing, one line; "" where all went well.
     action_units : mapping or None
@@ -49,6 +51,7 @@ class ClipAnalysis:
     seconds: float = 0.0
     first_row: float = float("nan")
     source: str = ""
+    fps: float = 0.0
     error: str = ""
     action_units: Mapping[str, Any] | None = None
     remarks: tuple[str, ...] = ()
@@ -67,13 +70,13 @@ class ClipAnalysis:
             return self.error if said else f"{self.name}: {self.error}"
         rows = sum(self.reasons.values())
         bad = ", ".join(f"{n} {r}" for r, n in sorted(self.reasons.items()) if r != "ok")
-        rate = self.frames / max(self.seconds, 1e-9)
-        told = "kept, made before with the same options" if self.kept else f"{rate:.1f} frames/s"
+        told = "kept, made before with the same options" if self.kept else f"{self.seconds:.1f} s"
+        rate = f", {self.fps:.5g} frames/s" if self.source and self.fps > 0 else ""
         return (
             f"{self.name}: {self.frames} frames, {rows} rows, {self.reasons.get('ok', 0)} valid"
             + (f" ({bad})" if bad else "")
-            + (f"; {self.source}" if self.source else "")
-            + f", {told} -> {', '.join(str(path) for path in self.paths)}"
+            + (f"; {self.source}{rate}" if self.source else "")
+            + f"; {told} -> {', '.join(str(path) for path in self.paths)}"
         )
 
     def notes(self) -> list[str]:
@@ -86,7 +89,7 @@ class ClipAnalysis:
         """
         bad = {reason: count for reason, count in self.reasons.items() if reason != "ok"}
         empty = not self.error and faceless(self.reasons.get("ok", 0), bad)
-        told = [NO_FACE_ADVICE] if empty else list(self.remarks)
+        told = [NO_FACE_ADVICE, *self.remarks] if empty else list(self.remarks)
         return [f"note: {self.name}: {line}" for line in told]
 
 
@@ -139,10 +142,15 @@ def kept_analysis(name: str, out: Path, found: Mapping[str, Any]) -> ClipAnalysi
         reasons={str(reason): _count(rows) for reason, rows in reasons.items()},
         paths=tuple(out / str(file) for file in found["files"]),
         source=str(found.get("described") or ""),
+        fps=_rate(found.get("fps")),
         action_units=units if isinstance(units, dict) else None,
         remarks=tuple(map(str, remarks)),
         kept=True,
     )
+
+
+def _rate(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
 
 def _count(value: Any) -> int:

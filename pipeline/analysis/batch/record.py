@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 HEAD, HEAD_OF_IMAGE = 1 << 20, 64 << 10
 # A record is small; what is larger is no record.
 _MOST = 64 << 20
+_RECORD = ".analysis.json"
 # What shapes the tables beside source and options.
 _MADE = ("glee", "detector", "model", "run")
 
@@ -119,6 +120,35 @@ def read_record(path: Path) -> dict[str, Any] | None:
     return content
 
 
+def source_of_table(table: Path) -> Path | None:
+    """Tell which video or folder a table was made of, by the record beside it.
+
+    Parameters
+    ----------
+    table : Path
+        As `glee analyze` wrote it.
+
+    Returns
+    -------
+    Path or None
+        None where no record beside it names the table, or none can be read. It need not be there.
+    """
+    source = (_record_of(table) or {"source": {}})["source"].get("path")
+    return Path(source) if isinstance(source, str) and source else None
+
+
+def _record_of(file: Path) -> dict[str, Any] | None:
+    """The record, beside a file, that names it among those that its analysis wrote."""
+    for path in sorted(file.absolute().parent.glob(f"*{_RECORD}")):
+        if not file.name.startswith(path.name.removesuffix(_RECORD).split(".")[0]):
+            continue
+        with suppress(UsageError):
+            record = read_record(path)
+            if record is not None and file.name in record["files"]:
+                return record
+    return None
+
+
 def refuse_foreign_files(
     plans: Sequence[AnalysisPlan], sources: Sequence[Source], out: Path, options: AnalyzeOptions
 ) -> None:
@@ -155,9 +185,16 @@ def refuse_foreign_files(
             begins = BEGINNINGS[options.format].get(path.suffix)
             if not (_begins(path, begins) if begins else path.name in known):
                 raise UsageError(
-                    f"{path}: was not written by glee analyze --format {options.format}, and would "
-                    "be replaced; give another --out, or --overwrite"
+                    f"{path}: {_not_of_this_format(path, options.format)}, and would be replaced; "
+                    "give another --out, or --overwrite"
                 )
+
+
+def _not_of_this_format(path: Path, form: str) -> str:
+    record = _record_of(path)
+    if record is None:
+        return f"was not written by glee analyze --format {form}"
+    return f"is the overlay of glee analyze --format {record['options'].get('format', '')}"
 
 
 def _other_input(found: Mapping[str, Any], source: Source) -> str:
@@ -180,7 +217,7 @@ def _begins(path: Path, begin: bytes) -> bool:
 def _record_paths(out: Path, name: str, form: str) -> tuple[Path, Path]:
     """Record and mark. glee's own table has NAME.analysis.json; another form's stands beside it."""
     of_form = "" if form == "glee" else f".{form}"
-    return out / f"{name}{of_form}.analysis.json", out / f".{name}{of_form}.analysis.started"
+    return out / f"{name}{of_form}{_RECORD}", out / f".{name}{of_form}.analysis.started"
 
 
 def _files_there(

@@ -87,7 +87,7 @@ def test_same_name_but_another_fingerprint():
 
 
 @pytest.mark.slow
-def test_a_raw_video_gives_what_its_shards_give(tmp_path):
+def test_a_raw_video_gives_what_its_shards_give(tmp_path, caplog):
     """A video of a test subject goes through both stages with the run's own options."""
     data, work, run = tmp_path / "data", tmp_path / "work", tmp_path / "run"
     subjects = ["SN001", "SN002", "SN006", "SN003"]
@@ -99,6 +99,7 @@ def test_a_raw_video_gives_what_its_shards_give(tmp_path):
     assert load_checkpoint(run / "fold1/checkpoint.pt").provenance["fit3d"]["prior"] is True
     video = data / "Videos_LeftCamera/LeftVideoSN001_comp.avi"
     table = predict_table(run, video, workers=1)
+    assert "LeftVideoSN001_comp: the run's own data has a clip of this name" in caplog.text
     shards = [row for row in rows_of(predict_table(run, work)) if row["subject"] == "SN001"]
     assert len(rows_of(table)) == len(shards) == 12
     for one, other in zip(rows_of(table), shards, strict=True):

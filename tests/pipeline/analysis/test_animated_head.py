@@ -49,6 +49,12 @@ def test_the_head_moves_as_the_table_says(videos, tmp_path):
     values = pd.DataFrame(floats(weights["output"]).reshape(len(table), -1), columns=names)
     same = [name for name in names if not name.startswith("eyeLook")]
     np.testing.assert_allclose(values[same], table[same], atol=1e-4)
+    # Eyes too are as in the ARKit table, also in blinks, where both hold the last look.
+    options = AnalyzeOptions(format="arkit")
+    (app,) = analyze(videos[:1], tmp_path / "arkit", options=options, progress=False)
+    curves = pd.read_csv(app.paths[0]).rename(columns=lambda name: name[0].lower() + name[1:])
+    np.testing.assert_allclose(values, curves[names], atol=1e-4)
+    assert app.remarks == ("timecodes count 20 frames a second; tell the importer that rate",)
     turns = floats(rotation["output"]).reshape(-1, 4)
     angle = 2 * np.arccos(np.clip(np.abs(turns[:, 3]), 0, 1))
     expected = np.linalg.norm(table[["rot_x", "rot_y", "rot_z"]], axis=1)

@@ -138,3 +138,30 @@ def test_what_is_not_glees_is_replaced_only_when_that_is_asked_for(tmp_path, cap
         assert (out / name).read_text() != "my own notes"
     tables = ["a.arkit.csv", "a.csv", "a.openface.csv", "a.parquet"]
     assert sorted(path.name for path in out.iterdir() if path.suffix != ".json") == tables
+
+
+def test_overlays_of_former_analyses_are_no_input(talk, tmp_path, capsys, caplog):
+    """Only where a record names them; one that is given by its name is taken."""
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("talk.mp4", "other.mp4"):
+        (out / name).touch()
+    record = {"source": {}, "options": {}, "files": {"talk.csv": 1, "talk.mp4": 2}}
+    (out / "talk.analysis.json").write_text(json.dumps(record))
+    assert [found.input for found in plan([tmp_path], tmp_path / "o")] == [out / "other.mp4", talk]
+    assert "1 videos are overlays that `glee analyze` wrote: out/talk.mp4" in caplog.text
+    assert [found.input for found in plan([out / "talk.mp4"], tmp_path / "o")] == [out / "talk.mp4"]
+    caplog.clear()
+    plan([tmp_path], tmp_path / "o", quiet=True)
+    assert caplog.text == ""
+
+
+def test_an_overlay_of_another_form_is_named_as_what_it_is(talk, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "talk.mp4").write_bytes(b"overlay")
+    record = {"source": {}, "options": {"format": "glee"}, "files": {"talk.mp4": 7}}
+    (out / "talk.analysis.json").write_text(json.dumps(record))
+    options = AnalyzeOptions(format="openface", video=True)
+    with pytest.raises(UsageError, match="is the overlay of glee analyze --format glee, and would"):
+        plan([talk], out, options)

@@ -32,3 +32,20 @@ def test_the_report_lies_beside_the_tables(videos, tmp_path, capsys, overlay):
         [event.onset_frame, event.tier] for event in find_events(face) if " " not in event.tier
     )
     assert sorted([event[0], event[3]] for event in data["events"]) == expected
+
+
+def test_the_line_says_the_videos_rate_and_the_seconds_that_it_took(videos, tmp_path, capsys):
+    words = ["analyze", str(videos[0]), "-o", str(tmp_path)]
+    for kept in (False, True):
+        assert run(words) == 0
+        said = capsys.readouterr().out
+        assert "mjpeg in avi, 20 frames/s; " in said
+        assert ("kept" if kept else re.search(r"; \d+\.\d s -> ", said)[0]) in said
+
+
+def test_who_asks_for_a_report_of_nothing_is_told(save_video, plain_frame, tmp_path, capsys):
+    path = save_video(tmp_path / "wall.avi", [plain_frame] * 3)
+    assert run(["analyze", str(path), "-o", str(tmp_path / "o"), "--report"]) == 0
+    said = capsys.readouterr().err
+    assert "no usable face in any frame" in said
+    assert "no report, since no face was found" in said

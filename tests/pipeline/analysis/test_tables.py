@@ -243,5 +243,15 @@ def test_blendshapes_follow_the_truth(tables, truths):
 def test_timecode():
     assert arkit_table.timecode(3661.5, 30) == "01:01:01:15.000"
     assert arkit_table.timecode(0.999999999999, 25) == "00:00:01:00.000"
-    assert arkit_table.timecode(1 / 3, 23.976) == "00:00:00:08.000"
+    assert arkit_table.timecode(8 / 23.976, 23.976) == "00:00:00:08.000"
     assert arkit_table.timecode(1.99999, 30) == "00:00:02:00.000"
+
+
+@pytest.mark.parametrize("rate", [24000 / 1001, 25.0, 30000 / 1001, 60000 / 1001])
+def test_a_timecode_is_the_number_of_its_frame(rate):
+    """As importers read it: whole seconds of so many frames, at the rate that they are told."""
+    for frame in (0, 23, 24, 471, 1438, 86_399, 3 * 86_400 + 7):
+        parts = arkit_table.timecode(round(frame / rate, 6), rate).split(":")
+        hours, minutes, seconds = map(int, parts[:3])
+        read = ((hours * 60 + minutes) * 60 + seconds) * round(rate) + float(parts[3])
+        assert read == pytest.approx(frame, abs=1e-3)

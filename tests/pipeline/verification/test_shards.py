@@ -23,6 +23,7 @@ from glee.pipeline.shards.shard import (
     write_shard,
 )
 from glee.pipeline.verification import verify_shards
+from glee.pipeline.verification.report import Problem, Verification
 from glee.pipeline.work_folder import read_options
 
 from .read_report import kinds, said
@@ -152,6 +153,7 @@ def _fit(f_exp):
 def test_swapped_files_of_a_dataset_are_found_through_the_shards(motions, work):
     """The labels of AU 4 and AU 12 exchanged in every shard, coefficients as they moved."""
     paths = list_shards(work)
+    (work / "plan.json").unlink()  # of another dataset than the one that is written here
     for name in ("SN001", "SN006"):
         for path in [path for path in paths if name in path.parts]:
             path.unlink()
@@ -205,3 +207,21 @@ def _write_clip(work, subject, labels, clip):
 def test_no_shards(tmp_path):
     with pytest.raises(ShardError, match="holds no shards"):
         verify_shards(tmp_path)
+
+
+def test_shards_that_were_planned_and_not_made_are_missing(work):
+    """A run that ended before, on a full disk or by a kill, left whole shards and a plan."""
+    assert verify_shards(work).ok
+    path = list_shards(work)[-1]
+    path.unlink()
+    report = verify_shards(work)
+    assert not report.ok
+    assert kinds(report) == {"missing"}
+    subject, clip = path.parts[-3:-1]
+    assert f"{subject}/{clip}: 4 of 5 planned shards" in said(report)
+
+
+def test_what_is_wrong_is_said_last():
+    problems = (Problem("missing", "one"), Problem("length", "two", wrong=False))
+    lines = Verification("disfa in D", problems).lines()
+    assert lines == ["note, length: two", "missing: one", "disfa in D: 1 thing is wrong"]

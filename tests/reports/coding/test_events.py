@@ -184,3 +184,85 @@ def test_bad_input_is_one_line(tmp_path, capsys, content, words, said):
     assert error.count("\n") == 1
     assert said in error
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_event_of_a_hidden_part_is_marked(tmp_path, capsys):
+    curve = bump((0, 10), (2, 10), (0, 10), (3, 10), (0, 10))
+    seen = bump((1, 25), (0.2, 25))
+    rows = table(curve, AU12_visible=seen)
+    events = found_in(tmp_path, rows)
+    assert [(event.seen, event.hidden) for event in events] == [(1.0, False), (0.2, True)]
+    (unknown, *_) = found_in(tmp_path, table(curve), name="other.csv")
+    assert np.isnan(unknown.seen)
+    assert not unknown.hidden
+    assert run(["events", str(tmp_path / "talk.csv"), "-o", str(tmp_path / "events.csv")]) == 0
+    assert "2 events (1 of them mostly hidden)" in capsys.readouterr().out
+    assert pd.read_csv(tmp_path / "events.csv")["seen"].tolist() == [1.0, 0.2]
+    run(["events", str(tmp_path / "other.csv"), "-o", str(tmp_path / "events.csv")])
+    assert pd.read_csv(tmp_path / "events.csv")["seen"].isna().all()
+    boris = tmp_path / "boris.csv"
+    run(["events", str(tmp_path / "talk.csv"), "-o", str(boris), "--form", "boris"])
+    assert boris.read_text().count("mostly hidden") == 1
+
+
+def test_elan_gets_the_video_that_the_table_was_made_of(tmp_path, capsys):
+    """It need not lie by the table; the overlay that does is not taken."""
+    source, out = tmp_path / "videos" / "talk.mp4", tmp_path / "out"
+    for folder in (source.parent, out):
+        folder.mkdir()
+    for form in ("", ".openface"):
+        path = out / f"talk{form}.csv"
+        table(bump((0, 10), (2, 10), (0, 10))).to_csv(path, index=False)
+        record = {"source": {"path": str(source)}, "options": {}, "files": {path.name: 1}}
+        (out / f"talk{form}.analysis.json").write_text(json.dumps(record))
+        source.touch()
+        eaf = tmp_path / "talk.eaf"
+        assert run(["events", str(path), "-o", str(eaf)]) == 0
+        assert 'RELATIVE_MEDIA_URL="./videos/talk.mp4"' in eaf.read_text()
+        assert capsys.readouterr().err == ""
+        source.unlink()
+        assert run(["events", str(path), "-o", str(eaf)]) == 0
+        assert "give --media" in capsys.readouterr().err
+
+
+def test_a_folder_is_no_table(tmp_path, capsys):
+    table(bump((0, 9))).to_parquet(tmp_path / "talk.parquet")
+    (tmp_path / "a.arkit.csv").touch()
+    assert run(["events", str(tmp_path), "-o", str(tmp_path / "e.csv")]) == 1
+    assert f"is a folder; give one table of `glee analyze`, such as {tmp_path}/talk.parquet" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("name", ["talk.eaf", "talk.csv", "talk.tsv"])
+def test_a_persons_coding_is_not_replaced(tmp_path, capsys, name):
+    """Hours of work would be lost by running the command again."""
+    source = tmp_path / "in.csv"
+    table(bump((0, 10), (2, 10), (0, 10))).to_csv(source, index=False)
+    path = tmp_path / name
+    words = ["events", str(source), "-o", str(path)]
+    assert run(words) == 0
+    # What nobody changed is made anew, with other options too, where there is no event any more.
+    assert run([*words, "--on", "5"]) == 0
+    assert run(words) == 0
+    if name == "talk.eaf":
+        document = Eaf(str(path))
+        document.add_tier("remarks")
+        document.add_annotation("remarks", 0, 900, "look again")
+        document.to_file(str(path))
+    else:
+        path.write_text(path.read_text().replace("0.8", "0.9"))
+    coded = path.read_bytes()
+    assert run(words) == 2
+    assert "such as a person's coding, and would be replaced" in capsys.readouterr().err
+    assert path.read_bytes() == coded
+    assert run([*words, "--overwrite"]) == 0
+    assert path.read_bytes() != coded
+
+
+def test_a_file_that_is_not_glees_is_not_replaced(tmp_path, capsys):
+    source, notes = tmp_path / "in.csv", tmp_path / "notes.csv"
+    table(bump((0, 9))).to_csv(source, index=False)
+    notes.write_text("mine\n")
+    assert run(["events", str(source), "-o", str(notes)]) == 2
+    assert notes.read_text() == "mine\n"
