@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import tempfile
@@ -13,9 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from glee.model.data.au_dataset import load_frames
+from glee.model.data.au_dataset import AUFrames, load_frames
 from glee.model.data.augmentation import frame_order
 from glee.model.data.batches import TrainingBatches, batches_ahead
+from glee.model.data.decoded_crops import CropFileOptions, with_decoded_crops
 from glee.model.distributed import World
 from glee.model.options import Schedule, train_options
 from glee.pipeline.images.crops import encode_crop
@@ -79,15 +81,45 @@ def loading(seed: int, *, quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         size = write_work(Path(folder), clips, frames, np.random.default_rng(seed))
         found = load_frames(Path(folder), size=200, memory_limit=0)
-        options = train_options("paper", batch=BATCH, seed=seed)
-        schedule = Schedule(options, len(found))
-        batches = TrainingBatches(found, np.arange(len(found)), 176, options, schedule, World())
-        steps = 48 if quick else 240
+        kinds = {"decoded each time": None, "rgb": "rgb", "i420": "i420"}
+        rows = {name: _by_kind(found, form, seed, quick) for name, form in kinds.items()}
         return {
             "bytes_a_crop": size,
-            "one_worker": _one_worker(batches, steps),
-            "gpu_step": _gpu_step(batches, steps),
+            "crops": len(found),
+            "one_worker": rows["decoded each time"].pop("one_worker"),
+            "kept": rows,
         }
+
+
+def _by_kind(found: AUFrames, form: str | None, seed: int, quick: bool) -> dict[str, Any]:
+    """Waiting in the first and in the second epoch, and what a crop costs to look at."""
+    options = train_options("paper", batch=BATCH, seed=seed)
+    schedule = Schedule(options, len(found))
+    everyone, kept = World(), CropFileOptions(used=form is not None)
+    with with_decoded_crops(found, form or "rgb", kept, everyone) as frames:
+        batches = TrainingBatches(frames, np.arange(len(found)), 176, options, schedule, everyone)
+        row: dict[str, Any] = {}
+        if form is None:
+            row["one_worker"] = _one_worker(batches, 48 if quick else 240)
+        epoch = schedule.steps_per_epoch
+        first, second = (0, epoch), (epoch, 2 * epoch)
+        row["first_epoch"] = _gpu_step(batches, *first)
+        row["second_epoch"] = _gpu_step(batches, *second)
+        row["us_a_look"] = _look(frames)
+    return row
+
+
+def _look(frames: AUFrames) -> float:
+    """Least processor time of a frame's crop, of a few hundred that are made already, us."""
+    index = np.arange(0, len(frames), max(len(frames) // 300, 1)).tolist()
+    found = np.empty((176, 176, 3), np.uint8)
+    best = math.inf
+    for _ in range(5):
+        began = time.process_time()
+        for one in index:
+            found[...] = frames.crop(one)[12:188, 12:188]
+        best = min(best, time.process_time() - began)
+    return 1e6 * best / len(index)
 
 
 def _one_worker(batches: TrainingBatches, steps: int) -> dict[str, float]:
@@ -115,7 +147,7 @@ def _use_up(items: Any) -> None:
         pass
 
 
-def _gpu_step(batches: TrainingBatches, steps: int) -> dict[str, float]:
+def _gpu_step(batches: TrainingBatches, begin: int, end: int) -> dict[str, float]:
     """A step that sleeps as long as a GPU would work: how long it waits for its batch.
 
     wait_share: of all time after the first steps. busy_share: processor time that a batch costs the
@@ -124,7 +156,8 @@ def _gpu_step(batches: TrainingBatches, steps: int) -> dict[str, float]:
     machine without neighbours, where the clock's figures can be trusted.
     """
     waits: list[float] = []
-    made = batches_ahead(batches.of_step, 0, steps, workers=WORKERS)
+    made = batches_ahead(batches.of_step, begin, end, workers=WORKERS)
+    steps = end - begin
     for step in range(steps):
         began = time.perf_counter()
         next(made)
