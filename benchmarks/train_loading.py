@@ -126,7 +126,8 @@ def _one_worker(batches: TrainingBatches, steps: int) -> dict[str, float]:
     """Processor time of the worker, from its end; its start is measured apart and taken off."""
     start = _children_of(lambda: list(batches_ahead(batches.of_step, 0, 1, workers=1)))
     began = time.perf_counter()
-    used = _children_of(lambda: _use_up(batches_ahead(batches.of_step, 0, steps, workers=1)))
+    made = batches_ahead(batches.of_step, 0, steps, workers=1, one_at_a_time=True)
+    used = _children_of(lambda: _use_up(made))
     wall = time.perf_counter() - began
     crops = (steps - 1) * BATCH
     return {
@@ -151,16 +152,19 @@ def _gpu_step(batches: TrainingBatches, begin: int, end: int) -> dict[str, float
     """A step that sleeps as long as a GPU would work: how long it waits for its batch.
 
     wait_share: of all time after the first steps. busy_share: processor time that a batch costs the
-    workers, of what they have in a step; below 1 they keep up where each has a core. queued_ms:
-    what this process and the workers stood in the system's queue for a core, a step; near 0 on a
+    workers, of what they have in a step; below 1 they keep up where each has a core. taking_share:
+    as wait_share, of this process's own processor time to take a batch, which is what is left to
+    wait for where they keep up. queued_ms: what this process and the workers stood in the system's queue for a core, a step; near 0 on a
     machine without neighbours, where the clock's figures can be trusted.
     """
     waits: list[float] = []
-    made = batches_ahead(batches.of_step, begin, end, workers=WORKERS)
+    own: list[float] = []
+    made = batches_ahead(batches.of_step, begin, end, workers=WORKERS, one_at_a_time=True)
     steps = end - begin
     for step in range(steps):
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         next(made)
+        own.append(time.process_time() - used)
         waits.append(time.perf_counter() - began)
         time.sleep(GPU_STEP)
         if step == FIRST_STEPS:
@@ -169,13 +173,15 @@ def _gpu_step(batches: TrainingBatches, begin: int, end: int) -> dict[str, float
         if step == steps - WORKERS * AHEAD - 1:  # later ones make nothing, and end
             after = _scheduled([os.getpid(), *workers]), _scheduled(workers)
     count = steps - WORKERS * AHEAD - 1 - FIRST_STEPS
-    later = np.array(waits[FIRST_STEPS + 1 : FIRST_STEPS + 1 + count])
+    measured = slice(FIRST_STEPS + 1, FIRST_STEPS + 1 + count)
+    later, taking = np.array(waits[measured]), np.array(own[measured])
     used = (after[1][0] - before[1][0]) / count
     return {
         "step_ms": 1e3 * GPU_STEP,
         "workers": WORKERS,
         "median_wait_ms": 1e3 * float(np.median(later)),
         "wait_share": float(later.sum() / (later.sum() + count * GPU_STEP)),
+        "taking_share": float(taking.sum() / (taking.sum() + count * GPU_STEP)),
         "busy_share": used / (WORKERS * GPU_STEP),
         "queued_ms": 1e3 * (after[0][1] - before[0][1]) / count,
     }

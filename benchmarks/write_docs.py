@@ -172,8 +172,10 @@ def train(content: dict[str, Any]) -> list[str]:
         *table(WAITING, [_waiting(name, row) for name, row in kept.items()]),
         "",
         "Busy is the processor time that a batch costs the workers, of what they have in a step; "
-        "below 100 % they keep up where each has a core. Waiting is by the clock: the processes "
-        f"stood {waiting['queued_ms']:.1f} ms a step in the system's queue for a core here.",
+        "below 100 % they keep up where each has a core. Waiting is the share of all time by the "
+        f"clock: the processes stood {waiting['queued_ms']:.1f} ms a step in the system's queue for "
+        "a core here, which others used too. Taking is the share that the step's own process works "
+        "to take its batch, which is what remains of waiting where the workers keep up.",
         "",
         *table([*head, "loss curve, rms from full shuffle"], orders),
         "",
@@ -195,8 +197,8 @@ def train(content: dict[str, Any]) -> list[str]:
 
 
 WAITING = [
-    *("crops", "us a look", "first epoch: busy", "waiting, median ms", "of all time"),
-    *("second: busy", "waiting, median ms", "of all time"),
+    *("crops", "us a look", "first epoch: busy", "waiting", "taking"),
+    *("second epoch: busy", "waiting", "taking"),
 ]
 
 
@@ -204,8 +206,8 @@ def _waiting(name: str, row: dict[str, Any]) -> list[str]:
     """How long a training waits for its batches, by the way in which crops are kept."""
     cells = [name, f"{row['us_a_look']:.0f}"]
     for epoch in (row["first_epoch"], row["second_epoch"]):
-        busy, share = (f"{100 * epoch[key]:.0f} %" for key in ("busy_share", "wait_share"))
-        cells += [busy, f"{epoch['median_wait_ms']:.1f}", share]
+        keys = ("busy_share", "wait_share", "taking_share")
+        cells += [f"{100 * epoch[key]:.0f} %" for key in keys]
     return cells
 
 

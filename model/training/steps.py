@@ -166,7 +166,9 @@ def run_steps(
     options, world = schedule.options, state.world
     log = folder / LOG_FILE
     rows = _read_log(log, state.step)
-    batches = batches_ahead(make_batch, state.step, schedule.total, workers=runtime.workers)
+    batches = batches_ahead(
+        make_batch, state.step, schedule.total, workers=runtime.workers, one_at_a_time=True
+    )
     wanted = runtime.tensorboard and world.leads
     with tensorboard_log(folder, state.step, wanted=wanted) as board:
         for batch in (bar := _progress(batches, schedule, state, name, runtime)):
