@@ -153,18 +153,19 @@ def _gpu_step(batches: TrainingBatches, begin: int, end: int) -> dict[str, float
 
     wait_share: of all time after the first steps. busy_share: processor time that a batch costs the
     workers, of what they have in a step; below 1 they keep up where each has a core. taking_share:
-    as wait_share, of this process's own processor time to take a batch, which is what is left to
-    wait for where they keep up. queued_ms: what this process and the workers stood in the system's queue for a core, a step; near 0 on a
-    machine without neighbours, where the clock's figures can be trusted.
+    as wait_share, of this thread's own processor time to take a batch, which is what is left to
+    wait for where they keep up. queued_ms: what this process and the workers stood in the system's
+    queue for a core, a step; near 0 on a machine without neighbours, where the clock's figures can
+    be trusted.
     """
     waits: list[float] = []
     own: list[float] = []
     made = batches_ahead(batches.of_step, begin, end, workers=WORKERS, one_at_a_time=True)
     steps = end - begin
     for step in range(steps):
-        began, used = time.perf_counter(), time.process_time()
+        began, used = time.perf_counter(), time.thread_time()
         next(made)
-        own.append(time.process_time() - used)
+        own.append(time.thread_time() - used)
         waits.append(time.perf_counter() - began)
         time.sleep(GPU_STEP)
         if step == FIRST_STEPS:

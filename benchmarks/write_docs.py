@@ -173,9 +173,9 @@ def train(content: dict[str, Any]) -> list[str]:
         "",
         "Busy is the processor time that a batch costs the workers, of what they have in a step; "
         "below 100 % they keep up where each has a core. Waiting is the share of all time by the "
-        f"clock: the processes stood {waiting['queued_ms']:.1f} ms a step in the system's queue for "
-        "a core here, which others used too. Taking is the share that the step's own process works "
-        "to take its batch, which is what remains of waiting where the workers keep up.",
+        f"clock: the processes stood {waiting['queued_ms']:.1f} ms a step in the system's queue "
+        "for a core here, which others used too. Taking is the share that the step's own process "
+        "works to take its batch, which is what remains of waiting where the workers keep up.",
         "",
         *table([*head, "loss curve, rms from full shuffle"], orders),
         "",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ...errors import GleeError
 from ..distributed import World
@@ -32,8 +31,9 @@ Item = TypeVar("Item")
 
 # Batches that each process has ready.
 _AHEAD = 2
-# Batches of a process that have memory at once: the one in use, those ready, the one made.
-_MEMORIES = 2 + _AHEAD
+# Batches of a process that have memory at once: the one in use, the one taken over for the next
+# step, those that wait, the one that is made.
+_MEMORIES = 3 + _AHEAD
 # Bytes between the beginnings of arrays in a batch's memory, a multiple of this.
 _ALIGNED = 64
 
@@ -181,13 +181,19 @@ def batches_ahead(
     )
     with _without_opencv_threads():
         started = iter(loader)
-    # Memory that comes again is found among what is mapped already.
-    mapped: deque[torch.Tensor] = deque(maxlen=workers * _MEMORIES if one_at_a_time else 0)
-    for made in started:
+    memories: dict[tuple[int, int], torch.Tensor] = {}
+
+    def taken(_: int) -> Item:
+        made = next(started)
         if isinstance(made, GleeError):
             raise made
-        mapped.append(made.memory)
-        yield made.unpacked()
+        if not one_at_a_time:
+            memories.clear()
+        batch: Item = made.unpacked(memories)
+        return batch
+
+    # To take a batch over is half a millisecond of work, done by a thread during the step before.
+    yield from _by_thread(taken, first, total)
 
 
 @contextmanager
@@ -218,23 +224,24 @@ def _by_thread(make: Callable[[int], Item], first: int, total: int) -> Iterator[
 class _Steps(Dataset[Any]):
     """What a process makes: a batch in shared memory, or the error instead.
 
-    The batch that is used, those that are ready and the one that is made lie in memory of their
-    own, which is used in turn.
+    again: the batch that is used, those that are ready and the one that is made lie in memory of
+    their own, which is sent once and used in turn.
     """
 
     def __init__(self, make: Callable[[int], Any], *, again: bool) -> None:
-        self._make = make
-        self._memories: deque[torch.Tensor] = deque(maxlen=_MEMORIES if again else 0)
+        self._make, self._again, self._count = make, again, 0
+        self._memories: dict[int, torch.Tensor] = {}
 
     def __getitem__(self, step: int) -> Any:
         try:
             made = self._make(step)
         except GleeError as error:
             return error
-        full = len(self._memories) == self._memories.maxlen
-        packed = _packed(made, self._memories[0] if full and self._memories else None)
-        self._memories.append(packed.memory)
-        return packed
+        worker, place = get_worker_info(), self._count % _MEMORIES
+        self._count += 1
+        if not self._again:
+            self._memories.clear()
+        return _packed(made, self._memories, (0 if worker is None else worker.id, place))
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,16 +262,19 @@ class _ArrayView:
 class _Packed:
     """A batch with views for its arrays, and one block of shared memory that holds them all.
 
-    Each block is a file descriptor that is sent, received and mapped: one for each of seven arrays
-    doubles what a batch costs the process that uses it.
+    Each block is a file descriptor that is sent, received and mapped, which costs the process that
+    uses it more than all else of a batch. So memory has a number, and comes along when it is new.
     """
 
     item: Any
-    memory: torch.Tensor
+    number: tuple[int, int]
+    memory: torch.Tensor | None
 
-    def unpacked(self) -> Any:
+    def unpacked(self, memories: dict[tuple[int, int], torch.Tensor]) -> Any:
         """The batch, its arrays in the shared memory, which lives as long as one of them."""
-        memory = self.memory.numpy()
+        if self.memory is not None:
+            memories[self.number] = self.memory
+        memory = memories[self.number].numpy()
         return _changed(
             self.item,
             _ArrayView,
@@ -272,7 +282,7 @@ class _Packed:
         )
 
 
-def _packed(item: Any, memory: torch.Tensor | None = None) -> _Packed:
+def _packed(item: Any, memories: dict[int, torch.Tensor], number: tuple[int, int]) -> _Packed:
     arrays: list[tuple[_ArrayView, np.ndarray[Any, Any]]] = []
 
     def claim(array: np.ndarray[Any, Any]) -> _ArrayView:
@@ -282,13 +292,15 @@ def _packed(item: Any, memory: torch.Tensor | None = None) -> _Packed:
 
     placed = _changed(item, np.ndarray, claim)
     size = arrays[-1][0].end if arrays else 0
+    memory, new = memories.get(number[1]), None
     if memory is None or len(memory) < size:
-        memory = torch.empty(size, dtype=torch.uint8)
-        memory.share_memory_()  # type: ignore[no-untyped-call]
+        memory = new = torch.empty(size, dtype=torch.uint8)
+        new.share_memory_()  # type: ignore[no-untyped-call]
+        memories[number[1]] = new
     content = memory.numpy()
     for at, array in arrays:
         content[at.begin : at.end].view(at.dtype).reshape(at.shape)[...] = array
-    return _Packed(placed, memory)
+    return _Packed(placed, number, new)
 
 
 def _changed(item: Any, kind: type, change: Callable[[Any], Any]) -> Any:
