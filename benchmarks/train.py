@@ -3,8 +3,9 @@
 python benchmarks/train.py --json benchmarks/results/train.json
 
 `loader_wait_share` is by the clock: measure it where nobody else works (`queued_ms` near 0). It is
-of the second epoch, whose crops the first one has decoded. `step_over_bare` holds the trainer's
-step against a plain PyTorch loop over the same network, its tensors made beforehand.
+of an epoch after the first, which has decoded the crops: the least disturbed of eight.
+`step_over_bare` holds the trainer's step against a plain PyTorch loop over the same network, its
+tensors made beforehand.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import Target, write_results
+from machine import Target, least_disturbed, write_results
 from train_loading import loading, order
 
 from glee.model.data.au_dataset import Batch
@@ -214,7 +215,7 @@ def targets(content: dict[str, Any]) -> list[Target]:
     """What the issue asks for."""
     counted, step, inferred = content["size"], content["step"], content["inference"]
     rate = content["loading"]["one_worker"]["crops_per_processor_s"]
-    waiting = content["loading"]["kept"]["rgb"]["second_epoch"]
+    waiting = least_disturbed(content["loading"]["kept"]["rgb"])
     return [
         Target("parameters_m", counted["parameters_m"], 56.6 * 1.01, "lower", 56.6 * 0.99),
         Target("gflops", counted["gflops"], 8.72 * 1.05, "lower", 8.72 * 0.95),

@@ -28,6 +28,7 @@ BATCH = 64
 GPU_STEP = 0.010
 WORKERS = 2
 FIRST_STEPS = 10
+LATER_EPOCHS = 8
 AHEAD = 2  # batches that a worker has ready, as in batch_workers.py
 AU_NAMES = tuple(f"AU{number}" for number in (1, 2, 4, 6, 9, 12, 25, 26))
 
@@ -102,9 +103,9 @@ def _by_kind(found: AUFrames, form: str | None, seed: int, quick: bool) -> dict[
         if form is None:
             row["one_worker"] = _one_worker(batches, 48 if quick else 240)
         epoch = schedule.steps_per_epoch
-        first, second = (0, epoch), (epoch, 2 * epoch)
-        row["first_epoch"] = _gpu_step(batches, *first)
-        row["second_epoch"] = _gpu_step(batches, *second)
+        row["first_epoch"] = _gpu_step(batches, 0, epoch)
+        later = range(1, 2 if quick else 1 + LATER_EPOCHS)
+        row["later_epochs"] = [_gpu_step(batches, n * epoch, (n + 1) * epoch) for n in later]
         row["us_a_look"] = _look(frames)
     return row
 

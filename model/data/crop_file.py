@@ -22,7 +22,6 @@ import time
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +136,8 @@ class CropFile:
         self._begin = layout.begin
 
     def __getstate__(self) -> dict[str, Any]:
+        from multiprocessing.reduction import DupFd  # Windows has none
+
         return {"handle": DupFd(self._handle), "layout": self._layout, "whole": self._whole}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
