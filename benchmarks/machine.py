@@ -65,6 +65,12 @@ def _version(name: str) -> str | None:
         return None
 
 
+def least_disturbed(row: dict[str, Any]) -> dict[str, float]:
+    """Of the epochs after the first, the one whose processes queued least for a core."""
+    epochs: list[dict[str, float]] = row["later_epochs"]
+    return min(epochs, key=lambda epoch: epoch["queued_ms"])
+
+
 def write_results(path: Path | None, content: dict[str, Any], targets: list[Target]) -> None:
     """Print the targets, and write all to a JSON file where one is named."""
     print()

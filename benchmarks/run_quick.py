@@ -28,6 +28,8 @@ LEFT_OUT = {
     "identity_axes": "writes identity_axes.json from a package's wheel",
     "same_results": "compares two checkouts of glee; give it two",
 }
+# What a script needs beside --quick to work on any machine.
+MORE_WORDS = {"gpu": ("--device", "cpu")}
 SHOWN_LINES = 15
 
 
@@ -73,7 +75,7 @@ def run(name: str, folder: Path, limit: float) -> Outcome:
     begin = time.perf_counter()
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
-            [sys.executable, folder / f"{name}.py", "--quick"],
+            [sys.executable, folder / f"{name}.py", "--quick", *MORE_WORDS.get(name, ())],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,

@@ -2,7 +2,10 @@
 
 python benchmarks/train.py --json benchmarks/results/train.json
 
-`loader_wait_share` is by the clock: measure it where nobody else works (`queued_ms` near 0).
+`loader_wait_share` is by the clock: measure it where nobody else works (`queued_ms` near 0). It is
+of an epoch after the first, which has decoded the crops: the least disturbed of eight.
+`step_over_bare` holds the trainer's step against a plain PyTorch loop over the same network, its
+tensors made beforehand.
 """
 
 from __future__ import annotations
@@ -21,14 +24,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import Target, write_results
+from machine import Target, least_disturbed, write_results
 from train_loading import loading, order
 
 from glee.model.data.au_dataset import Batch
 from glee.model.distributed import World
 from glee.model.network.build_glee_net import build_glee_net, flop_count, parameter_count
-from glee.model.network.config import preset_config
-from glee.model.options import train_options
+from glee.model.network.config import GLEENetConfig, preset_config
+from glee.model.options import TrainOptions, train_options
 from glee.model.prediction.export_network import (
     AUProbabilities,
     example_input,
@@ -41,6 +44,7 @@ from glee.model.training.state import TrainingState, new_network, new_state
 from glee.model.training.steps import seed_step, take_step
 from glee.model.training.training import add_au_gradient
 
+CPU = torch.device("cpu")
 BP4D = tuple(f"AU{number}" for number in (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24))
 MEMORY_BATCHES = (2, 4, 8, 16, 32)
 
@@ -57,12 +61,13 @@ def size() -> dict[str, float]:
     }
 
 
-def new_training(batch: int) -> TrainingState:
-    """The paper's training on BP4D's AUs, before its first step."""
-    config = preset_config("paper", BP4D)
-    options = train_options("paper", batch=batch)
+def new_training(
+    options: TrainOptions, device: torch.device = CPU, config: GLEENetConfig | None = None
+) -> TrainingState:
+    """A training on BP4D's AUs before its first step; of the paper's network, if none is given."""
+    config = config or preset_config("paper", BP4D)
     return new_state(
-        new_network(config, options), config, options, torch.device("cpu"), World(),
+        new_network(config, options), config, options, device, World(),
         train_subjects=(), test_subjects=(), dataset="", fit_model="",
     )  # fmt: skip
 
@@ -81,28 +86,38 @@ def random_batch(count: int, seed: int, *, cached: bool) -> Batch:
     )
 
 
-def trainer_step(state: TrainingState, batch: Batch) -> None:
+def trainer_step(state: TrainingState, batch: Batch, options: TrainOptions) -> None:
     """All that a step of the trainer does: seeds, forward, backward, norm of gradients, SGD."""
-    options = train_options("paper", batch=len(batch.index))
     numbers = np.zeros(len(batch.index), np.int64)
+    ratio = torch.full((batch.labels.shape[1],), 0.3, device=state.device)
 
     def add_gradient(state: TrainingState, batch: Batch) -> torch.Tensor:
-        return add_au_gradient(state, batch, torch.full((len(BP4D),), 0.3), options, numbers)
+        return add_au_gradient(state, batch, ratio, options, numbers)
 
     seed_step(0, "benchmark", state.step, 0)
     losses, norm = take_step(state, batch, add_gradient, options, options.learning_rate)
     state.step += 1
-    if not (math.isfinite(norm) and bool(torch.isfinite(losses).all())):
+    finite = math.isfinite(norm) or state.scaler.is_enabled()
+    if not (finite and bool(torch.isfinite(losses).all()) and math.isfinite(float(losses.mean()))):
         raise SystemExit("the benchmark's loss is not finite")
 
 
-def bare_step(state: TrainingState, batch: Batch) -> None:
-    """Forward, loss and backward, and nothing else; SGD is not among it."""
-    for weight in state.weights:
-        weight.grad = None
-    prediction = state.network(*network_input(batch, state.device))
-    labels = torch.from_numpy(batch.labels)
-    au_loss(prediction, labels, torch.full((len(BP4D),), 0.3)).mean().backward()
+def plain_step(state: TrainingState, batch: Batch) -> Callable[[], None]:
+    """A step as PyTorch's tutorials have it, over tensors that are on the device already."""
+    image, f_exp = network_input(batch, state.device)
+    labels = torch.from_numpy(batch.labels).to(state.device)
+    ratio = torch.full((batch.labels.shape[1],), 0.3, device=state.device)
+
+    def step() -> None:
+        state.optimiser.zero_grad(set_to_none=True)
+        with state.autocast():
+            prediction = state.network(image, f_exp)
+        loss = au_loss(prediction, labels, ratio).mean()
+        state.scaler.scale(loss).backward()
+        state.scaler.step(state.optimiser)
+        state.scaler.update()
+
+    return step
 
 
 def least(seconds: list[Callable[[], None]], repeats: int) -> list[float]:
@@ -117,15 +132,16 @@ def least(seconds: list[Callable[[], None]], repeats: int) -> list[float]:
 
 
 def steps(seed: int, *, quick: bool) -> dict[str, float]:
-    """A trainer's step beside its bare forward and backward, and with V_id from the shards."""
+    """A trainer's step beside that of a plain loop, and one with V_id from the shards."""
     count = 2 if quick else 16
-    state = new_training(count)
+    options = train_options("paper", batch=count)
+    state = new_training(options)
     state.network.train()
     plain, cached = (random_batch(count, seed, cached=cached) for cached in (False, True))
     works = [
-        lambda: bare_step(state, plain),
-        lambda: trainer_step(state, plain),
-        lambda: trainer_step(state, cached),
+        plain_step(state, plain),
+        lambda: trainer_step(state, plain, options),
+        lambda: trainer_step(state, cached, options),
     ]
     bare, whole, with_cache = least(works, 2 if quick else 5)
     with torch.no_grad():
@@ -172,9 +188,10 @@ def inference(seed: int, *, quick: bool) -> dict[str, float]:
 
 def memory(batch: int) -> dict[str, float]:
     """Peak memory of a process that takes one step, in MB (this runs in a process of its own)."""
-    state = new_training(batch)
+    options = train_options("paper", batch=batch)
+    state = new_training(options)
     before = _peak_mb()
-    trainer_step(state, random_batch(batch, 0, cached=False))
+    trainer_step(state, random_batch(batch, 0, cached=False), options)
     return {"batch": batch, "before_mb": before, "peak_mb": _peak_mb()}
 
 
@@ -198,14 +215,14 @@ def targets(content: dict[str, Any]) -> list[Target]:
     """What the issue asks for."""
     counted, step, inferred = content["size"], content["step"], content["inference"]
     rate = content["loading"]["one_worker"]["crops_per_processor_s"]
-    waiting = content["loading"]["gpu_step"]
+    waiting = least_disturbed(content["loading"]["kept"]["rgb"])
     return [
         Target("parameters_m", counted["parameters_m"], 56.6 * 1.01, "lower", 56.6 * 0.99),
         Target("gflops", counted["gflops"], 8.72 * 1.05, "lower", 8.72 * 0.95),
         Target("loader_crops_per_s", rate, 2000, "higher"),
         Target("loader_busy_share", waiting["busy_share"], 1.0, "lower"),
         Target("loader_wait_share", waiting["wait_share"], 0.05, "lower"),
-        Target("step_over_bare", step["trainer_s"] / step["bare_s"], 1.10, "lower"),
+        Target("step_over_bare", step["trainer_s"] / step["bare_s"], 1.05, "lower"),
         Target("cached_identity_step", step["cached_s"] / step["trainer_s"], 0.6, "lower"),
         Target(
             "export_speedup",

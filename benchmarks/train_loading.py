@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import tempfile
@@ -13,9 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from glee.model.data.au_dataset import load_frames
+from glee.model.data.au_dataset import AUFrames, load_frames
 from glee.model.data.augmentation import frame_order
 from glee.model.data.batches import TrainingBatches, batches_ahead
+from glee.model.data.decoded_crops import CropFileOptions, with_decoded_crops
 from glee.model.distributed import World
 from glee.model.options import Schedule, train_options
 from glee.pipeline.images.crops import encode_crop
@@ -26,6 +28,7 @@ BATCH = 64
 GPU_STEP = 0.010
 WORKERS = 2
 FIRST_STEPS = 10
+LATER_EPOCHS = 8
 AHEAD = 2  # batches that a worker has ready, as in batch_workers.py
 AU_NAMES = tuple(f"AU{number}" for number in (1, 2, 4, 6, 9, 12, 25, 26))
 
@@ -79,22 +82,53 @@ def loading(seed: int, *, quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         size = write_work(Path(folder), clips, frames, np.random.default_rng(seed))
         found = load_frames(Path(folder), size=200, memory_limit=0)
-        options = train_options("paper", batch=BATCH, seed=seed)
-        schedule = Schedule(options, len(found))
-        batches = TrainingBatches(found, np.arange(len(found)), 176, options, schedule, World())
-        steps = 48 if quick else 240
+        kinds = {"decoded each time": None, "rgb": "rgb", "i420": "i420"}
+        rows = {name: _by_kind(found, form, seed, quick) for name, form in kinds.items()}
         return {
             "bytes_a_crop": size,
-            "one_worker": _one_worker(batches, steps),
-            "gpu_step": _gpu_step(batches, steps),
+            "crops": len(found),
+            "one_worker": rows["decoded each time"].pop("one_worker"),
+            "kept": rows,
         }
+
+
+def _by_kind(found: AUFrames, form: str | None, seed: int, quick: bool) -> dict[str, Any]:
+    """Waiting in the first and in the second epoch, and what a crop costs to look at."""
+    options = train_options("paper", batch=BATCH, seed=seed)
+    schedule = Schedule(options, len(found))
+    everyone, kept = World(), CropFileOptions(used=form is not None)
+    with with_decoded_crops(found, form or "rgb", kept, everyone) as frames:
+        batches = TrainingBatches(frames, np.arange(len(found)), 176, options, schedule, everyone)
+        row: dict[str, Any] = {}
+        if form is None:
+            row["one_worker"] = _one_worker(batches, 48 if quick else 240)
+        epoch = schedule.steps_per_epoch
+        row["first_epoch"] = _gpu_step(batches, 0, epoch)
+        later = range(1, 2 if quick else 1 + LATER_EPOCHS)
+        row["later_epochs"] = [_gpu_step(batches, n * epoch, (n + 1) * epoch) for n in later]
+        row["us_a_look"] = _look(frames)
+    return row
+
+
+def _look(frames: AUFrames) -> float:
+    """Least processor time of a frame's crop, of a few hundred that are made already, us."""
+    index = np.arange(0, len(frames), max(len(frames) // 300, 1)).tolist()
+    found = np.empty((176, 176, 3), np.uint8)
+    best = math.inf
+    for _ in range(5):
+        began = time.process_time()
+        for one in index:
+            found[...] = frames.crop(one)[12:188, 12:188]
+        best = min(best, time.process_time() - began)
+    return 1e6 * best / len(index)
 
 
 def _one_worker(batches: TrainingBatches, steps: int) -> dict[str, float]:
     """Processor time of the worker, from its end; its start is measured apart and taken off."""
     start = _children_of(lambda: list(batches_ahead(batches.of_step, 0, 1, workers=1)))
     began = time.perf_counter()
-    used = _children_of(lambda: _use_up(batches_ahead(batches.of_step, 0, steps, workers=1)))
+    made = batches_ahead(batches.of_step, 0, steps, workers=1, one_at_a_time=True)
+    used = _children_of(lambda: _use_up(made))
     wall = time.perf_counter() - began
     crops = (steps - 1) * BATCH
     return {
@@ -115,19 +149,24 @@ def _use_up(items: Any) -> None:
         pass
 
 
-def _gpu_step(batches: TrainingBatches, steps: int) -> dict[str, float]:
+def _gpu_step(batches: TrainingBatches, begin: int, end: int) -> dict[str, float]:
     """A step that sleeps as long as a GPU would work: how long it waits for its batch.
 
     wait_share: of all time after the first steps. busy_share: processor time that a batch costs the
-    workers, of what they have in a step; below 1 they keep up where each has a core. queued_ms:
-    what this process and the workers stood in the system's queue for a core, a step; near 0 on a
-    machine without neighbours, where the clock's figures can be trusted.
+    workers, of what they have in a step; below 1 they keep up where each has a core. taking_share:
+    as wait_share, of this thread's own processor time to take a batch, which is what is left to
+    wait for where they keep up. queued_ms: what this process and the workers stood in the system's
+    queue for a core, a step; near 0 on a machine without neighbours, where the clock's figures can
+    be trusted.
     """
     waits: list[float] = []
-    made = batches_ahead(batches.of_step, 0, steps, workers=WORKERS)
+    own: list[float] = []
+    made = batches_ahead(batches.of_step, begin, end, workers=WORKERS, one_at_a_time=True)
+    steps = end - begin
     for step in range(steps):
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.thread_time()
         next(made)
+        own.append(time.thread_time() - used)
         waits.append(time.perf_counter() - began)
         time.sleep(GPU_STEP)
         if step == FIRST_STEPS:
@@ -136,13 +175,15 @@ def _gpu_step(batches: TrainingBatches, steps: int) -> dict[str, float]:
         if step == steps - WORKERS * AHEAD - 1:  # later ones make nothing, and end
             after = _scheduled([os.getpid(), *workers]), _scheduled(workers)
     count = steps - WORKERS * AHEAD - 1 - FIRST_STEPS
-    later = np.array(waits[FIRST_STEPS + 1 : FIRST_STEPS + 1 + count])
+    measured = slice(FIRST_STEPS + 1, FIRST_STEPS + 1 + count)
+    later, taking = np.array(waits[measured]), np.array(own[measured])
     used = (after[1][0] - before[1][0]) / count
     return {
         "step_ms": 1e3 * GPU_STEP,
         "workers": WORKERS,
         "median_wait_ms": 1e3 * float(np.median(later)),
         "wait_share": float(later.sum() / (later.sum() + count * GPU_STEP)),
+        "taking_share": float(taking.sum() / (taking.sum() + count * GPU_STEP)),
         "busy_share": used / (WORKERS * GPU_STEP),
         "queued_ms": 1e3 * (after[0][1] - before[0][1]) / count,
     }

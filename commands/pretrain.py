@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .options import FOLDER, dry_run_option, echo_lines, out_option, preset_option
-from .training_options import ablation_option, training_options
+from .training_options import ablation_option, runtime_of, training_options
 
 
 @click.command()
@@ -32,9 +32,6 @@ def pretrain(
     out: Path,
     preset: str,
     dry_run: bool,
-    device: str,
-    loaders: int | None,
-    tensorboard: bool,
     **changes: Any,
 ) -> None:
     """Pre-train the expression embedding on triplets of faces.
@@ -46,8 +43,8 @@ def pretrain(
     """
     from ..model.options import pretrain_options
     from ..model.training.pretraining import pretrain as run_training
-    from ..model.training.steps import runtime_options
 
+    runtime, device = runtime_of(settings, changes), changes.pop("device")
     if dry_run:
         from ..model.training.pretraining import pretraining_dry_run
 
@@ -58,9 +55,7 @@ def pretrain(
         out,
         pretrain_options(preset, **changes),
         device=device,
-        runtime=runtime_options(
-            device, loaders, tensorboard=tensorboard, progress=settings["progress"]
-        ),
+        runtime=runtime,
     )
     click.echo(
         f"{summary.triplets} triplets, {summary.steps} steps, loss {summary.loss:.4f}\n"

@@ -18,7 +18,7 @@ from .options import (
     preset_option,
     split_option,
 )
-from .training_options import PresetValued, ablation_option, training_options
+from .training_options import PresetValued, ablation_option, runtime_of, training_options
 
 
 @click.command()
@@ -66,9 +66,6 @@ def train(
     preset: str,
     dry_run: bool,
     identity_branch: str | None,
-    device: str,
-    loaders: int | None,
-    tensorboard: bool,
     **changes: Any,
 ) -> None:
     """Train GLEE-Net, each fold on subjects that its test does not have.
@@ -78,11 +75,11 @@ def train(
     """
     from ..model.options import train_options
     from ..model.prediction.evaluation import evaluate as measure_run
-    from ..model.training.steps import runtime_options
     from ..model.training.training import EVERY_SUBJECT
     from ..model.training.training import train as train_run
 
     changes["identity"] = identity_branch
+    runtime, device = runtime_of(settings, changes), changes.pop("device")
     run = out or work / "runs" / preset
     if dry_run:
         from ..model.training.training import training_plan
@@ -95,9 +92,7 @@ def train(
         train_options(preset, **changes),
         fold=fold,
         device=device,
-        runtime=runtime_options(
-            device, loaders, tensorboard=tensorboard, progress=settings["progress"]
-        ),
+        runtime=runtime,
     )
     if summary.leads and fold == EVERY_SUBJECT:
         click.echo(

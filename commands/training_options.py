@@ -6,11 +6,15 @@ The options of `glee experiment` that mean the same take their help from here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import device_option, facenet_option, former_name
+
+if TYPE_CHECKING:
+    from ..model.training.steps import RuntimeOptions
 
 
 class PresetValued(click.Option):
@@ -143,6 +147,25 @@ _TRAINING_OPTIONS = (
         "[default: 0 on a CPU, 2 with CUDA]",
     ),
     former_name("--workers", "loaders"),
+    click.option(
+        "--crops",
+        type=click.Choice(["auto", "rgb", "i420", "none"]),
+        default="auto",
+        show_default=True,
+        help="How decoded crops are kept for the next epochs: rgb, as they are; i420, in half the "
+        "space, colours at half the resolution; auto, the better one that fits; none, not at all.",
+    ),
+    click.option(
+        "--crops-folder",
+        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        help="Folder for the file of decoded crops, such as a node's own disk. "
+        "[default: the system's temporary folder]",
+    ),
+    click.option(
+        "--keep-crops",
+        is_flag=True,
+        help="Leave the file of decoded crops in its folder for other trainings on these shards.",
+    ),
     click.option("--tensorboard", is_flag=True, help="Write a log for TensorBoard too."),
 )
 
@@ -152,3 +175,19 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_TRAINING_OPTIONS):
         command = option(command)
     return command
+
+
+def runtime_of(settings: dict[str, Any], changes: dict[str, Any]) -> RuntimeOptions:
+    """Take out of a command's values those that say how it runs here; those of the run stay."""
+    from ..model.data.decoded_crops import CropFileOptions
+    from ..model.training.steps import runtime_options
+
+    crops, folder, keep = (changes.pop(name) for name in ("crops", "crops_folder", "keep_crops"))
+    changes["crops"] = "rgb" if crops == "none" else crops
+    return runtime_options(
+        changes["device"],
+        changes.pop("loaders"),
+        tensorboard=changes.pop("tensorboard"),
+        progress=settings["progress"],
+        crop_file=CropFileOptions(crops != "none", folder, keep),
+    )

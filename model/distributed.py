@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,6 +72,23 @@ class World:
             total = total.cuda()
         distributed.all_reduce(total)
         return float(total) / self.size
+
+    def gathered(self, value: str) -> list[str]:
+        """Collect a text `value` of each process, by rank."""
+        if self.size == 1:
+            return [value]
+        values = [""] * self.size
+        distributed.all_gather_object(values, value)
+        return values
+
+    def first_of_machine(self) -> bool:
+        """Say whether this process is the first of those on its machine."""
+        return self.gathered(socket.gethostname()).index(socket.gethostname()) == self.rank
+
+    def of_first_on_machine(self, value: str) -> str:
+        """Give the `value` that the first process of this machine has, to each of them."""
+        hosts = self.gathered(socket.gethostname())
+        return self.gathered(value)[hosts.index(socket.gethostname())]
 
     def wait(self) -> None:
         """Wait until all processes are here."""

@@ -20,6 +20,7 @@ OPTIONS_FILE = "options.toml"
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("float32", "bfloat16", "float16")
 IDENTITIES = ("live", "cached")
+CROPS = ("rgb", "i420", "auto")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class TrainOptions:
         Refuse algorithms of a GPU whose bits differ from run to run.
     identity : str
         "live", V_id of every crop, or "cached", that of the centre crop as `glee embed` keeps it.
+    crops : str
+        What training sees of the crops: "rgb", as they are, or "i420", with colours at half the
+        resolution, as they are kept in half the space. "auto" is settled by the free space when a
+        run begins; a run's own options never hold it.
     mirror : bool
         Mirror half of the faces.
     light : float
@@ -100,6 +105,7 @@ class TrainOptions:
     precision: str = "float32"
     deterministic: bool = False
     identity: str = "live"
+    crops: str = "rgb"
     mirror: bool = True
     light: float = 0.0
     person_specific: bool = False
@@ -121,6 +127,7 @@ class TrainOptions:
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
             ("identity", IDENTITIES),
+            ("crops", CROPS),
         ):
             if getattr(self, name) not in choices:
                 raise OptionsError(

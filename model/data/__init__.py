@@ -9,6 +9,7 @@ from ...public_names import load_when_asked
 if TYPE_CHECKING:
     from .au_dataset import AUFrames, Batch, load_frames
     from .batches import TrainingBatches, batches_ahead
+    from .decoded_crops import CropFileOptions, with_decoded_crops
     from .folds import Split, choose_split
     from .person_specific import common_reference, relative_to_person
     from .provenance import Provenance, check_provenance
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUFrames",
     "Batch",
+    "CropFileOptions",
     "Provenance",
     "Split",
     "TrainingBatches",
@@ -30,6 +32,7 @@ __all__ = [
     "find_triplets",
     "load_frames",
     "relative_to_person",
+    "with_decoded_crops",
 ]
 
 load_when_asked(
@@ -37,6 +40,7 @@ load_when_asked(
     {
         "au_dataset": ("AUFrames", "Batch", "load_frames"),
         "batches": ("TrainingBatches", "batches_ahead"),
+        "decoded_crops": ("CropFileOptions", "with_decoded_crops"),
         "folds": ("Split", "choose_split"),
         "person_specific": ("common_reference", "relative_to_person"),
         "provenance": ("Provenance", "check_provenance"),

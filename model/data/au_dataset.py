@@ -23,6 +23,7 @@ from ...pipeline.shards.content import check_place
 from ...pipeline.shards.crop_blocks import BLOCK_FRAMES, CropBlocks
 from ...pipeline.shards.shard import Shard, list_shards, read_shard
 from .augmentation import EpochDraw, mirrored_expressions, resized_face
+from .decoded_crops import DecodedCrops
 from .provenance import Provenance, shard_provenance
 
 # Decoded crops up to this many bytes are kept in memory; beyond it each is decoded when used.
@@ -65,6 +66,8 @@ class AUFrames:
         Side of the stored crop, pixels.
     decoded : (n, size, size, 3) uint8 or None
         All crops, RGB, where they fit in memory.
+    kept : DecodedCrops or None
+        Where a training keeps them, once decoded.
     identity : (n, 2, d) float16 or None
         V_id of the centre crop and of its mirror image as `glee embed` keeps them.
     identity_weights : str
@@ -84,6 +87,7 @@ class AUFrames:
     expression_names: tuple[str, ...]
     size: int
     decoded: npt.NDArray[np.uint8] | None
+    kept: DecodedCrops | None = None
     identity: npt.NDArray[np.float16] | None = None
     identity_weights: str = ""
 
@@ -139,6 +143,10 @@ class AUFrames:
 
     def crop(self, index: int) -> npt.NDArray[np.uint8]:
         """Give the aligned face of the frame `index`: (size, size, 3) uint8, RGB."""
+        return self.decode(index) if self.kept is None else self.kept.crop(index, self.decode)
+
+    def decode(self, index: int) -> npt.NDArray[np.uint8]:
+        """Give it as its shard holds it, however a training keeps it."""
         if self.decoded is not None:
             return np.asarray(self.decoded[index], np.uint8)
         image = self._reader.crop(int(self.shard_index[index]), int(self.row[index]))

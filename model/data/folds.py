@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import DataError
-from .au_dataset import dataset_facts
+from .au_dataset import AUFrames, dataset_facts
 
 # Fold name ("1", "2", ...) -> its test subjects, sorted.
 Split = dict[str, tuple[str, ...]]
@@ -157,3 +158,33 @@ def check_split(split: Split, subjects: list[str], source: str) -> Split:
         if not fold or len(fold) == len(subjects):
             raise DataError(f"{source}: fold {name} leaves nothing to test or train; change it")
     return kept
+
+
+def training_frames(frames: AUFrames, test_subjects: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """Choose the frames to train on: not of the test subjects, with a known label.
+
+    Parameters
+    ----------
+    frames : AUFrames
+        All frames.
+    test_subjects : tuple of str
+        Names.
+
+    Returns
+    -------
+    (n,) int64
+        Indices, ascending.
+
+    Raises
+    ------
+    DataError
+        Where there are fewer than two.
+    """
+    indices = frames.of_subjects(set(frames.subjects) - set(test_subjects))
+    indices = indices[(frames.labels[indices] >= 0).any(1)]
+    if len(indices) < 2:
+        raise DataError(
+            f"{len(indices)} labelled frames to train on beside {', '.join(test_subjects)}; "
+            "preprocess more subjects"
+        )
+    return indices

@@ -31,9 +31,16 @@ from ..data.augmentation import stored_size
 from ..data.person_specific import relative_to_person
 from ..data.provenance import Provenance, check_provenance
 from ..distributed import World, choose_device
+from ..network.glee_net import GLEENet
 from ..packed_run import read_packed_run
 from ..training.run_folder import SHARDS_FILE
-from .predictions import Predictions, predict_frames
+from .predictions import (
+    Predictions,
+    joined_predictions,
+    load_predictions,
+    predict_frames,
+    save_predictions,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -234,6 +241,7 @@ def predict(
     labelled: bool = False,
     f_exp_source: FExpSource | None = None,
     device: str = "cpu",
+    parts: Path | None = None,
 ) -> dict[str, Predictions]:
     """Predict all valid frames by the networks that were not trained on the subject.
 
@@ -251,6 +259,9 @@ def predict(
         Takes the place of the shards' own f_exp.
     device : str
         "auto", "cpu" or "cuda".
+    parts : Path, optional
+        Folder in which each subject's predictions are kept as they come. Those that lie there are
+        taken as they are, so that it must be of this run, these shards and this device.
 
     Returns
     -------
@@ -285,10 +296,14 @@ def predict(
         logger.warning("%s: every network was trained on %s; left out", run, ", ".join(left_out))
     if not subjects:
         raise DataError(f"{work}: the networks of {run} were trained on all its subjects")
-    return {
-        fold: _predict_fold(fold, members, checkpoints, frames, choose_device(device, World()))
-        for fold, members in sorted(subjects.items())
-    }
+    chosen, predictions = choose_device(device, World()), {}
+    for fold, members in sorted(subjects.items()):
+        networks = _networks_of(fold, checkpoints, frames, chosen)
+        if parts is None:
+            predictions[fold] = _mean_of(networks, members, chosen)
+        else:
+            predictions[fold] = _subject_by_subject(networks, members, chosen, parts / fold)
+    return predictions
 
 
 def load_run(run: Path) -> dict[str, Checkpoint]:
@@ -348,17 +363,21 @@ def _fold_of(subject: str, dataset: str, checkpoints: dict[str, Checkpoint]) -> 
     return "" if any(subject in item.train_subjects for item in own.values()) else UNSEEN
 
 
-def _predict_fold(
-    fold: str,
-    members: list[str],
-    checkpoints: dict[str, Checkpoint],
-    frames: AUFrames,
-    device: torch.device,
-) -> Predictions:
-    chosen = list(checkpoints.values()) if fold == UNSEEN else [checkpoints[fold]]
-    index = frames.of_subjects(members)
-    each = []
-    for checkpoint in chosen:
+@dataclass(frozen=True, eq=False)
+class _Network:
+    """A trained network, and the frames as it wants them."""
+
+    network: GLEENet
+    frames: AUFrames
+    size: int
+
+
+def _networks_of(
+    fold: str, checkpoints: dict[str, Checkpoint], frames: AUFrames, device: torch.device
+) -> list[_Network]:
+    """The networks that predict a fold's subjects, of frames made as those of their training."""
+    networks = []
+    for checkpoint in checkpoints.values() if fold == UNSEEN else [checkpoints[fold]]:
         check_provenance(
             run_provenance(checkpoint),
             frames.provenance,
@@ -368,12 +387,41 @@ def _predict_fold(
         if checkpoint.reference is not None:
             own = relative_to_person(frames, checkpoint.reference.numpy())
         network = checkpoint.network().to(device)
-        size = checkpoint.config.image_size
-        each.append(
-            predict_frames(network, own, index, image_size=size, device=device, subjects=members)
+        networks.append(_Network(network, own, checkpoint.config.image_size))
+    return networks
+
+
+def _mean_of(networks: list[_Network], members: list[str], device: torch.device) -> Predictions:
+    """The networks' mean prediction of some subjects."""
+    each = [
+        predict_frames(
+            one.network,
+            one.frames,
+            one.frames.of_subjects(members),
+            image_size=one.size,
+            device=device,
+            subjects=members,
         )
+        for one in networks
+    ]
     mean = np.mean([item.probability for item in each], axis=0, dtype=np.float64)
     return replace(each[0], probability=np.asarray(mean, np.float32))
+
+
+def _subject_by_subject(
+    networks: list[_Network], members: list[str], device: torch.device, parts: Path
+) -> Predictions:
+    """The same, each subject's kept as it comes, and taken from there where it has come before."""
+    each = []
+    for member in members:
+        path = parts / f"{member}.npz"
+        try:
+            one = load_predictions(path)
+        except DataError:
+            one = _mean_of(networks, [member], device)
+            save_predictions(path, one)
+        each.append(one)
+    return joined_predictions(each)
 
 
 def run_provenance(checkpoint: Checkpoint) -> Provenance:

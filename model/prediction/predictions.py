@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -140,6 +141,27 @@ def predict_frames(
         left_out_subject=lost,
         left_out_labels=lost_labels,
     )
+
+
+def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """Join the predictions of several subjects.
+
+    Parameters
+    ----------
+    parts : sequence of Predictions
+        Of the same AUs.
+
+    Returns
+    -------
+    Predictions
+        In the order of the parts; the frames left out are not known where one part's are not.
+    """
+    joined: dict[str, Any] = {"au_names": parts[0].au_names}
+    for name in (item.name for item in fields(Predictions) if item.name not in joined):
+        arrays = [getattr(part, name) for part in parts]
+        known = all(array is not None for array in arrays)
+        joined[name] = np.concatenate(arrays) if known else None
+    return Predictions(**joined)
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:

@@ -16,11 +16,10 @@ import numpy.typing as npt
 
 from ...errors import DataError, require_extra
 from ..data.au_dataset import AUFrames
-from ..data.folds import Split
+from ..data.folds import Split, training_frames
 from ..data.person_specific import common_reference, relative_to_person
 from ..prediction.left_out import labels_left_out
 from ..prediction.predictions import PREDICTIONS_FILE, Predictions, save_predictions
-from .training import training_frames
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

@@ -26,9 +26,10 @@ from ...pipeline.datasets.triplets import TRIPLET_FILE, read_triplets
 from ...pipeline.shards.shard import list_shards, read_shard
 from ...whole_files import write_whole
 from ..checkpoint import CHECKPOINT_FILE, load_checkpoint
-from ..data.au_dataset import MEMORY_LIMIT, AUFrames, load_frames, make_batch
+from ..data.au_dataset import AUFrames, load_frames, make_batch
 from ..data.augmentation import stored_size
 from ..data.batches import take_frames
+from ..data.decoded_crops import exact_crops, with_decoded_crops, with_form
 from ..data.triplets import (
     TripletBatch,
     TripletBatches,
@@ -125,14 +126,13 @@ def pretrain(
     config = preset_config(options.preset, ("AU0",), options.ablation, coefficients=False)
     if config.expression not in ("global_local", "global"):
         raise OptionsError(f"ablation {options.ablation!r} has no global branch to pre-train")
-    size = stored_size(config.image_size)
     frames = load_frames(
         work,
-        size=size,
+        size=stored_size(config.image_size),
         aus=options.aus or None,
         with_fit=False,
         labelled=False,
-        memory_limit=0 if runtime.workers else MEMORY_LIMIT,
+        memory_limit=runtime.memory_limit,
     )
     triplets, held_out = find_triplets(work, frames, count=options.triplets, seed=options.seed)
     triplets, held_out = (
@@ -142,13 +142,16 @@ def pretrain(
     with joined_world(device) as world, reproducible(options.deterministic):
         chosen = choose_device(device, world, options.precision)
         world.check_batch(options.batch)
+        options = with_form(options, out, frames, runtime.crop_file, world)
         if world.leads:
             write_options(out, options)
         schedule = Schedule(options, len(triplets))
         pool = shared_faces(work, frames, options)
-        batches = TripletBatches(frames, triplets, pool, config.image_size, schedule, world)
-        network = _trained(batches, config, out, chosen, runtime)
-        accuracy = triplet_accuracy(network, frames, held_out, config.image_size, chosen)
+        size = config.image_size
+        with with_decoded_crops(frames, options.crops, runtime.crop_file, world) as shown:
+            batches = TripletBatches(shown, triplets, pool, size, schedule, world)
+            network = _trained(batches, config, out, chosen, runtime)
+            accuracy = triplet_accuracy(network, exact_crops(shown), held_out, size, chosen)
         summary = PretrainSummary(
             run=out,
             triplets=len(triplets) if pool is None else schedule.total * options.shared_triplets,

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,13 +63,19 @@ def write_data(run: Path, frames: AUFrames, split: Split, *, work: Path, own_f_e
                 "choose another folder"
             )
         write_whole(path, text)
+    digests = {
+        name: _shown_digest(shard, own_f_exp)
+        for name, shard in zip(frames.names, frames.shards, strict=True)
+    }
+    if (run / SHARDS_FILE).exists() and _stated(run / SHARDS_FILE)["sha256"] != digests:
+        raise OptionsError(
+            f"{run}: was trained on shards that were made otherwise ({SHARDS_FILE} differs); "
+            "choose another folder"
+        )
     stated = {
         "work": os.path.relpath(work.resolve(), run.resolve()),
         "own_f_exp": own_f_exp,
-        "sha256": {
-            name: _shown_digest(shard, own_f_exp)
-            for name, shard in zip(frames.names, frames.shards, strict=True)
-        },
+        "sha256": digests,
     }
     write_whole(run / SHARDS_FILE, json.dumps(stated, indent=1).encode())
 
@@ -95,15 +102,11 @@ def changed_shards(run: Path) -> str:
         Where what the run states of its shards cannot be read.
     """
     path = Path(run) / SHARDS_FILE
-    try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
-        work = Path(os.path.normpath(path.parent.resolve() / stated["work"]))
-        own_f_exp, trained = bool(stated["own_f_exp"]), dict(stated["sha256"])
-    except FileNotFoundError:
+    if not path.exists():
         return ""
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise OptionsError(f"{path}: cannot be read ({reason}); remove it") from None
+    stated = _stated(path)
+    work = Path(os.path.normpath(path.parent.resolve() / stated["work"]))
+    own_f_exp, trained = stated["own_f_exp"], stated["sha256"]
     shards = work / SHARD_FOLDER
     if not shards.is_dir():
         return ""
@@ -127,6 +130,20 @@ def changed_shards(run: Path) -> str:
         f"{work} since then {', '.join(counts)} ({', '.join(names[:_NAMED])}{more}); train again, "
         "into another folder, for figures of today's"
     )
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    """What a run states of its shards."""
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            "work": str(Path(stated["work"])),
+            "own_f_exp": bool(stated["own_f_exp"]),
+            "sha256": dict(stated["sha256"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise OptionsError(f"{path}: cannot be read ({reason}); remove it") from None
 
 
 def shown_digests(work: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -25,7 +25,9 @@ from tqdm import tqdm
 from ...errors import DataError, UsageError
 from ...whole_files import write_whole
 from ..checkpoint import CHECKPOINT_FILE
+from ..data.au_dataset import MEMORY_LIMIT
 from ..data.batches import batches_ahead
+from ..data.decoded_crops import CropFileOptions
 from ..options import Schedule, TrainOptions
 from .state import TrainingState
 
@@ -53,6 +55,8 @@ class RuntimeOptions:
     before, in_all : int
         Steps of the folds before this training, and of all folds together, for the progress bar; 0
         in all where this is the only one.
+    crop_file : CropFileOptions
+        Where decoded crops are kept.
     """
 
     workers: int = 0
@@ -60,6 +64,15 @@ class RuntimeOptions:
     progress: bool = True
     before: int = 0
     in_all: int = 0
+    crop_file: CropFileOptions = field(default_factory=CropFileOptions)
+
+    @property
+    def memory_limit(self) -> int:
+        """Bytes of decoded crops to keep in memory: none beside a file, or where processes load.
+
+        Those share no memory with this one, and remember what they read themselves.
+        """
+        return 0 if self.workers or self.crop_file.used else MEMORY_LIMIT
 
     def of_folds(self, steps: Sequence[int]) -> Iterator[RuntimeOptions]:
         """Give each of several trainings, of so many `steps`, its place among them."""
@@ -75,7 +88,12 @@ _WORKERS_FOR_A_GPU = 2
 
 
 def runtime_options(
-    device: str, workers: int | None, *, tensorboard: bool, progress: bool = True
+    device: str,
+    workers: int | None,
+    *,
+    tensorboard: bool,
+    progress: bool = True,
+    crop_file: CropFileOptions | None = None,
 ) -> RuntimeOptions:
     """Choose how a training runs.
 
@@ -89,6 +107,8 @@ def runtime_options(
         Write TensorBoard's log too.
     progress : bool
         Show a bar where stderr is a terminal.
+    crop_file : CropFileOptions, optional
+        Where decoded crops are kept.
 
     Returns
     -------
@@ -98,7 +118,8 @@ def runtime_options(
     if workers is None:
         on_gpu = device != "cpu" and torch.cuda.is_available()
         workers = _WORKERS_FOR_A_GPU if on_gpu else 0
-    return RuntimeOptions(workers, tensorboard, progress)
+    crop_file = CropFileOptions() if crop_file is None else crop_file
+    return RuntimeOptions(workers, tensorboard, progress, crop_file=crop_file)
 
 
 def run_steps(
@@ -145,7 +166,9 @@ def run_steps(
     options, world = schedule.options, state.world
     log = folder / LOG_FILE
     rows = _read_log(log, state.step)
-    batches = batches_ahead(make_batch, state.step, schedule.total, workers=runtime.workers)
+    batches = batches_ahead(
+        make_batch, state.step, schedule.total, workers=runtime.workers, one_at_a_time=True
+    )
     wanted = runtime.tensorboard and world.leads
     with tensorboard_log(folder, state.step, wanted=wanted) as board:
         for batch in (bar := _progress(batches, schedule, state, name, runtime)):

@@ -22,13 +22,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...errors import DataError, OptionsError, UsageError
+from ...errors import OptionsError, UsageError
 from ...pipeline.shards.shard import list_shards, read_shard
 from ..checkpoint import CHECKPOINT_FILE, load_checkpoint
-from ..data.au_dataset import MEMORY_LIMIT, AUFrames, Batch, FExpSource, load_frames
+from ..data.au_dataset import AUFrames, Batch, FExpSource, load_frames
 from ..data.augmentation import stored_size
 from ..data.batches import TrainingBatches, split_batch
-from ..data.folds import choose_split
+from ..data.decoded_crops import exact_crops, with_decoded_crops, with_form
+from ..data.folds import choose_split, training_frames
 from ..data.person_specific import common_reference, relative_to_person
 from ..data.provenance import fit_departures
 from ..distributed import World, choose_device, joined_world, reproducible
@@ -154,8 +155,7 @@ def train(
         with_fit=config.coefficients,
         f_exp_source=f_exp_source,
         with_identity=options.identity == "cached",
-        # processes share no memory with this one, and remember what they read themselves
-        memory_limit=0 if runtime.workers else MEMORY_LIMIT,
+        memory_limit=runtime.memory_limit,
     )
     if options.mirror and config.coefficients and frames.mirrored is None:
         logger.warning("no mirrored faces: %s's expressions have no sides", frames.fit_model)
@@ -184,18 +184,20 @@ def train(
     ):
         chosen = choose_device(device, world, options.precision)
         world.check_batch(options.batch)
+        options = with_form(options, out, frames, runtime.crop_file, world)
         if world.leads:
             write_options(out, options)
             write_data(out, frames, split, work=work, own_f_exp=own_f_exp)
         tested = {name: split.get(name, ()) for name in (split if fold == "all" else [fold])}
         counts = [len(training_frames(frames, test)) for test in tested.values()]
         places = runtime.of_folds([Schedule(options, count).total for count in counts])
-        folds = [
-            train_fold(
-                frames, config, options, name, test, out / f"fold{name}", chosen, world, place
-            )
-            for (name, test), place in zip(tested.items(), places, strict=True)
-        ]
+        with with_decoded_crops(frames, options.crops, runtime.crop_file, world) as shown:
+            folds = [
+                train_fold(
+                    shown, config, options, name, test, out / f"fold{name}", chosen, world, place
+                )
+                for (name, test), place in zip(tested.items(), places, strict=True)
+            ]
     return TrainSummary(out, tuple(folds), world.leads)
 
 
@@ -281,7 +283,8 @@ def train_fold(
     tested = frames.of_subjects(test_subjects)
     if world.leads:
         size = config.image_size
-        predictions = predict_frames(network, frames, tested, image_size=size, device=device)
+        shown = exact_crops(frames)
+        predictions = predict_frames(network, shown, tested, image_size=size, device=device)
         save_predictions(folder / PREDICTIONS_FILE, predictions)
     world.wait()
     return FoldSummary(
@@ -391,36 +394,6 @@ def add_au_gradient(
         torch.autograd.backward(state.scaler.scale(loss.sum() / len(batch.index)))
         losses.append(loss.detach())
     return torch.cat(losses)
-
-
-def training_frames(frames: AUFrames, test_subjects: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    """Choose the frames to train on: not of the test subjects, with a known label.
-
-    Parameters
-    ----------
-    frames : AUFrames
-        All frames.
-    test_subjects : tuple of str
-        Names.
-
-    Returns
-    -------
-    (n,) int64
-        Indices, ascending.
-
-    Raises
-    ------
-    DataError
-        Where there are fewer than two.
-    """
-    indices = frames.of_subjects(set(frames.subjects) - set(test_subjects))
-    indices = indices[(frames.labels[indices] >= 0).any(1)]
-    if len(indices) < 2:
-        raise DataError(
-            f"{len(indices)} labelled frames to train on beside {', '.join(test_subjects)}; "
-            "preprocess more subjects"
-        )
-    return indices
 
 
 def _check_identity(network: GLEENet, config: GLEENetConfig, frames: AUFrames) -> None:

@@ -134,6 +134,28 @@ def is_sealed(file: h5py.File) -> bool:
     return whole == bytes(content[-_DIGEST_BYTES:])
 
 
+def stated_digest(path: Path) -> str:
+    """Read the digest of its content that a shard states, without a look at the content.
+
+    Parameters
+    ----------
+    path : Path
+        The shard.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal.
+
+    Raises
+    ------
+    ShardError
+        Where the file cannot be read.
+    """
+    with open_shard(path) as file:
+        return str(file.attrs.get(_CHECKSUM, ""))
+
+
 def copy_content(old: h5py.File, new: h5py.File, leave_out: str) -> None:
     """Write everything of a checked shard but one group and the checksum into a new file.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ...model.checkpoint import CHECKPOINT_FILE
 from ...model.data.au_dataset import load_frames
 from ...model.data.augmentation import stored_size
 from ...model.data.folds import choose_split
+from ...model.distributed import World, choose_device
 from ...model.network.config import preset_config
 from ...model.options import TrainOptions, pretrain_options, train_options
 from ...model.prediction.evaluation import evaluate, kept_predictions, measure
@@ -39,6 +41,8 @@ logger = logging.getLogger(__name__)
 RUNS, PRETRAINING = "runs", "pretraining"
 # What kept predictions of another dataset are of.
 SOURCE_FILE = "source.json"
+# The predictions of one subject after the other, until all are there.
+PARTS = "parts"
 # What --quick leaves of a training: enough to see that all of it works, not to measure anything.
 QUICK_EPOCHS, QUICK_TRIPLETS = 1, 60
 QUICK_FOLD = "1"
@@ -220,7 +224,10 @@ def trained_across(
 
 
 def _predicted(run: Path, tested: ExperimentData, device: str) -> dict[str, Predictions]:
-    """A run's predictions of another dataset; kept beside it, until either of them changes."""
+    """A run's predictions of another dataset; kept beside it, until either of them changes.
+
+    Those of each subject are kept as they come, so that a killed call goes on with the next one.
+    """
     kept = run.with_name(f"{run.name}-on-{tested.dataset}")
     own = {path.parent.name: file_digest(path) for path in sorted(run.glob(f"*/{CHECKPOINT_FILE}"))}
     source = {"checkpoints": own, "shards": shown_digests(tested.folder)}
@@ -232,13 +239,27 @@ def _predicted(run: Path, tested: ExperimentData, device: str) -> dict[str, Pred
     if stated.exists():
         logger.warning("%s: the network or %s changed since; predicted again", kept, tested.folder)
         stated.unlink()
-    predictions = predict(run, tested.folder, labelled=True, device=device)
+    parts = _parts(kept, source, device)
+    predictions = predict(run, tested.folder, labelled=True, device=device, parts=parts)
     for file in kept.glob(f"fold*/{PREDICTIONS_FILE}"):
         file.unlink()
     for name, one in predictions.items():
         save_predictions(kept / f"fold{name}" / PREDICTIONS_FILE, one)
     write_whole(stated, text)
+    shutil.rmtree(parts)
     return predictions
+
+
+def _parts(kept: Path, source: Mapping[str, Any], device: str) -> Path:
+    """Folder of the subjects' predictions, empty unless a killed call left some of the same."""
+    parts = kept / PARTS
+    computed_on = choose_device(device, World()).type
+    text = json.dumps({**source, "device": computed_on}, indent=1).encode()
+    stated = parts / SOURCE_FILE
+    if not stated.exists() or stated.read_bytes() != text:
+        shutil.rmtree(parts, ignore_errors=True)
+        write_whole(stated, text)
+    return parts
 
 
 def file_digest(path: Path) -> str:

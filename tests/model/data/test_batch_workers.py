@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import fields
+import time
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
@@ -45,6 +46,37 @@ def test_processes_make_the_batches_of_a_thread(work, by_thread, workers):
     made = contents(batches_ahead(batches_of(work).of_step, 2, 9, workers=workers, start="fork"))
     assert len(made) == 7
     assert same(made, by_thread)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_memory_that_is_used_again_holds_one_batch_at_a_time(work, workers):
+    """Many batches, used slowly and in haste: each is whole while it is the last one given."""
+    batches = batches_of(work)
+    made = batches_ahead(batches.of_step, 0, 40, workers=workers, one_at_a_time=True)
+    addresses = set()
+    for step, batch in enumerate(made):
+        if step % 7 == 0:
+            time.sleep(0.05)
+        assert same(contents([batch]), contents([batches.of_step(step)])), step
+        addresses.add(batch.image.ctypes.data)
+    assert len(addresses) <= 5 * workers
+
+
+def test_memory_grows_with_the_batches():
+    """As triplets', whose steps have more or fewer faces."""
+    made = batches_ahead(of_length, 0, 30, workers=2, one_at_a_time=True)
+    for step, item in enumerate(made):
+        assert item.value.shape == (1 + 37 * step % 101 * 1000,)
+        assert (item.value == step).all()
+
+
+@dataclass
+class Item:
+    value: np.ndarray
+
+
+def of_length(step):
+    return Item(np.full(1 + 37 * step % 101 * 1000, step))
 
 
 AFTER_OPENCV = """

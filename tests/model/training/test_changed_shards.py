@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from glee.cli import run as glee
+from glee.errors import OptionsError
 from glee.model.data.au_dataset import load_frames
 from glee.model.options import train_options
 from glee.model.prediction.evaluation import evaluate
@@ -82,6 +83,16 @@ def test_shards_that_were_made_again(folder, change, caplog):
     name = path.relative_to(folder / "shards").as_posix()
     assert f"of 6 in {folder} since then 1 changed ({name})" in record.message
     assert "1 changed" in run_report(run).lead
+
+
+def test_training_again_does_not_take_them_for_those_of_the_run(folder):
+    """Nothing in data.json differs where faces are cut otherwise and crops have no encoding."""
+    run, options = folder / "runs/compact", train_options("compact", epochs=1, batch=30)
+    train(folder, run, options, fold="1")
+    made_again(list_shards(folder)[1], transform=1.0)
+    with pytest.raises(OptionsError, match="made otherwise"):
+        train(folder, run, options, fold="1")
+    assert "1 changed" in changed_shards(run)
 
 
 def test_shards_that_went_and_came(folder, capsys):

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from importlib import import_module
 
 import cv2
 import pytest
@@ -128,11 +129,11 @@ def test_table4_keeps_its_predictions_until_the_shards_change(works, tmp_path, m
     shutil.copytree(works["bp4d-plus"], tested)
     devices = []
 
-    def predict(run, work, **more):
+    def watched(run, work, **more):
         devices.append(more["device"])
         return predict_shards(run, work, **more)
 
-    monkeypatch.setattr(trainings, "predict", predict)
+    monkeypatch.setattr(trainings, "predict", watched)
     given = {**works, "bp4d-plus": tested}
     first = run("table4", given, tmp_path / "out")
     assert run("table4", given, tmp_path / "out").data == first.data
@@ -144,6 +145,31 @@ def test_table4_keeps_its_predictions_until_the_shards_change(works, tmp_path, m
     run("table4", given, tmp_path / "out")
     assert devices == ["cpu", "cpu"]
     assert "changed since; predicted again" in caplog.text
+
+
+@pytest.mark.slow
+def test_table4_goes_on_with_the_next_subject(works, tmp_path, monkeypatch):
+    """Killed in its predictions, it takes those that are there."""
+    predict = import_module("glee.model.prediction.predict")
+    seen, predict_frames = [], predict.predict_frames
+
+    def watched(network, frames, index, *, subjects, **more):
+        seen.append(tuple(subjects))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return predict_frames(network, frames, index, subjects=subjects, **more)
+
+    whole = run("table4", works, tmp_path / "whole")
+    monkeypatch.setattr(predict, "predict_frames", watched)
+    with pytest.raises(KeyboardInterrupt):
+        run("table4", works, tmp_path / "killed")
+    first, killed = seen
+    assert run("table4", works, tmp_path / "killed").data == whole.data
+    assert first not in seen[2:]
+    assert seen[2] == killed
+    assert len(set(seen)) == len(seen) - 1 == 3
+    (kept,) = (tmp_path / "killed/runs/bp4d").glob("*-on-bp4d-plus")
+    assert sorted(path.name for path in kept.iterdir()) == ["foldunseen", "source.json"]
 
 
 def test_says_which_dataset_is_missing(works, tmp_path):
