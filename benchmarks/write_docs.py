@@ -31,12 +31,16 @@ TITLES = {
     "hidden_regions": "What is hidden",
     "au_estimates": "Action Units without training",
     "many_clips": "Very many very short clips",
+    "demo": "The demo",
+    "self_attention": "The start of self-attention",
+    "table5_rows": "All rows of Table 5",
 }
 # Where a benchmark's figures stand, if not here.
 PAGES = {
     "bias": "model-card",
     "au_estimates": "action-units",
     **dict.fromkeys(("orderings", "pretraining"), "experiments"),
+    **dict.fromkeys(("demo", "self_attention", "table5_rows"), "experiments"),
     **dict.fromkeys(
         ("landmarks", "landmark_yaw", "render_levers", "turned_faces", "hidden_regions"),
         "benchmarks-landmarks",
