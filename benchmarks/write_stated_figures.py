@@ -282,6 +282,76 @@ def _recovery() -> Iterator[Stated]:
     yield Stated("docs/fitting.md", "recovery", sentence, detected)
 
 
+def _without_own_model() -> Iterator[Stated]:
+    def left_out(r: Content) -> list[str]:
+        kinds = ("ict_apart", "ict_alike", "own_single", "own_rules")
+        return [f"{r['kinds'][kind]['r']['left_out']:.2f}" for kind in kinds]
+
+    sentence = "without the model's own people r is {}, {}, {} and {}"
+    yield Stated("README.md", "foreign_faces", sentence, left_out)
+
+
+def _small_faces() -> Iterator[Stated]:
+    page = "docs/landmarks.md"
+    sizes = list(result("faces_found")["by_distance"]["1080p"])
+    for picture, name in (("1080p", "1920 x 1080"), ("4K", "3840 x 2160")):
+
+        def shares(r: Content, picture: str = picture) -> list[str]:
+            found = (r["by_distance"][picture][size] for size in sizes)
+            return [percent(one["found"] / one["faces"], 0) for one in found]
+
+        sentence = f"| in {name}, % |" + " {} |" * len(sizes)
+        yield Stated(page, "faces_found", sentence, shares)
+
+    def errors(r: Content) -> list[str]:
+        return [f"{r['by_distance']['1080p'][size]['nme_inner']:.1f}" for size in sizes[1:]]
+
+    sentence = "| error of the inner 51 points, % | |" + " {} |" * len(sizes[1:])
+    yield Stated(page, "faces_found", sentence, errors)
+
+    def mixed(r: Content) -> list[str]:
+        found = (r["mixed"][picture] for picture in ("1080p", "4K"))
+        return [percent(one["found"] / one["faces"], 0) for one in found]
+
+    yield Stated(page, "faces_found", "{} % are found in 1080p and {} % in 4K", mixed)
+
+    def times(r: Content) -> list[str]:
+        searched = [f"{r['ms'][picture]['thorough']:.0f}" for picture in ("720p", "1080p", "4K")]
+        return [*searched, f"{r['ms']['1080p']['quick']:.0f}"]
+
+    sentence = (
+        "takes time ({} ms in 1280 x 720, {} in 1080p, {} in 4K without a face, on a busy machine; "
+        "a quick look takes {})"
+    )
+    yield Stated(page, "faces_found", sentence, times)
+
+
+def _hidden() -> Iterator[Stated]:
+    page = "docs/landmarks.md"
+
+    def parts(r: Content) -> list[str]:
+        hand, thing = (r["rows"]["photographs"][what] for what in ("hand", "thing"))
+        hits = (percent(one["mean_hit"], 0) for one in (hand, thing))
+        brows = sorted(hand[f"{side}_brow"]["hit"] for side in ("left", "right"))
+        areas = (f"{one['mean_area']:.3f}" for one in (hand, thing))
+        return [*hits, *areas, *(percent(hit, 0) for hit in brows)]
+
+    sentence = (
+        "{} % of the hidden parts are found, with boxes and other things {} %; the area under the "
+        "curve is {} and {}. Brows under a hand are missed most often ({} and {} % found)"
+    )
+    yield Stated(page, "hidden_regions", sentence, parts)
+
+    def heeded(r: Content) -> list[str]:
+        hand = r["rows"]["hand"]
+        frown = (hand[name]["largest_frown"] for name in ("not_heeded", "heeded"))
+        quality = (hand["heeded"][f"quality_{clip}"] for clip in ("clean", "hand"))
+        return [f"{value:.2f}" for value in (*frown, *quality)]
+
+    sentence = "largest mouthFrown falls from {} to {}, median quality from {} to {}."
+    yield Stated(page, "hidden_regions", sentence, heeded)
+
+
 STATED: tuple[Stated, ...] = (
     *_orderings(),
     *_pretraining(),
@@ -289,6 +359,9 @@ STATED: tuple[Stated, ...] = (
     *_network(),
     *_preprocessing(),
     *_recovery(),
+    *_without_own_model(),
+    *_small_faces(),
+    *_hidden(),
 )
 
 
