@@ -10,9 +10,11 @@ python benchmarks/write_docs.py
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from write_experiments_docs import self_attention
 from write_preprocess_docs import preprocess
 
 HERE = Path(__file__).resolve().parent
@@ -240,7 +242,13 @@ def peer_times(content: dict[str, Any]) -> list[str]:
 
 
 # What stands between two marks of another page: (page, first mark) -> (results, what writes it).
-BLOCKS = {("comparison", "<!-- peers of benchmarks/results/fit.json -->"): ("fit", peer_times)}
+BLOCKS = {
+    ("comparison", "<!-- peers of benchmarks/results/fit.json -->"): ("fit", peer_times),
+    ("experiments", "<!-- benchmarks/results/self_attention.json -->"): (
+        "self_attention",
+        partial(self_attention, table=table),
+    ),
+}
 END = "<!-- end -->"
 
 
