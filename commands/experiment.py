@@ -56,7 +56,7 @@ def experiment(
     \b
     table1  BP4D            table4  trained on BP4D, tested on all of BP4D+
     table2  DISFA           table5  the nine ablations and one more, on BP4D
-    table3  BP4D+           figure1, figure4, figure5  what the representations look like, on BP4D
+    table3  BP4D+           figure1, figure4, figure5  the representations, on BP4D
 
     A killed experiment goes on where it stopped. Writes NAME.md, NAME.csv, NAME.json and NAME.png.
     """

@@ -1,6 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from glee.errors import DataError
+from glee.reports.experiments import figures
 from glee.reports.experiments.drawings import (
     figure1_data,
     figure4_data,
@@ -16,6 +20,8 @@ from glee.reports.experiments.representations import (
     shared_aus,
     standardised,
 )
+from glee.reports.experiments.rows import EXPERIMENTS, ExperimentData
+from glee.reports.experiments.trainings import Recipe
 
 AU_NAMES = ("AU1", "AU2", "AU4")
 
@@ -146,3 +152,15 @@ def test_figure_1_shows_one_face_of_each_combination_and_its_neighbours():
     assert found[0.1]["agreement"] > 0.95
     assert found[30.0]["agreement"] == pytest.approx(found[30.0]["agreement_of_any"], abs=0.08)
     assert found[0.1]["ave_var"] < found[30.0]["ave_var"]
+
+
+@pytest.mark.parametrize("name", ["figure1", "figure5"])
+def test_one_test_person_has_no_neighbours_of_others(name, monkeypatch, tmp_path):
+    one = SimpleNamespace(subject=np.array(["F001"] * 3))
+    monkeypatch.setattr(figures, "trained", lambda *given: None)
+    monkeypatch.setattr(figures, "first_fold", lambda *given: tmp_path)
+    monkeypatch.setattr(figures, "_spaces", lambda *given: (one, np.arange(3), {}))
+    data = ExperimentData(tmp_path, "bp4d", True, ("F001",), 1, "mesh")
+    recipe = Recipe("compact", 0, True, "cpu", "", "", {})
+    with pytest.raises(DataError, match="tests one person"):
+        figures.representation_figure(EXPERIMENTS[name], data, None, tmp_path, recipe)
