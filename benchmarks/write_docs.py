@@ -10,10 +10,12 @@ python benchmarks/write_docs.py
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from machine import least_disturbed
+from write_experiments_docs import self_attention
 from write_preprocess_docs import preprocess
 
 HERE = Path(__file__).resolve().parent
@@ -32,12 +34,16 @@ TITLES = {
     "hidden_regions": "What is hidden",
     "au_estimates": "Action Units without training",
     "many_clips": "Very many very short clips",
+    "demo": "The demo",
+    "self_attention": "The start of self-attention",
+    "table5_rows": "All rows of Table 5",
 }
 # Where a benchmark's figures stand, if not here.
 PAGES = {
     "bias": "model-card",
     "au_estimates": "action-units",
     **dict.fromkeys(("orderings", "pretraining"), "experiments"),
+    **dict.fromkeys(("demo", "self_attention", "table5_rows"), "experiments"),
     **dict.fromkeys(
         ("landmarks", "landmark_yaw", "render_levers", "turned_faces", "hidden_regions"),
         "benchmarks-landmarks",
@@ -288,6 +294,10 @@ BLOCKS = {
     ("glee-net", marked("waiting", "train")): ("train", waiting_times),
     ("glee-net", marked("kept identity", "train")): ("train", cached_step),
     ("glee-net", marked("export", "train")): ("train", export_speed),
+    ("experiments", "<!-- benchmarks/results/self_attention.json -->"): (
+        "self_attention",
+        partial(self_attention, table=table),
+    ),
 }
 END = "<!-- end -->"
 

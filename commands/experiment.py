@@ -17,7 +17,7 @@ from .options import (
 )
 from .training_options import BATCH_HELP, EPOCHS_HELP, missing_option
 
-NAMES = ("table1", "table2", "table3", "table4", "table5", "figure4", "figure5")
+NAMES = ("table1", "table2", "table3", "table4", "table5", "figure1", "figure4", "figure5")
 
 
 @click.command()
@@ -55,8 +55,8 @@ def experiment(
 
     \b
     table1  BP4D            table4  trained on BP4D, tested on all of BP4D+
-    table2  DISFA           table5  the nine ablations, on BP4D
-    table3  BP4D+           figure4, figure5  what the representations look like, on BP4D
+    table2  DISFA           table5  the nine ablations and one more, on BP4D
+    table3  BP4D+           figure1, figure4, figure5  the representations, on BP4D
 
     A killed experiment goes on where it stopped. Writes NAME.md, NAME.csv, NAME.json and NAME.png.
     """

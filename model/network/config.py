@@ -35,7 +35,7 @@ class GLEENetConfig:
     local_channels, local_strides : tuple of int
         Of the four convolutions of each of the 16 extractors.
     local_attention : int
-        Width of queries and keys in an extractor's self-attention.
+        Width of queries and keys in an extractor's self-attention, 0 for none.
     local_hidden : int
         Width inside the MLP after the extractors.
     embedding_width : int
@@ -159,7 +159,9 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "no-lb": {"expression": "global"},
     "no-tc": {"classifier": "mlp"},
     "no-joint-fc": {"joint_fc": False},
-    # No row of Table 5: a ResNet on the image and an MLP, for scale.
+    # No rows of Table 5: the extractors without their self-attention; a ResNet on the image and an
+    # MLP, for scale.
+    "no-attention": {"local_attention": 0},
     "resnet-alone": {
         "expression": "resnet",
         "coefficients": False,

@@ -50,6 +50,13 @@ def mirrored_part(part: str) -> str:
 class SelfAttention(nn.Module):
     """Every position of a feature map attends to all; added to its input with a learnt gain.
 
+    The paper says nothing of a gain or of the start. A gain that starts at 0 (as in Zhang et al.
+    2019) gives queries, keys and values no gradient at first and, since all positions are averaged
+    afterwards, hardly one of its own: after a training it stood below 0.005 and no decision
+    depended on it (docs/experiments.md). So the gain starts at 1, and the three maps at the spread
+    that keeps a signal's size behind a ReLU (He et al. 2015): with torch's narrower default all
+    positions get nearly the same weight, and stay so.
+
     Parameters
     ----------
     channels : int
@@ -63,7 +70,9 @@ class SelfAttention(nn.Module):
         self.query = nn.Conv2d(channels, width, 1)
         self.key = nn.Conv2d(channels, width, 1)
         self.value = nn.Conv2d(channels, channels, 1)
-        self.gain = nn.Parameter(torch.zeros(()))
+        for layer in (self.query, self.key, self.value):
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+        self.gain = nn.Parameter(torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend within feature maps x, (b, channels, h, w) float -> the same shape."""
@@ -83,7 +92,7 @@ class LocalFeatureExtractor(nn.Module):
     channels, strides : sequence of int
         Of the four convolutions.
     attention : int
-        Width of queries and keys.
+        Width of queries and keys, 0 for no self-attention.
     """
 
     def __init__(self, channels: Sequence[int], strides: Sequence[int], attention: int) -> None:
@@ -95,7 +104,7 @@ class LocalFeatureExtractor(nn.Module):
             layers += [nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
             inputs = outputs
         self.convolutions = nn.Sequential(*layers)
-        self.attention = SelfAttention(inputs, attention)
+        self.attention = SelfAttention(inputs, attention) if attention else nn.Identity()
 
     def forward(self, part: Tensor) -> Tensor:
         """Turn one part of each image, (b, 3, size, size) float32, into (b, channels[-1])."""
@@ -113,7 +122,7 @@ class LocalBranch(nn.Module):
     channels, strides : sequence of int
         Of each extractor's convolutions.
     attention : int
-        Width of queries and keys in an extractor.
+        Width of queries and keys in an extractor, 0 for no self-attention.
     hidden : int
         Width inside the MLP.
     width : int

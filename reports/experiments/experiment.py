@@ -37,7 +37,7 @@ from .rows import (
     needed_data,
     pretraining_data,
 )
-from .trainings import Recipe, pretrained, svm_baselines, trained, trained_across
+from .trainings import Recipe, pretrained, start_notes, svm_baselines, trained, trained_across
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -200,16 +200,14 @@ def _notes(
         "F1 on frames with known labels, pooled over folds, then averaged over AUs; "
         "intervals by bootstrap over subjects."
     ]
-    if faces is None and any(row.start for row in rows):
-        notes.append(
-            "NOT PRE-TRAINED: no shards of FEC were given, so every row starts without the "
-            "paper's pre-training; name them with --work."
-        )
-    if not recipe.facenet:
-        notes.append("Both FaceNets start from random weights: no --facenet was given.")
+    notes += start_notes(rows, faces, recipe)
     if faces is not None and faces.synthetic:
         notes.append("The faces of the pre-training are rendered too.")
     table = published_table(experiment.published)
+    own = [row.name for row in rows if table.method(row.name) is None]
+    if own:
+        word = "is no row" if len(own) == 1 else "are no rows"
+        notes.append(f"{', '.join(own)} {word} of the paper's.")
     wrong = [m.name for m in table.methods if m.recomputed is not None]
     if wrong:
         notes.append(

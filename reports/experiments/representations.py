@@ -21,6 +21,7 @@ from ...model.prediction.predictions import network_input
 Space = npt.NDArray[np.float64]
 SPACES = ("3DGB", "GB", "GB & LB", "GB & LB & 3DGB")
 _FRAMES_AT_ONCE = 64
+_PERPLEXITY = 30.0
 
 
 @dataclass(frozen=True)
@@ -159,29 +160,84 @@ def standardised(vectors: Space) -> Space:
 
 
 def nearest_of_others(
-    vectors: Space, subject: npt.NDArray[np.str_], count: int
+    vectors: Space, subject: npt.NDArray[np.str_], clip: npt.NDArray[np.str_], count: int
 ) -> npt.NDArray[np.int64]:
-    """Find for each frame the nearest frames of other subjects.
+    """Find for each frame the nearest frames of other subjects, at most one of a clip.
+
+    The frames of a clip that follow each other are one expression seen several times, so the
+    nearest five of all would mostly be one neighbour.
 
     Parameters
     ----------
     vectors : (n, width) float64
         Of the frames.
-    subject : (n,) str
-        Of each frame.
+    subject, clip : (n,) str
+        Of each frame; two subjects share no clip.
     count : int
-        Neighbours.
+        Neighbours; fewer where a subject's others have fewer clips.
 
     Returns
     -------
     (n, count) int64
         Nearest first.
     """
+    clips, number = np.unique(clip, return_inverse=True)
     square = (vectors**2).sum(1)
     found = []
     for index in range(len(vectors)):
         distance = square - 2 * vectors @ vectors[index]
         distance[subject == subject[index]] = np.inf
-        near = np.argpartition(distance, min(count, len(distance) - 1))[:count]
-        found.append(near[np.argsort(distance[near], kind="stable")])
-    return np.array(found, np.int64)
+        order = np.argsort(distance, kind="stable")
+        first = np.full(len(clips), len(order), np.int64)
+        np.minimum.at(first, number[order], np.arange(len(order)))
+        nearest = order[np.sort(first)]
+        found.append(nearest[np.isfinite(distance[nearest])][:count])
+    fewest = min(len(nearest) for nearest in found)
+    return np.array([nearest[:fewest] for nearest in found], np.int64)
+
+
+def shared_aus(labels: npt.NDArray[np.int8], others: npt.NDArray[np.int64]) -> float:
+    """Measure how many AUs frames share with others: |both| / |either| (Jaccard), averaged.
+
+    Parameters
+    ----------
+    labels : (n, a) int8
+        1 present, 0 absent, -1 unknown (left out).
+    others : (n, count) int64
+        For each frame, those to compare it with.
+
+    Returns
+    -------
+    float
+        From 0 to 1; a pair where both have no AU counts as 1.
+    """
+    mine, theirs = labels[:, None, :], labels[others]
+    known = (mine >= 0) & (theirs >= 0)
+    both = ((mine == 1) & (theirs == 1) & known).sum(2)
+    either = (((mine == 1) | (theirs == 1)) & known).sum(2)
+    return float(np.where(either > 0, both / np.maximum(either, 1), 1.0).mean())
+
+
+def in_the_plane(vectors: Space, seed: int) -> Space:
+    """Lay vectors out in the plane by t-SNE.
+
+    Parameters
+    ----------
+    vectors : (n, width) float64
+        Too few of them for t-SNE stay at 0.
+    seed : int
+        Of t-SNE.
+
+    Returns
+    -------
+    (n, 2) float64
+        Positions.
+    """
+    if len(vectors) < 4:
+        return np.zeros((len(vectors), 2))
+    # Of the extra `figures`, which only those who draw install.
+    from sklearn.manifold import TSNE
+
+    perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
+    machine = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+    return np.asarray(machine.fit_transform(vectors.astype(np.float32)), np.float64)

@@ -18,6 +18,7 @@ from ...pipeline.work_folder import is_synthetic
 FULL = "GLEE-Net"
 # Which pre-training a row starts from: an ablation that has one, "" for none.
 FULL_START, GLOBAL_START, NO_START = "full", "no-lb", ""
+PLAIN_START = "no-attention"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ ABLATION_ROWS = (
     Row("w/o joint FC", "no-joint-fc", FULL_START, "no-joint-fc"),
     GLEE_NET,
 )
+# No row of Table 5, measured beside it: the local branch without its self-attention.
+WITHOUT_ATTENTION = Row("w/o self-attention", "no-attention", PLAIN_START, "no-attention")
+TABLE5_ROWS = (*ABLATION_ROWS, WITHOUT_ATTENTION)
 # A ResNet on the image and an MLP, nothing of the paper's; beside it two SVMs, see `svm_baselines`.
 RESNET_BASELINE = Row("ResNet baseline", "resnet-alone", NO_START, "resnet-alone")
 
@@ -94,7 +98,10 @@ EXPERIMENTS = {
         Experiment("table2", "disfa", published=2),
         Experiment("table3", "bp4d-plus", published=3),
         Experiment("table4", "bp4d", tested="bp4d-plus", baselines=False, published=4),
-        Experiment("table5", "bp4d", ABLATION_ROWS, baselines=False, published=5),
+        Experiment(
+            "table5", "bp4d", (*ABLATION_ROWS, WITHOUT_ATTENTION), baselines=False, published=5
+        ),
+        Experiment("figure1", "bp4d", baselines=False),
         Experiment("figure4", "bp4d", baselines=False),
         Experiment("figure5", "bp4d", baselines=False),
     )

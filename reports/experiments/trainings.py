@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,36 @@ def pretrained(row: Row, faces: ExperimentData | None, out: Path, recipe: Recipe
     logger.info("pre-training of %s", row.name)
     pretrain(faces.folder, run, recipe.pretraining(row.start), device=recipe.device)
     return run
+
+
+def start_notes(
+    rows: Iterable[Row], faces: ExperimentData | None, recipe: Recipe
+) -> tuple[str, ...]:
+    """Say which of the paper's weights an experiment starts without.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+        That are trained.
+    faces : ExperimentData or None
+        FEC's shards.
+    recipe : Recipe
+        How the rows are trained.
+
+    Returns
+    -------
+    tuple of str
+        A sentence each, () where none lacks.
+    """
+    notes = []
+    if faces is None and any(row.start for row in rows):
+        notes.append(
+            "NOT PRE-TRAINED: no shards of FEC were given, so every row starts without the "
+            "paper's pre-training; name them with --work."
+        )
+    if not recipe.facenet:
+        notes.append("Both FaceNets start from random weights: no --facenet was given.")
+    return tuple(notes)
 
 
 def trained(

@@ -20,7 +20,7 @@ from glee.model.training import steps
 from glee.pipeline.shards.shard import add_fit, list_shards, read_shard
 from glee.reports.experiments import trainings
 from glee.reports.experiments.experiment import run_experiment
-from glee.reports.experiments.rows import ABLATION_ROWS, EXPERIMENTS
+from glee.reports.experiments.rows import EXPERIMENTS, TABLE5_ROWS
 
 TINY = {
     "image_size": 44,
@@ -36,6 +36,7 @@ NEEDED = {
     "table3": ("bp4d-plus",),
     "table4": ("bp4d", "bp4d-plus"),
     "table5": ("bp4d", "fec"),
+    "figure1": ("bp4d", "fec"),
     "figure4": ("bp4d", "fec"),
     "figure5": ("bp4d", "fec"),
 }
@@ -80,7 +81,7 @@ def test_runs_from_end_to_end(name, works, out, monkeypatch):
         assert "QUICK" in text
     assert cv2.imread(str(place / f"{name}.png")).std() > 5
     with (place / f"{name}.csv").open(newline="") as file:
-        assert len(list(csv.reader(file))) > 4
+        assert len(list(csv.reader(file))) > 3
     if name.startswith("table"):
         assert "measured" not in data
         measured = data["measured_on_synthetic_people"]["f1_percent"]
@@ -95,14 +96,30 @@ def test_runs_from_end_to_end(name, works, out, monkeypatch):
     if name == "table4":
         assert "bp4d-plus (3 subjects" in data["measured_on_synthetic_people"]["on"]
     if name == "table5":
-        assert list(measured) == [row.name for row in ABLATION_ROWS]
-        assert sorted(path.name for path in (place / "pretraining").iterdir()) == ["full", "no-lb"]
+        assert list(measured) == [row.name for row in TABLE5_ROWS]
+        starts = sorted(path.name for path in (place / "pretraining").iterdir())
+        assert starts == ["full", "no-attention", "no-lb"]
+        assert any("w/o self-attention is no row of the paper's" in note for note in data["notes"])
         assert not any("NOT PRE-TRAINED" in note for note in data["notes"])
+    if name in ("figure1", "figure4"):
+        # four people with four frames each have no combination in ten frames
+        (few,) = (line for line in data["warnings"] if line.startswith("FEW SAMPLES"))
+        assert all(f"{one} ({count})" in few for one, count in data["combinations"].items())
+        assert few in summary.text
+    if name == "figure1":
+        assert data["centres"]
+        for centre in data["centres"]:
+            own, *others = (frame.split("/")[0] for frame in centre["frames"])
+            assert others
+            assert own not in others
     if name == "figure4":
         assert all(0 <= value < 1.5 for value in data["ave_var"].values())
     if name == "figure5":
         assert all(0 <= value <= 1 for value in data["agreement"].values())
-        assert len(data["frames"]["GB"]) == 6
+        own, *others = (frame.rsplit("/", 1)[0] for frame in data["frames"]["GB"])
+        # each of another clip, of other people
+        assert 1 <= len(others) == len(set(others)) <= 5
+        assert own.split("/")[0] not in {clip.split("/")[0] for clip in others}
     # started again, it trains nothing and shows the same
     monkeypatch.setattr(steps, "take_step", None)
     assert run(name, works, place).data == summary.data
