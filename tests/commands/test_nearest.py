@@ -22,7 +22,6 @@ from glee.cli import run
         ("cluster preview --cluster slrum", "did you mean slurm?"),
         ("doctor --cluster slrum", "did you mean slurm?"),
         ("cluster preview", "or as kind in [cluster]"),
-        ("synth o --without lashs", "did you mean lashes?"),
         ("verify --dataset bp4dplus --root .", "did you mean bp4d-plus?"),
         ("train w --preset compactt", "did you mean compact?"),
         ("analyze a.mp4 --formatt openface", "--format"),
