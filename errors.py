@@ -105,6 +105,27 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     return "" if close is None else f"did you mean {close}? "
 
 
+def near_path(path: Path) -> str:
+    """What a path that is not there was probably meant to be, by the names beside it.
+
+    Parameters
+    ----------
+    path : Path
+        As it was given.
+
+    Returns
+    -------
+    str
+        "did you mean FOLDER/NAME? ", or "" where nothing is near.
+    """
+    try:
+        beside = [found.name for found in path.parent.iterdir() if not found.name.startswith(".")]
+    except OSError:
+        return ""
+    close = nearest(path.name, beside)
+    return "" if close is None else f"did you mean {path.parent / close}? "
+
+
 def require_extra(extra: str, modules: Iterable[str], what: str) -> None:
     """Refuse in one line what needs packages of an extra that is not installed.
 

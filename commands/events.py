@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, UsageError, near_path
 from .options import ANY_PATH, FILE, output_option
 
 
@@ -107,7 +107,9 @@ def events(
             for face in faces
         ]
     if media is not None and not media.is_file():
-        raise DataError(f"{media}: no such video; give the one that the table is of")
+        raise DataError(
+            f"{media}: no such video; {near_path(media)}give the one that the table is of"
+        )
     found = [event for face in faces for event in find_events(face, options)]
     content = EventSet(table.stem, faces, found, options, media or _video_of(table))
     write_events(output, content, form)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UsageError, did_you_mean
+from ...errors import UsageError
 
 Colour = tuple[float, float, float]
 Direction = tuple[float, float, float]
@@ -317,8 +317,7 @@ def render_parts(without: Iterable[str] = (), added: Iterable[str] = ()) -> Rend
         (parts.added, ADDITIONS, "--with"),
     ):
         for name in sorted(names - known.keys()):
-            near = did_you_mean(name, known)
-            raise UsageError(f"{option} {name!r} is unknown; {near}known are: {', '.join(known)}")
+            raise UsageError(f"{option} {name!r} is unknown; known are: {', '.join(known)}")
     return parts
 
 

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from ...errors import DataError
+from ...errors import DataError, near_path
 from ...fitting.morphable_model.model_file import load_model, model_digest
 from ...pipeline.fit3d import fit3d
 from ...pipeline.options import Fit3dOptions, PreprocessOptions
@@ -114,7 +114,10 @@ def predict_table(
     if (source / SHARD_FOLDER).is_dir():
         return prediction_table(predict(run, source, device=device), source)
     if not source.exists():
-        raise DataError(f"{source}: no such file or folder; give a video, an image or a folder")
+        raise DataError(
+            f"{source}: no such file or folder; {near_path(source)}"
+            f"give a video, an image or a folder"
+        )
     checkpoint = next(iter(load_run(run).values()))
     trained = run_provenance(checkpoint)
     fit = _fit_options(trained, model) if checkpoint.config.coefficients else None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import DataError, UsageError
+from ...errors import DataError, UsageError, near_path
 from ..clips import Clip, DatasetContent
 from ..datasets.entries import cannot_be_read
 from ..datasets.folder import find_content, look_through
@@ -141,7 +141,10 @@ def _names(clips: list[Clip]) -> list[str]:
 def _content(path: Path, quiet: bool) -> DatasetContent:
     try:
         if not path.exists():
-            raise DataError(f"{path}: no such file or folder; give a video, an image or a folder")
+            raise DataError(
+                f"{path}: no such file or folder; {near_path(path)}"
+                f"give a video, an image or a folder"
+            )
     except OSError as error:
         raise cannot_be_read(path, error) from None
     return look_through(path) if quiet else find_content(path)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ...errors import DataError, UsageError, did_you_mean
+from ...errors import DataError, UsageError, did_you_mean, near_path
 from ..clips import Clip, DatasetContent
 from . import bp4d, bp4d_plus, disfa, disfa_plus, fec, folder
 from .entries import absolute, cannot_be_read
@@ -85,7 +85,10 @@ def find_content(name: str, root: Path, **options: Any) -> DatasetContent:
     root = Path(root)
     try:
         if not root.exists():
-            raise DataError(f"{root}: no such file or folder; give the root of the {name} dataset")
+            raise DataError(
+                f"{root}: no such file or folder; {near_path(root)}"
+                f"give the root of the {name} dataset"
+            )
         content: DatasetContent = module.find_content(absolute(root), **given)
     except OSError as error:
         raise cannot_be_read(error.filename or root, error) from None

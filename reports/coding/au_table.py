@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ...errors import DataError
+from ...errors import DataError, near_path
 
 Floats = npt.NDArray[np.float64]
 
@@ -180,7 +180,7 @@ def _read(path: Path) -> pd.DataFrame:
         such_as = f", such as {tables[0]}" if tables else ""
         raise DataError(f"{path}: is a folder; give one table of `glee analyze`{such_as}")
     if not path.is_file():
-        raise DataError(f"{path}: no such file; give a table of `glee analyze`")
+        raise DataError(f"{path}: no such file; {near_path(path)}give a table of `glee analyze`")
     try:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)

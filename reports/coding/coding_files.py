@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from pathlib import Path
 
-from ...errors import DataError
+from ...errors import DataError, near_path
 from .coding_tables import read_tables
 from .event_files import ANNOTATOR, TABLE_DIGEST, TIERS, beside_table
 from .human_coding import Coding, Mark, Raw, coding_of, stem
@@ -39,7 +39,9 @@ def read_codings(path: Path) -> list[Coding]:
         Where it cannot be read.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file; give a coding: {', '.join(SUFFIXES)}")
+        raise DataError(
+            f"{path}: no such file; {near_path(path)}give a coding: {', '.join(SUFFIXES)}"
+        )
     if path.suffix.lower() == ".eaf":
         raws = [_read_elan(path)]
     elif path.suffix.lower() in SUFFIXES:

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...errors import DataError
+from ...errors import DataError, near_path
 from ...pipeline.action_units.estimate import SOURCE
 
 SUFFIXES = (".parquet", ".csv")
@@ -66,7 +66,9 @@ class ClipTable:
         if self.path.suffix.lower() not in SUFFIXES:
             raise DataError(f"{self.path}: is no table; give a .csv or .parquet")
         if not self.path.is_file():
-            raise DataError(f"{self.path}: no such file; give a table of `glee analyze`")
+            raise DataError(
+                f"{self.path}: no such file; {near_path(self.path)}give a table of `glee analyze`"
+            )
         try:
             if self._parquet:
                 names = pq.read_schema(self.path).names

@@ -22,7 +22,6 @@ from glee.cli import run
         ("cluster preview --cluster slrum", "did you mean slurm?"),
         ("doctor --cluster slrum", "did you mean slurm?"),
         ("cluster preview", "or as kind in [cluster]"),
-        ("synth o --without lashs", "did you mean lashes?"),
         ("verify --dataset bp4dplus --root .", "did you mean bp4d-plus?"),
         ("train w --preset compactt", "did you mean compact?"),
         ("analyze a.mp4 --formatt openface", "--format"),
@@ -114,3 +113,24 @@ def test_what_writes_a_model_names_the_file(capsys, tmp_path, monkeypatch):
     for name in ("neutral.glb", "neutral.obj", "model.npz"):
         assert run(["model", "export", "-o", name]) == 0
         assert capsys.readouterr().out.startswith(f"{name}: makehuman-60")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "analyze talkk.mp4 -o o",
+        "events talkk.mp4 -o o.csv",
+        "agree talkk.mp4 other",
+        "preprocess --dataset folder --root talkk.mp4 --out w",
+        "predict RUN talkk.mp4 -o o.csv",
+    ],
+)
+def test_a_file_that_is_not_there_is_answered_with_the_nearest(
+    words, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("talk.mp4").touch()
+    Path("RUN/fold1").mkdir(parents=True)
+    assert run(words.split()) == 1
+    assert "talkk.mp4: no such file" in (said := capsys.readouterr().err)
+    assert "did you mean talk.mp4?" in said

@@ -228,7 +228,7 @@ def test_a_shard_in_the_place_of_another_subject_is_refused(work, tmp_path, capl
 
 
 def test_usage(work, tmp_path):
-    with pytest.raises(ShardError, match="holds no shards"):
+    with pytest.raises(ShardError, match="no such folder"):
         run(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
     for wrong in ({"identity": "clip"}, {"focal": -1.0}, {"robust": "x"}, {"sample_frames": 0}):

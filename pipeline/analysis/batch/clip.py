@@ -20,6 +20,7 @@ from ....errors import DataError
 from ....fitting.morphable_model.model_file import model_digest
 from ...action_units.clip_estimates import ClipEstimates
 from ...action_units.person_baseline import AUTO as AUTO_BASELINE
+from ...action_units.person_baseline import NONE as NO_BASELINE
 from ...action_units.person_baseline import USUAL, BaselineFrames
 from ...action_units.readings import au_readings
 from ...images.frames import FrameIndex, index_frames
@@ -343,11 +344,14 @@ def _remarks(
     rate: float,
 ) -> tuple[str, ...]:
     """What stays empty and why, what the baselines are, and how timecodes are to be read."""
+    lines = []
     if options.format == "arkit":
-        return (f"timecodes count {rate:.6g} frames a second; tell the importer that rate",)
+        lines.append(f"timecodes count {rate:.6g} frames a second; tell the importer that rate")
+    if estimates is None and options.baseline not in (AUTO_BASELINE, NO_BASELINE):
+        lines.append(f"--baseline {options.baseline} is not used: it is for estimated Action Units")
     if options.format in WITHOUT_AUS:
-        return ()
-    lines = [] if estimates is None else estimates.notes()
+        return tuple(lines)
+    lines += [] if estimates is None else estimates.notes()
     if scorer is None and estimates is None and options.aus != "none":
         lines.append(f"no Action Units: model {fitter.model.name} lacks the blendshapes for them")
     if options.format == "openface":

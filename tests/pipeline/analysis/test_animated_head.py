@@ -63,8 +63,9 @@ def test_the_head_moves_as_the_table_says(videos, tmp_path):
 
 def test_a_video_without_a_face_gives_a_head_at_rest(plain_frame, save_video, tmp_path):
     path = save_video(tmp_path / "empty.avi", [plain_frame] * 5, codec="MJPG")
-    options = AnalyzeOptions(format="gltf")
+    options = AnalyzeOptions(format="gltf", baseline="0-3")
     (done,) = analyze([path], tmp_path / "out", options=options, progress=False)
+    assert done.remarks == ("--baseline 0-3 is not used: it is for estimated Action Units",)
     scene, _ = read_head(done.paths[0].read_bytes())
     assert "animations" not in scene
 

@@ -79,7 +79,7 @@ def test_a_work_folder_may_choose_a_queue(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("quene = 'a'", "quene is no cluster option; known are: kind"),
+        ("quene = 'a'", "quene is no cluster option; did you mean queue. known are: kind"),
         ("cores = 0", "cores is 0; give 1 to 4096"),
         ("cores = '8'", "cores is '8'; give a int"),
         ("cores = true", "give a int"),
