@@ -88,7 +88,7 @@ def render_people(
     deck = Deck(model.expression_names, alike, rng)
     for number in range(people):
         f_exp = _course(deck, together, frames, rng)
-        yield _rendered(f"{kind}{number}", model, f_exp, size, rng)
+        yield rendered(f"{kind}{number}", model, f_exp, size, rng)
 
 
 @lru_cache(maxsize=1)
@@ -159,13 +159,14 @@ def _by_rules(seed: int, people: int, frames: int, size: tuple[int, int]) -> Ite
         )
 
 
-def _rendered(
+def rendered(
     name: str,
     model: MorphableModel,
     f_exp: Floats,
     size: tuple[int, int],
     rng: np.random.Generator,
 ) -> Person:
+    """A person of a model who makes these expressions, f_exp (n, e), and turns the head slowly."""
     camera = Camera.for_image(*size)
     look = random_appearance(rng)
     f_shape = np.clip(rng.standard_normal(len(model.identity)), -IDENTITY_LIMIT, IDENTITY_LIMIT)

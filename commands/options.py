@@ -265,7 +265,9 @@ facenet_option = click.option(
     help="File of FaceNet's weights, 20180402-114759-vggface2.pt, for both FaceNets.",
 )
 init_option = click.option(
-    "--init", default="", help="A run of `glee pretrain` whose weights are taken."
+    "--init",
+    help="The weights to start from: a run of `glee pretrain`, embedded for the expression "
+    "embedding that comes with glee, or random. [default: --preset compact starts from embedded]",
 )
 split_option = click.option(
     "--split", default="", help="JSON file of folds: each fold's name and its test subjects."

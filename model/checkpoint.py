@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,11 @@ def load_expression(network: GLEENet, run: Path) -> None:
     checkpoint = load_checkpoint(path)
     if not checkpoint.finished:
         raise WeightsError(f"{path}: its training is not finished; go on with it first")
-    _check_sizes(network, checkpoint, path)
+    sizes = {
+        "global_branch": checkpoint.config.global_size,
+        "local_branch": checkpoint.config.local_size,
+    }
+    check_sizes(network, sizes, str(path), "pre-train with the same preset")
     wanted = {name for name in network.state_dict() if name.startswith(_EXPRESSION)}
     given = {k: v for k, v in checkpoint.weights.items() if k.startswith(_EXPRESSION)}
     shapes = {name: value.shape for name, value in network.state_dict().items()}
@@ -182,14 +187,31 @@ def load_expression(network: GLEENet, run: Path) -> None:
     network.load_state_dict(given, strict=False)
 
 
-def _check_sizes(network: GLEENet, checkpoint: Checkpoint, path: Path) -> None:
-    """Weights of convolutions fit any image; those learnt at another size are of another preset."""
-    for branch, size in (
-        (network.global_branch, checkpoint.config.global_size),
-        (network.local_branch, checkpoint.config.local_size),
-    ):
+def check_sizes(network: GLEENet, sizes: Mapping[str, int], what: str, remedy: str) -> None:
+    """Refuse weights that were learnt at another size of the faces.
+
+    Weights of convolutions fit any image; those learnt at another size are of another preset.
+
+    Parameters
+    ----------
+    network : GLEENet
+        That is to take the weights.
+    sizes : mapping of str to int
+        Of "global_branch" and "local_branch", pixels, as they were trained.
+    what : str
+        Whose weights they are, at the beginning of the message.
+    remedy : str
+        At its end.
+
+    Raises
+    ------
+    WeightsError
+        Where a branch works at another size.
+    """
+    for name, size in sizes.items():
+        branch = getattr(network, name)
         if branch is not None and branch.size != size:
             raise WeightsError(
-                f"{path}: was pre-trained at {size} pixels, this network works at {branch.size}; "
-                "pre-train with the same preset"
+                f"{what}: was pre-trained at {size} pixels, this network works at {branch.size}; "
+                f"{remedy}"
             )

@@ -15,8 +15,12 @@ import tomli_w
 
 from ..errors import OptionsError
 from ..whole_files import write_whole
+from .network.config import ABLATIONS
 
 OPTIONS_FILE = "options.toml"
+# Values of `init` that are no path: the embedding that comes with glee, and random weights, which
+# the options write as "".
+EMBEDDED, RANDOM = "embedded", "random"
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("float32", "bfloat16", "float16")
 IDENTITIES = ("live", "cached")
@@ -69,8 +73,11 @@ class TrainOptions:
         Of every random choice.
     folds : int
         Of a seeded split.
-    facenet, split, init : str
-        Paths of weights, of folds, and of a pre-trained run; "" for none.
+    facenet, split : str
+        Paths of weights and of folds; "" for none.
+    init : str
+        Path of a pre-trained run, EMBEDDED for the expression embedding that comes with glee, ""
+        for random weights.
     triplets : int
         Drawn for an epoch of pre-training where the data has no table of its own.
     shared_triplets : int
@@ -152,7 +159,7 @@ class TrainOptions:
 
 
 # The paper's recipe (§4.2), and one for a network without pre-trained weights on a CPU.
-_RECIPES: dict[str, dict[str, Any]] = {
+RECIPES: dict[str, dict[str, Any]] = {
     "paper": {},
     "compact": {
         "epochs": 10,
@@ -164,15 +171,17 @@ _RECIPES: dict[str, dict[str, Any]] = {
         "ema": 0.98,
         "light": 0.3,
         "person_specific": True,
+        "init": EMBEDDED,
     },
 }
 
 
 # Of the pre-training (§4.2), and one for labels' triplets on a CPU.
-_PRETRAIN_RECIPES: dict[str, dict[str, Any]] = {
+PRETRAIN_RECIPES: dict[str, dict[str, Any]] = {
     "paper": {"learning_rate": 2e-4, "batch": 30},
     "compact": {
-        **_RECIPES["compact"],
+        **RECIPES["compact"],
+        "init": "",
         "epochs": 10,
         "batch": 30,
         "learning_rate": 0.05,
@@ -181,6 +190,12 @@ _PRETRAIN_RECIPES: dict[str, dict[str, Any]] = {
         "centre": True,
     },
 }
+
+
+# Keys of config.ABLATIONS whose networks have a global branch, which the embedding is of.
+_EMBEDDED_ABLATIONS = tuple(
+    name for name, changes in ABLATIONS.items() if changes.get("expression") in (None, "global")
+)
 
 
 def train_options(preset: str, **changes: Any) -> TrainOptions:
@@ -203,7 +218,7 @@ def train_options(preset: str, **changes: Any) -> TrainOptions:
     OptionsError
         Where the preset, a name or a value is unknown.
     """
-    return _with_changes(_RECIPES, preset, changes)
+    return _with_changes(RECIPES, preset, changes)
 
 
 def pretrain_options(preset: str, **changes: Any) -> TrainOptions:
@@ -226,7 +241,7 @@ def pretrain_options(preset: str, **changes: Any) -> TrainOptions:
     OptionsError
         Where the preset, a name or a value is unknown.
     """
-    return _with_changes(_PRETRAIN_RECIPES, preset, changes)
+    return _with_changes(PRETRAIN_RECIPES, preset, changes)
 
 
 def _with_changes(
@@ -235,11 +250,17 @@ def _with_changes(
     if preset not in recipes:
         raise OptionsError(f"unknown preset {preset!r}; choose one of {', '.join(recipes)}")
     given = {name: value for name, value in changes.items() if value is not None}
+    recipe = recipes[preset]
+    if given.get("init") == RANDOM:
+        given["init"] = ""
+    elif given.get("facenet") or given.get("ablation", "full") not in _EMBEDDED_ABLATIONS:
+        # The preset's own start is for networks without other weights that can take it.
+        recipe = {**recipe, "init": ""}
     known = {item.name for item in fields(TrainOptions)}
     for name in given:
         if name not in known:
             raise OptionsError(f"unknown training option {name!r}")
-    return replace(TrainOptions(preset), **{**recipes[preset], **given})
+    return replace(TrainOptions(preset), **{**recipe, **given})
 
 
 def write_options(run: Path, options: TrainOptions) -> None:
@@ -298,6 +319,28 @@ def read_options(run: Path) -> TrainOptions:
         raise OptionsError(f"{run}: is no training run; make one with `glee train`") from error
     except (OSError, ValueError, TypeError) as error:
         raise OptionsError(f"{path}: cannot be used ({error}); train into a new folder") from error
+
+
+def start_of(options: TrainOptions) -> str:
+    """Say in words which weights a training starts from.
+
+    Parameters
+    ----------
+    options : TrainOptions
+        Of the run.
+
+    Returns
+    -------
+    str
+        The end of "starts from ...".
+    """
+    if options.init == EMBEDDED:
+        return "the expression embedding that comes with glee (init embedded)"
+    if options.init:
+        return f"the pre-trained run {options.init}"
+    if options.facenet:
+        return f"FaceNet's weights, {options.facenet}, and a random local branch"
+    return "random weights"
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,9 @@ def test_a_wheel_runs_in_a_fresh_environment(tmp_path):
     code = "import glee; print(glee.__file__)"
     where = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert Path(where.stdout.strip()).is_relative_to(site)
-    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("glee/tests")]
+    names = zipfile.ZipFile(wheel).namelist()
+    assert not [name for name in names if name.startswith("glee/tests")]
+    assert "glee/model/assets/expression_embedding.npz" in names
 
 
 def builder():

@@ -67,8 +67,8 @@ def embed(
     work: Path,
     *,
     preset: str = "paper",
-    facenet: str = "",
-    init: str = "",
+    facenet: str | None = None,
+    init: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
     progress: bool = False,
@@ -82,8 +82,8 @@ def embed(
     preset : str
         Of the network, "paper" or "compact".
     facenet, init : str
-        Where the identity model comes from, as for the training that will use it: a FaceNet file,
-        or a run of `pretrain`; one of them, "" for the other.
+        Where the identity model comes from, as for the training that will use it: a FaceNet file;
+        or a run of `pretrain`, or "embedded", which the preset compact takes by itself.
     device : str
         "auto", "cpu" or "cuda".
     overwrite : bool
@@ -99,16 +99,16 @@ def embed(
     Raises
     ------
     UsageError
-        Without weights, or with both.
+        Without weights.
     OptionsError
-        Where the folder has features of other weights.
+        With both, or where the folder has features of other weights.
     WeightsError, ShardError, OutputError
         For files.
     """
     began = time.perf_counter()
-    if bool(facenet) == bool(init):
+    options = train_options(preset, facenet=facenet or None, init=init or None)
+    if not (options.facenet or options.init):
         raise UsageError("embed: give --facenet or --init, the weights that training starts from")
-    options = train_options(preset, facenet=facenet, init=init)
     config = preset_config(preset, ("AU0",))
     network = new_network(config, options)
     weights = identity_digest(network, config)

@@ -16,10 +16,11 @@ from torch.optim import SGD
 
 from ..checkpoint import Checkpoint, load_expression, save_checkpoint
 from ..distributed import World, synchronise_norms
+from ..expression_embedding import load_embedding
 from ..network.build_glee_net import build_glee_net
 from ..network.config import GLEENetConfig
 from ..network.glee_net import GLEENet
-from ..options import TrainOptions
+from ..options import EMBEDDED, TrainOptions
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -188,11 +189,13 @@ def new_network(
     Raises
     ------
     WeightsError
-        Where the FaceNet file or the pre-trained run of the options does not fit.
+        Where the FaceNet file, the pre-trained run or the embedding of the options does not fit.
     """
     facenet = Path(options.facenet) if options.facenet else None
     network = build_glee_net(config, facenet=facenet)
-    if options.init:
+    if options.init == EMBEDDED:
+        load_embedding(network)
+    elif options.init:
         load_expression(network, Path(options.init))
     if network.coefficient_branch is not None and f_exp is not None:
         network.coefficient_branch.set_statistics(f_exp)

@@ -36,7 +36,7 @@ from ..distributed import World, choose_device, joined_world, reproducible
 from ..network.config import GLEENetConfig, preset_config
 from ..network.glee_net import GLEENet
 from ..network.identity_adversary import AdversarialPrediction, identity_loss
-from ..options import OPTIONS_FILE, Schedule, TrainOptions, write_options
+from ..options import OPTIONS_FILE, Schedule, TrainOptions, start_of, write_options
 from ..prediction.predictions import (
     PREDICTIONS_FILE,
     network_input,
@@ -188,6 +188,7 @@ def train(
         if world.leads:
             write_options(out, options)
             write_data(out, frames, split, work=work, own_f_exp=own_f_exp)
+            logger.info("%s: starts from %s", out, start_of(options))
         tested = {name: split.get(name, ()) for name in (split if fold == "all" else [fold])}
         counts = [len(training_frames(frames, test)) for test in tested.values()]
         places = runtime.of_folds([Schedule(options, count).total for count in counts])
@@ -452,7 +453,8 @@ def training_plan(work: Path, out: Path, options: TrainOptions, fold: str = "all
         raise UsageError(f"unknown fold {fold!r}; choose one of {', '.join(split)} or all")
     lines = [
         f"{dataset}: {len(frames)} subjects, {frames.total()} valid frames; preset "
-        f"{options.preset}, {options.epochs} epochs, batches of {options.batch} -> {out}"
+        f"{options.preset}, {options.epochs} epochs, batches of {options.batch}, "
+        f"starts from {start_of(options)} -> {out}"
     ]
     for name in split if fold == "all" else [fold]:
         tested = split.get(name, ())

@@ -11,7 +11,7 @@ from ...model.data.au_dataset import dataset_facts
 from ...model.data.folds import read_split
 from ...model.data.provenance import fit_departures
 from ...model.network.config import preset_config
-from ...model.options import TrainOptions, pretrain_options, train_options
+from ...model.options import EMBEDDED, TrainOptions, pretrain_options, train_options
 from ...pipeline.datasets import DATASETS, dataset_module
 from ...pipeline.shards.shard import list_shards, read_shard
 from .rows import ExperimentData, Row
@@ -126,10 +126,16 @@ def _differing(own: dict[str, Any], paper: dict[str, Any]) -> str:
 
 def _of_weights(rows: tuple[Row, ...], faces: ExperimentData | None, recipe: Recipe) -> list[str]:
     lines = []
-    if not recipe.facenet:
+    embedded = faces is None and any(recipe.training(row, None).init == EMBEDDED for row in rows)
+    if embedded:
+        lines.append(
+            "weights: init embedded, what comes with glee and was trained on renders, in place of "
+            "FaceNet's and of a pre-training on FEC"
+        )
+    elif not recipe.facenet:
         lines.append("weights: random ones in both FaceNets, no --facenet was given")
     if faces is not None:
         lines += _of_training("pre-training", recipe.pretraining("full"), pretrain_options("paper"))
-    elif any(row.start for row in rows):
+    elif not embedded and any(row.start for row in rows):
         lines.append("weights: not pre-trained, no shards of FEC were given")
     return lines

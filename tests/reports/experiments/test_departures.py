@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from glee.reports.experiments.comparison import (
     text_of,
 )
 from glee.reports.experiments.departures import departures_of
-from glee.reports.experiments.rows import GLEE_NET, find_data
+from glee.reports.experiments.rows import ABLATION_ROWS, GLEE_NET, find_data
 from glee.reports.experiments.trainings import Recipe
 
 PAPER_FIT = asdict(Fit3dOptions().as_published())
@@ -127,6 +128,20 @@ def test_nothing_is_listed_where_all_is_as_published(data):
 )
 def test_what_the_recipe_departs_in(data, recipe, line):
     assert any(line in one for one in listed(data, replace(PAPER, **recipe)))
+
+
+def test_an_embedding_in_place_of_facenet_and_fec_is_named(data):
+    """Not where FEC's shards are given, or FaceNet, or no row starts from any pre-training."""
+    compact = replace(PAPER, preset="compact", facenet="")
+    lines = listed(data, compact, faces=None)
+    assert any("init embedded" in line for line in lines)
+    assert not any("not pre-trained" in line or "random ones" in line for line in lines)
+    assert not any("init embedded" in line for line in listed(data, compact))
+    assert not any("init embedded" in line for line in listed(data, faces=None))
+    row = next(row for row in ABLATION_ROWS if row.name == "w/o pretrain")
+    assert compact.training(row, None).init == ""
+    assert compact.training(GLEE_NET, None).init == "embedded"
+    assert compact.training(GLEE_NET, Path("runs/full")).init == "runs/full"
 
 
 def test_what_the_people_and_folds_depart_in(data, tmp_path):

@@ -1,0 +1,3 @@
+"""Data only: the expression embedding that `--init embedded` starts from."""
+
+__all__: list[str] = []
