@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import Target, least_disturbed, write_results
+from machine import Target, least_disturbed, machine, write_results
 from train_loading import loading, order
 
 from glee.model.data.au_dataset import Batch
@@ -201,8 +201,8 @@ def _peak_mb() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def memory_table() -> list[dict[str, float]]:
-    """`memory` of each batch size."""
+def memory_table(seed: int, *, quick: bool) -> list[dict[str, float]]:
+    """`memory` of each batch size, whatever the seed."""
     rows = []
     for batch in MEMORY_BATCHES:
         command = [sys.executable, __file__, "--memory-of", str(batch)]
@@ -233,12 +233,22 @@ def targets(content: dict[str, Any]) -> list[Target]:
     ]
 
 
+PARTS: dict[str, Callable[..., Any]] = {
+    "loading": loading,
+    "order": order,
+    "step": steps,
+    "inference": inference,
+    "memory": memory_table,
+}
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), help="others stay as in --json")
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -246,13 +256,16 @@ def main() -> None:
         print(json.dumps(memory(arguments.memory_of)))
         return
     quick, seed = arguments.quick, arguments.seed
-    content: dict[str, Any] = {"seed": seed, "quick": quick, "size": size()}
-    content["loading"] = loading(seed, quick=quick)
-    content["order"] = order(seed, quick=quick)
-    content["step"] = steps(seed, quick=quick)
-    content["inference"] = inference(seed, quick=quick)
-    if not quick:
-        content["memory"] = memory_table()
+    content: dict[str, Any] = {}
+    if arguments.only:
+        content = json.loads(arguments.json.read_text())
+        del content["targets"]
+        if content.pop("machine") != machine():
+            parser.error(f"{arguments.json}: was measured on another machine; measure all parts")
+    content |= {"seed": seed, "quick": quick, "size": size()}
+    for name in arguments.only or PARTS:
+        if not (quick and name == "memory"):
+            content[name] = PARTS[name](seed, quick=quick)
     print(json.dumps({name: content[name] for name in ("loading", "step", "inference")}, indent=1))
     write_results(arguments.json, content, targets(content))
 

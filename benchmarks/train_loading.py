@@ -104,7 +104,7 @@ def _by_kind(found: AUFrames, form: str | None, seed: int, quick: bool) -> dict[
             row["one_worker"] = _one_worker(batches, 48 if quick else 240)
         epoch = schedule.steps_per_epoch
         row["first_epoch"] = _gpu_step(batches, 0, epoch)
-        later = range(1, 2 if quick else 1 + LATER_EPOCHS)
+        later = range(1, 2 if quick else 3 if form is None else 1 + LATER_EPOCHS)
         row["later_epochs"] = [_gpu_step(batches, n * epoch, (n + 1) * epoch) for n in later]
         row["us_a_look"] = _look(frames)
     return row

@@ -180,7 +180,7 @@ def train(content: dict[str, Any]) -> list[str]:
         "",
         "Busy is the processor time that a batch costs the workers, of what they have in a step; "
         "below 100 % they keep up where each has a core. Waiting is the share of all time by the "
-        "clock; of eight later epochs the one is shown whose processes queued least for a core, on "
+        "clock; of the later epochs the one is shown whose processes queued least for a core, on "
         f"cores that others used too: they stood {waiting['queued_ms']:.1f} ms a step in the "
         "queue. Taking is the share that the step's own thread works to take its batch, which is "
         "what remains of waiting where the workers keep up.",
