@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import least_disturbed
-from write_experiments_docs import self_attention
+from write_experiments_docs import self_attention, table5_rows
 from write_preprocess_docs import preprocess
 
 HERE = Path(__file__).resolve().parent
@@ -297,6 +297,10 @@ BLOCKS = {
     ("experiments", "<!-- benchmarks/results/self_attention.json -->"): (
         "self_attention",
         partial(self_attention, table=table),
+    ),
+    ("experiments", "<!-- benchmarks/results/table5_rows.json -->"): (
+        "table5_rows",
+        partial(table5_rows, table=table),
     ),
 }
 END = "<!-- end -->"
