@@ -29,8 +29,8 @@ def fit_by_scipy(
     rotation: NDArray[np.float64],
     translation: NDArray[np.float64],
     method: str,
-) -> float:
-    """One fit by ``least_squares`` with our residuals, Jacobian and stopping rule; its energy."""
+) -> tuple[float, NDArray[np.float64]]:
+    """One fit by ``least_squares`` with our residuals and Jacobian; its energy and coefficients."""
     points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
     work, root = new_workspace(points, scheme, loss), np.sqrt(prior.weight)
     count = points.coefficients
@@ -59,7 +59,7 @@ def fit_by_scipy(
         start[:-6] = np.clip(start[:-6], prior.lower + 1e-6, prior.upper - 1e-6)
     tolerances = {"ftol": fitter.stop.tolerance, "xtol": 1e-12, "gtol": 1e-12}
     found = least_squares(values, start, jacobian, bounds=bounds, method=method, **tolerances)
-    return float(2 * found.cost)
+    return float(2 * found.cost), found.x[:-6]
 
 
 def blas_seconds(rows: int, unknowns: int, repeats: int = 300) -> float:

@@ -21,7 +21,7 @@ from glee.pipeline.clips import Clip
 from glee.pipeline.cluster.cluster import Cluster, open_cluster
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.images.frames import index_frames
-from glee.pipeline.landmarks.backends import chosen_detector
+from glee.pipeline.landmarks.backends import chosen_detector, load_detector
 from glee.pipeline.options import PreprocessOptions
 from glee.pipeline.preprocess import preprocess
 from glee.pipeline.synthesis.clips import synthesise
@@ -34,6 +34,7 @@ RENDERED = 60
 def chunk_tasks(clip: Clip, work: Path, frames: int, options: PreprocessOptions) -> list[ChunkTask]:
     """The chunks of a clip as `preprocess` makes them, with shards in a folder of their own."""
     options = replace(options, detector=chosen_detector(options.detector))
+    backend = load_detector(options.detector)
     index = index_frames(clip)
     count = min(index.count, frames)
     return [
@@ -44,7 +45,7 @@ def chunk_tasks(clip: Clip, work: Path, frames: int, options: PreprocessOptions)
             stop=min(start + options.chunk_frames, count),
             path=work / f"{start:08d}.h5",
             options=options,
-            detector=options.detector,
+            detector=f"{backend.name} {backend.version}",
         )
         for start in range(0, count, options.chunk_frames)
     ]

@@ -40,6 +40,11 @@ from .options import (
     help="Let the jaw line's landmarks slide along its curve.",
 )
 @click.option(
+    "--jaw-by-pose/--no-jaw-by-pose",
+    default=None,
+    help="Move the jaw's points to the contour that is seen at the pose. [default: move them]",
+)
+@click.option(
     "--expression-weight",
     type=float,
     help="Weight of |f_exp|^2. [default: by the landmarks' error]",
@@ -91,8 +96,10 @@ from .options import (
 @click.option(
     "--paper",
     is_flag=True,
-    help="Fit Eq. 3 as published: each frame by itself, without priors. It keeps bounds and "
-    "sliding curves, which the paper does not state: --no-bounds and --no-curves.",
+    help="Fit Eq. 3 as published: each frame by itself, without priors. It keeps what the paper "
+    "does not state: bounds (--no-bounds), jaw points chosen by pose (--no-jaw-by-pose), squared "
+    "distances, and distances divided by that between the outer eye corners: the weight 1e-4 is "
+    "1e-4 times its square in pixels. --no-curves compares sliding points with points.",
 )
 @click.option(
     "--estimate-focal", is_flag=True, help="Estimate one focal length of each subject's frames."
@@ -140,6 +147,8 @@ def fit3d(
         echo_lines(lines)
         return
     options["temporal"] = temporal_weight
+    if options["jaw_by_pose"]:
+        options["jaw_by_pose"] = None  # as it is where nothing is said
     options["dense"] = "only" if dense_only else "beside" if dense else None
     options["model"] = None if model is None else str(model)
     asked = Fit3dOptions(**options)

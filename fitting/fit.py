@@ -22,7 +22,7 @@ from .morphable_model.landmark_scheme import ARKIT_NAMES, COUNT
 from .morphable_model.morphable_model import MorphableModel
 from .options import ExpressionPrior, FitOptions
 from .solver.problem import landmark_places
-from .subject import GroupFit, fit_group
+from .subject import GroupFit, SubjectFrames, fit_group, shared_by_frames
 from .visibility import checked_visibility, landmark_weights
 from .witness import Witness
 
@@ -33,8 +33,10 @@ __all__ = [
     "Fit",
     "FitOptions",
     "LandmarkNoise",
+    "SubjectIdentity",
     "Witness",
     "fit",
+    "fit_identity",
 ]
 
 Floats = NDArray[np.float64]
@@ -177,17 +179,10 @@ def fit(
     if witness is not None:
         _check_witness(witness, model, identity, options, count)
     seen = None if visibility is None else checked_visibility(visibility, count)
-    if seen is not None:
-        weight = weight * landmark_weights(seen)
     camera = camera or Camera.around(points)
-    calibrated: DensePoints | None = None
-    if dense is not None:
-        calibrated, points, weight = dense.beside(model, points, weight)
-    fitters = Fitters.of(model, landmark_set, options, calibrated)
-    normalised = normalise(points, weight, camera, fitters.points.mean)
-    if options.noise is not None:
-        of = yaw_ranges(options.noise)
-        normalised = normalised.without_bias(of.bias, of.limits, fitters.points.mean)
+    fitters, normalised = _made_ready(
+        points, weight, model, landmark_set, options, camera, dense, seen
+    )
     result = _empty_fit(model, camera, landmark_set, count)
     clips = _labels(sequence, count, "sequence")
     for members in _groups(_labels(subject, count, "subject")):
@@ -207,6 +202,91 @@ def fit(
             )
             _fill(result, rows, frames, found)
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class SubjectIdentity:
+    """What all frames of a subject share.
+
+    Attributes
+    ----------
+    f_shape : (s,) float64
+    focal : pixels
+    landmark_error : inter-ocular distances; NaN where the weights of the ridge were given
+    """
+
+    f_shape: Floats
+    focal: float
+    landmark_error: float
+
+
+def fit_identity(
+    landmarks: ArrayLike,
+    model: MorphableModel,
+    *,
+    camera: Camera,
+    landmark_set: str = "anatomical",
+    dense: DenseObservations | None = None,
+    visibility: ArrayLike | None = None,
+    options: FitOptions,
+) -> SubjectIdentity | None:
+    """Fit no more than what `fit` takes all frames of one subject to share.
+
+    Parameters
+    ----------
+    landmarks, model, camera, landmark_set, dense, visibility, options : as in `fit`
+
+    Returns
+    -------
+    SubjectIdentity or None
+        None where no frame can be fitted
+
+    Raises
+    ------
+    UsageError, DataError
+        as in `fit`
+    """
+    points, weight = _checked(landmarks, None)
+    _check_choices(model, landmark_set, "subject", options)
+    seen = None if visibility is None else checked_visibility(visibility, len(points))
+    fitters, normalised = _made_ready(
+        points, weight, model, landmark_set, options, camera, dense, seen
+    )
+    rows = np.flatnonzero(normalised.usable)
+    if not len(rows):
+        return None
+    frames = SubjectFrames.of(normalised.rows(rows), camera.focal)
+    scale, error, f_shape = shared_by_frames(fitters, frames, None)
+    if not np.isfinite(f_shape).all():
+        return None
+    return SubjectIdentity(f_shape, scale * camera.focal, error)
+
+
+def _made_ready(
+    points: Floats,
+    weight: Floats,
+    model: MorphableModel,
+    landmark_set: str,
+    options: FitOptions,
+    camera: Camera,
+    dense: DenseObservations | None,
+    seen: Floats | None,
+) -> tuple[Fitters, NormalisedLandmarks]:
+    """The model made ready for the options, and the points to be fitted, less the detector's bias.
+
+    points: (n, 68, 2); weight: (n, 68); seen: (n, 7), how far each part is seen, or None.
+    """
+    if seen is not None:
+        weight = weight * landmark_weights(seen)
+    calibrated: DensePoints | None = None
+    if dense is not None:
+        calibrated, points, weight = dense.beside(model, points, weight)
+    fitters = Fitters.of(model, landmark_set, options, calibrated)
+    normalised = normalise(points, weight, camera, fitters.points.mean)
+    if options.noise is not None:
+        of = yaw_ranges(options.noise)
+        normalised = normalised.without_bias(of.bias, of.limits, fitters.points.mean)
+    return fitters, normalised
 
 
 def _options(options: FitOptions | None, settings: dict[str, Any]) -> FitOptions:

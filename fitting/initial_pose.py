@@ -1,11 +1,11 @@
-"""Where a fit starts: normalised landmarks and a weak-perspective pose of the mean face."""
+"""Where a fit starts: normalised landmarks, a pose of the mean face, frames that stand for all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .camera import Camera
 from .morphable_model.landmark_scheme import COUNT, OUTER_EYE_CORNERS
@@ -13,6 +13,8 @@ from .morphable_model.landmark_scheme import COUNT, OUTER_EYE_CORNERS
 Floats = NDArray[np.float64]
 
 MINIMUM_POINTS = 6  # with fewer finite points a frame is not fitted
+# Share of the frames farthest from the middle that no sample takes: mostly failed landmarks.
+_OUTLIERS = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,3 +208,49 @@ def _affine(target: Floats, weight: Floats, mean: Floats) -> Floats:
     rhs = np.einsum("ni,ia,nic->nac", weight, homogeneous, filled)
     normal += 1e-9 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(4)
     return np.swapaxes(np.linalg.solve(normal, rhs), 1, 2)
+
+
+def spread_sample(landmarks: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Indices of frames that lie far apart in pose and expression, the same ones each time.
+
+    Farthest point sampling (Gonzalez 1985) on the landmarks without position, size and tilt, from
+    the frame nearest to the middle on.
+
+    Parameters
+    ----------
+    landmarks : (n, p, 2) float, any unit; frames with NaN are never chosen
+    count : most indices
+
+    Returns
+    -------
+    (m,) int64
+        ascending, m <= count
+    """
+    landmarks = np.asarray(landmarks, np.float64)
+    usable = np.flatnonzero(np.isfinite(landmarks).all((1, 2)))
+    if len(usable) <= count:
+        return usable
+    shapes = _without_position(landmarks[usable])
+    distance = ((shapes - np.median(shapes, axis=0)) ** 2).sum(1)
+    inner = np.argsort(distance, kind="stable")[: max(count, round(len(usable) * (1 - _OUTLIERS)))]
+    inner.sort()
+    shapes, distance = shapes[inner], distance[inner]
+    chosen = [int(np.argmin(distance))]
+    nearest = ((shapes - shapes[chosen[0]]) ** 2).sum(1)
+    while len(chosen) < count:
+        chosen.append(int(np.argmax(nearest)))
+        nearest = np.minimum(nearest, ((shapes - shapes[chosen[-1]]) ** 2).sum(1))
+    return np.unique(usable[inner[chosen]])
+
+
+def _without_position(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Landmarks (n, p, 2) centred, of unit size, the eye line level -> (n, 2 p)."""
+    shapes = landmarks - landmarks.mean(1, keepdims=True)
+    shapes /= np.sqrt((shapes**2).sum((1, 2), keepdims=True)) + 1e-12
+    right, left = OUTER_EYE_CORNERS
+    eyes = shapes[:, left] - shapes[:, right]
+    angle = np.arctan2(eyes[:, 1], eyes[:, 0])
+    cosine, sine = np.cos(angle), np.sin(angle)
+    level = np.stack([np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)], 1)
+    turned = np.einsum("nij,nkj->nki", level, shapes)
+    return np.asarray(turned.reshape(len(turned), -1))

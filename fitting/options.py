@@ -65,8 +65,8 @@ class FitOptions:
     temporal : weight of |f_exp(t) - f_exp(t - 1)|^2
     estimate_focal : one focal length a subject
     identity_frames : most frames from which a subject's identity is taken
-    iterations, tolerance : most steps of Levenberg-Marquardt, and the relative decrease of the
-        energy that ends it
+    iterations, tolerance : most steps of Levenberg-Marquardt, and the share of the energy that may
+        be left to gain
     dtype : of the kernels
 
     Raises
@@ -88,7 +88,7 @@ class FitOptions:
     estimate_focal: bool = False
     identity_frames: int = 200
     iterations: int = 50
-    tolerance: float = 1e-4
+    tolerance: float = 1e-5
     dtype: type[np.floating] = np.float32
 
     def __post_init__(self) -> None:

@@ -10,17 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from .fitters import Fitters, landmark_error, residuals_seen, ridge_energy
-from .initial_pose import NormalisedLandmarks, Poses, weak_perspective
-from .morphable_model.landmark_scheme import COUNT, OUTER_EYE_CORNERS
+from .initial_pose import NormalisedLandmarks, Poses, spread_sample, weak_perspective
+from .morphable_model.landmark_scheme import COUNT
 from .options import UNIT_ERROR
 from .solver.fitter import Fitter
 from .solver.joint_identity import fit_joint_identity
 from .solver.levenberg_marquardt import CONVERGED, FitResult, fit_frames
-from .solver.problem import Frames, State, with_identity
+from .solver.problem import JAW, Frames, State, with_identity
 from .solver.temporal import smooth
 from .solver.uncertainty import describe_frames, reduced_energies
 from .visibility import return_hidden
@@ -42,8 +42,9 @@ LEAST_ERROR_APART = 0.003
 FOCAL_FRAMES = 40
 FOCAL_RATIOS = (0.5, 2.5)  # of the focal length that was assumed
 TEMPORAL_ROUNDS = 2
-# Share of the frames farthest from the middle that no sample takes: mostly failed landmarks.
-_OUTLIERS = 0.03
+# Share of its energy that a fit may be off of which only the landmarks' error is asked: that is
+# then off by half as much.
+ROUGHLY = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,9 @@ class SubjectFrames:
         focal : pixels
         """
         root_weight = np.sqrt(landmarks.weight)
-        data = Frames(landmarks.target, root_weight, focal / landmarks.unit, landmarks.yaw_range)
+        free = np.full((len(landmarks.unit), JAW), -1, np.int32)
+        focals = focal / landmarks.unit
+        data = Frames(landmarks.target, root_weight, focals, landmarks.yaw_range, free)
         return cls(landmarks, data)
 
     def rows(self, chosen: NDArray[np.integer]) -> SubjectFrames:
@@ -173,14 +176,8 @@ def _fit_together(
     witness: Witness | None,
 ) -> GroupFit:
     """One identity for all frames, estimated or known."""
-    scale = 1.0
-    if f_shape is None and fitters.options.estimate_focal:
-        scale = focal_scale(fitters, frames)
-        frames = frames.zoomed(scale)
-    error = fitters.options.landmark_error if fitters.options.adapts else np.nan
-    if error is None or f_shape is None:
-        sample = sample_frames(frames, fitters.options.identity_frames)
-        error, f_shape = estimate_identity(fitters, sample, error, f_shape)
+    scale, error, f_shape = shared_by_frames(fitters, frames, f_shape)
+    frames = frames.zoomed(scale)
     fitters = fitters.for_error(error)
     fitter = fitters.local._replace(points=with_identity(fitters.points, f_shape))
     states = start(fitter, frames)
@@ -326,6 +323,34 @@ def focal_scale(fitters: Fitters, frames: SubjectFrames) -> float:
     return float(np.exp(best.x))
 
 
+def shared_by_frames(
+    fitters: Fitters, frames: SubjectFrames, f_shape: Floats | None
+) -> tuple[float, float, Floats]:
+    """What all frames of a subject share.
+
+    Parameters
+    ----------
+    fitters : the model made ready for the options, with the paper's weights
+    frames : of the subject, with the assumed focal length
+    f_shape : (s,) float64, a known identity, or None
+
+    Returns
+    -------
+    tuple
+        factor of the assumed focal length, error of a landmark's coordinate in inter-ocular
+        distances (NaN where it is not asked for), and f_shape (s,) float64
+    """
+    scale = 1.0
+    if f_shape is None and fitters.options.estimate_focal:
+        scale = focal_scale(fitters, frames)
+        frames = frames.zoomed(scale)
+    error = fitters.options.landmark_error if fitters.options.adapts else np.nan
+    if error is None or f_shape is None:
+        sample = sample_frames(frames, fitters.options.identity_frames)
+        error, f_shape = estimate_identity(fitters, sample, error, f_shape)
+    return scale, error, f_shape
+
+
 def estimate_identity(
     fitters: Fitters, sample: SubjectFrames, error: float | None, f_shape: Floats | None
 ) -> tuple[float, Floats]:
@@ -344,24 +369,26 @@ def estimate_identity(
     tuple
         the error, and f_shape (s,) float64
     """
+    first, states = np.zeros(fitters.shapes), None
     if error is None:
-        error, first = _error_and_shape(fitters, sample, f_shape)
-    else:
-        first = np.zeros(fitters.shapes)
+        error, first, states = _error_and_shape(fitters, sample, f_shape)
     if f_shape is None:
-        f_shape, _, _ = _fit_sample(fitters.for_error(error), sample, first)
+        f_shape, _, _ = _fit_sample(fitters.for_error(error), sample, first, states)
     return error, f_shape
 
 
 def _error_and_shape(
     fitters: Fitters, sample: SubjectFrames, f_shape: Floats | None
-) -> tuple[float, Floats]:
-    """A landmark's error and f_shape, with the paper's weights."""
+) -> tuple[float, Floats, State]:
+    """A landmark's error, f_shape and the frames' states, with the paper's weights.
+
+    Of an identity that is fitted too, no more than the error is asked for: it is fitted roughly.
+    """
     shape = np.zeros(fitters.shapes) if f_shape is None else f_shape
     local = fitters.local._replace(points=with_identity(fitters.points, shape))
     shared = 0
     if f_shape is None:
-        shape, states, energy = _fit_sample(fitters, sample, shape)
+        shape, states, energy = _fit_sample(fitters, sample, shape, tolerance=ROUGHLY)
         energy -= float(ridge_energy(fitters.shape_prior, shape[None])[0])
         local = fitters.local._replace(points=with_identity(fitters.points, shape))
         shared = fitters.shapes
@@ -370,7 +397,7 @@ def _error_and_shape(
         reached = fit_all(local, sample, states).energy
         energy = float(reached[np.isfinite(reached)].sum())
     deviation = describe_frames(local, sample.data, states, 1.0)[2]
-    return _error(local, sample.data, states, deviation, energy, shared), shape
+    return _error(local, sample.data, states, deviation, energy, shared), shape, states
 
 
 def error_apart(fitters: Fitters, sample: SubjectFrames) -> float:
@@ -418,10 +445,15 @@ def _error(
 
 
 def _fit_sample(
-    fitters: Fitters, sample: SubjectFrames, f_shape: Floats
+    fitters: Fitters,
+    sample: SubjectFrames,
+    f_shape: Floats,
+    states: State | None = None,
+    tolerance: float | None = None,
 ) -> tuple[Floats, State, float]:
-    states = start(fitters.local, sample)
-    return fit_joint_identity(fitters.local, fitters.joint, sample.data, f_shape, states)
+    if states is None:
+        states = start(fitters.local, sample)
+    return fit_joint_identity(fitters.local, fitters.joint, sample.data, f_shape, states, tolerance)
 
 
 def sample_frames(frames: SubjectFrames, count: int) -> SubjectFrames:
@@ -437,49 +469,3 @@ def sample_frames(frames: SubjectFrames, count: int) -> SubjectFrames:
     if len(chosen) == 0:
         chosen = np.argsort(-(landmarks.weight > 0).sum(1), kind="stable")[:count]
     return frames.rows(chosen)
-
-
-def spread_sample(landmarks: ArrayLike, count: int) -> NDArray[np.int64]:
-    """Indices of frames that lie far apart in pose and expression, the same ones each time.
-
-    Farthest point sampling (Gonzalez 1985) on the landmarks without position, size and tilt, from
-    the frame nearest to the middle on.
-
-    Parameters
-    ----------
-    landmarks : (n, p, 2) float, any unit; frames with NaN are never chosen
-    count : most indices
-
-    Returns
-    -------
-    (m,) int64
-        ascending, m <= count
-    """
-    landmarks = np.asarray(landmarks, np.float64)
-    usable = np.flatnonzero(np.isfinite(landmarks).all((1, 2)))
-    if len(usable) <= count:
-        return usable
-    shapes = _without_position(landmarks[usable])
-    distance = ((shapes - np.median(shapes, axis=0)) ** 2).sum(1)
-    inner = np.argsort(distance, kind="stable")[: max(count, round(len(usable) * (1 - _OUTLIERS)))]
-    inner.sort()
-    shapes, distance = shapes[inner], distance[inner]
-    chosen = [int(np.argmin(distance))]
-    nearest = ((shapes - shapes[chosen[0]]) ** 2).sum(1)
-    while len(chosen) < count:
-        chosen.append(int(np.argmax(nearest)))
-        nearest = np.minimum(nearest, ((shapes - shapes[chosen[-1]]) ** 2).sum(1))
-    return np.unique(usable[inner[chosen]])
-
-
-def _without_position(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Landmarks (n, p, 2) centred, of unit size, the eye line level -> (n, 2 p)."""
-    shapes = landmarks - landmarks.mean(1, keepdims=True)
-    shapes /= np.sqrt((shapes**2).sum((1, 2), keepdims=True)) + 1e-12
-    right, left = OUTER_EYE_CORNERS
-    eyes = shapes[:, left] - shapes[:, right]
-    angle = np.arctan2(eyes[:, 1], eyes[:, 0])
-    cosine, sine = np.cos(angle), np.sin(angle)
-    level = np.stack([np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)], 1)
-    turned = np.einsum("nij,nkj->nki", level, shapes)
-    return np.asarray(turned.reshape(len(turned), -1))

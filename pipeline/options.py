@@ -154,6 +154,8 @@ class Fit3dOptions:
         Compare sliding landmarks with the detected curve.
     robust : str or None
         A robust loss: "huber" or "geman-mcclure"; None for squares.
+    jaw_by_pose : bool or None
+        Move the jaw's points to the visible contour at the pose; None: they do.
     whiten : bool or None
         Weigh residuals by the detector's noise, where the model is calibrated to the detector.
     prior : bool or None
@@ -191,6 +193,7 @@ class Fit3dOptions:
     dense: str | None = None
     witness: bool | None = False
     visibility: bool | None = False
+    jaw_by_pose: bool | None = None
 
     @property
     def model_path(self) -> Path | None:
@@ -270,6 +273,7 @@ class Fit3dOptions:
             bounds=self.bounds,
             regularisation=self._ridge(),
             curves=self.curves,
+            contour=self.jaw_by_pose is not False,
             robust=self.robust,
             noise=noise,
             prior=expression_prior(model.expression_names) if self.prior else None,

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from ..fitting.camera import Camera
 from ..fitting.dense_points import DenseObservations, load_dense_points
-from ..fitting.fit import Fit, fit
+from ..fitting.fit import Fit, fit, fit_identity
+from ..fitting.initial_pose import spread_sample
 from ..fitting.landmark_smoothing import TrackNoise
 from ..fitting.morphable_model.landmark_scheme import COUNT
 from ..fitting.morphable_model.model_file import load_model, model_digest
-from ..fitting.subject import spread_sample
 from ..fitting.visibility import hides_something
 from ..fitting.witness import Witness
 from .clip_smoothing import (
@@ -335,21 +335,16 @@ def _joint_identity(
     """
     if kind is None:
         return None, None, None
-    size, detector = kind
     landmarks = np.concatenate([one.spread for one in candidates if one.kind == kind])
     seen = np.concatenate([one.spread_seen for one in candidates if one.kind == kind])
     chosen = spread_sample(landmarks[:, :COUNT], options.sample_frames)
     scattered = replace(options, temporal=0.0, witness=False)
-    result = _run_fit(
-        landmarks[chosen], seen[chosen], size, detector, scattered, f_shape=None, joint=True
-    )
-    good = np.isfinite(result.f_shape).all(1)
-    if not good.any():
+    found = fit_identity(**_fitted_how(landmarks[chosen], seen[chosen], *kind, scattered))
+    if found is None:
         return None, None, None
-    focal = float(result.focal[good][0]) if options.estimate_focal else None
-    error = float(result.landmark_error[good][0])
-    shape = np.asarray(result.f_shape[good][0], np.float32)
-    return shape, focal, None if np.isnan(error) else error
+    focal = found.focal if options.estimate_focal else None
+    error = found.landmark_error
+    return found.f_shape.astype(np.float32), focal, None if np.isnan(error) else error
 
 
 def _rules_share(
@@ -362,27 +357,23 @@ def _rules_share(
     """How far the person keeps to the prior's rules; None where no frame could be fitted."""
     if kind is None:
         return None
-    size, detector = kind
     landmarks = np.concatenate([one.even for one in candidates if one.kind == kind])
     seen = np.concatenate([one.even_seen for one in candidates if one.kind == kind])
     chosen = _evenly(len(landmarks))
     landmarks, seen = landmarks[chosen], seen[chosen]
     options = replace(options, focal=focal or options.focal, estimate_focal=False)
     silent = Witness.silent(len(landmarks))
-    result = _run_fit(
-        landmarks, seen, size, detector, options, f_shape=f_shape, joint=True, witness=silent
-    )
+    result = _run_fit(landmarks, seen, *kind, options, f_shape=f_shape, joint=True, witness=silent)
     known = result.rules_share[result.converged]
     return float(known[0]) if len(known) else None
 
 
 def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
-    header, valid = shard.header, shard.frames.valid
+    header = shard.header
     options = replace(task.options, focal=task.focal or task.options.focal, estimate_focal=False)
     before, after = _neighbours(task) if options.temporal > 0 else (None, None)
     points = fitted_points(task.path, shard, task.track, options.dense)
-    here = points, visibility_of(shard)
-    (landmarks, seen), own = _in_context(here, before, after)
+    (landmarks, seen), own = _in_context((points, visibility_of(shard)), before, after)
     result = _run_fit(
         landmarks,
         seen,
@@ -394,7 +385,7 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
         landmark_error=task.landmark_error,
         witness=None if task.witness is None else task.witness.of(shard),
     )
-    known = valid & np.isfinite(result.pose[own]).all(1)
+    known = shard.frames.valid & np.isfinite(result.pose[own]).all(1)
     model = load_model(options.model_path)
     return FitArrays(
         f_exp=_masked(result.f_exp[own], known),
@@ -468,6 +459,19 @@ def _run_fit(
 
     seen: (n, 7), how far each part of the face is seen.
     """
+    how = _fitted_how(landmarks, seen, size, detector, options)
+    how["options"] = replace(how["options"], landmark_error=landmark_error)
+    return fit(**how, identity="subject" if joint else "frame", f_shape=f_shape, witness=witness)
+
+
+def _fitted_how(
+    landmarks: npt.NDArray[np.float64],
+    seen: npt.NDArray[np.float64],
+    size: tuple[int, int],
+    detector: str,
+    options: Fit3dOptions,
+) -> dict[str, Any]:
+    """Arguments of `fit` and `fit_identity` for points as `_run_fit` gets them."""
     model = load_model(options.model_path)
     dense = None
     if options.dense:
@@ -475,19 +479,15 @@ def _run_fit(
         only = options.dense == DENSE_ONLY
         dense = DenseObservations(landmarks[:, COUNT:], calibration, only=only)
     known = calibrated_name(detector, model.landmarks)
-    how = replace(options.fit_options(model, detector), landmark_error=landmark_error)
-    return fit(
-        landmarks[:, :COUNT],
-        model,
-        camera=Camera.for_image(*size, options.focal),
-        landmark_set=known if known in model.landmarks else "anatomical",
-        identity="subject" if joint else "frame",
-        f_shape=f_shape,
-        dense=dense,
-        witness=witness,
-        visibility=seen if options.visibility else None,
-        options=how,
-    )
+    return {
+        "landmarks": landmarks[:, :COUNT],
+        "model": model,
+        "camera": Camera.for_image(*size, options.focal),
+        "landmark_set": known if known in model.landmarks else "anatomical",
+        "dense": dense,
+        "visibility": seen if options.visibility else None,
+        "options": options.fit_options(model, detector),
+    }
 
 
 def _detector(shard: Shard) -> str:

@@ -35,7 +35,8 @@ class Stop(NamedTuple):
     Attributes
     ----------
     iterations : most steps
-    tolerance : relative decrease of the energy that is held to be none
+    tolerance : share of the energy that may be left to gain, as the last steps tell; so much higher
+        an energy may be and still count as none
     """
 
     iterations: int
@@ -121,6 +122,7 @@ def new_fitter(
     unknown, first_expression, left = _order(points.coefficients, prior.identity, identity_last)
     dtype, count, total = points.modes.dtype, points.coefficients, len(unknown)
     side = int(padded(total))
+    work = new_workspace(points, scheme, loss)
     solver = Solver(
         unknown=unknown,
         active=np.zeros(count + POSE, np.bool_),
@@ -128,14 +130,13 @@ def new_fitter(
         gradient=np.zeros(count + POSE),
         curvature=np.zeros(count + POSE),
         step=np.zeros(total),
-        rows=np.zeros((side, (scheme.rows + 7) // 8 * 8), dtype),
+        rows=np.zeros((side, len(work.jacobian)), dtype),
         system=np.zeros((side, side), dtype),
         rhs=np.zeros(side, dtype),
         tile=np.zeros((4, 4), dtype),
         trial=State(np.zeros(count, dtype), np.zeros((3, 3)), np.zeros(3)),
         bounded=new_bounded_quadratic(left, dtype),
     )
-    work = new_workspace(points, scheme, loss)
     return Fitter(points, scheme, loss, prior, stop, work, solver)
 
 

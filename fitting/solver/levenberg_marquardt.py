@@ -26,7 +26,7 @@ from .normal_equations import (
     set_rhs,
     substitute,
 )
-from .problem import POSE, Frame, Frames, State, frame_of, state_of
+from .problem import JAW, POSE, Frame, Frames, State, frame_of, state_of
 from .residuals import begin_frame, choose_contour, evaluate, linearise
 
 CONVERGED, EXHAUSTED, DIVERGED = 0, 1, 2
@@ -47,6 +47,8 @@ MOST_DAMPING = 1e8
 # solution, but it converges only linearly. It follows an accepted, undamped step that gained at
 # most this share of the gain before, that is, while steps converge (`factored` in `fit_frame`).
 CHORD_GAIN = 0.5
+# Share of the gain before that a step gains at most where one asks what is left to gain.
+SLOW = 0.9
 # Iterations in which the jaw may still move on the contour. The energy jumps where a landmark moves
 # to another candidate, so that energies before and after cannot be compared, and a landmark between
 # two of them could go back and forth for ever. The contour depends on the pose above all, which the
@@ -62,11 +64,13 @@ class FitResult(NamedTuple):
     energy : (n,) float64, Eq. 3 in squared inter-ocular distances
     iterations : (n,) int32, steps that were tried
     status : (n,) int32, CONVERGED, EXHAUSTED or DIVERGED
+    contour : (n, 17) int32, places of the jaw landmarks on their lines
     """
 
     energy: NDArray[np.float64]
     iterations: NDArray[np.int32]
     status: NDArray[np.int32]
+    contour: NDArray[np.int32]
 
 
 def fit_frames(
@@ -101,6 +105,7 @@ def _fit_frames(
     count = len(frames.focal)
     energy = np.empty(count)
     iterations, status = np.empty(count, np.int32), np.empty(count, np.int32)
+    contour = np.empty((count, JAW), np.int32)
     for i in range(count):
         state = state_of(states, i)
         if warm and i > 0 and status[i - 1] == CONVERGED:
@@ -110,7 +115,8 @@ def _fit_frames(
             fitter.prior.lower[:] = state.x
             fitter.prior.upper[:] = state.x
         energy[i], iterations[i], status[i] = fit_frame(fitter, frame_of(frames, i), state)
-    return FitResult(energy, iterations, status)
+        contour[i] = fitter.work.candidate
+    return FitResult(energy, iterations, status, contour)
 
 
 # The outermost kernel; where it is kept, all are.
@@ -142,6 +148,7 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
     if not np.isfinite(energy):
         return energy, 0, DIVERGED
     mu, last_gain = 0.0, np.inf
+    moving = CONTOUR_ITERATIONS if frame.contour[0] < 0 else 0
     # fresh: the work arrays were evaluated at the present state, but not linearised there.
     # factored: the solver holds a factored system that may serve again. Where this is so at the top
     # of the loop, the step is a chord step; the end of the loop decides it for the next one.
@@ -181,14 +188,24 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
         # The factored system serves as long as it takes most of what is left; only an undamped one,
         # since damping belongs to the step for which it was chosen.
         factored = mu == 0.0 and gain <= CHORD_GAIN * last_gain
-        last_gain = gain
         if not chord:
             mu = 0.0 if mu <= LEAST_DAMPING else DAMPING_FALL * mu
-        if iteration <= CONTOUR_ITERATIONS and choose_contour(points, state, work):
+        if iteration <= moving and choose_contour(points, state, work):
             energy = prior_energy(prior, x) + evaluate(points, frame, scheme, loss, state, work)
-        elif gain <= stop.tolerance * energy:
+        elif _left_to_gain(gain, last_gain) <= stop.tolerance * energy:
             return energy, iteration, CONVERGED
+        last_gain = gain
     return energy, stop.iterations, EXHAUSTED
+
+
+@njit(cache=True, boundscheck=False)
+def _left_to_gain(gain: float, before: float) -> float:
+    """What further steps would gain, if each gains the share of the last that the last two show.
+
+    The sum of a geometric series; the first step is taken for a slow one.
+    """
+    share = SLOW if np.isinf(before) else min(gain / before, SLOW)
+    return gain * share / (1.0 - share)
 
 
 @njit(cache=True, boundscheck=False)
@@ -235,7 +252,7 @@ def factor_system(fitter: Fitter, mu: float) -> bool:
     solver, bounded = fitter.solver, fitter.solver.bounded
     total, left = len(solver.unknown), len(bounded.linear)
     stop = total - left
-    assemble(fitter, mu)
+    assemble(fitter, mu, True)
     if not cholesky(solver.system, total, stop, solver.tile):
         return False
     matrix, system = bounded.matrix, solver.system

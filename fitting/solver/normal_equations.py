@@ -15,9 +15,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .fitter import Fitter, Prior, Solver
-from .linear_algebra import SUMS, cholesky, row_products, solve_lower, solve_upper
+from .linear_algebra import SUMS, cholesky, row_products, solve_lower
 from .problem import Frame, State
-from .residuals import begin_frame, evaluate, linearise
+from .residuals import begin_frame, evaluate, linearise, pull_at_rows
 
 # Pose has no prior: a little damping relative to its curvature keeps the system definite.
 POSE_DAMPING = 1e-5
@@ -68,7 +68,7 @@ def full_gradient(fitter: Fitter, x: NDArray[np.floating]) -> None:
     _add_prior_gradient(prior, x, gradient)
 
 
-@njit(cache=True, boundscheck=False)
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
 def _add_prior_gradient(
     prior: Prior, x: NDArray[np.floating], gradient: NDArray[np.float64]
 ) -> None:
@@ -78,11 +78,13 @@ def _add_prior_gradient(
         gradient[k] += weight[k] * (x[k] - mean[k])
     start = prior.identity
     for i in range(len(precision)):
+        total = 0.0
         for j in range(len(precision)):
-            gradient[start + i] += precision[i, j] * (x[start + j] - mean[start + j])
+            total += precision[i, j] * (x[start + j] - mean[start + j])
+        gradient[start + i] += total
 
 
-@njit(cache=True, boundscheck=False)
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
 def prior_energy(prior: Prior, x: NDArray[np.floating]) -> float:
     """What the priors add to the energy: the last two sums of Eq. 3.
 
@@ -93,14 +95,15 @@ def prior_energy(prior: Prior, x: NDArray[np.floating]) -> float:
     prior : of the coefficients
     x : (K,) coefficients
     """
+    weight, mean, precision, start = prior.weight, prior.mean, prior.precision, prior.identity
     energy = 0.0
     for k in range(len(x)):
-        energy += prior.weight[k] * (x[k] - prior.mean[k]) ** 2
-    start = prior.identity
-    for i in range(len(prior.precision)):
-        for j in range(len(prior.precision)):
-            apart = x[start + j] - prior.mean[start + j]
-            energy += (x[start + i] - prior.mean[start + i]) * prior.precision[i, j] * apart
+        energy += weight[k] * (x[k] - mean[k]) ** 2
+    for i in range(len(precision)):
+        total = 0.0
+        for j in range(len(precision)):
+            total += precision[i, j] * (x[start + j] - mean[start + j])
+        energy += (x[start + i] - mean[start + i]) * total
     return energy
 
 
@@ -120,20 +123,17 @@ def chord_gradient(fitter: Fitter, frame: Frame, state: State) -> None:
     """
     points, work, gradient = fitter.points, fitter.work, fitter.solver.gradient
     seen, turned, direction, landmark = work.seen, work.turned, work.direction, work.landmark
-    row_weight, value, candidate = work.row_weight, work.value, work.candidate
+    row_weight, pull, candidate = work.row_weight, work.pull, work.candidate
     # J = unit L^-1 J_0 with J_0 the Jacobian before whitening, so J^T r = J_0^T (unit L^-T r).
-    if fitter.loss.covariance.shape[0] > 0:
-        value = value.copy()
-        value[: work.whitened] *= fitter.loss.unit
-        solve_upper(work.factor, work.whitened, value)
+    pull_at_rows(fitter.loss, work)
     x, rotation = state.x, state.rotation
     count = len(x)
     gradient[:] = 0.0
     force = np.zeros((len(seen), 3))
-    for row in range(len(row_weight)):
+    for row in range(len(pull)):
         i = landmark[row]
         depth = -seen[i, 2]
-        scale = value[row] * row_weight[row] * frame.focal / depth
+        scale = pull[row] * row_weight[row] * frame.focal / depth
         gx, gy = scale * direction[row, 0], scale * direction[row, 1]
         gz = (gx * seen[i, 0] + gy * seen[i, 1]) / depth
         px, py, pz = turned[i, 0], turned[i, 1], turned[i, 2]
@@ -205,13 +205,14 @@ def mark_active_bounds(fitter: Fitter, x: NDArray[np.floating], start: int, stop
 
 
 @njit(cache=True, boundscheck=False)
-def reduce_system(fitter: Fitter) -> bool:
+def reduce_system(fitter: Fitter, curved: bool) -> bool:
     """Assemble undamped and eliminate the first unknowns.
 
     Parameters
     ----------
     fitter : after `full_gradient` and `mark_active_bounds`; filled: in the solver's system and rhs,
         behind the eliminated unknowns, the Schur complement and its right-hand side
+    curved : with the curvature beside nodes, see `assemble`
 
     Returns
     -------
@@ -221,7 +222,7 @@ def reduce_system(fitter: Fitter) -> bool:
     solver = fitter.solver
     total = len(solver.unknown)
     stop = total - len(solver.bounded.linear)
-    assemble(fitter, 0.0)
+    assemble(fitter, 0.0, curved)
     if not cholesky(solver.system, total, stop, solver.tile):
         return False
     set_rhs(solver)
@@ -230,7 +231,7 @@ def reduce_system(fitter: Fitter) -> bool:
 
 
 @njit(cache=True, boundscheck=False)
-def assemble(fitter: Fitter, mu: float) -> None:
+def assemble(fitter: Fitter, mu: float, curved: bool) -> None:
     """The damped normal equations of the frame.
 
     Padding and coefficients at an active bound become unknowns whose step is 0: rows and columns of
@@ -240,13 +241,17 @@ def assemble(fitter: Fitter, mu: float) -> None:
     ----------
     fitter : after `full_gradient` and `mark_active_bounds`; filled: the solver's system
     mu : damping relative to the curvature (Marquardt 1963)
+    curved : with the rows of the curvature beside nodes, by which steps converge faster; otherwise
+        plain J^T J
     """
     solver, prior = fitter.solver, fitter.prior
     unknown, active, system = solver.unknown, solver.active, solver.system
     curvature, weight = solver.curvature, prior.weight
     total, count = len(unknown), len(weight)
-    _transpose(fitter.work.jacobian, fitter.scheme.rows, solver)
-    row_products(solver.rows, total, solver.rows.shape[1], system, solver.tile)
+    rows = fitter.scheme.rows + (fitter.work.corners[0] if curved else 0)
+    length = (rows + 7) // 8 * 8
+    _transpose(fitter.work.jacobian, rows, length, solver)
+    row_products(solver.rows, total, length, system, solver.tile)
     for c in range(total):
         k = unknown[c]
         if k < 0 or active[k]:
@@ -264,10 +269,10 @@ def assemble(fitter: Fitter, mu: float) -> None:
 
 
 @njit(cache=True, boundscheck=False)
-def _transpose(jacobian: NDArray[np.floating], rows: int, solver: Solver) -> None:
+def _transpose(jacobian: NDArray[np.floating], rows: int, length: int, solver: Solver) -> None:
     """solver.rows[c] = the Jacobian's column of unknown c; 0 for padding and at active bounds.
 
-    Four rows at a time: both matrices are read and written in runs.
+    Four rows at a time: both matrices are read and written in runs. Columns up to `length` are 0.
     """
     out, unknown, total = solver.rows, solver.unknown, len(solver.unknown)
     for row in range(0, rows, 4):
@@ -280,6 +285,7 @@ def _transpose(jacobian: NDArray[np.floating], rows: int, solver: Solver) -> Non
             out[c, row + 2] = jacobian[row + 2, k]
             out[c, row + 3] = jacobian[row + 3, k]
     for c in range(total):
+        out[c, rows:length] = 0.0
         if unknown[c] < 0 or solver.active[unknown[c]]:
             out[c] = 0.0
 

@@ -65,8 +65,8 @@ def cut_curve(
 @njit(cache=True, boundscheck=False)
 def nearest_on(
     x: float, y: float, segments: NDArray[np.float64], curve: int, count: int
-) -> tuple[float, float, float]:
-    """Signed distance of a point from a curve, and its gradient.
+) -> tuple[float, float, float, float]:
+    """Signed distance of a point from a curve, its gradient, and how that turns along the curve.
 
     Positive on the left of the polyline's direction. Beside a node the distance is that to the
     node and the gradient points away from it, so that half the square of the distance has the
@@ -81,8 +81,9 @@ def nearest_on(
 
     Returns
     -------
-    tuple of distance, gx and gy
-        all 0 where the curve has no segment
+    tuple of distance, gx, gy and bend
+        the distance's second derivative is bend t t^T with t = (-gy, gx): 0 within a segment, and
+        1 / distance beside a node; all 0 where the curve has no segment
     """
     # The foot on a segment is a + along e with along = (p - a) . e / |e|^2, kept within [0, 1].
     best, nearest, at = np.inf, -1, 0.0
@@ -95,7 +96,7 @@ def nearest_on(
         if square < best:
             best, nearest, at = square, k, along
     if nearest < 0:
-        return 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0, 0.0
     # Within a segment the distance is that to its line, (p - a) . normal, whose gradient is the
     # normal. On the curve itself the direction to the foot is not defined, and the normal serves.
     px, py = x - segments[curve, nearest, 0], y - segments[curve, nearest, 1]
@@ -103,13 +104,13 @@ def nearest_on(
     side = px * nx + py * ny
     apart = np.sqrt(best)
     if 0.0 < at < 1.0 or apart < 1e-12:
-        return side, nx, ny
+        return side, nx, ny, 0.0
     # Beside a node n the distance is |p - n|, with the sign of the side, and its gradient
     # (p - n) / |p - n|.
     sign = 1.0 if side >= 0.0 else -1.0
     dx = px - at * segments[curve, nearest, 2]
     dy = py - at * segments[curve, nearest, 3]
-    return sign * apart, sign * dx / apart, sign * dy / apart
+    return sign * apart, sign * dx / apart, sign * dy / apart, sign / apart
 
 
 def signed_distances(points: ArrayLike, polyline: ArrayLike) -> NDArray[np.float64]:
@@ -130,4 +131,4 @@ def signed_distances(points: ArrayLike, polyline: ArrayLike) -> NDArray[np.float
     segments = np.zeros((1, len(target) + 1, SEGMENT))
     count = cut_curve(target, nodes, 0, segments)
     every = np.asarray(points, np.float64).reshape(-1, 2)
-    return np.array([nearest_on(x, y, segments, 0, count) for x, y in every])
+    return np.array([nearest_on(x, y, segments, 0, count)[:3] for x, y in every])

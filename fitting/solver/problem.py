@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..morphable_model.landmark_scheme import COUNT, SEGMENT, curve_table
 from ..morphable_model.morphable_model import MorphableModel, PointBasis, SurfacePoints
-from .linear_algebra import padded
+from .whitening import Whitening, new_whitening
 
 POSE = 6
+JAW = 17  # landmarks on the jaw line
 PLAIN, HUBER, GEMAN_MCCLURE = 0, 1, 2
 # Landmarks of the cheeks, whose contour moves with yaw; around the chin the jaw's edge is seen at
 # any pose and the points stay on it.
@@ -45,6 +46,15 @@ class State(NamedTuple):
         """Independent arrays of the same values."""
         return State(self.x.copy(), self.rotation.copy(), self.translation.copy())
 
+    def rows(self, chosen: NDArray[np.integer]) -> State:
+        """Independent arrays of some of the frames.
+
+        Parameters
+        ----------
+        chosen : (m,) int, their indices
+        """
+        return State(self.x[chosen], self.rotation[chosen], self.translation[chosen])
+
 
 class Frame(NamedTuple):
     """What was detected in one frame, normalised.
@@ -56,12 +66,15 @@ class Frame(NamedTuple):
     root_weight : (p,) float64, square roots of the confidences, 0 where missing
     focal : focal length over the frame's inter-ocular distance in pixels
     yaw_range : which of the loss's covariances is that of the frame
+    contour : (17,) int32, places of the jaw landmarks on their lines, which are then kept; -1:
+        they follow the pose
     """
 
     target: NDArray[np.float64]
     root_weight: NDArray[np.float64]
     focal: float
     yaw_range: int
+    contour: NDArray[np.int32] = np.full(JAW, -1, np.int32)
 
 
 class Frames(NamedTuple):
@@ -73,12 +86,14 @@ class Frames(NamedTuple):
     root_weight : (n, p) float64
     focal : (n,) float64
     yaw_range : (n,) int64
+    contour : (n, 17) int32
     """
 
     target: NDArray[np.float64]
     root_weight: NDArray[np.float64]
     focal: NDArray[np.float64]
     yaw_range: NDArray[np.int64]
+    contour: NDArray[np.int32]
 
     def rows(self, chosen: NDArray[np.integer]) -> Frames:
         """Some of the frames.
@@ -92,6 +107,7 @@ class Frames(NamedTuple):
             self.root_weight[chosen],
             self.focal[chosen],
             self.yaw_range[chosen],
+            self.contour[chosen],
         )
 
 
@@ -109,6 +125,7 @@ def frame_of(frames: Frames, index: int) -> Frame:
         frames.root_weight[index],
         frames.focal[index],
         frames.yaw_range[index],
+        frames.contour[index],
     )
 
 
@@ -294,11 +311,14 @@ class Scheme(NamedTuple):
     curve_of : (p,) int32, the curve that a landmark slides on; -1 for an end point, as dense
         points are
     nodes : (curves, k) int32, the landmarks of each curve, -1 behind its last
+    first_row : (p,) int32, the first residual of each point: end points come first, then sliding
+        landmarks, then dense points
     rows : number of data residuals m
     """
 
     curve_of: NDArray[np.int32]
     nodes: NDArray[np.int32]
+    first_row: NDArray[np.int32]
     rows: int
 
 
@@ -319,7 +339,11 @@ def new_scheme(*, curves: bool = True, dense: int = 0) -> Scheme:
     if not curves:
         curve_of[:] = -1
     curve_of = np.concatenate([curve_of, np.full(dense, -1, np.int32)])
-    return Scheme(curve_of, nodes, _rows(curve_of))
+    order = np.argsort(curve_of[:COUNT] >= 0, kind="stable")
+    order = np.append(order, COUNT + np.arange(dense))
+    first_row = np.empty(len(curve_of), np.int32)
+    first_row[order] = np.append(0, np.cumsum(np.where(curve_of[order] < 0, 2, 1))[:-1])
+    return Scheme(curve_of, nodes, first_row, _rows(curve_of))
 
 
 def _rows(curve_of: NDArray[np.int32]) -> int:
@@ -352,18 +376,23 @@ def plain_loss() -> Loss:
 class Workspace(NamedTuple):
     """Arrays of one frame's residuals, allocated once: p points, m data rows, n = K + 6 unknowns.
 
+    Behind the data rows there is place for one row a sliding landmark, by which `linearise` makes
+    the curvature known that a landmark beside a node of its curve has.
+
     Attributes
     ----------
     turned, seen : (p, 3) float64, R X and R X + t of each point X, decimetres
-    direction : (m, 2) float64, the unit vector along which a row measures
-    landmark : (m,) int32, the point that a row measures
-    row_weight : (m,) float64, what a row was multiplied by
+    direction : (m + s, 2) float64, the unit vector along which a row measures
+    landmark : (m + s,) int32, the point that a row measures
+    row_weight : (m + s,) float64, what a row was multiplied by
+    bend : (m,) float64, the second derivative of D along the curve, see `nearest_on`
+    corners : (1,) int32, how many rows there are behind the data rows
     distance : (p,) float64, D of each landmark, not weighed
     value : (m,) float64, residuals
-    jacobian : (m padded, n padded to 8), of the type of the modes
+    pull : (m,) float64, half the derivative of the energy by each residual before whitening
+    jacobian : (m + s padded to 8, n padded to 8), of the type of the modes
     candidate : (17,) int32, places of the jaw landmarks on their lines
-    whitened : rows, the first ones, that the covariance whitens: those of the 68 landmarks
-    factor : (whitened padded, the same) float64, Cholesky factor of their covariance
+    whitening : arrays of the covariance of the landmarks' residuals
     segments : (curves, k, 7) float64 and
     segment_count : (curves,) int32, the detected curves as `residuals.cut_curve` leaves them
     """
@@ -373,12 +402,14 @@ class Workspace(NamedTuple):
     direction: NDArray[np.float64]
     landmark: NDArray[np.int32]
     row_weight: NDArray[np.float64]
+    bend: NDArray[np.float64]
+    corners: NDArray[np.int32]
     distance: NDArray[np.float64]
     value: NDArray[np.float64]
+    pull: NDArray[np.float64]
     jacobian: NDArray[np.floating]
     candidate: NDArray[np.int32]
-    whitened: int
-    factor: NDArray[np.float64]
+    whitening: Whitening
     segments: NDArray[np.float64]
     segment_count: NDArray[np.int32]
 
@@ -395,22 +426,23 @@ def new_workspace(points: PointModel, scheme: Scheme, loss: Loss) -> Workspace:
     Workspace
     """
     rows = scheme.rows
-    whitened = _rows(scheme.curve_of[:COUNT]) if loss.covariance.size else 0
-    side = padded(whitened) if whitened else 0
+    every = rows + int((scheme.curve_of >= 0).sum())
     count = len(points.mean)
     width = (points.coefficients + POSE + 7) // 8 * 8
     return Workspace(
         turned=np.empty((count, 3)),
         seen=np.empty((count, 3)),
-        direction=np.empty((rows, 2)),
-        landmark=np.empty(rows, np.int32),
-        row_weight=np.empty(rows),
+        direction=np.empty((every, 2)),
+        landmark=np.empty(every, np.int32),
+        row_weight=np.empty(every),
+        bend=np.zeros(rows),
+        corners=np.zeros(1, np.int32),
         distance=np.zeros(count),
         value=np.zeros(rows),
-        jacobian=np.zeros((padded(rows), width), points.modes.dtype),
+        pull=np.zeros(rows),
+        jacobian=np.zeros(((every + 7) // 8 * 8, width), points.modes.dtype),
         candidate=points.line_last.copy(),
-        whitened=whitened,
-        factor=np.zeros((side, side)),
+        whitening=new_whitening(scheme.curve_of[:COUNT] >= 0, loss.covariance),
         segments=np.zeros((*scheme.nodes.shape, SEGMENT)),
         segment_count=np.zeros(len(scheme.nodes), np.int32),
     )

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .linear_algebra import SUMS, cholesky, solve_lower
+from .linear_algebra import SUMS
 from .point_to_curve import cut_curve, nearest_on
 from .problem import (
     GEMAN_MCCLURE,
@@ -29,6 +29,7 @@ from .problem import (
     State,
     Workspace,
 )
+from .whitening import choose_slot, whiten, whiten_rows, whitened_pull
 
 
 @njit(cache=True, boundscheck=False)
@@ -42,12 +43,16 @@ def begin_frame(
     points : the model's points
     frame : what was detected
     scheme : which landmarks slide on which curve
-    state : unknowns of the frame, at which the contour is looked for
-    work : filled: segments, segment_count, candidate
+    state : unknowns of the frame, at which the contour is looked for, unless the frame has one
+    work : filled: segments, segment_count, candidate, the whitening's slot
     """
     for curve in range(len(scheme.nodes)):
         work.segment_count[curve] = cut_curve(frame.target, scheme.nodes, curve, work.segments)
-    choose_contour(points, state, work)
+    choose_slot(work.whitening, frame.yaw_range, frame.root_weight, scheme.curve_of)
+    if frame.contour[0] < 0:
+        choose_contour(points, state, work)
+    else:
+        work.candidate[:] = frame.contour
 
 
 @njit(cache=True, boundscheck=False)
@@ -151,19 +156,21 @@ def evaluate(
     seen, value, row_weight = work.seen, work.value, work.row_weight
     landmark, direction, distance = work.landmark, work.direction, work.distance
     segments, segment_count, curve_of = work.segments, work.segment_count, scheme.curve_of
+    first_row, bend = scheme.first_row, work.bend
     target, root_weight, focal = frame.target, frame.root_weight, frame.focal
     kind, scale = loss.kind, loss.scale
-    row, energy = 0, 0.0
+    energy = 0.0
     for i in range(len(target)):
         # The projection P of Eq. 3: the scene lies at negative z.
         depth = -seen[i, 2]
         if not depth > 1e-3:
             return np.inf
         u, v = focal * seen[i, 0] / depth, focal * seen[i, 1] / depth
-        first, curve, weight = row, curve_of[i], root_weight[i]
+        row, curve, weight = first_row[i], curve_of[i], root_weight[i]
+        first = row
         # A row measures along `direction`, the gradient of its residual by (u, v).
         if curve >= 0:
-            value[row], direction[row, 0], direction[row, 1] = nearest_on(
+            value[row], direction[row, 0], direction[row, 1], bend[row] = nearest_on(
                 u, v, segments, curve, segment_count[curve]
             )
             row += 1
@@ -187,7 +194,11 @@ def evaluate(
             value[r] *= root
             row_weight[r] = root
     if loss.covariance.shape[0] > 0:
-        return _whiten(loss.covariance[frame.yaw_range], loss.unit, work)
+        if not whiten(work.whitening, direction, row_weight, value, loss.unit):
+            return np.inf
+        energy = 0.0
+        for r in range(len(value)):
+            energy += value[r] * value[r]
     return energy
 
 
@@ -207,41 +218,6 @@ def _robust(kind: int, scale: float, square: float) -> tuple[float, float]:
         share = scale * scale / (scale * scale + square)
         return square * share, share * share
     return square, 1.0
-
-
-@njit(cache=True, boundscheck=False)
-def _whiten(c: NDArray[np.float64], unit: float, work: Workspace) -> float:
-    """Whiten the landmarks' residuals by the covariance of what each row measures; the energy.
-
-    c: (136, 136), the covariance of the frame's range of yaw. With S = L L^T the covariance of the
-    rows, |unit L^-1 r|^2 = unit^2 r^T S^-1 r is the energy of normal errors, in units of `unit`
-    (generalised least squares, Aitken 1936).
-    """
-    rows = work.whitened
-    factor, tile = work.factor, np.empty((4, 4))
-    # S_ij = a^T C b, with a and b the directions along which the rows i and j measure and C the 2x2
-    # block of their landmarks. A missing landmark's row is independent of all others.
-    for i in range(rows):
-        p, here = 2 * work.landmark[i], work.row_weight[i] > 0.0
-        a0, a1 = work.direction[i]
-        for j in range(i + 1):
-            factor[i, j] = 0.0
-            if here and work.row_weight[j] > 0.0:
-                q = 2 * work.landmark[j]
-                b0, b1 = work.direction[j]
-                factor[i, j] = a0 * (c[p, q] * b0 + c[p, q + 1] * b1) + a1 * (
-                    c[p + 1, q] * b0 + c[p + 1, q + 1] * b1
-                )
-        factor[i, i] += 1e-12 if here else 1.0
-    if not cholesky(factor, rows, rows, tile):
-        return np.inf
-    solve_lower(factor, rows, work.value)
-    energy = 0.0
-    for i in range(rows):
-        work.value[i] *= unit
-    for i in range(len(work.value)):
-        energy += work.value[i] ** 2
-    return energy
 
 
 @njit(cache=True, boundscheck=False)
@@ -326,7 +302,8 @@ def linearise(points: PointModel, frame: Frame, loss: Loss, state: State, work: 
     frame : what was detected
     loss : how residuals are weighed
     state : unknowns of the frame
-    work : filled: jacobian (columns: coefficients, rotation, translation)
+    work : filled: jacobian (columns: coefficients, rotation, translation), pull, and rows of the
+        curvature beside nodes
     """
     count = points.modes.shape[2]
     lines = len(work.candidate) if points.line_mean.shape[1] else 0
@@ -334,7 +311,9 @@ def linearise(points: PointModel, frame: Frame, loss: Loss, state: State, work: 
     seen, turned, jacobian, focal = work.seen, work.turned, work.jacobian, frame.focal
     landmark, direction, row_weight = work.landmark, work.direction, work.row_weight
     rotation, kind = state.rotation, modes.dtype.type
-    for row in range(len(row_weight)):
+    pull_at_rows(loss, work)
+    corners = _add_corners(loss, work)
+    for row in range(len(work.value) + corners):
         i = landmark[row]
         # g = dr/dq, the residual by the point in the camera. With r = weight d . (u, v) and depth
         # -q_z: du/dq_x = focal / depth, and du/dq_z = focal q_x / depth^2 = (du/dq_x) q_x / depth;
@@ -361,7 +340,52 @@ def linearise(points: PointModel, frame: Frame, loss: Loss, state: State, work: 
         # dr/dt: dq/dt is the identity.
         out[count + 3], out[count + 4], out[count + 5] = gx, gy, gz
     if loss.covariance.shape[0] > 0:
-        _whiten_rows(work, count + POSE, kind(loss.unit))
+        whiten_rows(work.whitening, direction, row_weight, loss.unit, jacobian, count + POSE)
+
+
+@njit(cache=True, boundscheck=False)
+def pull_at_rows(loss: Loss, work: Workspace) -> None:
+    """Half the derivative of the energy by each residual before it is whitened.
+
+    Parameters
+    ----------
+    loss : how residuals are weighed
+    work : after `evaluate`; filled: pull
+    """
+    pull = work.pull
+    pull[:] = work.value
+    if loss.covariance.shape[0] > 0:
+        whitened_pull(work.whitening, work.direction, work.row_weight, loss.unit, pull)
+
+
+@njit(cache=True, boundscheck=False)
+def _add_corners(loss: Loss, work: Workspace) -> int:
+    """Add a row for each landmark beside a node of its curve; how many there are.
+
+    Gauss and Newton leave out the sum over residuals r of (dE/dr) r'' / 2. It is large where the
+    distance from a node turns its direction, r'' = bend t t^T along the tangent t: without it steps
+    go back and forth across the node. A row of value 0 along t with the weight root((dE/dr) w bend
+    / 2) puts it into J^T J where it is positive; the gradient stays as it is. Among whitened
+    residuals it may be larger than any residual's own, and is then cut to that.
+    """
+    direction, row_weight, bend, pull = work.direction, work.row_weight, work.bend, work.pull
+    whitened = loss.covariance.shape[0] > 0
+    ends = work.whitening.coupling.shape[2]
+    count, corners = len(work.value), 0
+    for row in range(count):
+        if bend[row] == 0.0 or not row_weight[row] > 0.0:
+            continue
+        square = pull[row] * row_weight[row] * bend[row]
+        if whitened:
+            most = loss.unit * row_weight[row] * work.whitening.sliding[row - ends, row - ends]
+            square = min(square, most * most)
+        if square > 0.0:
+            at = count + corners
+            work.landmark[at], row_weight[at] = work.landmark[row], np.sqrt(square)
+            direction[at, 0], direction[at, 1] = -direction[row, 1], direction[row, 0]
+            corners += 1
+    work.corners[0] = corners
+    return corners
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
@@ -377,23 +401,3 @@ def _combine(
     mx, my, mz = modes[0], modes[1], modes[2]
     for k in range(count):
         out[k] = a * mx[k] + b * my[k] + c * mz[k]
-
-
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def _whiten_rows(work: Workspace, width: int, unit: np.floating) -> None:
-    """jacobian = unit L^-1 jacobian, row by row; dense points' rows stay as they are.
-
-    Forward substitution, with all columns at once: row_i = (row_i - sum_j L_ij row_j) / L_ii. The
-    rows above are multiplied by `unit` already, which is why L_ij is divided by it.
-    """
-    kind = work.jacobian.dtype.type
-    for i in range(work.whitened):
-        row = work.jacobian[i]
-        inverse = kind(work.factor[i, i])
-        for j in range(i):
-            share = kind(work.factor[i, j]) / unit
-            other = work.jacobian[j]
-            for k in range(width):
-                row[k] -= share * other[k]
-        for k in range(width):
-            row[k] *= inverse * unit

@@ -68,7 +68,7 @@ def _reduce_frame(fitter: Fitter, frame: Frame, state: State) -> bool:
     if not linearise_frame(fitter, frame, state):
         return False
     solver.active[:] = False
-    if not reduce_system(fitter):
+    if not reduce_system(fitter, False):
         return False
     for p in range(left):
         solver.bounded.linear[p] = -solver.rhs[stop + p]

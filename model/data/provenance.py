@@ -20,6 +20,7 @@ _SHAPING_F_EXP = (
     "expression_weight",
     "shape_weight",
     "curves",
+    "jaw_by_pose",
     "robust",
     "whiten",
     "prior",

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from ...fitting.camera import Camera
 from ...fitting.fit import Fit, fit
+from ...fitting.initial_pose import spread_sample
 from ...fitting.morphable_model.description import ARKIT_BASIS, expression_basis
 from ...fitting.morphable_model.model_file import load_model
 from ...fitting.morphable_model.morphable_model import MorphableModel
 from ...fitting.options import PAPER_WEIGHT, FitOptions
-from ...fitting.subject import spread_sample
 from ...fitting.visibility import PARTS, hides_something
 from ...fitting.witness import OUTPUTS, Witness, usual_outputs
 from ..landmarks.detector import calibrated_name

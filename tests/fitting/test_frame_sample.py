@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from glee.fitting.camera import Camera
+from glee.fitting.initial_pose import spread_sample
 from glee.fitting.morphable_model.model_file import load_model
-from glee.fitting.subject import spread_sample
 
 
 def clip(seed=0, count=200):
