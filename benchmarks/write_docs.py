@@ -29,6 +29,7 @@ TITLES = {
     "turned_faces": "Faces turned in the picture",
     "landmarks": "Landmarks and what is fitted to them",
     "pretraining": "What the pre-training learns",
+    "expression_embedding": "The expression embedding that comes with glee",
     "render_levers": "Parts of a render and the detectors",
     "bias": "Skin tone, sex and age",
     "hidden_regions": "What is hidden",
@@ -42,6 +43,7 @@ TITLES = {
 PAGES = {
     "bias": "model-card",
     "au_estimates": "action-units",
+    "expression_embedding": "glee-net",
     **dict.fromkeys(("orderings", "pretraining"), "experiments"),
     **dict.fromkeys(("demo", "self_attention", "table5_rows"), "experiments"),
     **dict.fromkeys(
@@ -287,6 +289,38 @@ def peer_times(content: dict[str, Any]) -> list[str]:
     return table(["fit of one frame by", "ms", "ours beside it, ms", "ratio"], rows)
 
 
+STARTS = {
+    "random": "random weights",
+    "shipped": "the embedding",
+}
+GIVEN = {"images": "images alone", "both": "images and f_exp", "f_exp": "f_exp alone"}
+
+
+def embedding(content: dict[str, Any]) -> list[str]:
+    """Triplets of both models' people, and Action Units of the other model's and in real clips."""
+    of = content["triplets"]
+    triplets = [
+        [said, *(f"{100 * of[whose]['right'][start]:.1f}" for whose in ("own", "ict"))]
+        for start, said in STARTS.items()
+        if start in of["own"]["right"]
+    ]
+    areas = [
+        [
+            f"{said}" if given == "f_exp" else f"{said}, from {STARTS[start]}",
+            *(f"{row[kind]:.3f}" for kind in ("ict_alike", "ict_apart", "real")),
+        ]
+        for given, said in GIVEN.items()
+        for start, row in content["action_units"][given].items()
+    ]
+    head = ["triplets right, % (chance 33.3)", "people of our model", "people of the other model"]
+    kinds = ["other model, sides alike", "other model, sides apart", "real clips"]
+    return [
+        *table(head, triplets),
+        "",
+        *table(["Action Units, mean area under the curve", *kinds], areas),
+    ]
+
+
 # What stands between two marks of another page: (page, first mark) -> (results, what writes it).
 def waiting_times(content: dict[str, Any]) -> list[str]:
     """How long a training waits, by the way in which crops are kept."""
@@ -331,6 +365,10 @@ BLOCKS = {
     ("experiments", "<!-- benchmarks/results/table5_rows.json -->"): (
         "table5_rows",
         partial(table5_rows, table=table),
+    ),
+    ("glee-net", "<!-- benchmarks/results/expression_embedding.json -->"): (
+        "expression_embedding",
+        embedding,
     ),
 }
 END = "<!-- end -->"

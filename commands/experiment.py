@@ -34,6 +34,12 @@ NAMES = ("table1", "table2", "table3", "table4", "table5", "figure1", "figure4",
 @click.option("--epochs", type=click.IntRange(1), help=f"{EPOCHS_HELP} [default: the preset's]")
 @click.option("--batch", type=click.IntRange(1), help=f"{BATCH_HELP} [default: the preset's]")
 @facenet_option
+@click.option(
+    "--init",
+    type=click.Choice(["embedded"]),
+    help="Without shards of FEC, start rows that are pre-trained from the expression embedding "
+    "that comes with glee (preset compact).",
+)
 @split_option
 @missing_option
 @device_option
@@ -47,6 +53,7 @@ def experiment(
     epochs: int | None,
     batch: int | None,
     facenet: str,
+    init: str | None,
     split: str,
     missing: str,
     device: str,
@@ -73,7 +80,7 @@ def experiment(
         facenet=facenet,
         split=split,
         missing=missing,
-        changes={"epochs": epochs, "batch": batch},
+        changes={"epochs": epochs, "batch": batch, "init": init},
     )
     click.echo(summary.text)
     click.echo("written: " + ", ".join(str(path) for path in summary.files))

@@ -48,7 +48,7 @@ ICT = Path(__file__).resolve().parents[2] / "shared" / "models" / "ict-facekit-6
 OWN, OTHER = {"own": (5, 16), "own2": (7, 16)}, {"ict": (6, 12)}
 # Shares of the embedded model and of the other in a batch; steps.
 SHARES = {"own": (1.0,), "both": (0.65, 0.35)}
-STEPS = {"face": 3000, "parts": 400}
+STEPS = {"face": 3600, "parts": 400}
 BATCH, TRIPLETS, MARGIN = 64, 1500, 0.2
 SHIFT = 2  # pixels
 RATE, DECAY, WARMUP, CLIP, EMA = 3e-3, 1e-2, 0.012, 5.0, 0.995

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from glee.model.expression_embedding import (
 )
 from glee.model.network.build_glee_net import build_glee_net
 from glee.model.network.config import preset_config
-from glee.model.options import EMBEDDED, RANDOM, pretrain_options, train_options
+from glee.model.options import EMBEDDED, RANDOM, train_options
 from glee.model.training import training
 from glee.model.training.embed import embed
 from glee.model.training.state import new_network
@@ -52,17 +53,10 @@ def test_the_file_is_small():
     assert EMBEDDING_PATH.stat().st_size <= 6_000_000
 
 
-def test_the_preset_compact_starts_from_it_unless_told_otherwise():
-    assert train_options("compact").init == EMBEDDED
-    assert train_options("compact", init=RANDOM).init == ""
-    assert train_options("compact", init="runs/fec").init == "runs/fec"
-    assert train_options("compact", facenet="facenet.pt").init == ""
-    assert train_options("paper").init == ""
-    assert pretrain_options("compact").init == ""
-    for ablation in ("no-gb-lb", "resnet", "resnet-alone"):
-        assert train_options("compact", ablation=ablation).init == ""
-    for ablation in ("no-lb", "no-3dgb", "fixed-gb-lb", "no-tc", "no-joint-fc"):
-        assert train_options("compact", ablation=ablation).init == EMBEDDED
+def test_it_is_taken_where_it_is_asked_for():
+    for preset in ("compact", "paper"):
+        assert train_options(preset).init == train_options(preset, init=RANDOM).init == ""
+    assert train_options("compact", init=EMBEDDED).init == EMBEDDED
     with pytest.raises(OptionsError, match="give one of them"):
         train_options("compact", facenet="facenet.pt", init=EMBEDDED)
 
@@ -137,7 +131,7 @@ def test_networks_of_other_sizes_refuse_it():
 
 def test_a_network_to_train_has_its_weights():
     config = preset_config("compact", ("AU1", "AU2"))
-    started = new_network(config, train_options("compact"))
+    started = new_network(config, train_options("compact", init=EMBEDDED))
     alone = network_for(seed=3)
     load_embedding(alone)
     found, wanted = weights_of(started), weights_of(alone)
@@ -145,7 +139,7 @@ def test_a_network_to_train_has_its_weights():
 
 
 def test_train_says_what_it_starts_from(work, tmp_path, caplog):
-    from_it = train_options("compact", epochs=1, batch=16)
+    from_it = train_options("compact", epochs=1, batch=16, init=EMBEDDED)
     with caplog.at_level(logging.INFO, "glee"):
         training.train(work, tmp_path / "run", from_it, fold="1", device="cpu")
     assert any("starts from the expression embedding that comes" in m for m in caplog.messages)
@@ -158,11 +152,13 @@ def test_train_says_what_it_starts_from(work, tmp_path, caplog):
 
 
 def test_identity_features_are_those_of_its_identity_model(work, tmp_path):
-    embed(work, preset="compact", device="cpu")
-    shard = read_shard(list_shards(work)[0])
+    own = tmp_path / "work"
+    shutil.copytree(work, own)
+    embed(own, preset="compact", init=EMBEDDED, device="cpu")
+    shard = read_shard(list_shards(own)[0])
     assert shard.embed is not None
-    options = train_options("compact", epochs=1, batch=16, identity="cached")
-    training.train(work, tmp_path / "run", options, fold="1", device="cpu")
+    options = train_options("compact", epochs=1, batch=16, identity="cached", init=EMBEDDED)
+    training.train(own, tmp_path / "run", options, fold="1", device="cpu")
 
 
 def test_smiles_of_strangers_are_nearer_than_their_faces_at_rest():
