@@ -183,13 +183,6 @@ def _network() -> Iterator[Stated]:
     )
     yield Stated(page, "train", sentence, size)
 
-    def step(r: Content) -> list[str]:
-        return [f"{r['step']['cached_s'] / r['step']['trainer_s']:.2f}"]
-
-    def speed(r: Content) -> list[str]:
-        own = r["inference"]
-        return [f"{own['exported_frames_per_s'] / own['eager_frames_per_s']:.2f}"]
-
     def order(r: Content) -> list[str]:
         full, ours = (
             next(row for row in r["order"] if row["order"] == name)
@@ -199,8 +192,6 @@ def _network() -> Iterator[Stated]:
         reads = (f"{row['blocks_read_a_step']:.0f}" for row in (ours, full))
         return [*reads, f"{100 * more:.0f}"]
 
-    yield Stated(page, "train", "A step then takes {} of the time, not half of it", step)
-    yield Stated(page, "train", "On one core it is {} times as fast as eager mode", speed)
     sentence = (
         "a step reads {} blocks instead of {}, and the mean label of its batch deviates {} % more "
         "than with a full shuffle"
@@ -219,12 +210,12 @@ def _preprocessing() -> Iterator[Stated]:
         )
 
     def peer(r: Content) -> list[str]:
-        return [f"{r['peer'][kind]['ms']:.1f}" for kind in ("default", "refined")]
+        return [f"{r['peer'][kind]['ms']:.1f}" for kind in ("default", "landmarker")]
 
     def all_three(r: Content) -> list[str]:
         return [f"{r['path'][name]['ms']:.1f}" for name in ("dlib", "mesh", "mesh+refiner")]
 
-    sentence = "| MediaPipe 0.10.21 FaceMesh | {} to {} |"
+    sentence = "| MediaPipe 0.10.21, FaceMesh and Face Landmarker | {} and {} |"
     yield Stated("docs/comparison.md", "preprocess", sentence, peer)
     sentence = "{} ms with `--detector dlib`, {} with `mesh`, {} with `mesh+refiner`"
     yield Stated("docs/hpc.md", "preprocess", sentence, all_three)
