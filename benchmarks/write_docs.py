@@ -273,8 +273,8 @@ def embedding(content: dict[str, Any]) -> list[str]:
 def _of_demo(f1: dict[str, float]) -> str:
     random, shipped = (f"{100 * f1[start]:.1f}" for start in ("random", "shipped"))
     return (
-        f"`glee demo` with images alone has a mean F1 of {shipped} % from the embedding and {random} "
-        "% from random weights; its people are of our model, and prove nothing about real ones."
+        f"`glee demo` given images alone has an F1 of {shipped} % from the embedding and {random} %"
+        " from random weights; its people are of our model, and prove nothing about real ones."
     )
 
 
