@@ -1,13 +1,15 @@
 """What the expression embedding that comes with glee sees: on the other face model, on real clips.
 
-python benchmarks/expression_embedding.py --json OUT [--folder FOLDER] [--seed N] [--quick]
+python benchmarks/expression_embedding.py --json OUT [--demo DEMO] [--folder FOLDER] [--seed N]
+    [--quick]
 
 Two questions of faces that the training did not see. Triplets as FEC has them, three photographs of
 three people who move by the rules of `glee synth`: are the two whose f_exp are nearest also nearest
 in E_exp? And GLEE-Net compact, trained for Action Units on rendered people of our model, from
 random weights and from the embedding, given images alone, f_exp alone, or both: mean area under the
 curve on people of the other model, and on real clips that were coded by eye. The embedding that is
-shipped has seen our face model alone.
+shipped has seen our face model alone. --demo takes the folder of a finished `glee demo` and reports
+its F1 from images alone with the embedding beside its own; its people are of our model.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,9 @@ from glee.model.expression_embedding import EMBEDDING_PATH, load_embedding
 from glee.model.network.build_glee_net import build_glee_net
 from glee.model.network.config import preset_config
 from glee.model.network.glee_net import GLEENet
+from glee.model.options import EMBEDDED, read_options
+from glee.model.prediction.evaluation import evaluate
+from glee.model.training.training import train
 from glee.pipeline.action_units.readings import AUS
 from glee.pipeline.synthesis.triplets import odd_one
 
@@ -47,6 +53,7 @@ Floats = NDArray[np.float64]
 OWN, OTHER = ("own_single", "own_rules"), ("ict_alike", "ict_apart")
 PEOPLE, FRAMES, JUDGED_PEOPLE = 6, 40, 5
 PHOTOGRAPHED, TRIPLETS = {"own": (40, 5), "ict": (60, 6)}, 4000  # people, photographs of each
+IMAGES_ALONE = "run_images"  # the demo's run
 # What GLEE-Net is given, and its ablation.
 GIVEN = {"images": "no-3dgb", "both": "full", "f_exp": "no-gb-lb"}
 AT_ONCE = 64
@@ -57,6 +64,7 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--demo", type=Path, help="Folder of a finished `glee demo`.")
     parser.add_argument("--folder", type=Path, help="What was read; kept. [default: a new one]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="less than two minutes")
@@ -79,8 +87,18 @@ def main() -> int:
     folder = given.folder or Path(tempfile.mkdtemp(prefix="expression-embedding-"))
     content["triplets"] = judge_triplets(starts, folder, given)
     content["action_units"] = judge_action_units(starts, folder, given)
+    if given.demo is not None:
+        content["demo"] = judge_demo(given.demo, folder)
     write_results(given.json, content, targets(content))
     return 0
+
+
+def judge_demo(demo: Path, folder: Path) -> dict[str, float]:
+    """Mean F1 of the demo's images alone, from random weights and from the embedding."""
+    options = replace(read_options(demo / IMAGES_ALONE), init=EMBEDDED)
+    train(demo / "work", folder / "demo-images", options, device="cpu")
+    runs = {"random": demo / IMAGES_ALONE, "shipped": folder / "demo-images"}
+    return {name: evaluate(run).results["f1"]["mean"] for name, run in runs.items()}
 
 
 def network_from(start: Path | None, ablation: str, seed: int) -> GLEENet:

@@ -9,6 +9,7 @@ import click
 from .options import (
     device_option,
     facenet_option,
+    init_option,
     out_option,
     preset_option,
     seed_option,
@@ -34,12 +35,7 @@ NAMES = ("table1", "table2", "table3", "table4", "table5", "figure1", "figure4",
 @click.option("--epochs", type=click.IntRange(1), help=f"{EPOCHS_HELP} [default: the preset's]")
 @click.option("--batch", type=click.IntRange(1), help=f"{BATCH_HELP} [default: the preset's]")
 @facenet_option
-@click.option(
-    "--init",
-    type=click.Choice(["embedded"]),
-    help="Without shards of FEC, start rows that are pre-trained from the expression embedding "
-    "that comes with glee (preset compact).",
-)
+@init_option
 @split_option
 @missing_option
 @device_option

@@ -126,16 +126,22 @@ def _differing(own: dict[str, Any], paper: dict[str, Any]) -> str:
 
 def _of_weights(rows: tuple[Row, ...], faces: ExperimentData | None, recipe: Recipe) -> list[str]:
     lines = []
-    embedded = faces is None and any(recipe.training(row, None).init == EMBEDDED for row in rows)
-    if embedded:
+    init = (
+        ""
+        if faces is not None
+        else next((start for row in rows if (start := recipe.training(row, None).init)), "")
+    )
+    if init == EMBEDDED:
         lines.append(
             "weights: init embedded, what comes with glee and was trained on renders, in place of "
             "FaceNet's and of a pre-training on FEC"
         )
+    elif init:
+        lines.append(f"weights: init {init}, a run that was pre-trained elsewhere")
     elif not recipe.facenet:
         lines.append("weights: random ones in both FaceNets, no --facenet was given")
     if faces is not None:
         lines += _of_training("pre-training", recipe.pretraining("full"), pretrain_options("paper"))
-    elif not embedded and any(row.start for row in rows):
+    elif not init and any(row.start for row in rows):
         lines.append("weights: not pre-trained, no shards of FEC were given")
     return lines

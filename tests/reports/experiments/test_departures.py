@@ -138,6 +138,8 @@ def test_an_embedding_in_place_of_facenet_and_fec_is_named(data):
     assert not any("not pre-trained" in line or "random ones" in line for line in lines)
     assert not any("init embedded" in line for line in listed(data, compact))
     assert not any("init embedded" in line for line in listed(data, faces=None))
+    elsewhere = replace(compact, changes={"init": "runs/x"})
+    assert any("weights: init runs/x" in line for line in listed(data, elsewhere, faces=None))
     row = next(row for row in ABLATION_ROWS if row.name == "w/o pretrain")
     assert compact.training(row, None).init == ""
     assert compact.training(GLEE_NET, None).init == "embedded"
