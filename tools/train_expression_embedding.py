@@ -7,9 +7,9 @@ FaceKit, and what the training goes on from. No AU label is looked at. The face 
 --parts the local branch over it, learn Eq. 4: of three faces the two whose true f_exp are nearest
 are to be nearest in E_exp. No recogniser of people comes with glee, so V_id of Eq. 1 is 0 here.
 Before and beside Eq. 4, linear layers that are thrown away afterwards regress f_exp from E_exp and
-from the branch: short tries with Eq. 4 from random weights led nowhere. What is shipped saw the model
-of glee alone and has no trained local branch, so that it can be judged on the other. A run that was
-stopped goes on from its last checkpoint.
+from the branch: short tries with Eq. 4 from random weights led nowhere. What is shipped saw glee's
+own model alone and has no trained local branch, so that it can be judged on the other. A run that
+was stopped goes on from its last checkpoint.
 """
 
 from __future__ import annotations
