@@ -196,9 +196,15 @@ def loading(given: Given) -> None:
 
 def networks(given: Given) -> None:
     """The networks of `preprocess`: frames/s at several batches, share of the peak."""
-    from glee.pipeline.landmarks.mesh.blendshapes import INPUT_POINTS, BlendshapeNet
-    from glee.pipeline.landmarks.mesh.networks import CROP_SIDE, IMAGE_SIDE, FaceDetector, FaceMesh
-    from glee.pipeline.landmarks.mesh.weights import WEIGHTS_PATH, load_into, read_weights
+    from glee.pipeline.landmarks.mesh.architecture import CROP_SIDE, IMAGE_SIDE
+    from glee.pipeline.landmarks.mesh.blendshapes import INPUT_POINTS
+    from glee.pipeline.landmarks.mesh.networks import (
+        BlendshapeNet,
+        FaceDetector,
+        FaceMesh,
+        load_into,
+    )
+    from glee.pipeline.landmarks.mesh.weights import WEIGHTS_PATH, read_weights
     from glee.pipeline.landmarks.refiner.network import SIDE, network_of
     from glee.pipeline.landmarks.refiner.network import read_weights as refiner_weights
 

@@ -12,11 +12,17 @@ import torch
 
 from glee.model.network.build_glee_net import build_glee_net
 from glee.model.network.config import preset_config
+from glee.pipeline.landmarks.mesh.architecture import CROP_SIDE
 from glee.pipeline.landmarks.mesh.backend import MeshDetector
-from glee.pipeline.landmarks.mesh.blendshapes import INPUT_POINTS, BlendshapeNet
+from glee.pipeline.landmarks.mesh.blendshapes import INPUT_POINTS
 from glee.pipeline.landmarks.mesh.detection import crop_of, crop_transform
-from glee.pipeline.landmarks.mesh.networks import CROP_SIDE, FaceDetector, FaceMesh
-from glee.pipeline.landmarks.mesh.weights import WEIGHTS_PATH, load_into, read_weights
+from glee.pipeline.landmarks.mesh.networks import (
+    BlendshapeNet,
+    FaceDetector,
+    FaceMesh,
+    load_into,
+)
+from glee.pipeline.landmarks.mesh.weights import WEIGHTS_PATH, read_weights
 from glee.pipeline.landmarks.refiner.network import SIDE, network_of
 from glee.pipeline.landmarks.refiner.network import read_weights as refiner_weights
 
