@@ -116,8 +116,8 @@ def _command(content: dict[str, Any]) -> list[str]:
     if not ran:
         return [
             *lines,
-            "These figures are of the fit before whitening, the steps beside nodes and the identity "
-            "were made cheaper; it has not been measured whole since.",
+            "These figures are of the fit before whitening, the steps beside nodes and the "
+            "identity were made cheaper; it has not been measured whole since.",
             "",
         ]
     real = ran["real"]
