@@ -83,14 +83,35 @@ def smooth_run(landmarks: Floats, noise: TrackNoise) -> Floats:
     signals, part = to_face_frame(landmarks), part_of_signal()
     factor = np.ones((len(signals), int(part.max()) + 1))
     smoothed, square = np.empty_like(signals), np.empty_like(signals)
-    for step in range(ROUNDS):
-        _smooth(signals, noise.error, noise.acceleration, factor, part, smoothed, square)
-        if step + 1 < ROUNDS:
-            for number in range(factor.shape[1]):
-                # The expected factor of a t distribution, given the mean of its squares.
-                mean = square[:, part == number].mean(1)
-                factor[:, number] = (FREEDOM + INDEPENDENT * mean) / (FREEDOM + INDEPENDENT)
+    _smooth_robustly(signals, noise.error, noise.acceleration, factor, part, smoothed, square)
     return from_face_frame(smoothed)
+
+
+@njit(cache=True, boundscheck=False)
+def _smooth_robustly(
+    signals: Floats,
+    error: Floats,
+    acceleration: Floats,
+    factor: Floats,
+    part: NDArray[np.int64],
+    out: Floats,
+    square: Floats,
+) -> None:
+    """`_smooth`, with factors of the accelerations that are found in rounds."""
+    size = np.zeros(factor.shape[1])
+    for s in range(len(part)):
+        size[part[s]] += 1.0
+    _smooth(signals, error, acceleration, factor, part, out, square)
+    for _ in range(ROUNDS - 1):
+        for t in range(len(signals)):
+            factor[t, :] = 0.0
+            for s in range(len(part)):
+                factor[t, part[s]] += square[t, s]
+            # The expected factor of a t distribution, given the mean of its squares.
+            for number in range(len(size)):
+                mean = factor[t, number] / size[number]
+                factor[t, number] = (FREEDOM + INDEPENDENT * mean) / (FREEDOM + INDEPENDENT)
+        _smooth(signals, error, acceleration, factor, part, out, square)
 
 
 @njit(cache=True, boundscheck=False)

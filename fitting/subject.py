@@ -18,6 +18,7 @@ from .initial_pose import NormalisedLandmarks, Poses, spread_sample, weak_perspe
 from .morphable_model.landmark_scheme import COUNT
 from .options import UNIT_ERROR
 from .solver.fitter import Fitter
+from .solver.frame_quadratics import frame_deviations
 from .solver.joint_identity import fit_joint_identity
 from .solver.levenberg_marquardt import CONVERGED, FitResult, fit_frames
 from .solver.problem import JAW, Frames, State, with_identity
@@ -185,13 +186,21 @@ def _fit_together(
     if fitters.options.temporal > 0:
         _smooth(fitter, frames.data, states, result, linked, fitters.options.temporal)
     shape = np.broadcast_to(f_shape, (len(states.x), fitters.shapes))
-    rms, median, deviation = describe_frames(fitter, frames.data, states, _unit(error))
+    energies = reduced_energies(fitter, frames.data, states)
+    rms, median, deviation = describe_frames(energies, _unit(error))
     poses = Poses(states.rotation, states.translation)
     found = GroupFit(shape, states.x, deviation, rms, median, poses, result, scale, error)
     if witness is None:
         return found
-    energies = reduced_energies(fitter, frames.data, states)
-    fused = fuse(states.x, *energies, fitter.prior, _unit(error), witness)
+    fused = fuse(
+        states.x,
+        deviation,
+        energies.hessian,
+        energies.gradient,
+        fitter.prior,
+        _unit(error),
+        witness,
+    )
     # Pose, energy and distances stay those of the landmarks' own fit.
     return replace(
         found,
@@ -209,7 +218,8 @@ def _fit_apart(fitters: Fitters, frames: SubjectFrames) -> GroupFit:
     fitter = fitters.for_error(error).whole
     states = start(fitter, frames)
     result = fit_all(fitter, frames, states)
-    rms, median, deviation = describe_frames(fitter, frames.data, states, _unit(error))
+    energies = reduced_energies(fitter, frames.data, states)
+    rms, median, deviation = describe_frames(energies, _unit(error))
     shape, expression = states.x[:, : fitters.shapes], states.x[:, fitters.shapes :]
     poses = Poses(states.rotation, states.translation)
     return GroupFit(shape, expression, deviation, rms, median, poses, result, 1.0, error)
@@ -283,7 +293,7 @@ def _smooth(
     """Replace f_exp by the sequence's minimum, then fit the pose to it."""
     prior = fitter.prior
     for _ in range(TEMPORAL_ROUNDS):
-        hessian, gradient = reduced_energies(fitter, frames, states)
+        hessian, gradient, _ = reduced_energies(fitter, frames, states)
         smoothed = smooth(
             states.x.astype(np.float64),
             gradient,
@@ -396,7 +406,7 @@ def _error_and_shape(
         states = start(local, sample)
         reached = fit_all(local, sample, states).energy
         energy = float(reached[np.isfinite(reached)].sum())
-    deviation = describe_frames(local, sample.data, states, 1.0)[2]
+    deviation = frame_deviations(reduced_energies(local, sample.data, states).hessian, 1.0)
     return _error(local, sample.data, states, deviation, energy, shared), shape, states
 
 
@@ -421,9 +431,11 @@ def error_apart(fitters: Fitters, sample: SubjectFrames) -> float:
         states = start(weighted.whole, sample)
         reached = fit_all(weighted.whole, sample, states).energy
         energy = float(reached[np.isfinite(reached)].sum())
-        of_shape = describe_frames(weighted.joint, sample.data, states, 1.0)[2]
-        of_expression = describe_frames(weighted.whole, sample.data, states, 1.0)[2]
-        deviation = np.concatenate([of_shape, of_expression], axis=1)
+        quadratics = [
+            reduced_energies(fitter, sample.data, states).hessian
+            for fitter in (weighted.joint, weighted.whole)
+        ]
+        deviation = np.concatenate([frame_deviations(h, 1.0) for h in quadratics], axis=1)
         error = _error(weighted.whole, sample.data, states, deviation, energy, 0)
         error = max(error, LEAST_ERROR_APART)
     return error

@@ -220,6 +220,7 @@ class Readings:
 
 def fuse(
     x: NDArray[np.floating],
+    deviation: Floats,
     hessian: NDArray[np.floating],
     gradient: Floats,
     prior: Prior,
@@ -231,6 +232,7 @@ def fuse(
     Parameters
     ----------
     x : (n, e) float, each frame's solution
+    deviation : (n, e) float64, its standard deviations
     hessian : (n, e, e) float, half the Hessian of its energy there, lower triangle
     gradient : (n, e) float64, half the gradient there
     prior : of f_exp, part of that energy
@@ -240,11 +242,10 @@ def fuse(
     figures = witness_figures()
     by_rules = np.asarray(x, np.float64)
     if prior.precision.size:
-        readings = _readings(by_rules, hessian, gradient, prior, unit, figures)
+        readings = _readings(by_rules, deviation, hessian, gradient, prior, unit, figures)
     else:
-        spread = frame_deviations(hessian, unit)
         nothing = np.full(len(x), np.nan)
-        readings = Readings(by_rules, by_rules, spread, spread, nothing)
+        readings = Readings(by_rules, by_rules, deviation, deviation, nothing)
     fused = combine(readings, witness, figures)
     return replace(fused, expression=np.clip(fused.expression, prior.lower, prior.upper))
 
@@ -291,6 +292,7 @@ def rules_share(difference: Floats, figures: WitnessFigures) -> float:
 
 def _readings(
     x: Floats,
+    deviation: Floats,
     hessian: NDArray[np.floating],
     gradient: Floats,
     prior: Prior,
@@ -320,6 +322,4 @@ def _readings(
     difference = (rules - rise) / (2.0 * unit**2) - alone
     # Frames without a solution have no energy.
     difference[~hessian.any(axis=(1, 2))] = np.nan
-    return Readings(
-        x, found, frame_deviations(hessian, unit), frame_deviations(own, unit), difference
-    )
+    return Readings(x, found, deviation, frame_deviations(own, unit), difference)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from .fitter import Fitter, Prior, Stop, new_fitter
     from .joint_identity import fit_joint_identity
     from .kernel_cache import ensure_compiled
-    from .levenberg_marquardt import FitResult, fit_frame, fit_frames
+    from .levenberg_marquardt import FitResult, fit_frames
     from .problem import Frame, Frames, Loss, PointModel, Scheme, State, Workspace
     from .temporal import smooth
-    from .uncertainty import describe_frames, reduced_energies
+    from .uncertainty import ReducedEnergies, describe_frames, reduced_energies
 
 __all__ = [
     "FitResult",
@@ -31,13 +31,13 @@ __all__ = [
     "Loss",
     "PointModel",
     "Prior",
+    "ReducedEnergies",
     "Scheme",
     "State",
     "Stop",
     "Workspace",
     "describe_frames",
     "ensure_compiled",
-    "fit_frame",
     "fit_frames",
     "fit_joint_identity",
     "new_fitter",
@@ -51,9 +51,9 @@ load_when_asked(
         "fitter": ("Fitter", "Prior", "Stop", "new_fitter"),
         "joint_identity": ("fit_joint_identity",),
         "kernel_cache": ("ensure_compiled",),
-        "levenberg_marquardt": ("FitResult", "fit_frame", "fit_frames"),
+        "levenberg_marquardt": ("FitResult", "fit_frames"),
         "problem": ("Frame", "Frames", "Loss", "PointModel", "Scheme", "State", "Workspace"),
         "temporal": ("smooth",),
-        "uncertainty": ("describe_frames", "reduced_energies"),
+        "uncertainty": ("ReducedEnergies", "describe_frames", "reduced_energies"),
     },
 )

@@ -57,8 +57,6 @@ class Solver(NamedTuple):
     system : (N padded, N padded) of that type
     rhs : (N padded,) of that type, the right-hand side
     tile : (4, 4) of that type, work of the row products
-    trial : the unknowns that the step leads to
-    bounded : the problem of the unknowns that are not eliminated, within their bounds
     """
 
     unknown: NDArray[np.int32]
@@ -71,8 +69,6 @@ class Solver(NamedTuple):
     system: NDArray[np.floating]
     rhs: NDArray[np.floating]
     tile: NDArray[np.floating]
-    trial: State
-    bounded: BoundedQuadratic
 
 
 class Fitter(NamedTuple):
@@ -87,6 +83,8 @@ class Fitter(NamedTuple):
     stop : when a fit stops
     work : arrays of a frame's residuals
     solver : arrays of the linear solver
+    bounded : the problem of the unknowns that are not eliminated, within their bounds
+    trial : the unknowns that a step leads to
     """
 
     points: PointModel
@@ -96,6 +94,8 @@ class Fitter(NamedTuple):
     stop: Stop
     work: Workspace
     solver: Solver
+    bounded: BoundedQuadratic
+    trial: State
 
 
 def new_fitter(
@@ -134,10 +134,10 @@ def new_fitter(
         system=np.zeros((side, side), dtype),
         rhs=np.zeros(side, dtype),
         tile=np.zeros((4, 4), dtype),
-        trial=State(np.zeros(count, dtype), np.zeros((3, 3)), np.zeros(3)),
-        bounded=new_bounded_quadratic(left, dtype),
     )
-    return Fitter(points, scheme, loss, prior, stop, work, solver)
+    bounded = new_bounded_quadratic(left, dtype)
+    trial = State(np.zeros(count, dtype), np.zeros((3, 3)), np.zeros(3))
+    return Fitter(points, scheme, loss, prior, stop, work, solver, bounded, trial)
 
 
 def _order(count: int, identity: int, identity_last: bool) -> tuple[NDArray[np.int32], int, int]:

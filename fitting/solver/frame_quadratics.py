@@ -15,18 +15,21 @@ from .linear_algebra import (
     AT_LOWER,
     AT_UPPER,
     FREE,
+    SUMS,
     BoundedQuadratic,
     cholesky,
+    copy_row,
     minimise,
     new_bounded_quadratic,
     padded,
-    solve_lower,
 )
 
 Floats = NDArray[np.float64]
 
 # The energies are squares of hundredths of a face: so small is what may be missed of a slope.
 SLACK = 1e-12
+# So many Hessians are taken in double precision at once.
+FRAMES_AT_ONCE = 256
 
 
 def minimise_frames(
@@ -47,14 +50,14 @@ def minimise_frames(
     """
     found = x.copy()
     problem = new_bounded_quadratic(x.shape[1], np.float64)
-    _minimise(x, hessian, gradient, *bounds, problem, found)
+    _minimise(x, hessian.astype(np.float64, copy=False), gradient, *bounds, problem, found)
     return found
 
 
 @njit(cache=True, boundscheck=False)
 def _minimise(
     x: Floats,
-    hessian: NDArray[np.floating],
+    hessian: Floats,
     gradient: Floats,
     least: Floats,
     most: Floats,
@@ -95,28 +98,40 @@ def frame_deviations(hessian: NDArray[np.floating], unit: float) -> Floats:
     """
     out = np.full(hessian.shape[:2], np.nan)
     side = int(padded(hessian.shape[1]))
-    _deviations(hessian, unit, np.zeros((side, side)), np.zeros((4, 4)), out)
+    work = np.zeros((side, side)), np.zeros(side), np.zeros((4, 4))
+    for first in range(0, len(out), FRAMES_AT_ONCE):
+        some = slice(first, first + FRAMES_AT_ONCE)
+        _deviations(hessian[some].astype(np.float64), unit, *work, out[some])
     return out
 
 
 @njit(cache=True, boundscheck=False)
 def _deviations(
-    hessian: NDArray[np.floating], unit: float, factor: Floats, tile: Floats, out: Floats
+    hessian: Floats, unit: float, factor: Floats, column: Floats, tile: Floats, out: Floats
 ) -> None:
-    """With H = L L^T the diagonal of H^-1 is the squared length of each column of L^-1."""
+    """With H = L L^T the diagonal of H^-1 is the squared length of each column of L^-1.
+
+    The column p of L^-1 is 0 above p.
+    """
     count, size = out.shape
-    column = np.zeros(len(factor))
     for t in range(count):
         for i in range(size):
-            for j in range(i + 1):
-                factor[i, j] = hessian[t, i, j]
+            copy_row(hessian[t, i, : i + 1], factor[i, : i + 1])
         if not cholesky(factor, size, size, tile):
             continue
         for p in range(size):
-            column[:] = 0.0
-            column[p] = 1.0
-            solve_lower(factor, size, column)
             square = 0.0
             for q in range(p, size):
+                value = _row_product(factor[q], column, p, q)
+                column[q] = ((1.0 if q == p else 0.0) - value) * factor[q, q]
                 square += column[q] ** 2
             out[t, p] = unit * np.sqrt(square)
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _row_product(row: Floats, column: Floats, start: int, stop: int) -> float:
+    """The sum of row[k] column[k] for start <= k < stop."""
+    total = 0.0
+    for k in range(start, stop):
+        total += row[k] * column[k]
+    return total

@@ -17,14 +17,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from .fitter import Fitter, Prior
 from .levenberg_marquardt import DAMPING_FALL, DAMPING_RISE, LEAST_DAMPING, fit_frames
-from .linear_algebra import BoundedQuadratic, minimise, new_bounded_quadratic
-from .normal_equations import linearise_frame, mark_active_bounds, reduce_system
-from .problem import Frames, State, frame_of, state_of, with_identity
+from .linear_algebra import SLACK, BoundedQuadratic, minimise, new_bounded_quadratic
+from .problem import Frames, State, with_identity
+from .uncertainty import reduced_energies
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +35,8 @@ MOST_DAMPING = 1e4
 FEW_FRAMES, CLOSE = 32, 1e-3
 # Along some directions the energy of an identity is flat: less than a frame's may be left to gain.
 FLAT = 0.1
+# So many frames' systems are held at once.
+FRAMES_AT_ONCE = 256
 # Steps by which a frame follows a step of the identity.
 FOLLOWING = 2
 
@@ -179,33 +180,13 @@ def _reduced(fitter: Fitter, frames: Frames, shape: Floats, states: State) -> tu
     shared = len(shape)
     system, rhs = np.zeros((shared, shared)), np.zeros(shared)
     shapes = np.broadcast_to(shape.astype(states.x.dtype), (len(frames.focal), shared))
-    _add_reduced(
-        fitter, frames, states._replace(x=np.concatenate([shapes, states.x], 1)), system, rhs
-    )
+    every = states._replace(x=np.concatenate([shapes, states.x], 1))
+    for first in range(0, len(shapes), FRAMES_AT_ONCE):
+        some = slice(first, first + FRAMES_AT_ONCE)
+        reduced = reduced_energies(fitter, frames.rows(some), every.rows(some), for_a_step=True)
+        system += reduced.hessian.sum(0, dtype=np.float64)
+        rhs -= reduced.gradient.sum(0)
     return system + np.tril(system, -1).T, rhs
-
-
-@njit(cache=True, boundscheck=False)
-def _add_reduced(
-    fitter: Fitter, frames: Frames, states: State, system: Floats, rhs: Floats
-) -> None:
-    """Add every frame's Schur complement for the identity to system and rhs.
-
-    Expressions that stand at a bound and would leave it are not eliminated: they do not move.
-    """
-    solver, shared = fitter.solver, len(rhs)
-    stop = len(solver.unknown) - shared
-    for i in range(len(frames.focal)):
-        state = state_of(states, i)
-        if not linearise_frame(fitter, frame_of(frames, i), state):
-            continue
-        mark_active_bounds(fitter, state.x, fitter.prior.identity, len(state.x))
-        if not reduce_system(fitter, True):
-            continue
-        for p in range(shared):
-            rhs[p] += solver.rhs[stop + p]
-            for q in range(p + 1):
-                system[p, q] += solver.system[stop + p, stop + q]
 
 
 def _bounded_step(
@@ -222,6 +203,6 @@ def _bounded_step(
     problem.matrix[:shared, :shared] = damped
     problem.linear[:], problem.lower[:], problem.upper[:] = -rhs, lower, upper
     problem.state[:] = 0
-    if minimise(problem) < 0:
+    if minimise(problem, SLACK) < 0:
         return np.zeros(shared)
     return problem.solution.copy()

@@ -2,8 +2,9 @@
 
 Numba compiles a kernel in the process that first calls it, and what it fuses then depends on which
 other kernels that process already had: sums differ in their last bits between the process that
-compiled and those that load its result. Therefore one process of its own compiles all of them from
-nothing, under a lock, and everyone loads what it left. Sources that changed are compiled again.
+compiled and those that load its result. Therefore processes of their own compile all of them from
+nothing, under a lock, and everyone loads what they left. There are two, side by side: the fit of
+frames takes as long as all the rest. Sources that changed are compiled again.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import llvmlite.binding
 import numba
@@ -28,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 COMPILING = "GLEE_COMPILING_KERNELS"
 SECONDS = 1800
+# What the two processes compile.
+PARTS = FRAMES, REST = ("frames", "rest")
 _FITTING = Path(__file__).parents[1]
 
 
@@ -82,22 +87,52 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _compile(folder: Path) -> None:
-    logger.info("compiling the kernels of the fit, once: about a minute")
+    logger.info("compiling the kernels of the fit, once: about half a minute on two cores")
     stems = {source.stem for source in _FITTING.rglob("*.py")}
     for old in [*folder.glob("*.nbi"), *folder.glob("*.nbc"), *folder.glob("glee-kernels-*")]:
         if old.name.split(".")[0] in stems or old.name.startswith("glee-kernels-"):
             old.unlink(missing_ok=True)
-    subprocess.run(
-        [sys.executable, "-m", "glee.fitting.compile_kernels"],
+    # Both need what the fit is made of. Numba's index of a function has no lock, so that they write
+    # to folders of their own, and of the one only the kernel is kept that nothing else calls.
+    with tempfile.TemporaryDirectory(dir=folder, prefix="glee-compiling-") as own:
+        frames = _start(FRAMES, own)
+        rest = _start(REST)
+        try:
+            for process in (frames, rest):
+                _wait(process)
+        finally:
+            for process in (frames, rest):
+                process.kill()
+                process.communicate()
+        function = levenberg_marquardt.KERNEL.py_func
+        for made in Path(own).rglob(f"{_stem(function)}*.nb[ic]"):
+            made.replace(folder / made.name)
+
+
+def _stem(function: Callable[..., Any]) -> str:
+    """How the names of a function's files begin."""
+    return f"{function.__module__.rsplit('.', 1)[-1]}.{function.__qualname__}-"
+
+
+def _start(part: str, folder: str | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "glee.fitting.compile_kernels", part],
         # It imports what this process does, and nothing of the current folder.
         env={
             **os.environ,
+            **({"NUMBA_CACHE_DIR": folder} if folder else {}),
             COMPILING: "1",
             "PYTHONSAFEPATH": "1",
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         },
-        check=True,
-        timeout=SECONDS,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        text=True,
     )
+
+
+def _wait(process: subprocess.Popen[str]) -> None:
+    said = process.communicate(timeout=SECONDS)[1]
+    if process.returncode:
+        last = (said.strip().splitlines() or [f"exit {process.returncode}"])[-1]
+        raise subprocess.SubprocessError(last)

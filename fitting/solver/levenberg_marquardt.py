@@ -14,8 +14,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .fitter import Fitter
-from .linear_algebra import AT_LOWER, AT_UPPER, FREE, cholesky, minimise
+from .fitter import Fitter, Prior, Solver
+from .linear_algebra import (
+    AT_LOWER,
+    AT_UPPER,
+    FREE,
+    SLACK,
+    BoundedQuadratic,
+    cholesky,
+    copy_row,
+    minimise,
+)
 from .normal_equations import (
     assemble,
     chord_gradient,
@@ -95,35 +104,39 @@ def fit_frames(
     -------
     FitResult
     """
-    return _fit_frames(fitter, frames, states, fixed, warm)
+    count = len(frames.focal)
+    found = FitResult(
+        np.empty(count),
+        np.empty(count, np.int32),
+        np.empty(count, np.int32),
+        np.empty((count, JAW), np.int32),
+    )
+    _fit_frames(fitter, frames, states, fixed, warm, found)
+    return found
 
 
 @njit(cache=True, boundscheck=False)
 def _fit_frames(
-    fitter: Fitter, frames: Frames, states: State, fixed: bool, warm: bool
-) -> FitResult:
-    count = len(frames.focal)
-    energy = np.empty(count)
-    iterations, status = np.empty(count, np.int32), np.empty(count, np.int32)
-    contour = np.empty((count, JAW), np.int32)
-    for i in range(count):
+    fitter: Fitter, frames: Frames, states: State, fixed: bool, warm: bool, found: FitResult
+) -> None:
+    energy, iterations, status, contour = found
+    for i in range(len(frames.focal)):
         state = state_of(states, i)
         if warm and i > 0 and status[i - 1] == CONVERGED:
             _copy_state(state_of(states, i - 1), state)
         # Coefficients between bounds that are equal cannot move.
         if fixed:
-            fitter.prior.lower[:] = state.x
-            fitter.prior.upper[:] = state.x
+            copy_row(state.x, fitter.prior.lower)
+            copy_row(state.x, fitter.prior.upper)
         energy[i], iterations[i], status[i] = fit_frame(fitter, frame_of(frames, i), state)
-        contour[i] = fitter.work.candidate
-    return FitResult(energy, iterations, status, contour)
+        copy_row(fitter.work.candidate, contour[i])
 
 
-# The outermost kernel; where it is kept, all are.
+# Where it is kept, all kernels are.
 KERNEL = _fit_frames
 
 
-@njit(cache=True, boundscheck=False)
+@njit(cache=True, boundscheck=False, inline="always")
 def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, int]:
     """Minimise Eq. 3 for one frame.
 
@@ -139,10 +152,14 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
         the energy, the number of steps, and CONVERGED, EXHAUSTED or DIVERGED
     """
     # The fitter's fields are taken out once: each access counts the references of all their arrays.
+    # What is called takes the fields that it needs: an array is ten arguments to the compiler.
     points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
-    work, stop, trial = fitter.work, fitter.stop, fitter.solver.trial
+    work, stop, trial = fitter.work, fitter.stop, fitter.trial
+    solver, bounded = fitter.solver, fitter.bounded
+    value, jacobian, gradient = work.value, work.jacobian, solver.gradient
+    eliminated = len(solver.unknown) - len(bounded.linear)
     x = state.x
-    guess_bounds(fitter, x)
+    guess_bounds(prior, x, bounded.state)
     begin_frame(points, frame, scheme, state, work)
     energy = evaluate(points, frame, scheme, loss, state, work) + prior_energy(prior, x)
     if not np.isfinite(energy):
@@ -156,16 +173,17 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
     for iteration in range(1, stop.iterations + 1):
         chord = factored
         if chord:
-            chord_gradient(fitter, frame, state)
+            chord_gradient(points, frame, loss, prior, state, work, gradient)
         else:
             if fresh:
                 linearise(points, frame, loss, state, work)
-                full_gradient(fitter, x)
-            mark_active_bounds(fitter, x, 0, prior.identity)
-            factored = factor_system(fitter, mu)
+                full_gradient(value, jacobian, prior, x, gradient, solver.curvature)
+            mark_active_bounds(solver, prior, x, eliminated)
+            rows = scheme.rows + work.corners[0]
+            factored = factor_system(solver, prior, jacobian, rows, mu, bounded.matrix, eliminated)
         reached = np.inf
-        if factored and solve_bounded(fitter, x):
-            trial_step(fitter, state)
+        if factored and solve_bounded(solver, prior, x, bounded):
+            trial_step(solver.unknown, solver.step, prior, state, trial)
             data = evaluate(points, frame, scheme, loss, trial, work)
             reached = prior_energy(prior, trial.x) + data
         fresh = reached < energy
@@ -210,21 +228,22 @@ def _left_to_gain(gain: float, before: float) -> float:
 
 @njit(cache=True, boundscheck=False)
 def _copy_state(source: State, to: State) -> None:
-    to.x[:] = source.x
-    to.rotation[:] = source.rotation
-    to.translation[:] = source.translation
+    copy_row(source.x, to.x)
+    copy_row(source.translation, to.translation)
+    for a in range(3):
+        copy_row(source.rotation[a], to.rotation[a])
 
 
 @njit(cache=True, boundscheck=False)
-def guess_bounds(fitter: Fitter, x: NDArray[np.floating]) -> None:
+def guess_bounds(prior: Prior, x: NDArray[np.floating], state: NDArray[np.int8]) -> None:
     """Take the bounds at which x stands as the guess for the first step.
 
     Parameters
     ----------
-    fitter : filled: the bounded problem's state
+    prior : with the bounds
     x : (K,) coefficients
+    state : (e,) int8, filled, as that of a `BoundedQuadratic`
     """
-    prior, state = fitter.prior, fitter.solver.bounded.state
     for i in range(len(state)):
         k = prior.identity + i
         state[i] = FREE
@@ -235,49 +254,58 @@ def guess_bounds(fitter: Fitter, x: NDArray[np.floating]) -> None:
 
 
 @njit(cache=True, boundscheck=False)
-def factor_system(fitter: Fitter, mu: float) -> bool:
+def factor_system(
+    solver: Solver,
+    prior: Prior,
+    jacobian: NDArray[np.floating],
+    rows: int,
+    mu: float,
+    matrix: NDArray[np.floating],
+    eliminated: int,
+) -> bool:
     """Assemble the damped normal equations and eliminate pose and identity from them.
 
     Parameters
     ----------
-    fitter : after `full_gradient` and `mark_active_bounds`; filled: the solver's system, and the
-        bounded problem's matrix with the Schur complement for f_exp
-    mu : damping relative to the curvature
+    solver : after `full_gradient` and `mark_active_bounds`; filled: system
+    prior, jacobian, rows, mu : as those of `assemble`
+    matrix : (>= e, >= e), filled with the Schur complement for f_exp, both triangles
+    eliminated : number of unknowns before f_exp
 
     Returns
     -------
     bool
         False where the system is not positive definite
     """
-    solver, bounded = fitter.solver, fitter.solver.bounded
-    total, left = len(solver.unknown), len(bounded.linear)
-    stop = total - left
-    assemble(fitter, mu, True)
-    if not cholesky(solver.system, total, stop, solver.tile):
+    total, system = len(solver.unknown), solver.system
+    assemble(solver, prior, jacobian, rows, mu)
+    if not cholesky(system, total, eliminated, solver.tile):
         return False
-    matrix, system = bounded.matrix, solver.system
-    for i in range(left):
+    for i in range(total - eliminated):
         for j in range(i + 1):
-            matrix[i, j] = system[stop + i, stop + j]
+            matrix[i, j] = system[eliminated + i, eliminated + j]
             matrix[j, i] = matrix[i, j]
     return True
 
 
 @njit(cache=True, boundscheck=False)
-def solve_bounded(fitter: Fitter, x: NDArray[np.floating]) -> bool:
+def solve_bounded(
+    solver: Solver, prior: Prior, x: NDArray[np.floating], bounded: BoundedQuadratic
+) -> bool:
     """The step within the bounds of f_exp, for the factored system and gradient.
 
     Parameters
     ----------
-    fitter : after `factor_system`, or `chord_gradient`; filled: the solver's step
+    solver : after `factor_system`, or `chord_gradient`; filled: step
+    prior : with the bounds
     x : (K,) coefficients from which it leads
+    bounded : with the matrix of `factor_system`; all else is filled
 
     Returns
     -------
     bool
         False where there is none
     """
-    solver, prior, bounded = fitter.solver, fitter.prior, fitter.solver.bounded
     linear, lower, upper = bounded.linear, bounded.lower, bounded.upper
     least, most, rhs = prior.lower, prior.upper, solver.rhs
     total, left = len(solver.unknown), len(linear)
@@ -289,34 +317,41 @@ def solve_bounded(fitter: Fitter, x: NDArray[np.floating]) -> bool:
         k = prior.identity + i
         linear[i] = -rhs[stop + i]
         lower[i], upper[i] = least[k] - x[k], most[k] - x[k]
-    if minimise(bounded) < 0:
+    if minimise(bounded, SLACK) < 0:
         return False
-    solver.step[stop:] = bounded.solution
+    copy_row(bounded.solution, solver.step[stop:])
     substitute(solver.system, rhs, total, stop, solver.step)
     return True
 
 
 @njit(cache=True, boundscheck=False)
-def trial_step(fitter: Fitter, state: State) -> None:
+def trial_step(
+    unknown: NDArray[np.int32],
+    step: NDArray[np.float64],
+    prior: Prior,
+    state: State,
+    trial: State,
+) -> None:
     """The unknowns that the step leads to; coefficients are kept within their bounds.
 
     f_exp is within them already; of the eliminated f_shape, a step may go beyond, and is cut.
 
     Parameters
     ----------
-    fitter : after `solve_bounded`; filled: the solver's trial
+    unknown : (N,) int32, the coefficient of each, -1 for padding
+    step : (N,) float64
+    prior : with the bounds
     state : unknowns from which the step leads
+    trial : filled
     """
-    solver = fitter.solver
-    unknown, step, x, trial = solver.unknown, solver.step, state.x, solver.trial.x
-    lower, upper = fitter.prior.lower, fitter.prior.upper
+    x, lower, upper = state.x, prior.lower, prior.upper
     for c in range(POSE, len(unknown)):
         k = unknown[c]
         if k >= 0:
-            trial[k] = min(max(x[k] + step[c], lower[k]), upper[k])
-    turned_by(step[:3], state.rotation, solver.trial.rotation)
+            trial.x[k] = min(max(x[k] + step[c], lower[k]), upper[k])
+    turned_by(step[:3], state.rotation, trial.rotation)
     for a in range(3):
-        solver.trial.translation[a] = state.translation[a] + step[3 + a]
+        trial.translation[a] = state.translation[a] + step[3 + a]
 
 
 @njit(cache=True, boundscheck=False)

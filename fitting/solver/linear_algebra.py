@@ -12,7 +12,7 @@ A quadratic function within box bounds is minimised by block principal pivoting 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -34,6 +34,21 @@ def padded(size: int) -> int:
     size : a number of rows
     """
     return (size + 3) // 4 * 4
+
+
+@njit(cache=True, boundscheck=False)
+def copy_row(source: NDArray[Any], to: NDArray[Any]) -> None:
+    """to = source, for rows that do not overlap.
+
+    Numba compiles an assignment of slices into much more: it looks for an overlap, and allocates.
+
+    Parameters
+    ----------
+    source : (n,)
+    to : (n,), overwritten
+    """
+    for k in range(len(to)):
+        to[k] = source[k]
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False, inline="never")
@@ -195,6 +210,8 @@ def solve_upper(a: Matrix, size: int, b: Matrix) -> None:
 AT_LOWER, FREE, AT_UPPER = -1, 0, 1
 # Rounds in which the number of wrong guesses need not fall before unknowns are exchanged singly.
 PATIENCE = 3
+# How far a step may miss a bound or the sign of a slope.
+SLACK = 1e-7
 # Murty's rule ends by itself, but after up to 2^n exchanges; a few rounds are all that fits need.
 ROUNDS = 60
 
@@ -252,12 +269,14 @@ def new_bounded_quadratic(size: int, dtype: DTypeLike) -> BoundedQuadratic:
     )
 
 
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def _solve_free(problem: BoundedQuadratic) -> bool:
-    """The solution for the guessed state; False where S is not positive definite."""
-    matrix, solution, state = problem.matrix, problem.solution, problem.state
-    size, free = len(solution), 0
-    for i in range(size):
+@njit(cache=True, boundscheck=False)
+def _find_free(problem: BoundedQuadratic) -> int:
+    """Fill `member` with the free unknowns and the solution with 0 there; how many there are.
+
+    The others are put at their bounds.
+    """
+    solution, state, free = problem.solution, problem.state, 0
+    for i in range(len(solution)):
         if state[i] == FREE:
             problem.member[free] = i
             free += 1
@@ -266,6 +285,14 @@ def _solve_free(problem: BoundedQuadratic) -> bool:
             solution[i] = problem.lower[i]
         else:
             solution[i] = problem.upper[i]
+    return free
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _solve_free(problem: BoundedQuadratic) -> bool:
+    """The solution for the guessed state; False where S is not positive definite."""
+    matrix, solution = problem.matrix, problem.solution
+    size, free = len(solution), _find_free(problem)
     for p in range(free):
         i = problem.member[p]
         value = -problem.linear[i]
@@ -305,7 +332,7 @@ def _wanted_state(problem: BoundedQuadratic, i: int, slack: float) -> int:
 
 
 @njit(cache=True, boundscheck=False)
-def minimise(problem: BoundedQuadratic, slack: float = 1e-7) -> int:
+def minimise(problem: BoundedQuadratic, slack: float) -> int:
     """Solve a bounded problem by block principal pivoting.
 
     Guesses which unknowns stand at a bound, solves for the others, and exchanges every unknown
@@ -316,7 +343,7 @@ def minimise(problem: BoundedQuadratic, slack: float = 1e-7) -> int:
     Parameters
     ----------
     problem : filled: solution and state
-    slack : how far a bound or the sign of a slope at a bound may be missed
+    slack : how far a bound or the sign of a slope at a bound may be missed, `SLACK` for steps
 
     Returns
     -------

@@ -14,54 +14,41 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .fitter import Fitter, Prior, Solver
-from .linear_algebra import SUMS, cholesky, row_products, solve_lower
-from .problem import Frame, State
-from .residuals import begin_frame, evaluate, linearise, pull_at_rows
+from .fitter import Prior, Solver
+from .linear_algebra import SUMS, row_products, solve_lower
+from .problem import POSE, Frame, Loss, PointModel, State, Workspace
+from .residuals import pull_at_rows
+
+Floats = NDArray[np.float64]
 
 # Pose has no prior: a little damping relative to its curvature keeps the system definite.
 POSE_DAMPING = 1e-5
 
 
-@njit(cache=True, boundscheck=False)
-def linearise_frame(fitter: Fitter, frame: Frame, state: State) -> bool:
-    """Jacobian, gradient and curvature of a frame at given unknowns, in the fitter's arrays.
-
-    Parameters
-    ----------
-    fitter : filled: work, and the solver's gradient and curvature
-    frame : what was detected
-    state : unknowns of the frame, not changed
-
-    Returns
-    -------
-    bool
-        False where the energy is not finite there; the arrays are then worth nothing
-    """
-    points, scheme, loss, work = fitter.points, fitter.scheme, fitter.loss, fitter.work
-    begin_frame(points, frame, scheme, state, work)
-    if not np.isfinite(evaluate(points, frame, scheme, loss, state, work)):
-        return False
-    linearise(points, frame, loss, state, work)
-    full_gradient(fitter, state.x)
-    return True
-
-
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
-def full_gradient(fitter: Fitter, x: NDArray[np.floating]) -> None:
+def full_gradient(
+    value: Floats,
+    jacobian: NDArray[np.floating],
+    prior: Prior,
+    x: NDArray[np.floating],
+    gradient: Floats,
+    curvature: Floats,
+) -> None:
     """Half the gradient of the energy, and the curvature diag(J^T J) of the data term.
 
     Parameters
     ----------
-    fitter : after `linearise`; filled: the solver's gradient J^T r + W (x - mean), and curvature
+    value : (m,) float64, residuals r
+    jacobian : (>= m, n padded to 8), J, after `linearise`
+    prior : of the coefficients
     x : (K,) coefficients at which it was linearised
+    gradient : (n,) float64, filled: J^T r + W (x - mean)
+    curvature : (n,) float64, filled
     """
-    solver, prior, work = fitter.solver, fitter.prior, fitter.work
-    gradient, curvature = solver.gradient, solver.curvature
     gradient[:] = 0.0
     curvature[:] = 0.0
-    for row in range(len(work.value)):
-        line, r = work.jacobian[row], work.value[row]
+    for row in range(len(value)):
+        line, r = jacobian[row], value[row]
         for k in range(len(gradient)):
             gradient[k] += r * line[k]
             curvature[k] += line[k] * line[k]
@@ -108,7 +95,15 @@ def prior_energy(prior: Prior, x: NDArray[np.floating]) -> float:
 
 
 @njit(cache=True, boundscheck=False)
-def chord_gradient(fitter: Fitter, frame: Frame, state: State) -> None:
+def chord_gradient(
+    points: PointModel,
+    frame: Frame,
+    loss: Loss,
+    prior: Prior,
+    state: State,
+    work: Workspace,
+    gradient: Floats,
+) -> None:
     """Half the gradient of the energy after `evaluate`, without the Jacobian.
 
     Each residual pulls at its landmark; the pulls, turned into model coordinates, are added up per
@@ -117,19 +112,22 @@ def chord_gradient(fitter: Fitter, frame: Frame, state: State) -> None:
 
     Parameters
     ----------
-    fitter : after `evaluate`; filled: the solver's gradient
+    points : the model's points
     frame : what was detected
+    loss : how residuals are weighed
+    prior : of the coefficients
     state : unknowns of the frame
+    work : after `evaluate`; filled: pull and force
+    gradient : (n,) float64, filled
     """
-    points, work, gradient = fitter.points, fitter.work, fitter.solver.gradient
     seen, turned, direction, landmark = work.seen, work.turned, work.direction, work.landmark
     row_weight, pull, candidate = work.row_weight, work.pull, work.candidate
     # J = unit L^-1 J_0 with J_0 the Jacobian before whitening, so J^T r = J_0^T (unit L^-T r).
-    pull_at_rows(fitter.loss, work)
+    pull_at_rows(loss, work)
     x, rotation = state.x, state.rotation
-    count = len(x)
+    count, force = len(x), work.force
     gradient[:] = 0.0
-    force = np.zeros((len(seen), 3))
+    force[:] = 0.0
     for row in range(len(pull)):
         i = landmark[row]
         depth = -seen[i, 2]
@@ -152,7 +150,7 @@ def chord_gradient(fitter: Fitter, frame: Frame, state: State) -> None:
             _add_line_forces(line_modes, i, candidate[i], force, gradient)
         else:
             _add_forces(modes, i, force, gradient)
-    _add_prior_gradient(fitter.prior, x, gradient)
+    _add_prior_gradient(prior, x, gradient)
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
@@ -186,52 +184,32 @@ def _add_line_forces(
 
 
 @njit(cache=True, boundscheck=False)
-def mark_active_bounds(fitter: Fitter, x: NDArray[np.floating], start: int, stop: int) -> None:
+def mark_active_bounds(
+    solver: Solver, prior: Prior, x: NDArray[np.floating], eliminated: int
+) -> None:
     """Mark the coefficients that stand at a bound and would leave it; they stay where they are.
 
     Parameters
     ----------
-    fitter : after `full_gradient`; filled: the solver's active
+    solver : after `full_gradient`; filled: active
+    prior : with the bounds
     x : (K,) coefficients
-    start, stop : the coefficients that are looked at; all others are free
+    eliminated : how many of the solver's unknowns are looked at, the first; all others are free
     """
-    prior, solver = fitter.prior, fitter.solver
-    solver.active[:] = False
-    for k in range(start, stop):
-        slope = solver.gradient[k]
-        solver.active[k] = (x[k] <= prior.lower[k] and slope > 0.0) or (
-            x[k] >= prior.upper[k] and slope < 0.0
-        )
+    active, gradient, unknown = solver.active, solver.gradient, solver.unknown
+    lower, upper = prior.lower, prior.upper
+    active[:] = False
+    for c in range(POSE, eliminated):
+        k = unknown[c]
+        if k >= 0:
+            slope = gradient[k]
+            active[k] = (x[k] <= lower[k] and slope > 0.0) or (x[k] >= upper[k] and slope < 0.0)
 
 
 @njit(cache=True, boundscheck=False)
-def reduce_system(fitter: Fitter, curved: bool) -> bool:
-    """Assemble undamped and eliminate the first unknowns.
-
-    Parameters
-    ----------
-    fitter : after `full_gradient` and `mark_active_bounds`; filled: in the solver's system and rhs,
-        behind the eliminated unknowns, the Schur complement and its right-hand side
-    curved : with the curvature beside nodes, see `assemble`
-
-    Returns
-    -------
-    bool
-        False where the system is not positive definite
-    """
-    solver = fitter.solver
-    total = len(solver.unknown)
-    stop = total - len(solver.bounded.linear)
-    assemble(fitter, 0.0, curved)
-    if not cholesky(solver.system, total, stop, solver.tile):
-        return False
-    set_rhs(solver)
-    eliminate_rhs(solver.system, solver.rhs, total, stop)
-    return True
-
-
-@njit(cache=True, boundscheck=False)
-def assemble(fitter: Fitter, mu: float, curved: bool) -> None:
+def assemble(
+    solver: Solver, prior: Prior, jacobian: NDArray[np.floating], rows: int, mu: float
+) -> None:
     """The damped normal equations of the frame.
 
     Padding and coefficients at an active bound become unknowns whose step is 0: rows and columns of
@@ -239,18 +217,18 @@ def assemble(fitter: Fitter, mu: float, curved: bool) -> None:
 
     Parameters
     ----------
-    fitter : after `full_gradient` and `mark_active_bounds`; filled: the solver's system
+    solver : after `full_gradient` and `mark_active_bounds`; filled: system
+    prior : of the coefficients
+    jacobian : (>= rows padded to 4, n padded to 8), after `linearise`
+    rows : how many of its rows count: those of the residuals alone, for plain J^T J, or those of
+        the curvature beside nodes too, by which steps converge faster
     mu : damping relative to the curvature (Marquardt 1963)
-    curved : with the rows of the curvature beside nodes, by which steps converge faster; otherwise
-        plain J^T J
     """
-    solver, prior = fitter.solver, fitter.prior
     unknown, active, system = solver.unknown, solver.active, solver.system
     curvature, weight = solver.curvature, prior.weight
     total, count = len(unknown), len(weight)
-    rows = fitter.scheme.rows + (fitter.work.corners[0] if curved else 0)
     length = (rows + 7) // 8 * 8
-    _transpose(fitter.work.jacobian, rows, length, solver)
+    _transpose(jacobian, rows, length, solver)
     row_products(solver.rows, total, length, system, solver.tile)
     for c in range(total):
         k = unknown[c]
@@ -285,9 +263,9 @@ def _transpose(jacobian: NDArray[np.floating], rows: int, length: int, solver: S
             out[c, row + 2] = jacobian[row + 2, k]
             out[c, row + 3] = jacobian[row + 3, k]
     for c in range(total):
-        out[c, rows:length] = 0.0
-        if unknown[c] < 0 or solver.active[unknown[c]]:
-            out[c] = 0.0
+        first = 0 if unknown[c] < 0 or solver.active[unknown[c]] else rows
+        for row in range(first, length):
+            out[c, row] = 0.0
 
 
 @njit(cache=True, boundscheck=False)

@@ -46,12 +46,12 @@ class State(NamedTuple):
         """Independent arrays of the same values."""
         return State(self.x.copy(), self.rotation.copy(), self.translation.copy())
 
-    def rows(self, chosen: NDArray[np.integer]) -> State:
-        """Independent arrays of some of the frames.
+    def rows(self, chosen: NDArray[np.integer] | slice) -> State:
+        """Some of the frames, in independent arrays where they are chosen by indices.
 
         Parameters
         ----------
-        chosen : (m,) int, their indices
+        chosen : (m,) int, their indices, or a slice
         """
         return State(self.x[chosen], self.rotation[chosen], self.translation[chosen])
 
@@ -95,12 +95,12 @@ class Frames(NamedTuple):
     yaw_range: NDArray[np.int64]
     contour: NDArray[np.int32]
 
-    def rows(self, chosen: NDArray[np.integer]) -> Frames:
+    def rows(self, chosen: NDArray[np.integer] | slice) -> Frames:
         """Some of the frames.
 
         Parameters
         ----------
-        chosen : (m,) int, their indices
+        chosen : (m,) int, their indices, or a slice
         """
         return Frames(
             self.target[chosen],
@@ -382,6 +382,7 @@ class Workspace(NamedTuple):
     Attributes
     ----------
     turned, seen : (p, 3) float64, R X and R X + t of each point X, decimetres
+    force : (p, 3) float64, the pulls at each point, in model coordinates
     direction : (m + s, 2) float64, the unit vector along which a row measures
     landmark : (m + s,) int32, the point that a row measures
     row_weight : (m + s,) float64, what a row was multiplied by
@@ -399,6 +400,7 @@ class Workspace(NamedTuple):
 
     turned: NDArray[np.float64]
     seen: NDArray[np.float64]
+    force: NDArray[np.float64]
     direction: NDArray[np.float64]
     landmark: NDArray[np.int32]
     row_weight: NDArray[np.float64]
@@ -432,6 +434,7 @@ def new_workspace(points: PointModel, scheme: Scheme, loss: Loss) -> Workspace:
     return Workspace(
         turned=np.empty((count, 3)),
         seen=np.empty((count, 3)),
+        force=np.zeros((count, 3)),
         direction=np.empty((every, 2)),
         landmark=np.empty(every, np.int32),
         row_weight=np.empty(every),

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .linear_algebra import SUMS
+from .linear_algebra import SUMS, copy_row
 from .point_to_curve import cut_curve, nearest_on
 from .problem import (
     GEMAN_MCCLURE,
@@ -52,7 +52,7 @@ def begin_frame(
     if frame.contour[0] < 0:
         choose_contour(points, state, work)
     else:
-        work.candidate[:] = frame.contour
+        copy_row(frame.contour, work.candidate)
 
 
 @njit(cache=True, boundscheck=False)
@@ -353,7 +353,7 @@ def pull_at_rows(loss: Loss, work: Workspace) -> None:
     work : after `evaluate`; filled: pull
     """
     pull = work.pull
-    pull[:] = work.value
+    copy_row(work.value, pull)
     if loss.covariance.shape[0] > 0:
         whitened_pull(work.whitening, work.direction, work.row_weight, loss.unit, pull)
 

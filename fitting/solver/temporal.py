@@ -44,17 +44,20 @@ def smooth(
     (n, e) float64
     """
     lower, upper = bounds
-    current = np.clip(x, lower, upper)
-    energy = _energy(current, x, gradient, hessian, linked, weight)
+    current, product = np.clip(x, lower, upper), np.empty(x.shape[1])
+    inverse = np.empty((*x.shape, x.shape[1]))
+    energy = _energy(current, x, gradient, hessian, linked, weight, product)
     for _ in range(ITERATIONS):
         # Unknowns at a bound whose slope pushes them against it stay. The others take a Newton
         # step, halved until the energy falls, since cutting it to the bounds changes its direction.
-        slope = _slope(current, x, gradient, hessian, linked, weight)
+        slope = np.zeros_like(x)
+        _slope(current, x, gradient, hessian, linked, weight, product, slope)
         free = ~(((current <= lower) & (slope > 0)) | ((current >= upper) & (slope < 0)))
-        step = _block_solve(hessian, linked, weight, free, -slope)
+        step = np.zeros_like(x)
+        _block_solve(hessian, linked, weight, free, -slope, inverse, step)
         for halvings in range(12):
             trial = np.clip(current + step * 0.5**halvings, lower, upper)
-            reached = _energy(trial, x, gradient, hessian, linked, weight)
+            reached = _energy(trial, x, gradient, hessian, linked, weight, product)
             if reached < energy:
                 break
         else:
@@ -66,15 +69,16 @@ def smooth(
 
 
 @njit(cache=True, boundscheck=False)
-def _times(hessian: NDArray[np.floating], apart: Floats, out: Floats) -> None:
-    """out = hessian apart, from the lower triangle."""
-    size = len(apart)
+def _times(hessian: NDArray[np.floating], current: Floats, x: Floats, out: Floats) -> None:
+    """out = hessian (current - x), from the lower triangle."""
+    size = len(x)
     out[:] = 0.0
     for i in range(size):
+        apart = current[i] - x[i]
         for j in range(i):
-            out[i] += hessian[i, j] * apart[j]
-            out[j] += hessian[i, j] * apart[i]
-        out[i] += hessian[i, i] * apart[i]
+            out[i] += hessian[i, j] * (current[j] - x[j])
+            out[j] += hessian[i, j] * apart
+        out[i] += hessian[i, i] * apart
 
 
 @njit(cache=True, boundscheck=False)
@@ -85,15 +89,14 @@ def _energy(
     hessian: NDArray[np.floating],
     linked: NDArray[np.bool_],
     weight: float,
+    product: Floats,
 ) -> float:
-    """Energy of the sequence, less the frames' own minima."""
+    """Energy of the sequence, less the frames' own minima; product : (e,), work."""
     total = 0.0
-    product = np.empty(x.shape[1])
     for t in range(len(x)):
-        apart = current[t] - x[t]
-        _times(hessian[t], apart, product)
-        for k in range(len(apart)):
-            total += apart[k] * (2.0 * gradient[t, k] + product[k])
+        _times(hessian[t], current[t], x[t], product)
+        for k in range(len(product)):
+            total += (current[t, k] - x[t, k]) * (2.0 * gradient[t, k] + product[k])
             if linked[t]:
                 total += weight * (current[t, k] - current[t - 1, k]) ** 2
     return float(total)
@@ -107,18 +110,18 @@ def _slope(
     hessian: NDArray[np.floating],
     linked: NDArray[np.bool_],
     weight: float,
-) -> Floats:
-    """Half the gradient of the sequence's energy, (n, e)."""
-    slope = gradient.copy()
-    product = np.empty(x.shape[1])
+    product: Floats,
+    slope: Floats,
+) -> None:
+    """Half the gradient of the sequence's energy, added to slope (n, e); product : (e,), work."""
     for t in range(len(x)):
-        _times(hessian[t], current[t] - x[t], product)
-        slope[t] += product
-        if linked[t]:
-            jump = weight * (current[t] - current[t - 1])
-            slope[t] += jump
-            slope[t - 1] -= jump
-    return slope
+        _times(hessian[t], current[t], x[t], product)
+        for k in range(len(product)):
+            slope[t, k] += gradient[t, k] + product[k]
+            if linked[t]:
+                jump = weight * (current[t, k] - current[t - 1, k])
+                slope[t, k] += jump
+                slope[t - 1, k] -= jump
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
@@ -140,18 +143,19 @@ def _block_solve(
     weight: float,
     free: NDArray[np.bool_],
     rhs: Floats,
-) -> Floats:
-    """The Newton step over the free unknowns, 0 elsewhere, (n, e).
+    inverse: Floats,
+    step: Floats,
+) -> None:
+    """Fill step (n, e) with the Newton step over the free unknowns, 0 elsewhere.
 
     The system's diagonal blocks are A_t = hessian_t + w times the number of neighbours, and beside
     them stands -w I. Forward: D_t = A_t - w^2 D_(t-1)^-1, y_t = b_t + w D_(t-1)^-1 y_(t-1).
-    Backward: step_t = D_t^-1 (y_t + w step_(t+1)). Where a sequence begins, nothing is carried.
+    Backward: step_t = D_t^-1 (y_t + w step_(t+1)). Where a sequence begins, nothing is carried. y
+    takes the place of b in rhs, and D^-1 is left in inverse (n, e, e).
     """
     count, size = rhs.shape
     side = padded(size)
     factor, tile, column = np.zeros((side, side)), np.zeros((4, 4)), np.zeros(side)
-    inverse = np.zeros((count, size, size))
-    half = np.zeros((count, size))
     for t in range(count):
         follows = linked[t]
         neighbours = int(follows) + int(t + 1 < count and linked[t + 1])
@@ -163,25 +167,23 @@ def _block_solve(
                     if follows and free[t - 1, i] and free[t - 1, j]:
                         value -= weight * weight * inverse[t - 1, i, j]
                 factor[i, j] = value
-            half[t, i] = rhs[t, i] if free[t, i] else 0.0
             if not free[t, i]:
+                rhs[t, i] = 0.0
                 factor[i, i] = 1.0
                 continue
             factor[i, i] += weight * neighbours
             if follows and free[t - 1, i]:
                 for j in range(size):
-                    half[t, i] += weight * inverse[t - 1, i, j] * half[t - 1, j]
+                    rhs[t, i] += weight * inverse[t - 1, i, j] * rhs[t - 1, j]
         cholesky(factor, size, size, tile)
         _invert(factor, size, column, inverse[t])
-    step = np.zeros((count, size))
     for t in range(count - 1, -1, -1):
-        carried = half[t].copy()
         if t + 1 < count and linked[t + 1]:
             for i in range(size):
                 if free[t, i] and free[t + 1, i]:
-                    carried[i] += weight * step[t + 1, i]
-        step[t] = inverse[t] @ carried
+                    rhs[t, i] += weight * step[t + 1, i]
         for i in range(size):
-            if not free[t, i]:
-                step[t, i] = 0.0
-    return step
+            total = 0.0
+            for j in range(size):
+                total += inverse[t, i, j] * rhs[t, j]
+            step[t, i] = total if free[t, i] else 0.0

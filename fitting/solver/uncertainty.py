@@ -1,150 +1,124 @@
-"""A frame's energy around its solution as a quadratic function of f_exp alone.
+"""A frame's energy around its solution as a quadratic function of some unknowns alone.
 
-    E(f_exp) = E_0 + 2 gradient . d + d^T hessian d,    d = f_exp - the solution
+    E(y) = E_0 + 2 gradient . d + d^T hessian d,    d = y - the solution
 
-with half the gradient and half the Hessian (Gauss-Newton's J^T J and the priors). Pose, and
-identity where it is fitted too, are eliminated by the Schur complement, which is to minimise over
-them. From it come standard deviations (Laplace's approximation, MacKay 1992) and the temporal
-smoother.
+with half the gradient and half the Hessian (Gauss-Newton's J^T J and the priors). y is what the
+fitter does not eliminate: f_exp, or in a joint fit the identity. The others are eliminated by the
+Schur complement, which is to minimise over them. From it come standard deviations (Laplace's
+approximation, MacKay 1992), the temporal smoother, and the steps of a joint identity.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from .fitter import Fitter
-from .linear_algebra import cholesky, solve_lower
-from .normal_equations import linearise_frame, reduce_system
-from .problem import Frame, Frames, State, frame_of, state_of
+from .frame_quadratics import frame_deviations
+from .linear_algebra import cholesky, copy_row
+from .normal_equations import assemble, eliminate_rhs, full_gradient, mark_active_bounds, set_rhs
+from .problem import Frames, State, frame_of, state_of
+from .residuals import begin_frame, evaluate, linearise
 
 Floats = NDArray[np.float64]
 
 
-def describe_frames(
-    fitter: Fitter, frames: Frames, states: State, unit: float
-) -> tuple[Floats, Floats, Floats]:
-    """Distances and standard deviations at the solution.
+class ReducedEnergies(NamedTuple):
+    """Quadratics of n frames in the e unknowns that are not eliminated.
+
+    Frames without a solution have zeros: they ask for nothing.
+
+    Attributes
+    ----------
+    hessian : (n, e, e), half the Hessian, lower triangle, of the type of the modes
+    gradient : (n, e) float64, half the gradient
+    distance : (n, p) float64, D of the seen points, in inter-ocular distances; NaN where a point is
+        not seen, or the frame has no solution
+    """
+
+    hessian: NDArray[np.floating]
+    gradient: Floats
+    distance: Floats
+
+
+def reduced_energies(
+    fitter: Fitter, frames: Frames, states: State, *, for_a_step: bool = False
+) -> ReducedEnergies:
+    """Each frame's energy as a quadratic function.
 
     Parameters
     ----------
     fitter : of these frames
     frames : what was detected
     states : (n,) solutions
+    for_a_step : of the unknowns that are eliminated, those that stand at a bound and would leave it
+        are held, and the curvature beside nodes counts (`assemble`), by which steps converge
+        faster; otherwise bounds are not regarded, and the Hessian is plain J^T J with the priors
+    """
+    count, left = len(frames.focal), len(fitter.bounded.linear)
+    reduced = ReducedEnergies(
+        np.zeros((count, left, left), fitter.points.modes.dtype),
+        np.zeros((count, left)),
+        np.full(frames.root_weight.shape, np.nan),
+    )
+    _reduce(fitter, frames, states, for_a_step, reduced)
+    return reduced
+
+
+@njit(cache=True, boundscheck=False)
+def _reduce(
+    fitter: Fitter, frames: Frames, states: State, for_a_step: bool, out: ReducedEnergies
+) -> None:
+    points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
+    work, solver, system, rhs = fitter.work, fitter.solver, fitter.solver.system, fitter.solver.rhs
+    total, left = len(solver.unknown), out.gradient.shape[1]
+    stop = total - left
+    for i in range(len(frames.focal)):
+        frame, state = frame_of(frames, i), state_of(states, i)
+        begin_frame(points, frame, scheme, state, work)
+        if not np.isfinite(evaluate(points, frame, scheme, loss, state, work)):
+            continue
+        linearise(points, frame, loss, state, work)
+        full_gradient(work.value, work.jacobian, prior, state.x, solver.gradient, solver.curvature)
+        solver.active[:] = False
+        rows = scheme.rows
+        if for_a_step:
+            mark_active_bounds(solver, prior, state.x, stop)
+            rows += work.corners[0]
+        assemble(solver, prior, work.jacobian, rows, 0.0)
+        if not cholesky(system, total, stop, solver.tile):
+            continue
+        set_rhs(solver)
+        eliminate_rhs(system, rhs, total, stop)
+        for p in range(left):
+            out.gradient[i, p] = -rhs[stop + p]
+            copy_row(system[stop + p, stop : stop + p + 1], out.hessian[i, p, : p + 1])
+        for p in range(len(work.distance)):
+            if frame.root_weight[p] > 0.0:
+                out.distance[i, p] = work.distance[p]
+
+
+def describe_frames(reduced: ReducedEnergies, unit: float) -> tuple[Floats, Floats, Floats]:
+    """Distances and standard deviations at the solution.
+
+    Parameters
+    ----------
+    reduced : of n frames, bounds not regarded
     unit : the error of a landmark's coordinate that counts as one, inter-ocular distances
 
     Returns
     -------
     tuple
         rms (n,) and median (n,) of D over the seen landmarks, in inter-ocular distances, and
-        deviation (n, e) of the expression coefficients, all float64; from the inverse of the
-        energy's Hessian (bounds are not regarded); NaN where the frame has no solution
+        deviation (n, e) of the unknowns, all float64; from the inverse of the energy's Hessian;
+        NaN where the frame has no solution
     """
-    return _describe(fitter, frames, states, float(unit))
-
-
-@njit(cache=True, boundscheck=False)
-def _describe(
-    fitter: Fitter, frames: Frames, states: State, unit: float
-) -> tuple[Floats, Floats, Floats]:
-    count, left = len(frames.focal), len(fitter.solver.bounded.linear)
-    rms, median = np.full(count, np.nan), np.full(count, np.nan)
-    deviation = np.full((count, left), np.nan)
-    column = np.zeros(left + 4)
-    for i in range(count):
-        if _reduce_frame(fitter, frame_of(frames, i), state_of(states, i)):
-            rms[i], median[i] = _typical_distances(fitter.work.distance, frames.root_weight[i])
-            _deviations(fitter, unit, column, deviation[i])
-    return rms, median, deviation
-
-
-@njit(cache=True, boundscheck=False)
-def _reduce_frame(fitter: Fitter, frame: Frame, state: State) -> bool:
-    """Fill bounded.matrix (half the Hessian) and bounded.linear (half the gradient)."""
-    solver = fitter.solver
-    left = len(solver.bounded.linear)
-    stop = len(solver.unknown) - left
-    if not linearise_frame(fitter, frame, state):
-        return False
-    solver.active[:] = False
-    if not reduce_system(fitter, False):
-        return False
-    for p in range(left):
-        solver.bounded.linear[p] = -solver.rhs[stop + p]
-        for q in range(p + 1):
-            solver.bounded.matrix[p, q] = solver.system[stop + p, stop + q]
-    return True
-
-
-@njit(cache=True, boundscheck=False)
-def _typical_distances(distance: Floats, root_weight: Floats) -> tuple[float, float]:
-    """Root mean square and median of D over the seen landmarks."""
-    seen = np.empty(len(distance))
-    count = 0
-    for k in range(len(distance)):
-        if root_weight[k] > 0.0:
-            seen[count] = distance[k]
-            count += 1
-    if count == 0:
-        return np.nan, np.nan
-    return float(np.sqrt(np.mean(seen[:count] ** 2))), float(np.median(seen[:count]))
-
-
-@njit(cache=True, boundscheck=False)
-def _deviations(fitter: Fitter, unit: float, column: Floats, out: Floats) -> None:
-    """unit times the roots of the diagonal of the inverse of bounded.matrix; NaN if indefinite.
-
-    With H = L L^T the diagonal of H^-1 = L^-T L^-1 is the squared length of each column of L^-1,
-    and the column p of L^-1 is 0 above p.
-    """
-    reduced, left = fitter.solver.bounded.matrix, len(out)
-    if not cholesky(reduced, left, left, fitter.solver.tile):
-        return
-    for p in range(left):
-        column[:] = 0.0
-        column[p] = 1.0
-        solve_lower(reduced, left, column)
-        square = 0.0
-        for q in range(p, left):
-            square += column[q] ** 2
-        out[p] = unit * np.sqrt(square)
-
-
-def reduced_energies(
-    fitter: Fitter, frames: Frames, states: State
-) -> tuple[NDArray[np.floating], Floats]:
-    """Each frame's energy as a quadratic function of f_exp.
-
-    Parameters
-    ----------
-    fitter : of these frames
-    frames : what was detected
-    states : (n,) solutions
-
-    Returns
-    -------
-    tuple
-        half the Hessian (n, e, e), lower triangle, of the type of the modes, and half the gradient
-        (n, e) float64; frames without a solution have zeros: they ask for nothing
-    """
-    count, left = len(frames.focal), len(fitter.solver.bounded.linear)
-    hessian = np.zeros((count, left, left), fitter.points.modes.dtype)
-    gradient = np.zeros((count, left))
-    _reduce(fitter, frames, states, hessian, gradient)
-    return hessian, gradient
-
-
-@njit(cache=True, boundscheck=False)
-def _reduce(
-    fitter: Fitter,
-    frames: Frames,
-    states: State,
-    hessian: NDArray[np.floating],
-    gradient: Floats,
-) -> None:
-    left = gradient.shape[1]
-    for i in range(len(frames.focal)):
-        if _reduce_frame(fitter, frame_of(frames, i), state_of(states, i)):
-            hessian[i] = fitter.solver.bounded.matrix[:left, :left]
-            gradient[i] = fitter.solver.bounded.linear
+    rms, median = np.full(len(reduced.distance), np.nan), np.full(len(reduced.distance), np.nan)
+    solved = np.isfinite(reduced.distance).any(1)
+    distance = reduced.distance[solved]
+    rms[solved] = np.sqrt(np.nanmean(distance**2, axis=1))
+    median[solved] = np.nanmedian(distance, axis=1)
+    return rms, median, frame_deviations(reduced.hessian, unit)

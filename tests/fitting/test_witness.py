@@ -92,7 +92,7 @@ def test_the_reading_without_rules_is_the_minimum_of_its_energy():
     hessian = np.tril(data + prior.precision + np.diag(prior.weight))
     gradient = slope + (x - prior.mean) @ prior.precision + prior.weight * x
     silent = Witness(Witness.silent(3).evidence, rules_share=0.0)
-    found = fuse(x, hessian, gradient, prior, UNIT_ERROR, silent).expression
+    found = fuse(x, np.zeros_like(x), hessian, gradient, prior, UNIT_ERROR, silent).expression
 
     def energy(y, t):
         left = (rows[t] @ y - target[t]) / UNIT_ERROR

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 
-from glee.fitting.solver.linear_algebra import AT_LOWER, FREE, minimise, new_bounded_quadratic
+from glee.fitting.solver.linear_algebra import (
+    AT_LOWER,
+    FREE,
+    SLACK,
+    minimise,
+    new_bounded_quadratic,
+)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -22,7 +28,7 @@ def test_minimum_agrees_with_scipy(seed, dtype):
     problem.linear[:] = -rows.T @ target
     problem.lower[:] = -random.random(size) * (random.random(size) < 0.5)
     problem.upper[:] = problem.lower + 0.01 + random.random(size)
-    assert minimise(problem) > 0
+    assert minimise(problem, SLACK) > 0
     expected = lsq_linear(rows, target, (problem.lower, problem.upper), tol=1e-13).x
 
     def energy(y):
@@ -39,11 +45,11 @@ def test_a_good_guess_needs_one_factorisation():
     problem.linear[:] = [1.0, -1.0, 1.0, -1.0]
     problem.lower[:], problem.upper[:] = 0.0, 10.0
     problem.state[:] = [AT_LOWER, FREE, AT_LOWER, FREE]
-    assert minimise(problem) == 1
+    assert minimise(problem, SLACK) == 1
     np.testing.assert_allclose(problem.solution, [0, 1, 0, 1])
 
 
 def test_no_solution_where_the_matrix_is_indefinite():
     problem = new_bounded_quadratic(3, np.float64)
     problem.matrix[:3, :3] = np.diag([1.0, -1.0, 1.0])
-    assert minimise(problem) == -1
+    assert minimise(problem, SLACK) == -1

@@ -1,4 +1,7 @@
-"""Processes that compile and processes that load the kernels compute the same bytes."""
+"""Processes that compile and processes that load the kernels compute the same bytes.
+
+And whatever is asked of a fit, no process compiles by itself.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,40 @@ camera = Camera.for_image(600, 600)
 result = fit(points[None, :, :2] * [100, -100] + 300 + noise, model, camera=camera)
 print(hashlib.sha256(result.f_exp.tobytes() + result.pose.tobytes()).hexdigest())
 """
+
+ALL_KINDS = """
+import numpy as np
+from numba.core import event
+from glee.fitting import Camera, fit, load_model
+from glee.fitting.options import expression_prior
+from glee.fitting.witness import Witness
+compiled = event.RecordingListener()
+event.register("numba:compile", compiled)
+model = load_model()
+points = model.landmarks["anatomical"].on(model.mean)
+noise = np.random.default_rng(0).normal(0, 1.0, (8, 68, 2))
+landmarks = points[None, :, :2] * [100, -100] + 300 + noise
+camera, known = Camera.for_image(600, 600), next(iter(model.noise.values()))
+for options in (
+    {},
+    {"identity": "frame"},
+    {"curves": False, "contour": False},
+    {"bounds": False},
+    {"noise": known, "temporal": 1e-3},
+    {"robust": "huber"},
+    {"prior": expression_prior(model.expression_names), "visibility": np.ones((8, 7))},
+    {"prior": expression_prior(model.expression_names), "witness": Witness.silent(8)},
+):
+    fit(landmarks, model, camera=camera, **options)
+print([one.data["dispatcher"].py_func.__name__ for _, one in compiled.buffer])
+"""
+
+
+def test_no_kind_of_fit_compiles_in_its_own_process():
+    ran = subprocess.run(
+        [sys.executable, "-c", ALL_KINDS], capture_output=True, check=True, text=True
+    )
+    assert ran.stdout.strip() == "[]"
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from glee.fitting.options import FitOptions, priors_of
 from glee.fitting.solver import problem
 from glee.fitting.solver import residuals as residuals
 from glee.fitting.solver.fitter import Stop, new_fitter
-from glee.fitting.solver.levenberg_marquardt import CONVERGED, fit_frame, turned_by
+from glee.fitting.solver.levenberg_marquardt import CONVERGED, fit_frames, turned_by
 from glee.fitting.solver.problem import point_model
 
 
@@ -32,6 +32,13 @@ def setting(model, subject, *, bounds, dtype=np.float64, contour=False, curves=T
         for i in range(count)
     ]
     return fitter, frames, starts
+
+
+def fitted(fitter, frame, state):
+    """Energy, iterations and status; the state is overwritten."""
+    frames = problem.Frames(*(np.asarray(field)[None] for field in frame))
+    found = fit_frames(fitter, frames, problem.State(*(field[None] for field in state)))
+    return found.energy[0], found.iterations[0], found.status[0]
 
 
 def solved_by_scipy(fitter, frame, first):
@@ -67,7 +74,7 @@ def test_energy_is_as_low_as_that_of_scipy(model, make_subject, bounds, curves):
     slack = 0.05 if curves else 0.0005
     for frame, state in zip(frames, starts, strict=True):
         expected = solved_by_scipy(fitter, frame, state)
-        energy, _, status = fit_frame(fitter, frame, state)
+        energy, _, status = fitted(fitter, frame, state)
         assert status == CONVERGED
         assert energy <= expected * (1 + slack)
         assert (state.x >= fitter.prior.lower).all()
@@ -81,7 +88,7 @@ def test_float32_agrees_with_float64(model, make_subject):
         fitter, frames, states = setting(model, subject, bounds=True, dtype=dtype, contour=True)
         fitter = fitter._replace(stop=Stop(50, 1e-6))
         for frame, state in zip(frames, states, strict=True):
-            fit_frame(fitter, frame, state)
+            fitted(fitter, frame, state)
         found.append(np.stack([state.x for state in states]))
     assert np.median(np.abs(found[0] - found[1]).max(1)) < 1e-3
 
@@ -89,7 +96,7 @@ def test_float32_agrees_with_float64(model, make_subject):
 def test_a_hopeless_start_is_reported_as_diverged(model, make_subject):
     fitter, frames, _ = setting(model, make_subject(13, frames=1), bounds=True)
     behind = problem.State(np.zeros(111), np.eye(3), np.array([0.0, 0.0, 3.0]))
-    energy, iterations, status = fit_frame(fitter, frames[0], behind)
+    energy, iterations, status = fitted(fitter, frames[0], behind)
     assert not np.isfinite(energy)
     assert iterations == 0
     assert status != CONVERGED
