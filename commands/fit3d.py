@@ -61,8 +61,15 @@ from .options import (
 @former_name("--temporal", "temporal-weight")
 @click.option(
     "--robust",
-    type=click.Choice(["huber", "geman-mcclure"]),
-    help="Robust loss of the landmarks' distances. [default: squares]",
+    type=click.Choice(["huber", "geman-mcclure", "absolute"]),
+    help="Robust loss of the landmarks' distances; absolute: the distances themselves, as Eq. 3 is "
+    "written. [default: squares]",
+)
+@click.option(
+    "--pixels",
+    is_flag=True,
+    help="Measure distances in pixels, not by that between the outer eye corners. Weights are then "
+    "in their unit too.",
 )
 @click.option(
     "--whiten/--no-whiten",
@@ -98,8 +105,9 @@ from .options import (
     is_flag=True,
     help="Fit Eq. 3 as published: each frame by itself, without priors. It keeps what the paper "
     "does not state: bounds (--no-bounds), jaw points chosen by pose (--no-jaw-by-pose), squared "
-    "distances, and distances divided by that between the outer eye corners: the weight 1e-4 is "
-    "1e-4 times its square in pixels. --no-curves compares sliding points with points.",
+    "distances (--robust absolute), and distances divided by that between the outer eye corners, "
+    "in which 1e-4 is 1e-4 times its square in pixels (--pixels). --no-curves compares sliding "
+    "points with points.",
 )
 @click.option(
     "--estimate-focal", is_flag=True, help="Estimate one focal length of each subject's frames."
@@ -129,6 +137,7 @@ def fit3d(
     paper: bool,
     dense: bool,
     dense_only: bool,
+    pixels: bool,
     temporal_weight: float,
     model: Path | None,
     **options: Any,
@@ -149,6 +158,7 @@ def fit3d(
     options["temporal"] = temporal_weight
     if options["jaw_by_pose"]:
         options["jaw_by_pose"] = None  # as it is where nothing is said
+    options["units"] = "pixels" if pixels else None
     options["dense"] = "only" if dense_only else "beside" if dense else None
     options["model"] = None if model is None else str(model)
     asked = Fit3dOptions(**options)

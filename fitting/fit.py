@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -55,8 +55,8 @@ class Fit:
     f_exp_std : (n, e) float32, standard deviations (see solver/uncertainty.py)
     f_shape : (n, s) float32
     pose : (n, 6) float64, rotation vector (radians) and translation (decimetres)
-    energy : (n,) float32, Eq. 3 in squared inter-ocular distances; with one identity a subject
-        without the identity's share
+    energy : (n,) float32, Eq. 3 in squared inter-ocular distances, or in the unit and the power
+        that the options ask for; with one identity a subject without the identity's share
     rmse : (n,) float32, root mean square of D in pixels (of dense points too, where they are
         fitted)
     rmse_iod : (n,) float32, the same in inter-ocular distances
@@ -286,6 +286,8 @@ def _made_ready(
     if options.noise is not None:
         of = yaw_ranges(options.noise)
         normalised = normalised.without_bias(of.bias, of.limits, fitters.points.mean)
+    if options.units == "pixels":
+        normalised = replace(normalised, scale=normalised.unit)
     return fitters, normalised
 
 

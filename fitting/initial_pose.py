@@ -31,6 +31,7 @@ class NormalisedLandmarks:
         the eyes
     usable : (n,) bool, enough finite points to fit
     yaw_range : (n,) int64, which of the ranges of yaw by which a detector's noise is known
+    scale : (n,) float64, what a distance of one unit counts as in the energy: 1, or pixels
     """
 
     target: Floats
@@ -39,6 +40,7 @@ class NormalisedLandmarks:
     roll: Floats
     usable: NDArray[np.bool_]
     yaw_range: NDArray[np.int64]
+    scale: Floats
 
     def rows(self, chosen: NDArray[np.integer]) -> NormalisedLandmarks:
         """Some of the frames.
@@ -54,6 +56,7 @@ class NormalisedLandmarks:
             self.roll[chosen],
             self.usable[chosen],
             self.yaw_range[chosen],
+            self.scale[chosen],
         )
 
     def without_bias(
@@ -141,6 +144,7 @@ def normalise(
         roll,
         usable,
         np.zeros(len(unit), np.int64),
+        np.ones(len(unit)),
     )
 
 

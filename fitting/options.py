@@ -14,7 +14,7 @@ from ..errors import UsageError
 from .morphable_model.landmark_noise import LandmarkNoise, yaw_ranges
 from .morphable_model.landmark_scheme import COUNT
 from .solver.fitter import Prior
-from .solver.problem import GEMAN_MCCLURE, HUBER, PLAIN, Loss
+from .solver.problem import ABSOLUTE, GEMAN_MCCLURE, HUBER, PLAIN, Loss
 
 Floats = NDArray[np.float64]
 
@@ -27,7 +27,14 @@ DEVIATIONS_BOUND = 3.0
 # covariance estimated from aligned faces, which is singular, definite. Inter-ocular distances.
 NOISE_FLOOR = 0.003
 PRIOR_ASSET = Path(__file__).with_name("assets") / "expression_prior.npz"
-ROBUST_KINDS = {None: PLAIN, "huber": HUBER, "geman-mcclure": GEMAN_MCCLURE}
+ROBUST_KINDS = {
+    None: PLAIN,
+    "huber": HUBER,
+    "geman-mcclure": GEMAN_MCCLURE,
+    "absolute": ABSOLUTE,
+}
+# Distances that are not squared are rounded near 0, where they have no derivative: by so much.
+ROUNDED_EYES, ROUNDED_PIXELS = 1e-3, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +65,11 @@ class FitOptions:
         estimate it where it is needed
     curves : sliding landmarks are compared with the detected curve, else with the detected point
     contour : jaw landmarks move to the visible contour
-    robust : None, ``huber`` or ``geman-mcclure``
-    robust_scale : of the robust loss, inter-ocular distances
+    robust : None, ``huber``, ``geman-mcclure``, or ``absolute``, distances that are not squared, as
+        Eq. 3 is written
+    robust_scale : of the first two, inter-ocular distances
+    units : None, distances in inter-ocular distances; ``pixels``, in pixels, with regularisation
+        given, and squared or absolute
     noise : of the detector; residuals are whitened by it
     prior : of f_exp
     temporal : weight of |f_exp(t) - f_exp(t - 1)|^2
@@ -80,8 +90,9 @@ class FitOptions:
     landmark_error: float | None = None
     curves: bool = True
     contour: bool = True
-    robust: Literal["huber", "geman-mcclure"] | None = None
+    robust: Literal["huber", "geman-mcclure", "absolute"] | None = None
     robust_scale: float = 0.02
+    units: Literal["pixels"] | None = None
     noise: LandmarkNoise | None = None
     prior: ExpressionPrior | None = None
     temporal: float = 0.0
@@ -93,9 +104,20 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         if self.robust not in ROBUST_KINDS:
-            raise UsageError(f"robust {self.robust!r}: give None, 'huber' or 'geman-mcclure'")
+            raise UsageError(
+                f"robust {self.robust!r}: give None, 'huber', 'geman-mcclure' or 'absolute'"
+            )
         if self.robust is not None and self.noise is not None:
             raise UsageError("robust and noise exclude each other; give one of them")
+        if self.units not in (None, "pixels"):
+            raise UsageError(f"units {self.units!r}: give None or 'pixels'")
+        if self.units and (self.adapts or self.noise is not None or self.prior is not None):
+            raise UsageError(
+                "units 'pixels' need regularisation, and neither noise nor prior, which are in "
+                "inter-ocular distances"
+            )
+        if self.units and self.robust not in (None, "absolute"):
+            raise UsageError("units 'pixels' go with robust None or 'absolute'")
         for name in ("robust_scale", "tolerance"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} {getattr(self, name)}: give a positive number")
@@ -120,7 +142,7 @@ def loss_of(options: FitOptions) -> Loss:
 
     Parameters
     ----------
-    options : robust, robust_scale and noise of which are used
+    options : robust, robust_scale, units and noise of which are used
 
     Raises
     ------
@@ -130,7 +152,10 @@ def loss_of(options: FitOptions) -> Loss:
     covariance = np.empty((0, 0, 0))
     if options.noise is not None:
         covariance = _upwards(np.asarray(yaw_ranges(options.noise).covariance, np.float64))
-    return Loss(ROBUST_KINDS[options.robust], options.robust_scale, covariance, UNIT_ERROR)
+    scale = options.robust_scale
+    if options.robust == "absolute":
+        scale = ROUNDED_PIXELS if options.units else ROUNDED_EYES
+    return Loss(ROBUST_KINDS[options.robust], scale, covariance, UNIT_ERROR)
 
 
 def _upwards(covariance: Floats) -> Floats:

@@ -21,7 +21,7 @@ from .solver.fitter import Fitter
 from .solver.frame_quadratics import frame_deviations
 from .solver.joint_identity import fit_joint_identity
 from .solver.levenberg_marquardt import CONVERGED, FitResult, fit_frames
-from .solver.problem import JAW, Frames, State, with_identity
+from .solver.problem import ABSOLUTE, CONTOUR_LANDMARKS, JAW, Frames, State, with_identity
 from .solver.temporal import smooth
 from .solver.uncertainty import describe_frames, reduced_energies
 from .visibility import return_hidden
@@ -70,7 +70,7 @@ class SubjectFrames:
         landmarks : all usable
         focal : pixels
         """
-        root_weight = np.sqrt(landmarks.weight)
+        root_weight = np.sqrt(landmarks.weight) * landmarks.scale[:, None]
         free = np.full((len(landmarks.unit), JAW), -1, np.int32)
         focals = focal / landmarks.unit
         data = Frames(landmarks.target, root_weight, focals, landmarks.yaw_range, free)
@@ -187,7 +187,7 @@ def _fit_together(
         _smooth(fitter, frames.data, states, result, linked, fitters.options.temporal)
     shape = np.broadcast_to(f_shape, (len(states.x), fitters.shapes))
     energies = reduced_energies(fitter, frames.data, states)
-    rms, median, deviation = describe_frames(energies, _unit(error))
+    rms, median, deviation = describe_frames(energies, _units(fitter, frames, error))
     poses = Poses(states.rotation, states.translation)
     found = GroupFit(shape, states.x, deviation, rms, median, poses, result, scale, error)
     if witness is None:
@@ -219,7 +219,7 @@ def _fit_apart(fitters: Fitters, frames: SubjectFrames) -> GroupFit:
     states = start(fitter, frames)
     result = fit_all(fitter, frames, states)
     energies = reduced_energies(fitter, frames.data, states)
-    rms, median, deviation = describe_frames(energies, _unit(error))
+    rms, median, deviation = describe_frames(energies, _units(fitter, frames, error))
     shape, expression = states.x[:, : fitters.shapes], states.x[:, fitters.shapes :]
     poses = Poses(states.rotation, states.translation)
     return GroupFit(shape, expression, deviation, rms, median, poses, result, 1.0, error)
@@ -227,6 +227,15 @@ def _fit_apart(fitters: Fitters, frames: SubjectFrames) -> GroupFit:
 
 def _unit(error: float) -> float:
     return UNIT_ERROR if np.isnan(error) else error
+
+
+def _units(fitter: Fitter, frames: SubjectFrames, error: float) -> Floats:
+    """What turns half the Hessian H of energies into deviations, (n,) float64.
+
+    A density exp(-E / (2 u^2)) has the covariance u^2 H^-1; one of distances, exp(-E / u), u/2 H^-1.
+    """
+    scaled = _unit(error) * frames.landmarks.scale
+    return np.sqrt(0.5 * scaled) if fitter.loss.kind == ABSOLUTE else scaled
 
 
 def start(fitter: Fitter, frames: SubjectFrames) -> State:
@@ -265,7 +274,9 @@ def fit_all(fitter: Fitter, frames: SubjectFrames, states: State) -> FitResult:
     """
     result = fit_frames(fitter, frames.data, states)
     # A dense point counts as much as it weighs.
-    limit = (COUNT + frames.landmarks.weight[:, COUNT:].sum(1)) * DOUBTFUL**2
+    scale = frames.landmarks.scale
+    each = DOUBTFUL * scale if fitter.loss.kind == ABSOLUTE else (DOUBTFUL * scale) ** 2
+    limit = (COUNT + frames.landmarks.weight[:, COUNT:].sum(1)) * each
     doubtful = np.flatnonzero((result.status != CONVERGED) | (result.energy > limit))
     for yaw in OTHER_YAWS if len(doubtful) else ():
         some = frames.rows(doubtful)
@@ -317,12 +328,19 @@ def _with_own_bounds(fitter: Fitter) -> Fitter:
 def focal_scale(fitters: Fitters, frames: SubjectFrames) -> float:
     """The factor of the assumed focal length that lets one identity explain the frames best.
 
+    Landmarks on the cheeks' contour are left out: the energy jumps where one moves to another
+    place, and its minimum by the focal length, which is flat, is lost among the jumps.
+
     Parameters
     ----------
     fitters : the model made ready for the options
     frames : of the subject, with the assumed focal length
     """
     sample = sample_frames(frames, FOCAL_FRAMES)
+    if fitters.options.contour:
+        weight = sample.data.root_weight.copy()
+        weight[:, list(CONTOUR_LANDMARKS)] = 0.0
+        sample = replace(sample, data=sample.data._replace(root_weight=weight))
 
     def energy(log_scale: float) -> float:
         zoomed = sample.zoomed(float(np.exp(log_scale)))

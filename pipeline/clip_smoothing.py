@@ -120,7 +120,8 @@ def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None
     mapping or None
         With all options; None for None.
     """
-    later = {"dense": None, "witness": False, "visibility": False, "jaw_by_pose": None}
+    later = {"dense": None, "witness": False, "visibility": False}
+    later |= {"jaw_by_pose": None, "units": None}
     return None if options is None else {**later, **options}
 
 

@@ -126,9 +126,11 @@ def _suited(options: Fit3dOptions, paths: list[Path]) -> Fit3dOptions:
     model = load_model(options.model_path)
     if options.whiten is None:
         noise = detector_noise(model, header.detector.split(" ")[0])
-        options = replace(options, whiten=noise is not None and options.robust is None)
+        suits = noise is not None and options.robust is None and options.units is None
+        options = replace(options, whiten=suits)
     if options.prior is None:
-        options = replace(options, prior=expression_basis(model) == ARKIT_BASIS)
+        suits = expression_basis(model) == ARKIT_BASIS and options.units is None
+        options = replace(options, prior=suits)
     smooth = not strangers if options.smooth is None else options.smooth
     options = replace(options, smooth=smooth, witness=_hears(options, shard, model))
     options = replace(options, visibility=_heeds(options, shard))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAXIMUM_CHUNK = 1024
 
 IDENTITIES = ("subject", "frame")
-ROBUST = (None, "huber", "geman-mcclure")
+ROBUST = (None, "huber", "geman-mcclure", "absolute")
 # How dense points are used: with the landmarks, or in their place.
 DENSE_BESIDE, DENSE_ONLY = "beside", "only"
 # The tables that `glee analyze` writes.
@@ -153,7 +153,10 @@ class Fit3dOptions:
     curves : bool
         Compare sliding landmarks with the detected curve.
     robust : str or None
-        A robust loss: "huber" or "geman-mcclure"; None for squares.
+        A robust loss: "huber", "geman-mcclure", or "absolute", the distances themselves; None for
+        squares.
+    units : str or None
+        "pixels", distances in pixels; None, in inter-ocular distances.
     jaw_by_pose : bool or None
         Move the jaw's points to the visible contour at the pose; None: they do.
     whiten : bool or None
@@ -183,7 +186,7 @@ class Fit3dOptions:
     expression_weight: float | None = None
     shape_weight: float | None = None
     curves: bool = True
-    robust: Literal["huber", "geman-mcclure"] | None = None
+    robust: Literal["huber", "geman-mcclure", "absolute"] | None = None
     whiten: bool | None = False
     prior: bool | None = False
     smooth: bool | None = False
@@ -194,6 +197,7 @@ class Fit3dOptions:
     witness: bool | None = False
     visibility: bool | None = False
     jaw_by_pose: bool | None = None
+    units: Literal["pixels"] | None = None
 
     @property
     def model_path(self) -> Path | None:
@@ -236,9 +240,28 @@ class Fit3dOptions:
             if value is not None and not value >= 0:
                 raise UsageError(f"{name} is {value}; give 0 or more")
         if self.robust not in ROBUST:
-            raise UsageError(f"robust is {self.robust!r}; give huber or geman-mcclure, or none")
+            known = ", ".join(filter(None, ROBUST))
+            raise UsageError(f"robust is {self.robust!r}; give one of {known}, or none")
+        self._check_units()
         if self.dense not in (None, DENSE_BESIDE, DENSE_ONLY):
             raise UsageError(f"dense is {self.dense!r}; give {DENSE_BESIDE} or {DENSE_ONLY}")
+
+    def _check_units(self) -> None:
+        if self.units not in (None, "pixels"):
+            raise UsageError(f"units is {self.units!r}; give pixels, or none")
+        given = [name for name in ("whiten", "prior", "dense") if getattr(self, name)]
+        if self.units and given:
+            raise UsageError(
+                f"distances in pixels go without {' and '.join(given)}, which are in inter-ocular "
+                "distances"
+            )
+        if self.units and self._ridge() is None:
+            raise UsageError(
+                "distances in pixels need weights: give expression_weight and shape_weight, or "
+                "identity frame"
+            )
+        if self.units and self.robust not in (None, "absolute"):
+            raise UsageError(f"distances in pixels do not go with robust {self.robust}")
 
     def fit_options(self, model: MorphableModel, detector: str) -> FitOptions:
         """Set up Eq. 3 for landmarks of a detector.
@@ -275,6 +298,7 @@ class Fit3dOptions:
             curves=self.curves,
             contour=self.jaw_by_pose is not False,
             robust=self.robust,
+            units=self.units,
             noise=noise,
             prior=expression_prior(model.expression_names) if self.prior else None,
             temporal=self.temporal,

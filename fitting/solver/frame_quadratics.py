@@ -84,13 +84,14 @@ def _minimise(
                 found[t, i] = min(max(x[t, i] + problem.solution[i], least[i]), most[i])
 
 
-def frame_deviations(hessian: NDArray[np.floating], unit: float) -> Floats:
+def frame_deviations(hessian: NDArray[np.floating], unit: float | Floats) -> Floats:
     """Standard deviations of f_exp by its quadratic; bounds are not regarded.
 
     Parameters
     ----------
     hessian : (n, e, e) float, half the Hessian of each frame's energy, lower triangle
-    unit : the error of a landmark's coordinate that counts as one, inter-ocular distances
+    unit : the error of a landmark's coordinate that counts as one, inter-ocular distances; or (n,)
+        of each frame
 
     Returns
     -------
@@ -101,14 +102,12 @@ def frame_deviations(hessian: NDArray[np.floating], unit: float) -> Floats:
     work = np.zeros((side, side)), np.zeros(side), np.zeros((4, 4))
     for first in range(0, len(out), FRAMES_AT_ONCE):
         some = slice(first, first + FRAMES_AT_ONCE)
-        _deviations(hessian[some].astype(np.float64), unit, *work, out[some])
-    return out
+        _deviations(hessian[some].astype(np.float64), *work, out[some])
+    return np.asarray(out * np.asarray(unit)[..., None], np.float64)
 
 
 @njit(cache=True, boundscheck=False)
-def _deviations(
-    hessian: Floats, unit: float, factor: Floats, column: Floats, tile: Floats, out: Floats
-) -> None:
+def _deviations(hessian: Floats, factor: Floats, column: Floats, tile: Floats, out: Floats) -> None:
     """With H = L L^T the diagonal of H^-1 is the squared length of each column of L^-1.
 
     The column p of L^-1 is 0 above p.
@@ -125,7 +124,7 @@ def _deviations(
                 value = _row_product(factor[q], column, p, q)
                 column[q] = ((1.0 if q == p else 0.0) - value) * factor[q, q]
                 square += column[q] ** 2
-            out[t, p] = unit * np.sqrt(square)
+            out[t, p] = np.sqrt(square)
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)

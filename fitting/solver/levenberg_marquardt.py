@@ -61,8 +61,9 @@ SLOW = 0.9
 # Iterations in which the jaw may still move on the contour. The energy jumps where a landmark moves
 # to another candidate, so that energies before and after cannot be compared, and a landmark between
 # two of them could go back and forth for ever. The contour depends on the pose above all, which the
-# first steps find; then it is fixed.
-CONTOUR_ITERATIONS = 3
+# first steps find; then it is fixed, until the fit has settled, and looked at again so many times.
+# Two leave 3 % of frames of a real clip at a contour that is not that of their solution, none 37 %.
+CONTOUR_ITERATIONS, CONTOUR_ROUNDS = 3, 2
 
 
 class FitResult(NamedTuple):
@@ -165,7 +166,9 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
     if not np.isfinite(energy):
         return energy, 0, DIVERGED
     mu, last_gain = 0.0, np.inf
-    moving = CONTOUR_ITERATIONS if frame.contour[0] < 0 else 0
+    moving, rounds = 0, 0
+    if frame.contour[0] < 0:
+        moving, rounds = CONTOUR_ITERATIONS, CONTOUR_ROUNDS
     # fresh: the work arrays were evaluated at the present state, but not linearised there.
     # factored: the solver holds a factored system that may serve again. Where this is so at the top
     # of the loop, the step is a chord step; the end of the loop decides it for the next one.
@@ -187,32 +190,38 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
             data = evaluate(points, frame, scheme, loss, trial, work)
             reached = prior_energy(prior, trial.x) + data
         fresh = reached < energy
-        if not fresh:
+        if fresh:
+            gain, energy = energy - reached, reached
+            _copy_state(trial, state)
+            # The factored system serves as long as it takes most of what is left; only an undamped
+            # one, since damping belongs to the step for which it was chosen.
+            factored = mu == 0.0 and gain <= CHORD_GAIN * last_gain
+            if not chord:
+                mu = 0.0 if mu <= LEAST_DAMPING else DAMPING_FALL * mu
+            settled = _left_to_gain(gain, last_gain) <= stop.tolerance * energy
+            last_gain = gain
+        else:
             factored = False
-            if chord:
-                # The work arrays are those of the step that was refused: back to the state.
-                evaluate(points, frame, scheme, loss, state, work)
-                fresh = True
-                continue
             # Not lower, but no higher than the tolerance either: nothing is left to gain.
-            if reached <= energy * (1.0 + stop.tolerance):
-                return energy, iteration, CONVERGED
-            mu = max(DAMPING_RISE * mu, LEAST_DAMPING)
-            if mu > MOST_DAMPING:
-                return energy, iteration, DIVERGED
-            continue
-        gain, energy = energy - reached, reached
-        _copy_state(trial, state)
-        # The factored system serves as long as it takes most of what is left; only an undamped one,
-        # since damping belongs to the step for which it was chosen.
-        factored = mu == 0.0 and gain <= CHORD_GAIN * last_gain
-        if not chord:
-            mu = 0.0 if mu <= LEAST_DAMPING else DAMPING_FALL * mu
-        if iteration <= moving and choose_contour(points, state, work):
+            settled = not chord and reached <= energy * (1.0 + stop.tolerance)
+            if not (chord or settled):
+                mu = max(DAMPING_RISE * mu, LEAST_DAMPING)
+                if mu > MOST_DAMPING:
+                    return energy, iteration, DIVERGED
+                continue
+            # The work arrays are those of the step that was refused: back to the state.
+            evaluate(points, frame, scheme, loss, state, work)
+            fresh = True
+            if chord:
+                continue
+        if (iteration <= moving or (settled and rounds > 0)) and choose_contour(
+            points, state, work
+        ):
+            if settled:
+                rounds, factored, last_gain = rounds - 1, False, np.inf
             energy = prior_energy(prior, x) + evaluate(points, frame, scheme, loss, state, work)
-        elif _left_to_gain(gain, last_gain) <= stop.tolerance * energy:
+        elif settled:
             return energy, iteration, CONVERGED
-        last_gain = gain
     return energy, stop.iterations, EXHAUSTED
 
 

@@ -20,7 +20,7 @@ from .whitening import Whitening, new_whitening
 
 POSE = 6
 JAW = 17  # landmarks on the jaw line
-PLAIN, HUBER, GEMAN_MCCLURE = 0, 1, 2
+PLAIN, HUBER, GEMAN_MCCLURE, ABSOLUTE = 0, 1, 2, 3
 # Landmarks of the cheeks, whose contour moves with yaw; around the chin the jaw's edge is seen at
 # any pose and the points stay on it.
 CONTOUR_LANDMARKS = (0, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16)
@@ -355,8 +355,8 @@ class Loss(NamedTuple):
 
     Attributes
     ----------
-    kind : PLAIN, HUBER or GEMAN_MCCLURE
-    scale : of a robust kind, inter-ocular distances
+    kind : PLAIN, HUBER, GEMAN_MCCLURE or ABSOLUTE
+    scale : of a robust kind, inter-ocular distances, or pixels where these are measured
     covariance : (b, 136, 136) float64 of the landmarks' errors (x0, y0, x1, ...), squared
         inter-ocular distances, for each range of yaw; (0, 0, 0) for none
     unit : the error that counts as much as a whitened residual of that size

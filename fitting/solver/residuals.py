@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .linear_algebra import SUMS, copy_row
 from .point_to_curve import cut_curve, nearest_on
 from .problem import (
+    ABSOLUTE,
     GEMAN_MCCLURE,
     HUBER,
     POSE,
@@ -217,6 +218,10 @@ def _robust(kind: int, scale: float, square: float) -> tuple[float, float]:
     if kind == GEMAN_MCCLURE:
         share = scale * scale / (scale * scale + square)
         return square * share, share * share
+    # The distance itself, rounded where it is 0: rho = sqrt(s + c^2) - c, rho' = 1 / 2 sqrt(...).
+    if kind == ABSOLUTE:
+        size = np.sqrt(square + scale * scale)
+        return size - scale, 0.5 / size
     return square, 1.0
 
 

@@ -101,13 +101,16 @@ def _reduce(
                 out.distance[i, p] = work.distance[p]
 
 
-def describe_frames(reduced: ReducedEnergies, unit: float) -> tuple[Floats, Floats, Floats]:
+def describe_frames(
+    reduced: ReducedEnergies, unit: float | Floats
+) -> tuple[Floats, Floats, Floats]:
     """Distances and standard deviations at the solution.
 
     Parameters
     ----------
     reduced : of n frames, bounds not regarded
-    unit : the error of a landmark's coordinate that counts as one, inter-ocular distances
+    unit : the error of a landmark's coordinate that counts as one, inter-ocular distances; or (n,)
+        of each frame, in the unit of its energy
 
     Returns
     -------

@@ -22,6 +22,7 @@ _SHAPING_F_EXP = (
     "curves",
     "jaw_by_pose",
     "robust",
+    "units",
     "whiten",
     "prior",
     "smooth",

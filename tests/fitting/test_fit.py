@@ -6,7 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
+from glee.errors import UsageError
 from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.fit import ExpressionPrior, FitOptions, LandmarkNoise, fit
 from glee.fitting.morphable_model.landmark_scheme import inter_ocular_distance
@@ -232,23 +234,25 @@ def test_temporal_term_takes_noise_away(model, make_subject):
 
 def test_temporal_term_stops_at_a_clip(model, make_subject):
     subject = make_subject(36, frames=6)
-    options = FitOptions(temporal=1e3)
+    options = FitOptions(temporal=1e3, tolerance=1e-7)
     apart = fit(subject.landmarks, model, camera=CAMERA, sequence=np.arange(6), options=options)
-    alone = fit(subject.landmarks, model, camera=CAMERA)
+    alone = fit(subject.landmarks, model, camera=CAMERA, tolerance=1e-7)
     np.testing.assert_allclose(apart.f_exp, alone.f_exp, atol=0.03)
     together = fit(subject.landmarks, model, camera=CAMERA, options=options)
     assert np.ptp(together.f_exp, axis=0).max() < 0.05
 
 
-def test_focal_length_is_found(model, make_subject):
-    subject = make_subject(37, frames=40)
+@pytest.mark.parametrize("curves", [False, True])
+@pytest.mark.parametrize("seed", [37, 38, 39, 40])
+def test_focal_length_is_found(model, make_subject, seed, curves):
+    subject = make_subject(seed, frames=40)
     result = fit(
         subject.landmarks,
         model,
         camera=Camera.for_image(640, 480, 1400.0),
-        options=FitOptions(curves=False, estimate_focal=True),
+        options=FitOptions(curves=curves, estimate_focal=True),
     )
-    assert result.focal[0] == pytest.approx(960.0, rel=0.1)
+    assert result.focal[0] == pytest.approx(960.0, rel=0.05)
 
 
 def test_standard_deviations_are_those_of_the_hessian(model, make_subject):
@@ -287,3 +291,62 @@ def test_the_same_input_gives_the_same_bytes(model, make_subject):
     first, second = (fit(subject.landmarks, model, camera=CAMERA) for _ in range(2))
     assert first.f_exp.tobytes() == second.f_exp.tobytes()
     assert first.pose.tobytes() == second.pose.tobytes()
+
+
+def test_pixels_are_inter_ocular_distances_of_other_weights(model, make_subject):
+    subject = make_subject(33, frames=1, noise=0.003)
+    square = inter_ocular_distance(subject.landmarks)[0] ** 2
+    eyes = FitOptions(regularisation=(1e-4, 1e-4))
+    pixels = FitOptions(regularisation=(1e-4 * square, 1e-4 * square), units="pixels")
+    one = fit(subject.landmarks, model, camera=CAMERA, identity="frame", options=eyes)
+    other = fit(subject.landmarks, model, camera=CAMERA, identity="frame", options=pixels)
+    np.testing.assert_allclose(other.f_exp, one.f_exp, atol=1e-4)
+    np.testing.assert_allclose(other.energy, one.energy * square, rtol=1e-4)
+    np.testing.assert_allclose(other.f_exp_std, one.f_exp_std, rtol=1e-2)
+    np.testing.assert_allclose(other.rmse, one.rmse, rtol=1e-3)
+
+
+def test_eq_3_to_the_letter(model, make_subject):
+    """Distances in pixels that are not squared, against the energy written out and scipy."""
+    subject = make_subject(34, frames=1, noise=0.01)
+    options = FitOptions(
+        regularisation=(1e-4, 1e-4),
+        robust="absolute",
+        units="pixels",
+        bounds=False,
+        curves=False,
+        contour=False,
+        iterations=500,
+        tolerance=1e-7,
+    )
+    found = fit(subject.landmarks, model, camera=CAMERA, identity="frame", options=options)
+    points = model.at(model.landmarks["anatomical"])
+    camera = Camera(CAMERA.width, CAMERA.height, float(found.focal[0]))
+    modes = np.concatenate([points.identity, points.expression])
+
+    def energy(z):
+        places = points.mean + np.tensordot(z[:-6], modes, 1)
+        apart = camera.project(places, z[-6:]) - subject.landmarks[0]
+        return np.linalg.norm(apart, axis=1).sum() + 1e-4 * (z[:-6] ** 2).sum()
+
+    z = np.concatenate([found.f_shape[0], found.f_exp[0], found.pose[0]])
+    # Each distance is rounded near 0, by a tenth of a pixel at most.
+    assert energy(z) == pytest.approx(found.energy[0], abs=68 * 0.1)
+    best = minimize(energy, z, method="Powell", options={"maxiter": 3})
+    assert energy(z) <= best.fun + 68 * 0.1
+    squares = dataclasses.replace(options, robust=None)
+    other = fit(subject.landmarks, model, camera=CAMERA, identity="frame", options=squares)
+    assert energy(z) < energy(np.concatenate([other.f_shape[0], other.f_exp[0], other.pose[0]]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"units": "pixels"}, "need regularisation"),
+        ({"units": "inches"}, "give None or 'pixels'"),
+        ({"units": "pixels", "regularisation": (1, 1), "robust": "huber"}, "robust None"),
+    ],
+)
+def test_units_that_make_no_sense(settings, said):
+    with pytest.raises(UsageError, match=said):
+        FitOptions(**settings)

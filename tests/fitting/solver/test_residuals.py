@@ -21,6 +21,7 @@ LOSSES = {
     "plain": problem.plain_loss(),
     "huber": problem.Loss(problem.HUBER, 0.01, np.empty((0, 0, 0)), 1.0),
     "geman-mcclure": problem.Loss(problem.GEMAN_MCCLURE, 0.05, np.empty((0, 0, 0)), 1.0),
+    "absolute": problem.Loss(problem.ABSOLUTE, 0.001, np.empty((0, 0, 0)), 1.0),
     "whitened": problem.Loss(problem.PLAIN, 1.0, NOISE, 0.01),
 }
 
@@ -82,7 +83,7 @@ def test_jacobian_against_finite_differences(situation, kind, curves):
         np.testing.assert_allclose(analytic, numeric, atol=2e-5)
 
 
-@pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure"])
+@pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure", "absolute"])
 def test_gradient_of_the_energy_against_finite_differences(situation, kind):
     points, frame, state = situation
     scheme, loss = problem.new_scheme(), LOSSES[kind]
@@ -133,7 +134,7 @@ def test_scheme_counts_its_rows():
     assert problem.new_scheme(curves=False).rows == 136
 
 
-@pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure", "whitened"])
+@pytest.mark.parametrize("kind", ["plain", "huber", "geman-mcclure", "absolute", "whitened"])
 def test_gradient_without_the_jacobian(situation, kind):
     points, frame, state = situation
     prior, _ = priors_of(FitOptions(), 60, 51)

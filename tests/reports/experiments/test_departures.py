@@ -172,6 +172,7 @@ def test_what_the_people_and_folds_depart_in(data, tmp_path):
         *[(name, True) for name in ("whiten", "prior", "smooth", "witness", "visibility")],
         *(("identity", "subject"), ("bounds", False), ("curves", False), ("robust", "huber")),
         *(("expression_weight", 1e-3), ("temporal", 0.1), ("dense", "beside")),
+        *(("units", "pixels"), ("jaw_by_pose", False)),
     ],
 )
 def test_every_option_of_the_fit_is_named(tmp_path, name, value):
