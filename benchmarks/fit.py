@@ -21,7 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fit_cli import DEFAULT, LONG_FRAMES, NO_PRIOR, REAL, beside_scipy, cli_ms, long_work, real_work
+from fit_cli import (
+    DEFAULT,
+    LONG_FRAMES,
+    NO_PRIOR,
+    REAL,
+    beside_scipy,
+    cli_ms,
+    long_work,
+    real_work,
+    restarts,
+)
 from fit_peers import EOS_INSTALL, blas_seconds, eos_fit, fit_by_scipy, median_seconds
 from machine import Target, write_results
 from numpy.typing import NDArray
@@ -208,6 +218,10 @@ def command(work: Path | None, quick: bool) -> dict[str, Any]:
         if not quick:
             long = long_work(work, folder / "long", LONG_FRAMES)
             rows["long_ms"] = cli_ms(long, DEFAULT, 3)
+        rows["restarts"] = {
+            "command": restarts(work, paper=False, every=20 if quick else 2),
+            "paper": restarts(work, paper=True, every=20 if quick else 2),
+        }
         return {**rows, "real": beside_scipy(work, 5 if quick else 30)}
 
 

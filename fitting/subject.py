@@ -218,8 +218,8 @@ def _fit_apart(fitters: Fitters, frames: SubjectFrames) -> GroupFit:
     fitter = fitters.for_error(error).whole
     states = start(fitter, frames)
     result = fit_all(fitter, frames, states)
-    energies = reduced_energies(fitter, frames.data, states)
-    rms, median, deviation = describe_frames(energies, _units(fitter, frames, error))
+    reduced, units = reduced_energies(fitter, frames.data, states), _units(fitter, frames, error)
+    rms, median, deviation = describe_frames(reduced, units)
     shape, expression = states.x[:, : fitters.shapes], states.x[:, fitters.shapes :]
     poses = Poses(states.rotation, states.translation)
     return GroupFit(shape, expression, deviation, rms, median, poses, result, 1.0, error)
@@ -232,7 +232,7 @@ def _unit(error: float) -> float:
 def _units(fitter: Fitter, frames: SubjectFrames, error: float) -> Floats:
     """What turns half the Hessian H of energies into deviations, (n,) float64.
 
-    A density exp(-E / (2 u^2)) has the covariance u^2 H^-1; one of distances, exp(-E / u), u/2 H^-1.
+    exp(-E / (2 u^2)) has the covariance u^2 H^-1; that of distances, exp(-E / u), has u / 2 H^-1.
     """
     scaled = _unit(error) * frames.landmarks.scale
     return np.sqrt(0.5 * scaled) if fitter.loss.kind == ABSOLUTE else scaled
