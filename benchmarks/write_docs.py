@@ -114,7 +114,7 @@ def _command(content: dict[str, Any]) -> list[str]:
         f"{content['first_run_s']:.0f} s, in two processes.",
         "",
     ]
-    real = ran["real"]
+    real, again = ran["real"], ran["restarts"]
     return [
         *lines,
         "`glee fit3d` as the command runs it, with whitening, prior, witness and smoothing, shards "
@@ -130,12 +130,12 @@ def _command(content: dict[str, Any]) -> list[str]:
         "other). A restart from our solution moves f_exp by "
         f"{real['restart_median']:.4f} in the median, {real['restart_most']:.3f} at most. Where "
         "the jaw's points are chosen too, a restart chooses others in "
-        f"{100 * ran['restarts']['command']['other_jaw_points']:.0f} % of a real clip's frames as "
+        f"{100 * again['command']['other_jaw_points']:.0f} % of a real clip's frames as "
         "the command fits them (one identity), and moves f_exp by "
-        f"{ran['restarts']['command']['moved_median']:.5f} in the median, by "
-        f"{ran['restarts']['command']['moved_90']:.4f} in one frame of ten; with `--paper`, an "
-        f"identity a frame, in {100 * ran['restarts']['paper']['other_jaw_points']:.0f} %, by "
-        f"{ran['restarts']['paper']['moved_median']:.4f} and {ran['restarts']['paper']['moved_90']:.2f}.",
+        f"{again['command']['moved_median']:.5f} in the median, by "
+        f"{again['command']['moved_90']:.4f} in one frame of ten; with `--paper`, an "
+        f"identity a frame, in {100 * again['paper']['other_jaw_points']:.0f} %, by "
+        f"{again['paper']['moved_median']:.4f} and {again['paper']['moved_90']:.2f}.",
         "",
     ]
 

@@ -449,10 +449,8 @@ def error_apart(fitters: Fitters, sample: SubjectFrames) -> float:
         states = start(weighted.whole, sample)
         reached = fit_all(weighted.whole, sample, states).energy
         energy = float(reached[np.isfinite(reached)].sum())
-        quadratics = [
-            reduced_energies(fitter, sample.data, states).hessian
-            for fitter in (weighted.joint, weighted.whole)
-        ]
+        both = (weighted.joint, weighted.whole)
+        quadratics = [reduced_energies(one, sample.data, states).hessian for one in both]
         deviation = np.concatenate([frame_deviations(h, 1.0) for h in quadratics], axis=1)
         error = _error(weighted.whole, sample.data, states, deviation, energy, 0)
         error = max(error, LEAST_ERROR_APART)
