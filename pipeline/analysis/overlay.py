@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import OutputError
-from ...fitting.camera import to_camera
 from ...fitting.fit import Fit
 from ...fitting.morphable_model.landmark_scheme import CURVES
 from ...fitting.morphable_model.morphable_model import MorphableModel
@@ -287,31 +286,42 @@ def text(
 
 
 def _draw_mesh(image: Image, fit: Fit, index: int, scale: float) -> None:
-    """The skin's triangles that face the camera, as thin translucent lines."""
-    model = fit.model
-    in_camera = to_camera(fit.mesh(index), fit.pose[index])
-    triangles = _skin(model)
-    first, second, third = (in_camera[triangles[:, corner]] for corner in range(3))
-    normal = np.cross(second - first, third - first)
-    towards = np.einsum("nk,nk->n", normal, -first) > 0
+    """The edges of the skin's triangles that face the camera, as thin translucent lines."""
+    triangles, edges, beside = _skin(fit.model)
     screen = _fixed(fit.project_mesh(index), scale)
-    inside = (screen[triangles[towards]] >> _SHIFT).reshape(-1, 6)
+    # Seen from the front a triangle's corners go round one way, from behind the other.
+    first, second, third = (screen[triangles[:, corner]] for corner in range(3))
+    (ax, ay), (bx, by) = (second - first).T.astype(np.int64), (third - first).T.astype(np.int64)
+    shown = np.append(ax * by < ay * bx, False)
+    lines = screen[edges[shown[beside].any(1)]]
+    inside = (lines >> _SHIFT).reshape(-1, 4)
     height, width = image.shape[:2]
     low, high = inside.min(1) > -width, inside.max(1) < 2 * max(width, height)
-    lines = screen[triangles[towards][low & high]]
     layer = image.copy()
-    cv2.polylines(layer, list(lines), True, MESH, 1, cv2.LINE_AA, _SHIFT)
+    cv2.polylines(layer, list(lines[low & high]), False, MESH, 1, cv2.LINE_AA, _SHIFT)
     cv2.addWeighted(layer, _MESH_SHARE, image, 1.0 - _MESH_SHARE, 0.0, dst=image)
 
 
 @lru_cache(maxsize=2)
-def _skin(model: MorphableModel) -> npt.NDArray[np.int32]:
-    """Triangles of the face's surface; of all parts where a model does not name them."""
+def _skin(
+    model: MorphableModel,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Triangles of the face's surface, of all parts where a model does not name them.
+
+    With each edge of them once (m, 2), and the two triangles beside it (m, 2), -1 for none.
+    """
     names = [name for name in ("skin", "lips") if name in model.part_names]
     triangles = model.part_triangles(*names) if names else model.triangles
     # The back of the head says nothing and hides what is behind it.
     front = model.mean[triangles].mean(1)[:, 2] > np.median(model.mean[:, 2]) - 0.3
-    return np.asarray(triangles[front], np.int32)
+    triangles = np.asarray(triangles[front], np.int32)
+    every = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    edges, which = np.unique(every, axis=0, return_inverse=True)
+    beside = np.full((len(edges), 2), -1)
+    order = np.argsort(which, kind="stable")
+    again = np.append(False, np.diff(which[order]) == 0).astype(np.int64)
+    beside[which[order], again] = order // 3
+    return triangles, edges, beside
 
 
 def _fixed(points: npt.NDArray[np.floating], scale: float) -> npt.NDArray[np.int32]:
