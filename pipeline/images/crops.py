@@ -94,10 +94,7 @@ def align(image: NDArray[np.uint8], transform: NDArray[np.float64], size: int) -
     -------
     (size, size, 3) uint8
     """
-    crop = cv2.warpAffine(
-        image, transform, (size, size), flags=cv2.INTER_LINEAR, borderValue=(BORDER_GREY,) * 3
-    )
-    return np.asarray(crop, np.uint8)
+    return _warped(image, transform, size, BORDER_GREY)
 
 
 def transform_points(points: ArrayLike, transform: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -142,28 +139,49 @@ def face_view(
     """
     if shrink > 1:
         image, transform = _shrunk(image, transform, side, shrink)
-    if border is None:
-        how, grey = cv2.BORDER_REPLICATE, 0
-    else:
-        how, grey = cv2.BORDER_CONSTANT, border
+    return _warped(image, transform, side, border)
+
+
+def _warped(image: Image, transform: Transform, side: int, border: int | None) -> Image:
+    """A square of the image, bilinear; border: grey level beyond, None for the edge to go on."""
+    # Four channels take OpenCV less than half of the time that three do, to the same bits.
     view = cv2.warpAffine(
-        image,
+        _four_channels(image, transform, side),
         transform,
         (side, side),
         flags=cv2.INTER_LINEAR,
-        borderMode=how,
-        borderValue=(grey,) * 3,
+        borderMode=cv2.BORDER_REPLICATE if border is None else cv2.BORDER_CONSTANT,
+        borderValue=(border or 0,) * 4,
     )
-    return np.asarray(view, np.uint8)
+    return np.asarray(cv2.cvtColor(view, cv2.COLOR_RGBA2RGB), np.uint8)
+
+
+def _four_channels(image: Image, transform: Transform, side: int) -> Image:
+    """The image with a fourth channel, filled where the square lies and not defined elsewhere."""
+    height, width = image.shape[:2]
+    low, high = _seen_corners(transform, side)
+    left, top = np.clip(low, 0, [width - 1, height - 1]).tolist()
+    right, bottom = np.clip(high, [left + 1, top + 1], [width, height]).tolist()
+    within = (slice(top, bottom), slice(left, right))
+    wider = np.empty((height, width, 4), np.uint8)
+    wider[within] = cv2.cvtColor(image[within], cv2.COLOR_RGB2RGBA)
+    return wider
+
+
+def _seen_corners(
+    transform: Transform, side: int, shrink: int = 1
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Least and most x and y that the square shows, in blocks of the image, with a margin."""
+    corners = np.array([[0, 0], [side, 0], [0, side], [side, side]]) - 0.5
+    seen = (corners - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T / shrink
+    low, high = np.floor(seen.min(0)) - _MARGIN, np.ceil(seen.max(0)) + _MARGIN
+    return low.astype(np.int64), high.astype(np.int64)
 
 
 def _shrunk(image: Image, transform: Transform, side: int, shrink: int) -> tuple[Image, Transform]:
     """Averages of the image's blocks where the square lies, and the transform from them."""
     height, width = image.shape[:2]
-    corners = np.array([[0, 0], [side, 0], [0, side], [side, side]]) - 0.5
-    seen = (corners - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T / shrink
-    low = np.floor(seen.min(0)).astype(int) - _MARGIN
-    high = np.ceil(seen.max(0)).astype(int) + _MARGIN
+    low, high = _seen_corners(transform, side, shrink)
     # Blocks are counted from the image's corner, so that a face that moves sees the same ones.
     left, top = np.clip(low, 0, [(width - 1) // shrink, (height - 1) // shrink]).tolist()
     right = int(np.clip(high[0], left + 1, -(-width // shrink)))

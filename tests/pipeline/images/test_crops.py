@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
-from glee.pipeline.images.crops import align, alignment_transform, five_points, transform_points
+from glee.pipeline.images.crops import (
+    align,
+    alignment_transform,
+    face_view,
+    five_points,
+    transform_points,
+)
 
 
 def hand_face():
@@ -87,3 +94,19 @@ def test_no_alignment_without_eyes():
     landmarks[30] = np.nan
     with pytest.raises(ValueError, match="finite"):
         alignment_transform(landmarks)
+
+
+def test_views_are_opencv_s_own_to_the_bit():
+    """Turned, of any size, at the borders and beyond: as warpAffine of the three channels."""
+    rng = np.random.default_rng(8)
+    image = rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    for _ in range(150):
+        angle, scale = rng.uniform(-3, 3), np.exp(rng.uniform(-1.5, 1.5))
+        turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        middle = rng.uniform(-60, 60, 2) + rng.uniform(0, [160, 120])
+        transform = np.column_stack([turn, 32 - turn @ middle])
+        for border, how in ((None, cv2.BORDER_REPLICATE), (128, cv2.BORDER_CONSTANT)):
+            grey = (128, 128, 128)
+            wanted = cv2.warpAffine(image, transform, (64, 64), borderMode=how, borderValue=grey)
+            np.testing.assert_array_equal(face_view(image, transform, 64, 1, border), wanted)
+        np.testing.assert_array_equal(align(image, transform, 64), wanted)
