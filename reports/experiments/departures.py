@@ -96,10 +96,13 @@ def _of_folds(work: ExperimentData, recipe: Recipe) -> list[str]:
         given = [set(fold) for fold in read_split(Path(recipe.split)).values()]
         if sorted(map(sorted, given)) != sorted(map(sorted, published)):
             lines.append(f"folds: those of {recipe.split}, not the published ones")
-    elif not published or not all(fold & set(work.subjects) for fold in published):
-        lines.append(f"folds: from the seed, the published ones of {work.dataset} lack people")
-    if not recipe.split and hasattr(dataset_module(work.dataset), "FOLD_SEED"):
+        return lines
+    whose = "the published ones"
+    if hasattr(dataset_module(work.dataset), "FOLD_SEED"):
         lines.append(f"folds: glee's own, no published ones of {work.dataset} are known")
+        whose = "glee's own"
+    if not published or not all(fold & set(work.subjects) for fold in published):
+        lines.append(f"folds: from the seed, {whose} of {work.dataset} lack people")
     return lines
 
 
