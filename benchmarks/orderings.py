@@ -25,7 +25,7 @@ import torch
 from machine import Target, write_results
 from pretraining_faces import WORKERS, make_faces
 
-from glee.model.options import pretrain_options, train_options
+from glee.model.options import RANDOM, pretrain_options, train_options
 from glee.model.prediction.evaluation import evaluate
 from glee.model.training.pretraining import pretrain
 from glee.model.training.training import train
@@ -104,7 +104,7 @@ def measure(
     options = train_options(
         "compact",
         ablation=row.ablation,
-        init=str(start) if row.start else None,
+        init=str(start) if row.start else RANDOM,
         split=str(split),
         seed=seed,
         **changes,

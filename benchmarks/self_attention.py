@@ -28,7 +28,7 @@ from glee.model.data.augmentation import stored_size
 from glee.model.network import local_branch
 from glee.model.network.glee_net import GLEENet
 from glee.model.network.local_branch import SelfAttention
-from glee.model.options import train_options
+from glee.model.options import RANDOM, train_options
 from glee.model.prediction.evaluation import measure
 from glee.model.prediction.predictions import network_input, predict_frames
 from glee.model.training.training import train
@@ -89,7 +89,7 @@ def trained(start: str, work: Path, run: Path, seed: int, **changes: Any) -> Che
 
     local_branch.SelfAttention = Started  # type: ignore[misc]
     try:
-        options = train_options("compact", ablation="no-3dgb", seed=seed, **changes)
+        options = train_options("compact", ablation="no-3dgb", init=RANDOM, seed=seed, **changes)
         train(work, run, options, fold=FOLD, device="cpu")
     finally:
         local_branch.SelfAttention = own  # type: ignore[misc]

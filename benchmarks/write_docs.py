@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from machine import least_disturbed
 from write_experiments_docs import self_attention, table5_rows
 from write_preprocess_docs import preprocess
@@ -297,6 +298,7 @@ def peer_times(content: dict[str, Any]) -> list[str]:
 
 STARTS = {
     "random": "random weights",
+    "alone": "one of our model alone",
     "shipped": "the embedding",
 }
 GIVEN = {"images": "images alone", "both": "images and f_exp", "f_exp": "f_exp alone"}
@@ -306,17 +308,18 @@ def embedding(content: dict[str, Any]) -> list[str]:
     """Triplets of both models' people, and Action Units of the other model's and in real clips."""
     of = content["triplets"]
     triplets = [
-        [said, *(f"{100 * of[whose]['right'][start]:.1f}" for whose in ("own", "ict"))]
+        [said, *(f"{100 * np.mean(of[whose]['right'][start]):.1f}" for whose in ("own", "ict"))]
         for start, said in STARTS.items()
         if start in of["own"]["right"]
     ]
     areas = [
         [
             f"{said}" if given == "f_exp" else f"{said}, from {STARTS[start]}",
-            *(f"{row[kind]:.3f}" for kind in ("ict_alike", "ict_apart", "real")),
+            *(_over_seeds([row[kind] for row in rows]) for kind in ("ict_alike", "ict_apart")),
+            _over_seeds([row["real"] for row in rows]),
         ]
         for given, said in GIVEN.items()
-        for start, row in content["action_units"][given].items()
+        for start, rows in content["action_units"][given].items()
     ]
     head = ["triplets right, % (chance 33.3)", "people of our model", "people of the other model"]
     kinds = ["other model, sides alike", "other model, sides apart", "real clips"]
@@ -326,6 +329,10 @@ def embedding(content: dict[str, Any]) -> list[str]:
         *table(["Action Units, mean area under the curve", *kinds], areas),
         *(["", _of_demo(content["demo"])] if "demo" in content else []),
     ]
+
+
+def _over_seeds(areas: list[float]) -> str:
+    return f"{np.mean(areas):.2f} ({min(areas):.2f} to {max(areas):.2f})"
 
 
 def _of_demo(f1: dict[str, float]) -> str:

@@ -267,7 +267,7 @@ facenet_option = click.option(
 init_option = click.option(
     "--init",
     help="The weights to start from: a run of `glee pretrain`, embedded for the expression "
-    "embedding that comes with glee (preset compact), or random, as by default.",
+    "embedding that comes with glee, or random. [default: --preset compact starts from embedded]",
 )
 split_option = click.option(
     "--split", default="", help="JSON file of folds: each fold's name and its test subjects."

@@ -1,8 +1,7 @@
 """The expression embedding that comes with glee, trained on rendered people without AU labels.
 
-Asked for by --init embedded, it stands in for FaceNet's and FEC's weights where these are not at
-hand: weights of global and local branch, for networks of the preset compact.
-`tools/train_expression_embedding.py` builds the file.
+It stands in for FaceNet's and FEC's weights where these are not given: weights of global and local
+branch, for networks of the preset compact. `tools/train_expression_embedding.py` builds the file.
 """
 
 from __future__ import annotations

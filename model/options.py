@@ -15,6 +15,7 @@ import tomli_w
 
 from ..errors import OptionsError
 from ..whole_files import write_whole
+from .network.config import ABLATIONS
 
 OPTIONS_FILE = "options.toml"
 # Values of `init` that are no path: the embedding that comes with glee, and random weights, which
@@ -170,6 +171,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "ema": 0.98,
         "light": 0.3,
         "person_specific": True,
+        "init": EMBEDDED,
     },
 }
 
@@ -179,6 +181,7 @@ PRETRAIN_RECIPES: dict[str, dict[str, Any]] = {
     "paper": {"learning_rate": 2e-4, "batch": 30},
     "compact": {
         **RECIPES["compact"],
+        "init": "",
         "epochs": 10,
         "batch": 30,
         "learning_rate": 0.05,
@@ -187,6 +190,12 @@ PRETRAIN_RECIPES: dict[str, dict[str, Any]] = {
         "centre": True,
     },
 }
+
+
+# Keys of config.ABLATIONS whose networks have a global branch, which the embedding is of.
+_EMBEDDED_ABLATIONS = tuple(
+    name for name, changes in ABLATIONS.items() if changes.get("expression") in (None, "global")
+)
 
 
 def train_options(preset: str, **changes: Any) -> TrainOptions:
@@ -241,13 +250,17 @@ def _with_changes(
     if preset not in recipes:
         raise OptionsError(f"unknown preset {preset!r}; choose one of {', '.join(recipes)}")
     given = {name: value for name, value in changes.items() if value is not None}
+    recipe = recipes[preset]
     if given.get("init") == RANDOM:
         given["init"] = ""
+    elif given.get("facenet") or given.get("ablation", "full") not in _EMBEDDED_ABLATIONS:
+        # The preset's own start is for networks without other weights that can take it.
+        recipe = {**recipe, "init": ""}
     known = {item.name for item in fields(TrainOptions)}
     for name in given:
         if name not in known:
             raise OptionsError(f"unknown training option {name!r}")
-    return replace(TrainOptions(preset), **{**recipes[preset], **given})
+    return replace(TrainOptions(preset), **{**recipe, **given})
 
 
 def write_options(run: Path, options: TrainOptions) -> None:

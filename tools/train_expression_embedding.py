@@ -1,15 +1,15 @@
 """Trains the expression embedding that glee ships, by the paper's idea, on rendered people.
 
-    python tools/train_expression_embedding.py WORK [--out FILE] [--both] [--parts]
+    python tools/train_expression_embedding.py WORK [--out FILE] [--own] [--parts]
 
-WORK takes renders (`expression_renders.py`) of the embedded face model, with --both also of ICT-
+WORK takes renders (`expression_renders.py`) of the embedded face model, without --own also of ICT-
 FaceKit, and what the training goes on from. No AU label is looked at. The face model, then with
 --parts the local branch over it, learn Eq. 4: of three faces the two whose true f_exp are nearest
 are to be nearest in E_exp. No recogniser of people comes with glee, so V_id of Eq. 1 is 0 here.
 Before and beside Eq. 4, linear layers that are thrown away afterwards regress f_exp from E_exp and
-from the branch: short tries with Eq. 4 from random weights led nowhere. What is shipped saw glee's
-own model alone and has no trained local branch, so that it can be judged on the other. A run that
-was stopped goes on from its last checkpoint.
+from the branch: short tries with Eq. 4 from random weights led nowhere. What is shipped saw people
+of both models and has no trained local branch; with --own one is trained that the other model can
+judge. A run that was stopped goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ICT = Path(__file__).resolve().parents[2] / "shared" / "models" / "ict-facekit-6
 OWN, OTHER = {"own": (5, 16), "own2": (7, 16)}, {"ict": (6, 12)}
 # Shares of the embedded model and of the other in a batch; steps.
 SHARES = {"own": (1.0,), "both": (0.65, 0.35)}
-STEPS = {"face": 3600, "parts": 400}
+STEPS = {"face": 15000, "parts": 400}
 BATCH, TRIPLETS, MARGIN = 64, 1500, 0.2
 SHIFT = 2  # pixels
 RATE, DECAY, WARMUP, CLIP, EMA = 3e-3, 1e-2, 0.012, 5.0, 0.995
@@ -65,14 +65,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("work", type=Path)
     parser.add_argument("--out", type=Path, default=EMBEDDING_PATH)
-    parser.add_argument("--both", action="store_true", help="ICT-FaceKit's people too")
+    parser.add_argument("--own", action="store_true", help="without ICT-FaceKit's people")
     parser.add_argument("--parts", action="store_true", help="train the local branch too")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     models = {"own": (load_model(), OWN)}
-    if given.both:
+    if not given.own:
         models["ict"] = (import_model("ict-facekit", ICT), OTHER)
     for model, folders in models.values():
         for name, (seed, blocks) in folders.items():
@@ -83,7 +83,7 @@ def main() -> int:
     ]
     stages = ("face", "parts") if given.parts else ("face",)
     network = trained(given.work, pictures, stages)
-    said = "renders of the embedded model" + (" and of ICT-FaceKit" if given.both else "")
+    said = "renders of the embedded model" + ("" if given.own else " and of ICT-FaceKit")
     write_embedding(given.out, network, f"tools/train_expression_embedding.py, {said}")
     return 0
 

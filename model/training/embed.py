@@ -83,7 +83,7 @@ def embed(
         Of the network, "paper" or "compact".
     facenet, init : str
         Where the identity model comes from, as for the training that will use it: a FaceNet file;
-        or a run of `pretrain`, or "embedded", the embedding that comes with glee.
+        or a run of `pretrain`, or "embedded", which the preset compact takes by itself.
     device : str
         "auto", "cpu" or "cuda".
     overwrite : bool

@@ -72,6 +72,8 @@ class Ingredients:
         """Say what differs from the recipe `base`, as `dataclasses.replace` takes it."""
         return {
             "ablation": self.ablation,
+            # The embedding is of images.
+            "init": base.init if self.sees_images else "",
             "person_specific": base.person_specific and self.person_specific,
         }
 

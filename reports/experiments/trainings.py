@@ -18,7 +18,7 @@ from ...model.data.augmentation import stored_size
 from ...model.data.folds import choose_split
 from ...model.distributed import World, choose_device
 from ...model.network.config import preset_config
-from ...model.options import TrainOptions, pretrain_options, train_options
+from ...model.options import RANDOM, TrainOptions, pretrain_options, train_options
 from ...model.prediction.evaluation import evaluate, kept_predictions, measure
 from ...model.prediction.left_out import SKIP
 from ...model.prediction.predict import predict
@@ -97,10 +97,10 @@ class Recipe:
         Returns
         -------
         TrainOptions
-            The preset's recipe with the changes; `init` among them is of rows that start from a
-            pre-training, where there is none.
+            The preset's recipe with the changes; `init` among them, and what comes with glee, are
+            of rows that start from a pre-training, where there is none.
         """
-        init = str(start) if start else self.changes.get("init") if row.start else None
+        init = str(start) if start else self.changes.get("init") if row.start else RANDOM
         return train_options(
             self.preset,
             ablation=row.ablation,

@@ -13,14 +13,13 @@ from torch.nn.parallel import DistributedDataParallel
 from glee.model.checkpoint import load_checkpoint
 from glee.model.data.decoded_crops import CropFileOptions
 from glee.model.distributed import SynchronisedBatchNorm, gathered_sum
-from glee.model.network import config
 from glee.model.options import train_options
 from glee.model.prediction.predictions import load_predictions
 from glee.model.training import steps
 from glee.model.training.steps import RuntimeOptions
 from glee.model.training.training import train
 
-from ..model.conftest import TINY
+from ..model.conftest import make_tiny
 from ..model.test_distributed import free_port
 
 pytestmark = pytest.mark.gpu
@@ -32,7 +31,7 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(config.PRESETS, "compact", {**config.PRESETS["compact"], **TINY})
+    make_tiny(monkeypatch)
 
 
 def losses(out):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from glee.model import options
 from glee.model.network import config
 from glee.pipeline.images.crops import encode_crop
 from glee.pipeline.shards import shard
@@ -133,7 +134,15 @@ TINY = {
 @pytest.fixture
 def tiny(monkeypatch):
     """Makes the compact preset tiny."""
+    make_tiny(monkeypatch)
+
+
+def make_tiny(monkeypatch):
+    """Makes the compact preset tiny while the patch lasts."""
     monkeypatch.setitem(config.PRESETS, "compact", {**config.PRESETS["compact"], **TINY})
+    # The embedding is of the network as it is shipped.
+    recipe = {**options.RECIPES["compact"], "init": ""}
+    monkeypatch.setitem(options.RECIPES, "compact", recipe)
 
 
 @pytest.fixture(autouse=True)

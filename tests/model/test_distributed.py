@@ -38,7 +38,9 @@ from glee.model.training.training import train
 torch.set_num_threads(1)
 # the processes' dropout and noise could not be the same
 config.PRESETS["compact"] |= {{"dropout": 0.0, "coefficient_noise": 0.0, **{TINY}}}
-options = train_options("compact", epochs=2, batch=30, aus=(1, 12), learning_rate=0.01)
+options = train_options(
+    "compact", init="random", epochs=2, batch=30, aus=(1, 12), learning_rate=0.01
+)
 train(Path(sys.argv[1]), Path(sys.argv[2]), options, fold="1", device="cpu")
 """
 
@@ -87,8 +89,10 @@ def test_two_processes_give_the_loss_curve_of_one(work, tmp_path):
 # processes cannot share.
 SMALL_GLEE = f"""
 from glee.cli import main
+from glee.model import options
 from glee.model.network import config
 
+options.RECIPES["compact"]["init"] = ""
 config.PRESETS["compact"] |= {{"dropout": 0.0, "coefficient_noise": 0.0, **{TINY}}}
 main()
 """

@@ -22,7 +22,7 @@ from glee.model.expression_embedding import (
 )
 from glee.model.network.build_glee_net import build_glee_net
 from glee.model.network.config import preset_config
-from glee.model.options import EMBEDDED, RANDOM, train_options
+from glee.model.options import EMBEDDED, RANDOM, pretrain_options, train_options
 from glee.model.training import training
 from glee.model.training.embed import embed
 from glee.model.training.state import new_network
@@ -53,10 +53,17 @@ def test_the_file_is_small():
     assert EMBEDDING_PATH.stat().st_size <= 6_000_000
 
 
-def test_it_is_taken_where_it_is_asked_for():
-    for preset in ("compact", "paper"):
-        assert train_options(preset).init == train_options(preset, init=RANDOM).init == ""
-    assert train_options("compact", init=EMBEDDED).init == EMBEDDED
+def test_the_preset_compact_starts_from_it_unless_told_otherwise():
+    assert train_options("compact").init == EMBEDDED
+    assert train_options("compact", init=RANDOM).init == ""
+    assert train_options("compact", init="runs/fec").init == "runs/fec"
+    assert train_options("compact", facenet="facenet.pt").init == ""
+    assert train_options("paper").init == ""
+    assert pretrain_options("compact").init == ""
+    for ablation in ("no-gb-lb", "resnet", "resnet-alone"):
+        assert train_options("compact", ablation=ablation).init == ""
+    for ablation in ("no-lb", "no-3dgb", "fixed-gb-lb", "no-tc", "no-joint-fc", "no-attention"):
+        assert train_options("compact", ablation=ablation).init == EMBEDDED
     with pytest.raises(OptionsError, match="give one of them"):
         train_options("compact", facenet="facenet.pt", init=EMBEDDED)
 

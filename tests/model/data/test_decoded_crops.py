@@ -28,6 +28,7 @@ from glee.model.training.steps import RuntimeOptions
 from glee.model.training.training import train
 from glee.pipeline.shards.shard import add_fit, list_shards, read_shard
 
+from ..conftest import make_tiny
 from ..test_distributed import free_port
 
 QUICK = {"epochs": 2, "batch": 30, "aus": (1, 12)}
@@ -75,14 +76,6 @@ def without(work, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         make_tiny(patch)
         return trained(work, tmp_path_factory.mktemp("without") / "run", CropFileOptions(False))
-
-
-def make_tiny(patch):
-    from glee.model.network import config
-
-    from ..conftest import TINY
-
-    patch.setitem(config.PRESETS, "compact", {**config.PRESETS["compact"], **TINY})
 
 
 def test_the_loss_curve_is_the_same_and_each_crop_is_decoded_once(

@@ -11,7 +11,7 @@ from glee.model.options import train_options
 from glee.model.training.steps import RuntimeOptions
 from glee.model.training.training import train
 
-OPTIONS = train_options("compact", epochs=2, batch=46)
+OPTIONS = train_options("compact", init="random", epochs=2, batch=46)
 # 92 frames a fold: two batches an epoch.
 STEPS, FOLDS = 2 * 2, 3
 

@@ -132,7 +132,7 @@ def test_what_the_recipe_departs_in(data, recipe, line):
 
 def test_an_embedding_in_place_of_facenet_and_fec_is_named(data):
     """Not where FEC's shards are given, or FaceNet, or no row starts from any pre-training."""
-    compact = replace(PAPER, preset="compact", facenet="", changes={"init": "embedded"})
+    compact = replace(PAPER, preset="compact", facenet="")
     lines = listed(data, compact, faces=None)
     assert any("init embedded" in line for line in lines)
     assert not any("not pre-trained" in line or "random ones" in line for line in lines)
