@@ -7,6 +7,8 @@ of an image and averages it, not samples, where it has fewer pixels. Crops are k
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -159,23 +161,26 @@ def _warped(image: Image, transform: Transform, side: int, border: int | None) -
 def _four_channels(image: Image, transform: Transform, side: int) -> Image:
     """The image with a fourth channel, filled where the square lies and not defined elsewhere."""
     height, width = image.shape[:2]
-    low, high = _seen_corners(transform, side)
-    left, top = np.clip(low, 0, [width - 1, height - 1]).tolist()
-    right, bottom = np.clip(high, [left + 1, top + 1], [width, height]).tolist()
-    within = (slice(top, bottom), slice(left, right))
+    (low_x, low_y), (high_x, high_y) = _seen_corners(transform, side)
+    left, top = min(max(low_x, 0), width - 1), min(max(low_y, 0), height - 1)
+    right, bottom = min(max(high_x, left + 1), width), min(max(high_y, top + 1), height)
     wider = np.empty((height, width, 4), np.uint8)
-    wider[within] = cv2.cvtColor(image[within], cv2.COLOR_RGB2RGBA)
+    wider[top:bottom, left:right] = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA)
     return wider
 
 
 def _seen_corners(
     transform: Transform, side: int, shrink: int = 1
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """Least and most x and y that the square shows, in blocks of the image, with a margin."""
-    corners = np.array([[0, 0], [side, 0], [0, side], [side, side]]) - 0.5
-    seen = (corners - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T / shrink
-    low, high = np.floor(seen.min(0)) - _MARGIN, np.ceil(seen.max(0)) + _MARGIN
-    return low.astype(np.int64), high.astype(np.int64)
+    (a, b, x), (c, d, y) = transform.tolist()
+    size = (a * d - b * c) * shrink
+    ends = (-0.5, side - 0.5)
+    seen = [(across - x, down - y) for across in ends for down in ends]
+    every_x = [(d * across - b * down) / size for across, down in seen]
+    every_y = [(a * down - c * across) / size for across, down in seen]
+    low = math.floor(min(every_x)) - _MARGIN, math.floor(min(every_y)) - _MARGIN
+    return low, (math.ceil(max(every_x)) + _MARGIN, math.ceil(max(every_y)) + _MARGIN)
 
 
 def _shrunk(image: Image, transform: Transform, side: int, shrink: int) -> tuple[Image, Transform]:
