@@ -44,6 +44,7 @@ $(DLIB): requirements-dlib.lock $(READY)
 kernels:
 	find . -name '*.nbi' -not -path './$(VENV)/*' -delete
 	find . -name '*.nbc' -not -path './$(VENV)/*' -delete
+	find . -name 'glee-kernels-*' -not -path './$(VENV)/*' -delete
 
 faults: $(READY)
 	$(BIN)/python -m pytest tests/faults -m 'campaign or not campaign' --campaign long

@@ -48,15 +48,21 @@ def ensure_compiled() -> None:
     if folder is None:
         return
     marker = folder / f"glee-kernels-{_fingerprint()}"
-    if marker.exists():
+    if _is_there(marker):
         return
     try:
         with _locked(folder / "glee-kernels.lock"):
-            if not marker.exists():
+            if not _is_there(marker):
                 _compile(folder)
                 marker.touch()
     except (OSError, subprocess.SubprocessError) as error:
         logger.warning("kernels are compiled in each process (%s)", str(error).splitlines()[0])
+
+
+def _is_there(marker: Path) -> bool:
+    """Whether the kernels were compiled, and not removed since."""
+    kept = marker.parent.glob(f"{_stem(levenberg_marquardt.KERNEL.py_func)}*.nbi")
+    return marker.exists() and any(kept)
 
 
 def _cache_folder() -> Path | None:
@@ -75,7 +81,8 @@ def _fingerprint() -> str:
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     digest.update(llvmlite.binding.get_host_cpu_name().encode())
     for source in sorted(_FITTING.rglob("*.py")):
-        digest.update(source.read_bytes())
+        # Numba takes what it kept of a source for stale by the time at which it was written.
+        digest.update(f"{source.stat().st_mtime_ns} ".encode() + source.read_bytes())
     return digest.hexdigest()[:16]
 
 

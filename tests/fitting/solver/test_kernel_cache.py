@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+from glee.fitting.solver import kernel_cache
+
 CODE = """
 import hashlib
 import numpy as np
@@ -73,3 +75,18 @@ def test_first_and_second_process_agree(tmp_path):
     ]
     assert digests[0] == digests[1]
     assert list(tmp_path.rglob("glee-kernels-*"))
+
+
+@pytest.mark.parametrize("gone", ["kernels", "nothing", "marker"])
+def test_kernels_that_were_removed_are_compiled_again(tmp_path, monkeypatch, gone):
+    compiled = []
+    monkeypatch.delenv(kernel_cache.COMPILING, raising=False)
+    monkeypatch.setattr(kernel_cache, "_cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(kernel_cache, "_compile", compiled.append)
+    marker = tmp_path / f"glee-kernels-{kernel_cache._fingerprint()}"
+    kept = tmp_path / "levenberg_marquardt._fit_frames-1.py311.nbi"
+    for path, left_out in ((marker, "marker"), (kept, "kernels")):
+        if gone != left_out:
+            path.touch()
+    kernel_cache.ensure_compiled.__wrapped__()
+    assert compiled == ([] if gone == "nothing" else [tmp_path])
