@@ -16,7 +16,7 @@ from .landmark_smoothing import SIGNALS, TrackNoise, smooth_run
 from .morphable_model.model_file import load_model
 from .options import FitOptions
 from .solver.frame_quadratics import frame_deviations, minimise_frames
-from .solver.kernel_cache import FRAMES, PARTS
+from .solver.kernel_cache import FRAMES
 from .solver.levenberg_marquardt import fit_frames
 from .solver.linear_algebra import SLACK, minimise, new_bounded_quadratic
 from .solver.temporal import smooth
@@ -34,7 +34,7 @@ def main(part: str) -> None:
 
     Parameters
     ----------
-    part : of PARTS
+    part : `kernel_cache.FRAMES` or `REST`
     """
     model = load_model()
     camera = Camera.for_image(*SIZE)
@@ -62,4 +62,4 @@ def main(part: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*(one for one in sys.argv[1:] if one in PARTS))
+    main(sys.argv[1])

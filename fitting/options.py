@@ -109,6 +109,8 @@ class FitOptions:
             )
         if self.robust is not None and self.noise is not None:
             raise UsageError("robust and noise exclude each other; give one of them")
+        if self.robust == "absolute" and self.prior is not None:
+            raise UsageError("robust 'absolute' goes without prior, which is for squared distances")
         if self.units not in (None, "pixels"):
             raise UsageError(f"units {self.units!r}: give None or 'pixels'")
         if self.units and (self.adapts or self.noise is not None or self.prior is not None):

@@ -129,8 +129,8 @@ def _suited(options: Fit3dOptions, paths: list[Path]) -> Fit3dOptions:
         suits = noise is not None and options.robust is None and options.units is None
         options = replace(options, whiten=suits)
     if options.prior is None:
-        suits = expression_basis(model) == ARKIT_BASIS and options.units is None
-        options = replace(options, prior=suits)
+        of_squares = options.units is None and options.robust != "absolute"
+        options = replace(options, prior=of_squares and expression_basis(model) == ARKIT_BASIS)
     smooth = not strangers if options.smooth is None else options.smooth
     options = replace(options, smooth=smooth, witness=_hears(options, shard, model))
     options = replace(options, visibility=_heeds(options, shard))

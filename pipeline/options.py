@@ -26,6 +26,8 @@ IDENTITIES = ("subject", "frame")
 ROBUST = (None, "huber", "geman-mcclure", "absolute")
 # How dense points are used: with the landmarks, or in their place.
 DENSE_BESIDE, DENSE_ONLY = "beside", "only"
+# In pixels the usual weights hold so little that a fit needs hundreds of steps (docs/fitting.md).
+PIXEL_ITERATIONS = 500
 # The tables that `glee analyze` writes.
 TABLE_FORMATS = ("glee", "openface", "arkit", "gltf")
 # Action Units without a trained run: from f_exp, or none.
@@ -249,6 +251,8 @@ class Fit3dOptions:
     def _check_units(self) -> None:
         if self.units not in (None, "pixels"):
             raise UsageError(f"units is {self.units!r}; give pixels, or none")
+        if self.robust == "absolute" and self.prior:
+            raise UsageError("robust absolute goes without prior, which is for squared distances")
         given = [name for name in ("whiten", "prior", "dense") if getattr(self, name)]
         if self.units and given:
             raise UsageError(
@@ -304,6 +308,7 @@ class Fit3dOptions:
             temporal=self.temporal,
             estimate_focal=self.estimate_focal,
             identity_frames=self.sample_frames,
+            iterations=PIXEL_ITERATIONS if self.units else FitOptions.iterations,
         )
 
     def _ridge(self) -> tuple[float, float] | None:

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,8 @@ logger = logging.getLogger(__name__)
 COMPILING = "GLEE_COMPILING_KERNELS"
 SECONDS = 1800
 # What the two processes compile.
-PARTS = FRAMES, REST = ("frames", "rest")
+FRAMES, REST = "frames", "rest"
+_OWN_FOLDER = "glee-compiling-"
 _FITTING = Path(__file__).parents[1]
 
 
@@ -99,9 +101,12 @@ def _compile(folder: Path) -> None:
     for old in [*folder.glob("*.nbi"), *folder.glob("*.nbc"), *folder.glob("glee-kernels-*")]:
         if old.name.split(".")[0] in stems or old.name.startswith("glee-kernels-"):
             old.unlink(missing_ok=True)
-    # Both need what the fit is made of. Numba's index of a function has no lock, so that they write
-    # to folders of their own, and of the one only the kernel is kept that nothing else calls.
-    with tempfile.TemporaryDirectory(dir=folder, prefix="glee-compiling-") as own:
+    # Of one that was killed.
+    for left in folder.glob(f"{_OWN_FOLDER}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # Both compile what the fit is made of, and Numba's index of a function has no lock. So the one
+    # has a folder of its own, from which only the outermost kernel is taken.
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_OWN_FOLDER) as own:
         frames = _start(FRAMES, own)
         rest = _start(REST)
         try:

@@ -345,6 +345,10 @@ def test_eq_3_to_the_letter(model, make_subject):
         ({"units": "pixels"}, "need regularisation"),
         ({"units": "inches"}, "give None or 'pixels'"),
         ({"units": "pixels", "regularisation": (1, 1), "robust": "huber"}, "robust None"),
+        (
+            {"robust": "absolute", "prior": ExpressionPrior(np.zeros(51), np.eye(51))},
+            "goes without prior",
+        ),
     ],
 )
 def test_units_that_make_no_sense(settings, said):

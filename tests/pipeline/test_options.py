@@ -7,12 +7,15 @@ import subprocess
 import sys
 from dataclasses import asdict, fields, replace
 
+import numpy as np
 import pytest
 
 from glee.commands.analyze import analyze
 from glee.commands.fit3d import fit3d
 from glee.commands.preprocess import preprocess
 from glee.errors import UsageError
+from glee.fitting.camera import Camera
+from glee.fitting.fit import fit
 from glee.fitting.morphable_model.model_file import load_model
 from glee.pipeline.options import (
     AnalyzeOptions,
@@ -118,6 +121,32 @@ def test_the_fit_gets_every_option_that_it_has():
     assert made.identity_frames == 17
     assert made.noise is None
     assert made.prior is None
+
+
+def test_fits_in_pixels_have_the_steps_that_they_need():
+    made = Fit3dOptions(units="pixels", identity="frame").fit_options(load_model(), "dlib")
+    rng, model = np.random.default_rng(2), load_model()
+    places = 80 * model.landmarks["anatomical"].on(model.mean)[:, :2] * [1, -1] + [320, 240]
+    landmarks = places + rng.normal(0, 1.0, (6, 68, 2))
+    camera = Camera.for_image(640, 480)
+    assert fit(landmarks, model, camera=camera, identity="frame", options=made).converged.all()
+    few = replace(made, iterations=50)
+    assert not fit(landmarks, model, camera=camera, identity="frame", options=few).converged.all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"units": "pixels"},
+        {"units": "pixels", "identity": "frame", "whiten": True},
+        {"units": "pixels", "identity": "frame", "robust": "huber"},
+        {"units": "inches", "identity": "frame"},
+        {"robust": "absolute", "prior": True},
+    ],
+)
+def test_units_and_distances_that_do_not_go_together(wrong):
+    with pytest.raises(UsageError):
+        Fit3dOptions(**wrong).check()
 
 
 def test_whitening_needs_a_calibrated_detector():
