@@ -49,7 +49,7 @@ def fit_by_scipy(
     def jacobian(z: NDArray[np.float64]) -> NDArray[np.float64]:
         values(z)
         linearise(points, frame, loss, state_at(z), work)
-        return np.vstack([work.jacobian[: scheme.rows, : count + 6], ridge])
+        return np.vstack([work.jacobian[: scheme.rows, work.layout.places(count)], ridge])
 
     bounds = (-np.inf, np.inf)
     start = np.zeros(count + 6)

@@ -7,8 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .linear_algebra import BoundedQuadratic, new_bounded_quadratic, padded
-from .problem import POSE, Loss, PointModel, Scheme, State, Workspace, new_workspace
+from .linear_algebra import BoundedQuadratic, new_bounded_quadratic, stride
+from .problem import (
+    POSE,
+    Loss,
+    PointModel,
+    Scheme,
+    State,
+    Workspace,
+    new_layout,
+    new_workspace,
+)
 
 
 class Prior(NamedTuple):
@@ -44,31 +53,27 @@ class Stop(NamedTuple):
 
 
 class Solver(NamedTuple):
-    """Arrays of the linear solver; N unknowns, the first are eliminated; n = K + 6 columns.
+    """Arrays of the linear solver: K coefficients, n = K + 6 unknowns in N columns.
 
     Attributes
     ----------
-    unknown : (N,) int32, the Jacobian's column of each unknown, -1 for padding
-    active : (n,) bool by column, coefficients that stay at the bound at which they stand
-    first_expression : place of f_exp among the unknowns
-    gradient, curvature : (n,) float64 by column
-    step : (N,) float64 by place
-    rows : (N padded, m padded), the transposed Jacobian, of the type of the modes
-    system : (N padded, N padded) of that type
-    rhs : (N padded,) of that type, the right-hand side
-    tile : (4, 4) of that type, work of the row products
+    unknown : (N,) int32, the unknown of each of the Jacobian's columns: a coefficient, or K to
+        K + 5 for the pose; -1 for padding
+    active : (n,) bool, coefficients that stay at the bound at which they stand
+    gradient : (n,) float64
+    column : (N,) float64, the gradient by column
+    step : (N,) float64 by column
+    system : (N, stride), of the type of the modes
+    rhs : (N,) of that type, the right-hand side
     """
 
     unknown: NDArray[np.int32]
     active: NDArray[np.bool_]
-    first_expression: int
     gradient: NDArray[np.float64]
-    curvature: NDArray[np.float64]
+    column: NDArray[np.float64]
     step: NDArray[np.float64]
-    rows: NDArray[np.floating]
     system: NDArray[np.floating]
     rhs: NDArray[np.floating]
-    tile: NDArray[np.floating]
 
 
 class Fitter(NamedTuple):
@@ -119,35 +124,22 @@ def new_fitter(
     -------
     Fitter
     """
-    unknown, first_expression, left = _order(points.coefficients, prior.identity, identity_last)
-    dtype, count, total = points.modes.dtype, points.coefficients, len(unknown)
-    side = int(padded(total))
-    work = new_workspace(points, scheme, loss)
+    count, identity, dtype = points.coefficients, prior.identity, points.modes.dtype
+    layout = new_layout(count, identity, identity_last=identity_last)
+    work = new_workspace(points, scheme, loss, layout)
+    total = layout.columns
+    unknown = np.full(total, -1, np.int32)
+    unknown[layout.places(count)] = np.arange(count + POSE)
     solver = Solver(
         unknown=unknown,
         active=np.zeros(count + POSE, np.bool_),
-        first_expression=first_expression,
         gradient=np.zeros(count + POSE),
-        curvature=np.zeros(count + POSE),
+        column=np.zeros(total),
         step=np.zeros(total),
-        rows=np.zeros((side, len(work.jacobian)), dtype),
-        system=np.zeros((side, side), dtype),
-        rhs=np.zeros(side, dtype),
-        tile=np.zeros((4, 4), dtype),
+        system=np.zeros((total, stride(total)), dtype),
+        rhs=np.zeros(total, dtype),
     )
+    left = identity if identity_last else count - identity
     bounded = new_bounded_quadratic(left, dtype)
     trial = State(np.zeros(count, dtype), np.zeros((3, 3)), np.zeros(3))
     return Fitter(points, scheme, loss, prior, stop, work, solver, bounded, trial)
-
-
-def _order(count: int, identity: int, identity_last: bool) -> tuple[NDArray[np.int32], int, int]:
-    """Columns in the order of elimination, the place of f_exp in it, and how many are left."""
-    # What is eliminated is padded to a multiple of four, as `cholesky` asks for where it stops.
-    pose = count + np.arange(POSE)
-    shape, expression = np.arange(identity), np.arange(identity, count)
-    first, last = (expression, shape) if identity_last else (shape, expression)
-    stop = int(padded(POSE + len(first)))
-    unknown = np.full(stop + len(last), -1, np.int32)
-    unknown[:POSE], unknown[POSE : POSE + len(first)] = pose, first
-    unknown[stop:] = last
-    return unknown, POSE if identity_last else stop, len(last)

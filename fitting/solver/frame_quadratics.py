@@ -15,13 +15,13 @@ from .linear_algebra import (
     AT_LOWER,
     AT_UPPER,
     FREE,
-    SUMS,
     BoundedQuadratic,
     cholesky,
-    copy_row,
+    invert_transposed,
     minimise,
     new_bounded_quadratic,
     padded,
+    stride,
 )
 
 Floats = NDArray[np.float64]
@@ -98,8 +98,8 @@ def frame_deviations(hessian: NDArray[np.floating], unit: float | Floats) -> Flo
     (n, e) float64, the roots of the diagonal of unit^2 H^-1; NaN where it is indefinite
     """
     out = np.full(hessian.shape[:2], np.nan)
-    side = int(padded(hessian.shape[1]))
-    work = np.zeros((side, side)), np.zeros(side), np.zeros((4, 4))
+    side, length = int(padded(hessian.shape[1])), stride(hessian.shape[1])
+    work = np.eye(side, length), np.zeros((side, length))
     for first in range(0, len(out), FRAMES_AT_ONCE):
         some = slice(first, first + FRAMES_AT_ONCE)
         _deviations(hessian[some].astype(np.float64), *work, out[some])
@@ -107,30 +107,18 @@ def frame_deviations(hessian: NDArray[np.floating], unit: float | Floats) -> Flo
 
 
 @njit(cache=True, boundscheck=False)
-def _deviations(hessian: Floats, factor: Floats, column: Floats, tile: Floats, out: Floats) -> None:
-    """With H = L L^T the diagonal of H^-1 is the squared length of each column of L^-1.
-
-    The column p of L^-1 is 0 above p.
-    """
+def _deviations(hessian: Floats, factor: Floats, inverse: Floats, out: Floats) -> None:
+    """With H = U^T U the diagonal of H^-1 is the squared length of each column of U^-T."""
     count, size = out.shape
     for t in range(count):
         for i in range(size):
-            copy_row(hessian[t, i, : i + 1], factor[i, : i + 1])
-        if not cholesky(factor, size, size, tile):
+            for j in range(i + 1):
+                factor[j, i] = hessian[t, i, j]
+        if not cholesky(factor, size, size):
             continue
+        invert_transposed(factor, size, inverse)
         for p in range(size):
             square = 0.0
             for q in range(p, size):
-                value = _row_product(factor[q], column, p, q)
-                column[q] = ((1.0 if q == p else 0.0) - value) * factor[q, q]
-                square += column[q] ** 2
+                square += inverse[q, p] ** 2
             out[t, p] = np.sqrt(square)
-
-
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def _row_product(row: Floats, column: Floats, start: int, stop: int) -> float:
-    """The sum of row[k] column[k] for start <= k < stop."""
-    total = 0.0
-    for k in range(start, stop):
-        total += row[k] * column[k]
-    return total

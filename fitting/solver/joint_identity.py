@@ -33,8 +33,9 @@ ITERATIONS = 30
 MOST_DAMPING = 1e4
 # So many frames come close first, to this share of their energy.
 FEW_FRAMES, CLOSE = 32, 1e-3
-# Along some directions the energy of an identity is flat: less than a frame's may be left to gain.
-FLAT = 0.1
+# Frames that follow a step may jump to another segment of a curve, and raise the energy of all by
+# such a share. Where a step promised no more than that and failed, no damping helps.
+JUMPS = 1e-4
 # So many frames' systems are held at once.
 FRAMES_AT_ONCE = 256
 # Steps by which a frame follows a step of the identity.
@@ -105,7 +106,7 @@ def fit_joint_identity(
         **{name: getattr(joint.prior, name)[:shared] for name in ("lower", "upper")},
     )
     shape = np.clip(f_shape, prior.lower, prior.upper)
-    tolerance = FLAT * joint.stop.tolerance if tolerance is None else tolerance
+    tolerance = joint.stop.tolerance if tolerance is None else tolerance
     of = _Subject(
         local._replace(stop=local.stop._replace(tolerance=tolerance)),
         joint._replace(prior=_without_identity_prior(joint)),
@@ -160,6 +161,8 @@ def _steps(
             reached, moved, _ = of.follow(shape + step, current)
             if reached < energy:
                 break
+            if promised <= JUMPS * energy:
+                return shape, current, energy
             mu = max(DAMPING_RISE * mu, LEAST_DAMPING)
         else:
             return shape, current, energy
@@ -198,11 +201,9 @@ def _bounded_step(
     mu: float,
 ) -> Floats:
     """The damped step of the identity within its bounds, (s,); 0 where there is none."""
-    shared = len(rhs)
-    damped = system + mu * np.diag(np.diag(system))
-    problem.matrix[:shared, :shared] = damped
+    problem.matrix[:] = system + mu * np.diag(np.diag(system))
     problem.linear[:], problem.lower[:], problem.upper[:] = -rhs, lower, upper
     problem.state[:] = 0
     if minimise(problem, SLACK) < 0:
-        return np.zeros(shared)
+        return np.zeros(len(rhs))
     return problem.solution.copy()

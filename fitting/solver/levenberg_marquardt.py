@@ -24,28 +24,28 @@ from .linear_algebra import (
     cholesky,
     copy_row,
     minimise,
+    solve_lower,
+    solve_upper,
 )
 from .normal_equations import (
     assemble,
     chord_gradient,
-    eliminate_rhs,
     full_gradient,
     mark_active_bounds,
     prior_energy,
     set_rhs,
-    substitute,
 )
-from .problem import JAW, POSE, Frame, Frames, State, frame_of, state_of
+from .problem import JAW, POSE, Frame, Frames, Layout, State, frame_of, state_of
 from .residuals import begin_frame, choose_contour, evaluate, linearise
 
 CONVERGED, EXHAUSTED, DIVERGED = 0, 1, 2
 
 # The damping mu is relative to the curvature diag(J^T J) of each unknown. It starts at 0, as a
 # plain Gauss-Newton step: the priors already keep the system definite, and near the solution
-# nothing converges faster. A step that does not lower the energy brings it to LEAST_DAMPING, from
-# where it changes by Marquardt's factor of 10; a full step that does lower it takes it down again,
-# and from LEAST_DAMPING to 0, since less would change a step by under a thousandth.
-LEAST_DAMPING = 1e-3
+# nothing converges faster. A step that does not lower the energy brings it to LEAST_DAMPING, since
+# less would hardly change the step, from where it changes by Marquardt's factor of 10; a full step
+# that does lower it takes it down again, and from LEAST_DAMPING to 0.
+LEAST_DAMPING = 0.1
 DAMPING_RISE, DAMPING_FALL = 10.0, 0.1
 # Beyond this a step is 1e-8 of that to the minimum along each unknown. The resolution of float32
 # coefficients is 6e-8: they would not move, so no further step can lower the energy.
@@ -54,7 +54,8 @@ MOST_DAMPING = 1e8
 # linear and nonlinear equations, 1995, section 5.4) costs a fraction of a full one: a gradient
 # without the Jacobian, and no factorisation. Its gradient is exact, so that it ends at the same
 # solution, but it converges only linearly. It follows an accepted, undamped step that gained at
-# most this share of the gain before, that is, while steps converge (`factored` in `fit_frame`).
+# most this share of the gain before, that is, while steps converge (`factored` in `fit_frame`). It
+# never follows the first step, which leads far from where its system was made.
 CHORD_GAIN = 0.5
 # Share of the gain before that a step gains at most where one asks what is left to gain.
 SLOW = 0.9
@@ -158,8 +159,7 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
     points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
     work, stop, trial = fitter.work, fitter.stop, fitter.trial
     solver, bounded = fitter.solver, fitter.bounded
-    value, jacobian, gradient = work.value, work.jacobian, solver.gradient
-    eliminated = len(solver.unknown) - len(bounded.linear)
+    value, jacobian, layout = work.value, work.jacobian, work.layout
     x = state.x
     guess_bounds(prior, x, bounded.state)
     begin_frame(points, frame, scheme, state, work)
@@ -177,16 +177,16 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
     for iteration in range(1, stop.iterations + 1):
         chord = factored
         if chord:
-            chord_gradient(points, frame, loss, prior, state, work, gradient)
+            chord_gradient(points, frame, loss, prior, state, work, solver.gradient)
         else:
             if fresh:
                 linearise(points, frame, loss, state, work)
-                full_gradient(value, jacobian, prior, x, gradient, solver.curvature)
-            mark_active_bounds(solver, prior, x, eliminated)
+                full_gradient(value, jacobian, prior, x, solver)
+            mark_active_bounds(solver, prior, x, layout.eliminated)
             rows = scheme.rows + work.corners[0]
-            factored = factor_system(solver, prior, jacobian, rows, mu, bounded.matrix, eliminated)
+            factored = factor_system(solver, prior, jacobian, rows, layout, mu, bounded.matrix)
         reached = np.inf
-        if factored and solve_bounded(solver, prior, x, bounded):
+        if factored and solve_bounded(solver, prior, x, layout.eliminated, bounded):
             trial_step(solver.unknown, solver.step, prior, state, trial)
             data = evaluate(points, frame, scheme, loss, trial, work)
             reached = prior_energy(prior, trial.x) + data
@@ -196,7 +196,7 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
             _copy_state(trial, state)
             # The factored system serves as long as it takes most of what is left; only an undamped
             # one, since damping belongs to the step for which it was chosen.
-            factored = mu == 0.0 and gain <= CHORD_GAIN * last_gain
+            factored = mu == 0.0 and iteration > 1 and gain <= CHORD_GAIN * last_gain
             if not chord:
                 mu = 0.0 if mu <= LEAST_DAMPING else DAMPING_FALL * mu
             settled = _left_to_gain(gain, last_gain) <= stop.tolerance * energy
@@ -269,38 +269,42 @@ def factor_system(
     prior: Prior,
     jacobian: NDArray[np.floating],
     rows: int,
+    layout: Layout,
     mu: float,
     matrix: NDArray[np.floating],
-    eliminated: int,
 ) -> bool:
     """Assemble the damped normal equations and eliminate pose and identity from them.
 
     Parameters
     ----------
     solver : after `full_gradient` and `mark_active_bounds`; filled: system
-    prior, jacobian, rows, mu : as those of `assemble`
-    matrix : (>= e, >= e), filled with the Schur complement for f_exp, both triangles
-    eliminated : number of unknowns before f_exp
+    prior, jacobian, rows, layout, mu : as those of `assemble`
+    matrix : (e, e), filled with the Schur complement for what is left, both triangles
 
     Returns
     -------
     bool
         False where the system is not positive definite
     """
-    total, system = len(solver.unknown), solver.system
-    assemble(solver, prior, jacobian, rows, mu)
-    if not cholesky(system, total, eliminated, solver.tile):
+    system, stop = solver.system, layout.eliminated
+    assemble(solver, prior, jacobian, rows, layout, mu)
+    if not cholesky(system, layout.columns, stop):
         return False
-    for i in range(total - eliminated):
-        for j in range(i + 1):
-            matrix[i, j] = system[eliminated + i, eliminated + j]
-            matrix[j, i] = matrix[i, j]
+    for i in range(len(matrix)):
+        row = system[stop + i, stop:]
+        for j in range(i, len(matrix)):
+            matrix[i, j] = row[j]
+            matrix[j, i] = row[j]
     return True
 
 
 @njit(cache=True, boundscheck=False)
 def solve_bounded(
-    solver: Solver, prior: Prior, x: NDArray[np.floating], bounded: BoundedQuadratic
+    solver: Solver,
+    prior: Prior,
+    x: NDArray[np.floating],
+    stop: int,
+    bounded: BoundedQuadratic,
 ) -> bool:
     """The step within the bounds of f_exp, for the factored system and gradient.
 
@@ -309,6 +313,7 @@ def solve_bounded(
     solver : after `factor_system`, or `chord_gradient`; filled: step
     prior : with the bounds
     x : (K,) coefficients from which it leads
+    stop : how many columns are eliminated
     bounded : with the matrix of `factor_system`; all else is filled
 
     Returns
@@ -318,10 +323,9 @@ def solve_bounded(
     """
     linear, lower, upper = bounded.linear, bounded.lower, bounded.upper
     least, most, rhs = prior.lower, prior.upper, solver.rhs
-    total, left = len(solver.unknown), len(linear)
-    stop = total - left
+    left, total, system, step = len(linear), len(rhs), solver.system, solver.step
     set_rhs(solver)
-    eliminate_rhs(solver.system, rhs, total, stop)
+    solve_lower(system, total, stop, rhs)
     # What is left is min 1/2 y^T S y - rhs_2^T y over the step y of f_exp, x + y within bounds.
     for i in range(left):
         k = prior.identity + i
@@ -329,8 +333,10 @@ def solve_bounded(
         lower[i], upper[i] = least[k] - x[k], most[k] - x[k]
     if minimise(bounded, SLACK) < 0:
         return False
-    copy_row(bounded.solution, solver.step[stop:])
-    substitute(solver.system, rhs, total, stop, solver.step)
+    for i in range(stop, total):
+        rhs[i] = bounded.solution[i - stop] if i < stop + left else 0.0
+    solve_upper(system, total, stop, rhs)
+    copy_row(rhs, step)
     return True
 
 

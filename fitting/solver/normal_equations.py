@@ -15,8 +15,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .fitter import Prior, Solver
-from .linear_algebra import SUMS, row_products, solve_lower
-from .problem import POSE, Frame, Loss, PointModel, State, Workspace
+from .linear_algebra import SUMS, inner_products
+from .problem import POSE, Frame, Layout, Loss, PointModel, State, Workspace
 from .residuals import pull_at_rows
 
 Floats = NDArray[np.float64]
@@ -25,34 +25,48 @@ Floats = NDArray[np.float64]
 POSE_DAMPING = 1e-5
 
 
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
+@njit(cache=True, boundscheck=False)
 def full_gradient(
     value: Floats,
     jacobian: NDArray[np.floating],
     prior: Prior,
     x: NDArray[np.floating],
-    gradient: Floats,
-    curvature: Floats,
+    solver: Solver,
 ) -> None:
-    """Half the gradient of the energy, and the curvature diag(J^T J) of the data term.
+    """Half the gradient of the energy.
 
     Parameters
     ----------
     value : (m,) float64, residuals r
-    jacobian : (>= m, n padded to 8), J, after `linearise`
+    jacobian : (>= m, >= N), J, after `linearise`
     prior : of the coefficients
     x : (K,) coefficients at which it was linearised
-    gradient : (n,) float64, filled: J^T r + W (x - mean)
-    curvature : (n,) float64, filled
+    solver : filled: gradient, J^T r + W (x - mean)
     """
-    gradient[:] = 0.0
-    curvature[:] = 0.0
-    for row in range(len(value)):
-        line, r = jacobian[row], value[row]
-        for k in range(len(gradient)):
-            gradient[k] += r * line[k]
-            curvature[k] += line[k] * line[k]
+    unknown, gradient, column = solver.unknown, solver.gradient, solver.column
+    _add_up_rows(value, jacobian, column)
+    for c in range(len(unknown)):
+        if unknown[c] >= 0:
+            gradient[unknown[c]] = column[c]
     _add_prior_gradient(prior, x, gradient)
+
+
+@njit(fastmath=SUMS, cache=True, boundscheck=False)
+def _add_up_rows(value: Floats, rows: NDArray[np.floating], out: Floats) -> None:
+    """out = rows^T value, four rows at a time."""
+    out[:] = 0.0
+    row = 0
+    while row + 4 <= len(value):
+        a, b, c, d = value[row], value[row + 1], value[row + 2], value[row + 3]
+        for k in range(len(out)):
+            out[k] += (a * rows[row, k] + b * rows[row + 1, k]) + (
+                c * rows[row + 2, k] + d * rows[row + 3, k]
+            )
+        row += 4
+    while row < len(value):
+        for k in range(len(out)):
+            out[k] += value[row] * rows[row, k]
+        row += 1
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
@@ -60,15 +74,16 @@ def _add_prior_gradient(
     prior: Prior, x: NDArray[np.floating], gradient: NDArray[np.float64]
 ) -> None:
     """Half the gradient of the prior's energy, added to gradient."""
-    weight, mean, precision = prior.weight, prior.mean, prior.precision
+    weight, mean, precision, start = prior.weight, prior.mean, prior.precision, prior.identity
     for k in range(len(x)):
         gradient[k] += weight[k] * (x[k] - mean[k])
-    start = prior.identity
+    # Slices: of a sum of indices LLVM does not know that it is not negative.
+    x, mean, gradient = x[start:], mean[start:], gradient[start:]
     for i in range(len(precision)):
         total = 0.0
         for j in range(len(precision)):
-            total += precision[i, j] * (x[start + j] - mean[start + j])
-        gradient[start + i] += total
+            total += precision[i, j] * (x[j] - mean[j])
+        gradient[i] += total
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
@@ -86,11 +101,12 @@ def prior_energy(prior: Prior, x: NDArray[np.floating]) -> float:
     energy = 0.0
     for k in range(len(x)):
         energy += weight[k] * (x[k] - mean[k]) ** 2
+    x, mean = x[start:], mean[start:]
     for i in range(len(precision)):
         total = 0.0
         for j in range(len(precision)):
-            total += precision[i, j] * (x[start + j] - mean[start + j])
-        energy += (x[start + i] - mean[start + i]) * total
+            total += precision[i, j] * (x[j] - mean[j])
+        energy += (x[i] - mean[i]) * total
     return energy
 
 
@@ -208,7 +224,12 @@ def mark_active_bounds(
 
 @njit(cache=True, boundscheck=False)
 def assemble(
-    solver: Solver, prior: Prior, jacobian: NDArray[np.floating], rows: int, mu: float
+    solver: Solver,
+    prior: Prior,
+    jacobian: NDArray[np.floating],
+    rows: int,
+    layout: Layout,
+    mu: float,
 ) -> None:
     """The damped normal equations of the frame.
 
@@ -219,53 +240,35 @@ def assemble(
     ----------
     solver : after `full_gradient` and `mark_active_bounds`; filled: system
     prior : of the coefficients
-    jacobian : (>= rows padded to 4, n padded to 8), after `linearise`
+    jacobian : (>= rows, >= N), after `linearise`
     rows : how many of its rows count: those of the residuals alone, for plain J^T J, or those of
         the curvature beside nodes too, by which steps converge faster
+    layout : of its columns
     mu : damping relative to the curvature (Marquardt 1963)
     """
     unknown, active, system = solver.unknown, solver.active, solver.system
-    curvature, weight = solver.curvature, prior.weight
-    total, count = len(unknown), len(weight)
-    length = (rows + 7) // 8 * 8
-    _transpose(jacobian, rows, length, solver)
-    row_products(solver.rows, total, length, system, solver.tile)
+    weight, total, count = prior.weight, len(solver.unknown), len(prior.weight)
+    inner_products(jacobian, rows, total, system)
+    for c in range(total):
+        k, curvature = unknown[c], float(system[c, c])
+        if 0 <= k < count:
+            system[c, c] += weight[k] + mu * curvature
+        else:
+            system[c, c] += (mu + POSE_DAMPING) * curvature + 1e-12
+    precision, first = prior.precision, layout.expression
+    for i in range(len(precision)):
+        row = system[first + i, first:]
+        for j in range(i, len(precision)):
+            row[j] += precision[i, j]
     for c in range(total):
         k = unknown[c]
-        if k < 0 or active[k]:
-            system[c, c] = 1.0
+        if k >= 0 and not active[k]:
             continue
-        added = (mu + POSE_DAMPING) * curvature[k] + 1e-12
-        if k < count:
-            added = weight[k] + mu * curvature[k]
-        system[c, c] += added
-    first = solver.first_expression
-    for i in range(len(prior.precision)):
-        for j in range(i + 1):
-            if not (active[prior.identity + i] or active[prior.identity + j]):
-                system[first + i, first + j] += prior.precision[i, j]
-
-
-@njit(cache=True, boundscheck=False)
-def _transpose(jacobian: NDArray[np.floating], rows: int, length: int, solver: Solver) -> None:
-    """solver.rows[c] = the Jacobian's column of unknown c; 0 for padding and at active bounds.
-
-    Four rows at a time: both matrices are read and written in runs. Columns up to `length` are 0.
-    """
-    out, unknown, total = solver.rows, solver.unknown, len(solver.unknown)
-    for row in range(0, rows, 4):
-        for c in range(total):
-            k = unknown[c]
-            if k < 0:
-                continue
-            out[c, row] = jacobian[row, k]
-            out[c, row + 1] = jacobian[row + 1, k]
-            out[c, row + 2] = jacobian[row + 2, k]
-            out[c, row + 3] = jacobian[row + 3, k]
-    for c in range(total):
-        first = 0 if unknown[c] < 0 or solver.active[unknown[c]] else rows
-        for row in range(first, length):
-            out[c, row] = 0.0
+        for i in range(c):
+            system[i, c] = 0.0
+        for i in range(c, total):
+            system[c, i] = 0.0
+        system[c, c] = 1.0
 
 
 @njit(cache=True, boundscheck=False)
@@ -280,56 +283,3 @@ def set_rhs(solver: Solver) -> None:
     for c in range(len(unknown)):
         k = unknown[c]
         rhs[c] = 0.0 if k < 0 or active[k] else -gradient[k]
-
-
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def eliminate_rhs(
-    system: NDArray[np.floating], rhs: NDArray[np.floating], total: int, stop: int
-) -> None:
-    """Eliminate the first unknowns of the factored system from the right-hand side.
-
-    With the factor (L, 0; B, S): rhs_1 = L^-1 b_1 and rhs_2 = b_2 - B rhs_1.
-
-    Parameters
-    ----------
-    system : (N padded, N padded), as `cholesky` leaves it with this stop
-    rhs : (N padded,), overwritten
-    total : number of unknowns N
-    stop : how many are eliminated
-    """
-    solve_lower(system, stop, rhs)
-    for i in range(stop, total):
-        value = rhs[i]
-        for k in range(stop):
-            value -= system[i, k] * rhs[k]
-        rhs[i] = value
-
-
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def substitute(
-    system: NDArray[np.floating],
-    rhs: NDArray[np.floating],
-    total: int,
-    stop: int,
-    step: NDArray[np.float64],
-) -> None:
-    """The eliminated unknowns, given the others: step_1 = L^-T (rhs_1 - B^T step_2).
-
-    Parameters
-    ----------
-    system : (N padded, N padded), as `cholesky` leaves it with this stop
-    rhs : (N padded,), as `eliminate_rhs` leaves it; overwritten
-    total : number of unknowns N
-    stop : how many were eliminated
-    step : (N,) float64; step[stop:] is given, step[:stop] is filled
-    """
-    for i in range(stop, total):
-        row, value = system[i], rhs.dtype.type(step[i])
-        for k in range(stop):
-            rhs[k] -= row[k] * value
-    for i in range(stop - 1, -1, -1):
-        row = system[i]
-        value = rhs[i] * row[i]
-        step[i] = value
-        for k in range(i):
-            rhs[k] -= row[k] * value

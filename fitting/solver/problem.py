@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..morphable_model.landmark_scheme import COUNT, SEGMENT, curve_table
 from ..morphable_model.morphable_model import MorphableModel, PointBasis, SurfacePoints
+from .linear_algebra import SIDE, padded, stride
 from .whitening import Whitening, new_whitening
 
 POSE = 6
@@ -373,14 +374,64 @@ def plain_loss() -> Loss:
     return Loss(PLAIN, 1.0, np.empty((0, 0, 0)), 1.0)
 
 
+class Layout(NamedTuple):
+    """The Jacobian's columns, in the order in which unknowns are eliminated; the pose comes first.
+
+    Attributes
+    ----------
+    identity : how many of the K coefficients, the first ones, are f_shape
+    shape, expression : columns at which f_shape and f_exp begin
+    eliminated : how many columns are eliminated, whole tiles; behind them stands what is left
+    columns : number of columns N, whole tiles; those between are padding, and 0
+    """
+
+    identity: int
+    shape: int
+    expression: int
+    eliminated: int
+    columns: int
+
+    def places(self, count: int) -> NDArray[np.int64]:
+        """The columns of the unknowns: coefficients, rotation, translation; (K + 6,) int64.
+
+        Parameters
+        ----------
+        count : number of coefficients K
+        """
+        every = np.arange(count - self.identity)
+        shapes = self.shape + np.arange(self.identity)
+        return np.concatenate([shapes, self.expression + every, np.arange(POSE)])
+
+
+def new_layout(count: int, identity: int, *, identity_last: bool = False) -> Layout:
+    """Columns for K coefficients.
+
+    Parameters
+    ----------
+    count : number of coefficients K
+    identity : how many of them, the first ones, are f_shape
+    identity_last : pose and f_exp are eliminated, f_shape is left; otherwise f_exp is left
+
+    Returns
+    -------
+    Layout
+    """
+    first = count - identity if identity_last else identity
+    eliminated = int(padded(POSE + first))
+    columns = eliminated + int(padded(count - first))
+    starts = (eliminated, POSE) if identity_last else (POSE, eliminated)
+    return Layout(identity, *starts, eliminated, columns)
+
+
 class Workspace(NamedTuple):
-    """Arrays of one frame's residuals, allocated once: p points, m data rows, n = K + 6 unknowns.
+    """Arrays of one frame's residuals, allocated once: p points, m data rows, N columns.
 
     Behind the data rows there is place for one row a sliding landmark, by which `linearise` makes
     the curvature known that a landmark beside a node of its curve has.
 
     Attributes
     ----------
+    moved : of the type of the modes, modes x of the points, or of the candidates of a line
     turned, seen : (p, 3) float64, R X and R X + t of each point X, decimetres
     force : (p, 3) float64, the pulls at each point, in model coordinates
     direction : (m + s, 2) float64, the unit vector along which a row measures
@@ -389,15 +440,18 @@ class Workspace(NamedTuple):
     bend : (m,) float64, the second derivative of D along the curve, see `nearest_on`
     corners : (1,) int32, how many rows there are behind the data rows
     distance : (p,) float64, D of each landmark, not weighed
-    value : (m,) float64, residuals
-    pull : (m,) float64, half the derivative of the energy by each residual before whitening
-    jacobian : (m + s padded to 8, n padded to 8), of the type of the modes
+    value : (m,) float64, residuals, the beginning of whole tiles
+    pull : (m,) float64, half the derivative of the energy by each residual before whitening, as
+        value
+    layout : the Jacobian's columns
+    jacobian : (m + s padded, stride), of the type of the modes
     candidate : (17,) int32, places of the jaw landmarks on their lines
     whitening : arrays of the covariance of the landmarks' residuals
     segments : (curves, k, 7) float64 and
     segment_count : (curves,) int32, the detected curves as `residuals.cut_curve` leaves them
     """
 
+    moved: NDArray[np.floating]
     turned: NDArray[np.float64]
     seen: NDArray[np.float64]
     force: NDArray[np.float64]
@@ -409,6 +463,7 @@ class Workspace(NamedTuple):
     distance: NDArray[np.float64]
     value: NDArray[np.float64]
     pull: NDArray[np.float64]
+    layout: Layout
     jacobian: NDArray[np.floating]
     candidate: NDArray[np.int32]
     whitening: Whitening
@@ -416,12 +471,15 @@ class Workspace(NamedTuple):
     segment_count: NDArray[np.int32]
 
 
-def new_workspace(points: PointModel, scheme: Scheme, loss: Loss) -> Workspace:
+def new_workspace(
+    points: PointModel, scheme: Scheme, loss: Loss, layout: Layout | None = None
+) -> Workspace:
     """Allocate the arrays of one frame's residuals; the Jacobian has the type of the modes.
 
     Parameters
     ----------
     points, scheme, loss : of the fits that use it
+    layout : of the Jacobian; None: nothing but the pose is eliminated
 
     Returns
     -------
@@ -429,9 +487,12 @@ def new_workspace(points: PointModel, scheme: Scheme, loss: Loss) -> Workspace:
     """
     rows = scheme.rows
     every = rows + int((scheme.curve_of >= 0).sum())
-    count = len(points.mean)
-    width = (points.coefficients + POSE + 7) // 8 * 8
+    layout = new_layout(points.coefficients, 0) if layout is None else layout
+    count, dtype = len(points.mean), points.modes.dtype
+    slides = scheme.curve_of[:COUNT] >= 0
+    coordinates = 3 * max(count, points.line_mean.shape[1])
     return Workspace(
+        moved=np.zeros(int(padded(coordinates)) + SIDE, dtype),
         turned=np.empty((count, 3)),
         seen=np.empty((count, 3)),
         force=np.zeros((count, 3)),
@@ -441,11 +502,12 @@ def new_workspace(points: PointModel, scheme: Scheme, loss: Loss) -> Workspace:
         bend=np.zeros(rows),
         corners=np.zeros(1, np.int32),
         distance=np.zeros(count),
-        value=np.zeros(rows),
-        pull=np.zeros(rows),
-        jacobian=np.zeros(((every + 7) // 8 * 8, width), points.modes.dtype),
+        value=np.zeros(int(padded(rows)))[:rows],
+        pull=np.zeros(int(padded(rows)))[:rows],
+        layout=layout,
+        jacobian=np.zeros((int(padded(every)), stride(layout.columns)), dtype),
         candidate=points.line_last.copy(),
-        whitening=new_whitening(scheme.curve_of[:COUNT] >= 0, loss.covariance),
+        whitening=new_whitening(slides, loss.covariance, loss.unit, dtype),
         segments=np.zeros((*scheme.nodes.shape, SEGMENT)),
         segment_count=np.zeros(len(scheme.nodes), np.int32),
     )

@@ -16,13 +16,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .linear_algebra import SUMS, copy_row
+from .linear_algebra import SUMS, copy_row, dots
 from .point_to_curve import cut_curve, nearest_on
 from .problem import (
     ABSOLUTE,
     GEMAN_MCCLURE,
     HUBER,
-    POSE,
     Frame,
     Loss,
     PointModel,
@@ -70,14 +69,16 @@ def choose_contour(points: PointModel, state: State, work: Workspace) -> bool:
     if points.line_mean.shape[1] == 0:
         return moved
     for line in range(len(work.candidate)):
-        best = contour_candidate(points, line, state)
+        best = contour_candidate(points, line, state, work.moved)
         moved |= best != work.candidate[line]
         work.candidate[line] = best
     return moved
 
 
 @njit(cache=True, boundscheck=False)
-def contour_candidate(points: PointModel, line: int, state: State) -> int:
+def contour_candidate(
+    points: PointModel, line: int, state: State, moved: NDArray[np.floating]
+) -> int:
     """The candidate of a jaw line that lies farthest out in the image.
 
     That is where the head's outline is seen, as in "landmark marching" (Zhu et al., High-fidelity
@@ -88,9 +89,10 @@ def contour_candidate(points: PointModel, line: int, state: State) -> int:
     points : the model's points
     line : 0 to 16, the jaw landmark
     state : unknowns of the frame
+    moved : work
     """
-    best, score = int(points.line_last[line]), -np.inf
-    if points.line_first[line] == best:
+    first, best, score = int(points.line_first[line]), int(points.line_last[line]), -np.inf
+    if first == best:
         return best
     x, rotation, translation = state.x, state.rotation, state.translation
     # d = the line's direction out of the face, turned and without its depth. A candidate X is seen
@@ -106,35 +108,19 @@ def contour_candidate(points: PointModel, line: int, state: State) -> int:
     )
     across = (rotation[2, 0], rotation[2, 1], rotation[2, 2])
     offset = (dx * translation[0] + dy * translation[1], translation[2])
-    mean, modes = points.line_mean, points.line_modes
-    for candidate in range(points.line_first[line], points.line_last[line] + 1):
-        value = _outwardness(mean, modes, line, candidate, x, along, across, offset)
+    mean = points.line_mean
+    row = 3 * line * mean.shape[1]
+    at = dots(points.line_modes, x, row + 3 * first, row + 3 * best + 3, moved)
+    for candidate in range(first, best + 1):
+        px = mean[line, candidate, 0] + moved[at]
+        py = mean[line, candidate, 1] + moved[at + 1]
+        pz = mean[line, candidate, 2] + moved[at + 2]
+        out = along[0] * px + along[1] * py + along[2] * pz + offset[0]
+        value = out / -(across[0] * px + across[1] * py + across[2] * pz + offset[1])
         if value > score:
             best, score = candidate, value
+        at += 3
     return best
-
-
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def _outwardness(
-    mean: NDArray[np.float64],
-    modes: NDArray[np.floating],
-    line: int,
-    candidate: int,
-    x: NDArray[np.floating],
-    along: tuple[float, float, float],
-    across: tuple[float, float, float],
-    offset: tuple[float, float],
-) -> float:
-    """(along . X + offset[0]) / -(across . X + offset[1]) for a candidate X of a jaw line."""
-    a = b = c = modes.dtype.type(0.0)
-    for k in range(len(x)):
-        a += modes[line, candidate, 0, k] * x[k]
-        b += modes[line, candidate, 1, k] * x[k]
-        c += modes[line, candidate, 2, k] * x[k]
-    px, py = mean[line, candidate, 0] + a, mean[line, candidate, 1] + b
-    pz = mean[line, candidate, 2] + c
-    out = along[0] * px + along[1] * py + along[2] * pz + offset[0]
-    return float(out / -(across[0] * px + across[1] * py + across[2] * pz + offset[1]))
 
 
 @njit(cache=True, boundscheck=False)
@@ -195,7 +181,7 @@ def evaluate(
             value[r] *= root
             row_weight[r] = root
     if loss.covariance.shape[0] > 0:
-        if not whiten(work.whitening, direction, row_weight, value, loss.unit):
+        if not whiten(work.whitening, direction, row_weight, value):
             return np.inf
         energy = 0.0
         for r in range(len(value)):
@@ -236,48 +222,32 @@ def place(points: PointModel, state: State, work: Workspace) -> None:
     work : filled: turned and seen, at the candidates that stand in `candidate`
     """
     lines = len(work.candidate) if points.line_mean.shape[1] else 0
+    mean, moved, turned, x = points.mean, work.moved, work.turned, state.x
     if lines:
-        _place_jaw(points.line_mean, points.line_modes, work.candidate, state.x, work.turned)
-    _place_points(points.mean, points.modes, state.x, lines, work.turned)
-    _move(state.rotation, state.translation, work.turned, work.seen)
+        _place_jaw(points.line_mean, points.line_modes, work.candidate, x, moved, turned)
+    at = dots(points.modes, x, 3 * lines, 3 * len(mean), moved)
+    for i in range(lines, len(mean)):
+        for axis in range(3):
+            turned[i, axis] = mean[i, axis] + moved[at + axis]
+        at += 3
+    _move(state.rotation, state.translation, turned, work.seen)
 
 
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def _place_points(
-    mean: NDArray[np.float64],
-    modes: NDArray[np.floating],
-    x: NDArray[np.floating],
-    first: int,
-    out: NDArray[np.float64],
-) -> None:
-    """out[i] = mean[i] + modes[i] x for landmarks from `first` on."""
-    for i in range(first, len(mean)):
-        a = b = c = modes.dtype.type(0.0)
-        for k in range(len(x)):
-            a += modes[i, 0, k] * x[k]
-            b += modes[i, 1, k] * x[k]
-            c += modes[i, 2, k] * x[k]
-        out[i, 0], out[i, 1], out[i, 2] = mean[i, 0] + a, mean[i, 1] + b, mean[i, 2] + c
-
-
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
+@njit(cache=True, boundscheck=False)
 def _place_jaw(
     mean: NDArray[np.float64],
     modes: NDArray[np.floating],
     candidate: NDArray[np.int32],
     x: NDArray[np.floating],
+    moved: NDArray[np.floating],
     out: NDArray[np.float64],
 ) -> None:
-    """The same for jaw landmarks, at their candidates on the jaw lines."""
+    """out[i] = mean + modes x for jaw landmarks, at their candidates on the jaw lines."""
     for i in range(len(candidate)):
-        at = candidate[i]
-        a = b = c = modes.dtype.type(0.0)
-        for k in range(len(x)):
-            a += modes[i, at, 0, k] * x[k]
-            b += modes[i, at, 1, k] * x[k]
-            c += modes[i, at, 2, k] * x[k]
-        out[i, 0], out[i, 1] = mean[i, at, 0] + a, mean[i, at, 1] + b
-        out[i, 2] = mean[i, at, 2] + c
+        row = 3 * (i * mean.shape[1] + candidate[i])
+        at = dots(modes, x, row, row + 3, moved)
+        for axis in range(3):
+            out[i, axis] = mean[i, candidate[i], axis] + moved[at + axis]
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)
@@ -307,16 +277,15 @@ def linearise(points: PointModel, frame: Frame, loss: Loss, state: State, work: 
     frame : what was detected
     loss : how residuals are weighed
     state : unknowns of the frame
-    work : filled: jacobian (columns: coefficients, rotation, translation), pull, and rows of the
-        curvature beside nodes
+    work : filled: jacobian (columns: rotation, translation, and coefficients by the layout), pull,
+        and rows of the curvature beside nodes
     """
-    count = points.modes.shape[2]
+    layout = work.layout
     lines = len(work.candidate) if points.line_mean.shape[1] else 0
     modes, line_modes, candidate = points.modes, points.line_modes, work.candidate
     seen, turned, jacobian, focal = work.seen, work.turned, work.jacobian, frame.focal
     landmark, direction, row_weight = work.landmark, work.direction, work.row_weight
     rotation, kind = state.rotation, modes.dtype.type
-    pull_at_rows(loss, work)
     corners = _add_corners(loss, work)
     for row in range(len(work.value) + corners):
         i = landmark[row]
@@ -329,23 +298,20 @@ def linearise(points: PointModel, frame: Frame, loss: Loss, state: State, work: 
         gz = (gx * seen[i, 0] + gy * seen[i, 1]) / depth
         out = jacobian[row]
         # dr/dx: dq/dx_k = R modes_k, so dr/dx_k = (R^T g) . modes_k.
-        _combine(
-            out,
-            line_modes[i, candidate[i]] if i < lines else modes[i],
-            kind(gx * rotation[0, 0] + gy * rotation[1, 0] + gz * rotation[2, 0]),
-            kind(gx * rotation[0, 1] + gy * rotation[1, 1] + gz * rotation[2, 1]),
-            kind(gx * rotation[0, 2] + gy * rotation[1, 2] + gz * rotation[2, 2]),
-            count,
-        )
+        own = line_modes[i, candidate[i]] if i < lines else modes[i]
+        a = kind(gx * rotation[0, 0] + gy * rotation[1, 0] + gz * rotation[2, 0])
+        b = kind(gx * rotation[0, 1] + gy * rotation[1, 1] + gz * rotation[2, 1])
+        c = kind(gx * rotation[0, 2] + gy * rotation[1, 2] + gz * rotation[2, 2])
+        if layout.identity > 0:
+            _combine(out[layout.shape :], own, a, b, c, 0, layout.identity)
+        _combine(out[layout.expression :], own, a, b, c, layout.identity, own.shape[1])
         # dr/dw: exp(w) p = p + w x p + ..., so dr/dw = g . (w x p) = w . (p x g) at w = 0.
         x, y, z = turned[i, 0], turned[i, 1], turned[i, 2]
-        out[count] = y * gz - z * gy
-        out[count + 1] = z * gx - x * gz
-        out[count + 2] = x * gy - y * gx
+        out[0], out[1], out[2] = y * gz - z * gy, z * gx - x * gz, x * gy - y * gx
         # dr/dt: dq/dt is the identity.
-        out[count + 3], out[count + 4], out[count + 5] = gx, gy, gz
+        out[3], out[4], out[5] = gx, gy, gz
     if loss.covariance.shape[0] > 0:
-        whiten_rows(work.whitening, direction, row_weight, loss.unit, jacobian, count + POSE)
+        whiten_rows(work.whitening, jacobian, layout.columns)
 
 
 @njit(cache=True, boundscheck=False)
@@ -360,7 +326,7 @@ def pull_at_rows(loss: Loss, work: Workspace) -> None:
     pull = work.pull
     copy_row(work.value, pull)
     if loss.covariance.shape[0] > 0:
-        whitened_pull(work.whitening, work.direction, work.row_weight, loss.unit, pull)
+        whitened_pull(work.whitening, pull)
 
 
 @njit(cache=True, boundscheck=False)
@@ -374,15 +340,19 @@ def _add_corners(loss: Loss, work: Workspace) -> int:
     residuals it may be larger than any residual's own, and is then cut to that.
     """
     direction, row_weight, bend, pull = work.direction, work.row_weight, work.bend, work.pull
+    work.corners[0] = 0
+    if not bend.any():
+        return 0
+    pull_at_rows(loss, work)
     whitened = loss.covariance.shape[0] > 0
-    ends = work.whitening.coupling.shape[2]
+    factor = work.whitening.factor
     count, corners = len(work.value), 0
     for row in range(count):
         if bend[row] == 0.0 or not row_weight[row] > 0.0:
             continue
         square = pull[row] * row_weight[row] * bend[row]
         if whitened:
-            most = loss.unit * row_weight[row] * work.whitening.sliding[row - ends, row - ends]
+            most = row_weight[row] * factor[row, row]
             square = min(square, most * most)
         if square > 0.0:
             at = count + corners
@@ -400,9 +370,10 @@ def _combine(
     a: np.floating,
     b: np.floating,
     c: np.floating,
-    count: int,
+    start: int,
+    stop: int,
 ) -> None:
-    """out = a modes[0] + b modes[1] + c modes[2] over the first `count` columns."""
-    mx, my, mz = modes[0], modes[1], modes[2]
-    for k in range(count):
+    """out = a modes[0] + b modes[1] + c modes[2] over columns start to stop."""
+    mx, my, mz = modes[0, start:stop], modes[1, start:stop], modes[2, start:stop]
+    for k in range(len(mx)):
         out[k] = a * mx[k] + b * my[k] + c * mz[k]

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .linear_algebra import SUMS, cholesky, padded, solve_lower, solve_upper
+from .linear_algebra import cholesky, inner_products, invert_transposed, padded
 
 Floats = NDArray[np.float64]
 ITERATIONS = 40
@@ -124,18 +124,6 @@ def _slope(
                 slope[t - 1, k] -= jump
 
 
-@njit(fastmath=SUMS, cache=True, boundscheck=False)
-def _invert(factor: Floats, size: int, column: Floats, out: Floats) -> None:
-    """out = (L L^T)^-1 for the lower triangle L of factor."""
-    for p in range(size):
-        column[:] = 0.0
-        column[p] = 1.0
-        solve_lower(factor, size, column)
-        solve_upper(factor, size, column)
-        for q in range(size):
-            out[q, p] = column[q]
-
-
 @njit(cache=True, boundscheck=False)
 def _block_solve(
     hessian: NDArray[np.floating],
@@ -155,7 +143,7 @@ def _block_solve(
     """
     count, size = rhs.shape
     side = padded(size)
-    factor, tile, column = np.zeros((side, side)), np.zeros((4, 4)), np.zeros(side)
+    factor, half, whole = np.eye(side), np.empty((side, side)), np.empty((side, side))
     for t in range(count):
         follows = linked[t]
         neighbours = int(follows) + int(t + 1 < count and linked[t + 1])
@@ -166,7 +154,7 @@ def _block_solve(
                     value = float(hessian[t, i, j])
                     if follows and free[t - 1, i] and free[t - 1, j]:
                         value -= weight * weight * inverse[t - 1, i, j]
-                factor[i, j] = value
+                factor[j, i] = value
             if not free[t, i]:
                 rhs[t, i] = 0.0
                 factor[i, i] = 1.0
@@ -175,8 +163,13 @@ def _block_solve(
             if follows and free[t - 1, i]:
                 for j in range(size):
                     rhs[t, i] += weight * inverse[t - 1, i, j] * rhs[t - 1, j]
-        cholesky(factor, size, size, tile)
-        _invert(factor, size, column, inverse[t])
+        cholesky(factor, size, size)
+        invert_transposed(factor, size, half)
+        inner_products(half, size, size, whole)
+        for i in range(size):
+            for j in range(i, size):
+                inverse[t, i, j] = whole[i, j]
+                inverse[t, j, i] = whole[i, j]
     for t in range(count - 1, -1, -1):
         if t + 1 < count and linked[t + 1]:
             for i in range(size):

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from .fitter import Fitter
 from .frame_quadratics import frame_deviations
-from .linear_algebra import cholesky, copy_row
-from .normal_equations import assemble, eliminate_rhs, full_gradient, mark_active_bounds, set_rhs
+from .linear_algebra import cholesky, solve_lower
+from .normal_equations import assemble, full_gradient, mark_active_bounds, set_rhs
 from .problem import Frames, State, frame_of, state_of
 from .residuals import begin_frame, evaluate, linearise
 
@@ -74,28 +74,30 @@ def _reduce(
 ) -> None:
     points, scheme, loss, prior = fitter.points, fitter.scheme, fitter.loss, fitter.prior
     work, solver, system, rhs = fitter.work, fitter.solver, fitter.solver.system, fitter.solver.rhs
-    total, left = len(solver.unknown), out.gradient.shape[1]
-    stop = total - left
+    layout, left = work.layout, out.gradient.shape[1]
+    stop = layout.eliminated
     for i in range(len(frames.focal)):
         frame, state = frame_of(frames, i), state_of(states, i)
         begin_frame(points, frame, scheme, state, work)
         if not np.isfinite(evaluate(points, frame, scheme, loss, state, work)):
             continue
         linearise(points, frame, loss, state, work)
-        full_gradient(work.value, work.jacobian, prior, state.x, solver.gradient, solver.curvature)
+        full_gradient(work.value, work.jacobian, prior, state.x, solver)
         solver.active[:] = False
         rows = scheme.rows
         if for_a_step:
             mark_active_bounds(solver, prior, state.x, stop)
             rows += work.corners[0]
-        assemble(solver, prior, work.jacobian, rows, 0.0)
-        if not cholesky(system, total, stop, solver.tile):
+        assemble(solver, prior, work.jacobian, rows, layout, 0.0)
+        if not cholesky(system, layout.columns, stop):
             continue
         set_rhs(solver)
-        eliminate_rhs(system, rhs, total, stop)
+        solve_lower(system, layout.columns, stop, rhs)
         for p in range(left):
             out.gradient[i, p] = -rhs[stop + p]
-            copy_row(system[stop + p, stop : stop + p + 1], out.hessian[i, p, : p + 1])
+            row = system[stop + p, stop:]
+            for q in range(p, left):
+                out.hessian[i, q, p] = row[q]
         for p in range(len(work.distance)):
             if frame.root_weight[p] > 0.0:
                 out.distance[i, p] = work.distance[p]

@@ -54,18 +54,24 @@ def whole(covariance, landmark, direction, weight):
 def test_values_rows_and_pulls_are_those_of_the_whole_covariance(rows):
     covariance, landmark, direction, weight = rows
     random = np.random.default_rng(6)
-    made = new_whitening(CURVE_OF >= 0, np.stack([np.eye(136), covariance]))
+    made = new_whitening(CURVE_OF >= 0, np.stack([np.eye(136), covariance]), UNIT, np.float64)
     choose_slot(made, 1, weight, CURVE_OF)
     row_weight = weight[landmark]
     value = random.normal(size=len(landmark)) * row_weight
     whitened = value.copy()
-    assert whiten(made, direction, row_weight, whitened, UNIT)
+    assert whiten(made, direction, row_weight, whitened)
     inverse = np.linalg.inv(whole(covariance, landmark, direction, weight))
     assert whitened @ whitened == pytest.approx(UNIT**2 * value @ inverse @ value, rel=1e-6)
     pull = whitened.copy()
-    whitened_pull(made, direction, row_weight, UNIT, pull)
+    whitened_pull(made, pull)
     np.testing.assert_allclose(pull, UNIT**2 * inverse @ value, rtol=1e-5, atol=1e-9)
-    jacobian = random.normal(size=(len(landmark), 16)) * row_weight[:, None]
-    expected = UNIT**2 * jacobian.T @ inverse @ jacobian
-    whiten_rows(made, direction, row_weight, UNIT, jacobian, 16)
-    np.testing.assert_allclose(jacobian.T @ jacobian, expected, rtol=1e-5, atol=1e-8)
+    jacobian = np.zeros((96, 16))
+    jacobian[: len(landmark)] = random.normal(size=(len(landmark), 16)) * row_weight[:, None]
+    jacobian[len(landmark) :] = 7.0
+    measured = jacobian[: len(landmark)].copy()
+    expected = UNIT**2 * measured.T @ inverse @ measured
+    whiten_rows(made, jacobian, 16)
+    measured = jacobian[: len(landmark)]
+    np.testing.assert_allclose(measured.T @ measured, expected, rtol=1e-5, atol=1e-8)
+    # What lies behind the rows, the curvature beside nodes, stays.
+    assert (jacobian[len(landmark) :] == 7.0).all()
