@@ -19,8 +19,10 @@ pieces it comes in.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -55,14 +57,35 @@ RIGID = (36, 39, 42, 45, *range(27, 36))
 # Signals: x and y of each landmark in the frame, then the frame's log size, angle and place.
 PLACES = 2 * COUNT
 SIGNALS = PLACES + 4
-PARTS: tuple[tuple[int, ...], ...] = (
-    tuple(range(17)),
-    tuple(range(17, 27)),
-    tuple(range(27, 36)),
-    tuple(range(36, 42)),
-    tuple(range(42, 48)),
-    tuple(range(48, 68)),
-)
+# Behind the last landmark of each part: jaw, brows, nose, eyes, mouth; the frame is a part too.
+PART_ENDS = np.array([*(2 * end for end in (17, 27, 36, 42, 48, COUNT)), SIGNALS])
+
+# The kernels take all signals at once, filled up to whole vector registers. What they keep of a
+# frame lies together, in rows of LANES: the signals, the variance of the acceleration after the
+# frame, then the expected state and its covariance.
+LANES = 144
+_SEEN, _VARIANCE, _PLACE, _VELOCITY, _AA, _AB, _BB = (LANES * row for row in range(7))
+FRAME = 7 * LANES
+# The pass backward does not need these rows, and leaves its results there.
+_SMOOTHED, _EXCESS = _VELOCITY, _BB
+# That pass's own rows: the smoothing vector and its covariance.
+_RA, _RB, _NAA, _NAB, _NBB = (LANES * row for row in range(5))
+BACKWARD = 5 * LANES
+
+
+class Piece(NamedTuple):
+    """Frames that are smoothed together; each pair is a first frame and the one behind the last.
+
+    Attributes
+    ----------
+    start, stop : a run without gaps, or a part of it
+    first, last : those of its frames whose result is wanted
+    """
+
+    start: int
+    stop: int
+    first: int
+    last: int
 
 
 def smooth_run(landmarks: Floats, noise: TrackNoise) -> Floats:
@@ -78,93 +101,142 @@ def smooth_run(landmarks: Floats, noise: TrackNoise) -> Floats:
     (n, 68, 2) float64
         source pixels; runs of one or two frames come back as they are
     """
-    if len(landmarks) < 3:
-        return landmarks.copy()
-    signals, part = to_face_frame(landmarks), part_of_signal()
-    factor = np.ones((len(signals), int(part.max()) + 1))
-    smoothed, square = np.empty_like(signals), np.empty_like(signals)
-    _smooth_robustly(signals, noise.error, noise.acceleration, factor, part, smoothed, square)
-    return from_face_frame(smoothed)
+    count = len(landmarks)
+    return smooth_pieces(landmarks, [Piece(0, count, 0, count)], noise)
 
 
-@njit(cache=True, boundscheck=False)
-def _smooth_robustly(
+def smooth_pieces(landmarks: Floats, pieces: Iterable[Piece], noise: TrackNoise) -> Floats:
+    """Smooth pieces of a clip, each by itself.
+
+    Parameters
+    ----------
+    landmarks : (n, 68, 2) float64, source pixels, finite in the pieces
+    pieces : of these frames
+    noise : of their clip
+
+    Returns
+    -------
+    (n, 68, 2) float64
+        source pixels; the wanted frames of pieces of more than two are smoothed, the rest is as it
+        was
+    """
+    out = landmarks.copy()
+    long = [piece for piece in pieces if piece.stop - piece.start > 2]
+    if not long:
+        return out
+    there, wanted = np.zeros(len(out), np.bool_), np.zeros(len(out), np.bool_)
+    for piece in long:
+        there[piece.start : piece.stop] = True
+        wanted[piece.first : piece.last] = True
+    # Signals over the standard deviation of their errors, whose variance is then 1.
+    unit = np.sqrt(noise.error)
+    signals, ratio = np.zeros((len(out), LANES)), np.ones(LANES)
+    signals[there, :SIGNALS] = to_face_frame(landmarks[there]) / unit
+    ratio[:SIGNALS] = noise.acceleration / noise.error
+    smoothed = np.empty_like(signals)
+    _smooth_pieces(signals, np.array(long, np.int64), ratio, PART_ENDS, smoothed)
+    out[wanted] = from_face_frame(smoothed[wanted, :SIGNALS] * unit)
+    return out
+
+
+@njit(cache=True, boundscheck=False, error_model="numpy")
+def _smooth_pieces(
     signals: Floats,
-    error: Floats,
-    acceleration: Floats,
-    factor: Floats,
-    part: NDArray[np.int64],
+    pieces: NDArray[np.int64],
+    ratio: Floats,
+    part_ends: NDArray[np.int64],
     out: Floats,
-    square: Floats,
 ) -> None:
     """`_smooth`, with factors of the accelerations that are found in rounds."""
-    size = np.zeros(factor.shape[1])
-    for s in range(len(part)):
-        size[part[s]] += 1.0
-    _smooth(signals, error, acceleration, factor, part, out, square)
-    for _ in range(ROUNDS - 1):
-        for t in range(len(signals)):
-            factor[t, :] = 0.0
-            for s in range(len(part)):
-                factor[t, part[s]] += square[t, s]
-            # The expected factor of a t distribution, given the mean of its squares.
-            for number in range(len(size)):
-                mean = factor[t, number] / size[number]
-                factor[t, number] = (FREEDOM + INDEPENDENT * mean) / (FREEDOM + INDEPENDENT)
-        _smooth(signals, error, acceleration, factor, part, out, square)
+    longest = 0
+    for p in range(len(pieces)):
+        longest = max(longest, pieces[p, 1] - pieces[p, 0])
+    frames, backward = np.empty(longest * FRAME), np.empty(BACKWARD)
+    factor = np.empty((longest, len(part_ends)))
+    for p in range(len(pieces)):
+        start, stop, first, last = pieces[p]
+        for t in range(stop - start):
+            frame = frames[t * FRAME : (t + 1) * FRAME]
+            frame[_SEEN : _SEEN + LANES] = signals[start + t]
+            frame[_VARIANCE : _VARIANCE + LANES] = ratio
+            factor[t] = 1.0
+        _smooth(frames, backward, stop - start)
+        for _ in range(ROUNDS - 1):
+            _adapt(frames, factor, ratio, part_ends, stop - start)
+            _smooth(frames, backward, stop - start)
+        for t in range(first, last):
+            place = (t - start) * FRAME + _SMOOTHED
+            out[t] = frames[place : place + LANES]
 
 
-@njit(cache=True, boundscheck=False)
-def _smooth(
-    signals: Floats,
-    error: Floats,
-    acceleration: Floats,
-    factor: Floats,
-    part: NDArray[np.int64],
-    out: Floats,
-    square: Floats,
+@njit(cache=True, boundscheck=False, error_model="numpy")
+def _adapt(
+    frames: Floats, factor: Floats, ratio: Floats, part_ends: NDArray[np.int64], count: int
 ) -> None:
-    """Smooth every signal; square: expected squared accelerations over `acceleration`.
+    """Each part's factors, and the variances by them, given how much accelerations exceed these."""
+    for t in range(count):
+        frame = frames[t * FRAME : (t + 1) * FRAME]
+        begin = 0
+        for part in range(len(part_ends)):
+            end = part_ends[part]
+            excess = 0.0
+            for s in range(begin, end):
+                excess += frame[_EXCESS + s]
+            # The expected factor of a t distribution, given the mean of its squares.
+            mean = factor[t, part] * (1.0 + excess / (end - begin))
+            new = (FREEDOM + INDEPENDENT * mean) / (FREEDOM + INDEPENDENT)
+            factor[t, part] = new
+            for s in range(begin, end):
+                frame[_VARIANCE + s] = new * ratio[s]
+            begin = end
 
-    State (place a, velocity b), its covariance (paa, pab, pbb); backward the smoothing vector
-    (ra, rb) and its covariance (naa, nab, nbb): the smoother of de Jong (1989), which gives the
-    accelerations too.
+
+@njit(cache=True, boundscheck=False, error_model="numpy")
+def _smooth(frames: Floats, backward: Floats, count: int) -> None:
+    """Smooth all signals, whose errors have the variance 1.
+
+    State (place a, velocity b), its covariance (aa, ab, bb); backward the smoothing vector (ra, rb)
+    and its covariance (naa, nab, nbb): the smoother of de Jong (1989), which gives the
+    accelerations too. Left in a frame are the smoothed places, and by how much the expected squared
+    acceleration over its variance exceeds 1. All places in an inner loop are at fixed distances
+    from one another, so that the compiler sees that lanes do not touch each other.
     """
-    count = len(signals)
-    state = np.empty((count, 5))
-    for s in range(signals.shape[1]):
-        a, b = signals[0, s], 0.0
-        paa, pab, pbb = UNKNOWN * error[s], 0.0, UNKNOWN * error[s]
-        # Forward, Kalman's filter: what is expected of frame t from those before it. `spread` is
-        # the variance of the innovation, k the gain after the motion, which adds b to a.
-        for t in range(count):
-            state[t, 0], state[t, 1] = a, b
-            state[t, 2], state[t, 3], state[t, 4] = paa, pab, pbb
-            spread, apart = paa + error[s], signals[t, s] - a
-            ka, kb = (paa + pab) / spread, pab / spread
-            a, b = a + b + ka * apart, b + kb * apart
-            new = acceleration[s] * factor[t, part[s]]
-            paa, pab, pbb = (
-                paa + 2.0 * pab + pbb - ka * ka * spread,
-                pab + pbb - ka * kb * spread,
-                pbb - kb * kb * spread + new,
-            )
-        ra = rb = naa = nab = nbb = 0.0
-        # Backward: the acceleration after frame t is q rb, with the variance q - q^2 nbb left; the
-        # smoothed place is the expected one and its covariance times (ra, rb).
-        for t in range(count - 1, -1, -1):
-            variance = acceleration[s] * factor[t, part[s]]
-            change = variance * rb
-            left = variance - variance * variance * nbb
-            square[t, s] = (change * change + left) / acceleration[s]
-            a, paa, pab = state[t, 0], state[t, 2], state[t, 3]
-            spread = paa + error[s]
-            ka, kb = (paa + pab) / spread, pab / spread
-            la, lb = 1.0 - ka, -kb
-            ra, rb = (signals[t, s] - a) / spread + la * ra + lb * rb, ra + rb
+    for s in range(LANES):
+        frames[_PLACE + s], frames[_VELOCITY + s] = frames[_SEEN + s], 0.0
+        frames[_AA + s], frames[_AB + s], frames[_BB + s] = UNKNOWN, 0.0, UNKNOWN
+    # Forward, Kalman's filter: what is expected of frame t + 1 from those before it. aa + 1 is the
+    # variance of the innovation, k the gain after the motion, which adds b to a.
+    for t in range(count - 1):
+        two = frames[t * FRAME : (t + 2) * FRAME]
+        for s in range(LANES):
+            a, b = two[_PLACE + s], two[_VELOCITY + s]
+            ab, bb = two[_AB + s], two[_BB + s]
+            inverse, moved = 1.0 / (two[_AA + s] + 1.0), two[_AA + s] + ab
+            ka, kb, apart = moved * inverse, ab * inverse, two[_SEEN + s] - a
+            two[FRAME + _PLACE + s] = a + b + ka * apart
+            two[FRAME + _VELOCITY + s] = b + kb * apart
+            two[FRAME + _AA + s] = moved + ab + bb - ka * moved
+            two[FRAME + _AB + s] = ab + bb - ka * ab
+            two[FRAME + _BB + s] = bb - kb * ab + two[_VARIANCE + s]
+    backward[:] = 0.0
+    # Backward: the acceleration after frame t is q rb, with the variance q - q^2 nbb left; the
+    # smoothed place is the expected one and its covariance times (ra, rb).
+    for t in range(count - 1, -1, -1):
+        frame = frames[t * FRAME : (t + 1) * FRAME]
+        for s in range(LANES):
+            ra, rb = backward[_RA + s], backward[_RB + s]
+            naa, nab, nbb = backward[_NAA + s], backward[_NAB + s], backward[_NBB + s]
+            a, aa, ab = frame[_PLACE + s], frame[_AA + s], frame[_AB + s]
+            frame[_EXCESS + s] = frame[_VARIANCE + s] * (rb * rb - nbb)
+            inverse = 1.0 / (aa + 1.0)
+            la, lb = 1.0 - (aa + ab) * inverse, -ab * inverse
+            new_ra, new_rb = (frame[_SEEN + s] - a) * inverse + la * ra + lb * rb, ra + rb
             ma, mb = naa * la + nab * lb, nab * la + nbb * lb
-            naa, nab, nbb = 1.0 / spread + la * ma + lb * mb, ma + mb, naa + 2.0 * nab + nbb
-            out[t, s] = a + paa * ra + pab * rb
+            backward[_RA + s], backward[_RB + s] = new_ra, new_rb
+            backward[_NAA + s] = inverse + la * ma + lb * mb
+            backward[_NAB + s] = ma + mb
+            backward[_NBB + s] = naa + 2.0 * nab + nbb
+            frame[_SMOOTHED + s] = a + aa * new_ra + ab * new_rb
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,24 +268,27 @@ class DifferenceCounts:
 
     counts: NDArray[np.int64] = field(default_factory=_counts)
 
-    def add(self, landmarks: Floats, first: int = 0) -> None:
-        """Count the differences of a run without gaps.
+    def add(self, landmarks: Floats, first: int = 0, run: NDArray[np.int64] | None = None) -> None:
+        """Count the differences within runs without gaps.
 
         Parameters
         ----------
-        landmarks : (n, 68, 2) float64, finite, source pixels
-        first : index in the run; differences whose last frame is before it were counted already
+        landmarks : (n, 68, 2) float64, source pixels, finite in the runs
+        first : index of a frame; differences whose last frame is before it were counted already
+        run : (n,) int64, number of each frame's run, negative where it is in none; None where all
+            are in one
         """
-        if len(landmarks) <= 2 * SHORT:
-            return
-        signals = to_face_frame(landmarks)
+        run = np.zeros(len(landmarks), np.int64) if run is None else run
+        there = np.flatnonzero(run >= 0)
+        signals, run = to_face_frame(landmarks[there]), run[there]
         for row, k in enumerate((SHORT, LONG)):
+            counted = (run[2 * k :] == run[: -2 * k]) & (there[2 * k :] >= first)
             second = signals[2 * k :] - 2.0 * signals[k:-k] + signals[: -2 * k]
-            size = np.abs(second[max(first - 2 * k, 0) :])
+            size = np.abs(second[counted])
             bins = np.log(np.maximum(size, SMALLEST) / SMALLEST) / BIN
-            where = np.minimum(bins.astype(np.int64), BINS - 1)
-            for signal in range(SIGNALS):
-                self.counts[row, signal] += np.bincount(where[:, signal], minlength=BINS)
+            where = np.minimum(bins.astype(np.int64), BINS - 1) + BINS * np.arange(SIGNALS)
+            found = np.bincount(where.reshape(-1), minlength=SIGNALS * BINS)
+            self.counts[row] += found.reshape(SIGNALS, BINS)
 
     def noise(self) -> TrackNoise | None:
         """The variances; None where there are too few differences, or the frames are no video."""
@@ -256,7 +331,8 @@ def to_face_frame(landmarks: Floats) -> Floats:
     rigid = _rigid_points()
     own = points[:, list(RIGID)]
     centre = own.mean(1)
-    turn = ((own - centre[:, None]) @ rigid.conj()) / float((abs(rigid) ** 2).sum())
+    # Not as a product of matrices, whose last bits depend on how many frames there are.
+    turn = ((own - centre[:, None]) * rigid.conj()).sum(1) / float((abs(rigid) ** 2).sum())
     places = (points - centre[:, None]) / turn[:, None]
     signals = np.empty((len(points), SIGNALS))
     signals[:, 0:PLACES:2], signals[:, 1:PLACES:2] = places.real, places.imag
@@ -296,13 +372,3 @@ def _rigid_points() -> NDArray[np.complex128]:
     right, left = OUTER_EYE_CORNERS
     rigid = (face / abs(face[left] - face[right]))[list(RIGID)]
     return np.asarray(rigid - rigid.mean(), np.complex128)
-
-
-@lru_cache(maxsize=1)
-def part_of_signal() -> NDArray[np.int64]:
-    """Which part of the face moves a signal, (140,) int64; the frame itself is the last part."""
-    part = np.full(SIGNALS, len(PARTS))
-    for number, points in enumerate(PARTS):
-        for point in points:
-            part[2 * point : 2 * point + 2] = number
-    return part

@@ -18,7 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UsageError
-from ..fitting.landmark_smoothing import REACH, DifferenceCounts, TrackNoise, smooth_run
+from ..fitting.landmark_smoothing import (
+    REACH,
+    DifferenceCounts,
+    Piece,
+    TrackNoise,
+    smooth_pieces,
+)
 from ..fitting.morphable_model.landmark_scheme import inter_ocular_distance
 from ..fitting.visibility import PARTS
 from .shards.shard import Shard, read_shard
@@ -27,7 +33,7 @@ Landmarks = npt.NDArray[np.float64]
 
 # Frames of a block, and of its surroundings on both sides. The smoother's memory of a frame at
 # this distance is below 1e-6 (`landmark_smoothing.STIFFEST`).
-BLOCK, CONTEXT = 64, 64
+BLOCK, CONTEXT = 256, 64
 # A face that moves or grows by more from one frame to the next is not the same shot: its middle,
 # in inter-ocular distances, and its size, as a factor.
 CUT, GROWTH = 0.5, 1.3
@@ -196,9 +202,8 @@ def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:
         if before is not None:
             first = len(before.landmarks)
             whole = Stretch(*(np.concatenate(pair) for pair in zip(before, new, strict=True)))
-        for run in runs(whole):
-            if run.stop > first:
-                counts.add(whole.landmarks[run], max(first - run.start, 0))
+        begins, _ = _ends_of_runs(whole)
+        counts.add(whole.landmarks, first, np.where(_usable(whole), begins.cumsum(), -1))
         before = whole.part(slice(-REACH, None))
     return counts.noise()
 
@@ -229,14 +234,25 @@ def smoothed_chunk(path: Path, shard: Shard, noise: TrackNoise | None) -> Landma
     if noise is None:
         return own.landmarks
     start, stop = shard.header.start, shard.header.stop
-    out = np.full_like(own.landmarks, np.nan)
-    for block in range(start // BLOCK, -(-stop // BLOCK)):
-        low, high = max(block * BLOCK - CONTEXT, 0), (block + 1) * BLOCK + CONTEXT
-        found = _between(path, own, (start, stop), low, high)
-        done = smoothed(found, noise)
-        first, last = max(block * BLOCK, start), min((block + 1) * BLOCK, stop)
-        out[first - start : last - start] = done[first - low : last - low]
-    return out
+    low = max(start // BLOCK * BLOCK - CONTEXT, 0)
+    high = -(-stop // BLOCK) * BLOCK + CONTEXT
+    found = _between(path, own, (start, stop), low, high)
+    done = smooth_pieces(found.landmarks, _pieces(found, low, start, stop), noise)
+    return done[start - low : stop - low]
+
+
+def _pieces(of: Stretch, low: int, start: int, stop: int) -> Iterator[Piece]:
+    """What is smoothed together, for frames start to stop of a clip; the stretch begins at low."""
+    for run in runs(of):
+        first, last = run.start + low, run.stop + low
+        for block in range(max(first, start) // BLOCK, -(-min(last, stop) // BLOCK)):
+            begin, end = block * BLOCK, (block + 1) * BLOCK
+            yield Piece(
+                max(first, begin - CONTEXT) - low,
+                min(last, end + CONTEXT) - low,
+                max(first, begin, start) - low,
+                min(last, end, stop) - low,
+            )
 
 
 def _between(path: Path, own: Stretch, place: tuple[int, int], low: int, high: int) -> Stretch:
@@ -327,10 +343,8 @@ def smoothed(of: Stretch, noise: TrackNoise) -> Landmarks:
     (n, 68, 2) float64
         Source pixels, NaN where they were.
     """
-    out = of.landmarks.copy()
-    for run in runs(of):
-        out[run] = smooth_run(of.landmarks[run], noise)
-    return out
+    pieces = [Piece(run.start, run.stop, run.start, run.stop) for run in runs(of)]
+    return smooth_pieces(of.landmarks, pieces, noise)
 
 
 def runs(of: Stretch) -> Iterator[slice]:
@@ -349,19 +363,23 @@ def runs(of: Stretch) -> Iterator[slice]:
     slice
         Of the stretch's frames.
     """
-    finite = np.isfinite(of.landmarks).reshape(len(of.landmarks), -1)
-    there = np.asarray(finite.all(axis=1), np.bool_)
+    begins, ends = _ends_of_runs(of)
+    for start, last in zip(np.flatnonzero(begins), np.flatnonzero(ends), strict=True):
+        yield slice(int(start), int(last) + 1)
+
+
+def _ends_of_runs(of: Stretch) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Whether each frame is the first of a run, and whether it is the last of one, (n,)."""
+    there = _usable(of)
     middle, size = of.landmarks.mean(1), inter_ocular_distance(of.landmarks)
     with np.errstate(invalid="ignore", divide="ignore"):
         moved = np.linalg.norm(np.diff(middle, axis=0), axis=1) / size[:-1]
         growth = np.abs(np.log(size[1:] / size[:-1]))
     follows = (np.diff(of.frame_id) == 1) & (moved <= CUT) & (growth <= np.log(GROWTH))
-    follows &= (of.hidden[1:] == of.hidden[:-1]).all(1)
-    start = None
-    for frame in range(len(there) + 1):
-        goes_on = frame < len(there) and bool(there[frame])
-        if start is not None and not (goes_on and follows[frame - 1]):
-            yield slice(start, frame)
-            start = None
-        if goes_on and start is None:
-            start = frame
+    follows &= (of.hidden[1:] == of.hidden[:-1]).all(1) & there[1:] & there[:-1]
+    return there & ~np.append(False, follows), there & ~np.append(follows, False)
+
+
+def _usable(of: Stretch) -> npt.NDArray[np.bool_]:
+    """Whether each frame has all its landmarks, (n,)."""
+    return np.asarray(np.isfinite(of.landmarks).all((1, 2)), np.bool_)

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from glee.fitting.landmark_smoothing import (
+    BACKWARD,
+    FRAME,
+    LANES,
     SIGNALS,
     DifferenceCounts,
+    Piece,
     TrackNoise,
     _smooth,
     from_face_frame,
+    smooth_pieces,
     smooth_run,
     to_face_frame,
 )
@@ -58,19 +63,23 @@ def test_the_face_frame_goes_both_ways() -> None:
 
 def test_the_kernel_is_the_least_squares_solution() -> None:
     rng = np.random.default_rng(3)
-    seen = (np.cumsum(np.cumsum(rng.normal(0, 0.1, 60))) + rng.normal(0, 0.3, 60))[:, None]
-    out, square = np.empty_like(seen), np.empty_like(seen)
-    factor = rng.uniform(0.2, 5.0, (60, 1))
-    _smooth(seen, np.array([0.09]), np.array([0.01]), factor, np.zeros(1, np.int64), out, square)
+    seen = np.cumsum(np.cumsum(rng.normal(0, 0.1, 60))) + rng.normal(0, 0.3, 60)
+    factor = rng.uniform(0.2, 5.0, 60)
+    frames = np.zeros((60, FRAME // LANES, LANES))
+    # The errors' variance is .09, the accelerations' .01, times the factor.
+    frames[:, 0], frames[:, 1] = seen[:, None] / 0.3, factor[:, None] / 9.0
+    _smooth(frames.reshape(-1), np.empty(BACKWARD), 60)
+    out, square = frames[:, 3] * 0.3, 0.01 * factor[:, None] * (1.0 + frames[:, 6])
+    assert np.ptp(out, axis=1).max() == 0.0
     second = np.diff(np.eye(60), 2, axis=0)
     # The change of velocity that second difference t shows comes after frame t.
-    weight = np.diag(1.0 / (0.01 * factor[:58, 0]))
-    expected = np.linalg.solve(np.eye(60) / 0.09 + second.T @ weight @ second, seen[:, 0] / 0.09)
+    weight = np.diag(1.0 / (0.01 * factor[:58]))
+    expected = np.linalg.solve(np.eye(60) / 0.09 + second.T @ weight @ second, seen / 0.09)
     np.testing.assert_allclose(out[:, 0], expected, atol=1e-3)
     # Expected squares: of the solution's own second difference, and its variance.
     covariance = np.linalg.inv(np.eye(60) / 0.09 + second.T @ weight @ second)
     squares = (second @ expected) ** 2 + np.diag(second @ covariance @ second.T)
-    np.testing.assert_allclose(square[:58, 0] * 0.01, squares, rtol=1e-2)
+    np.testing.assert_allclose(square[:58, 0], squares, rtol=1e-2)
 
 
 def test_the_error_is_found_from_the_clip() -> None:
@@ -113,6 +122,18 @@ def test_short_runs_come_back() -> None:
     np.testing.assert_array_equal(smooth_run(seen, noise), seen)
 
 
+def test_pieces_are_smoothed_each_by_itself() -> None:
+    seen = _noisy(_clip(100))
+    noise = _noise(seen)
+    seen[50] = np.nan
+    pieces = [Piece(0, 50, 10, 50), Piece(51, 53, 51, 53), Piece(53, 100, 53, 90)]
+    found = smooth_pieces(seen, pieces, noise)
+    np.testing.assert_allclose(found[10:50], smooth_run(seen[:50], noise)[10:], atol=1e-9)
+    np.testing.assert_allclose(found[53:90], smooth_run(seen[53:], noise)[:37], atol=1e-9)
+    for same in (slice(0, 10), slice(50, 53), slice(90, 100)):
+        np.testing.assert_array_equal(found[same], seen[same])
+
+
 def test_too_few_frames_and_unrelated_ones_have_no_noise() -> None:
     counts = DifferenceCounts()
     counts.add(_noisy(_clip(15)))
@@ -130,3 +151,14 @@ def test_counts_do_not_depend_on_the_pieces() -> None:
         low = max(start - 8, 0)
         pieces.add(seen[low : start + 30], start - low)
     np.testing.assert_array_equal(whole.counts, pieces.counts)
+
+
+def test_no_difference_goes_from_one_run_to_the_next() -> None:
+    seen = _noisy(_clip(100))
+    seen[40] = np.nan
+    run = np.repeat([0, -1, 3, 4], [40, 1, 30, 29])
+    at_once, one_by_one = DifferenceCounts(), DifferenceCounts()
+    at_once.add(seen, 0, run)
+    for number in (0, 3, 4):
+        one_by_one.add(seen[run == number])
+    np.testing.assert_array_equal(at_once.counts, one_by_one.counts)
