@@ -55,9 +55,9 @@ def fitted_clips(root: Path, detector: str = AUTO) -> dict[str, FittedClip]:
         parts: dict[str, list[FittedClip]] = {}
         paths = sorted(list_shards(work))
         # Names of clips are those of the people here, so that none occurs twice.
-        tracks = noise_by_clip(paths)
-        for path in paths:
-            shard = read_shard(path)
+        shards = [read_shard(path) for path in paths]
+        tracks = noise_by_clip(shards)
+        for path, shard in zip(paths, shards, strict=True):
             landmarks = shard.frames.landmarks.astype(np.float64)
             landmarks[~shard.frames.valid] = np.nan
             if shard.fit is None:

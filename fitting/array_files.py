@@ -328,6 +328,9 @@ def open_hdf5(path: Path) -> Iterator[Hdf5File]:
 # A heap's signature, version 1 and three bytes of zero; then its size.
 _HEAP = b"GCOL\x01\0\0\0"
 _HEAD = 16
+# A signature at any place fills one word of four bytes of the file with one of these.
+_WORDS = [int.from_bytes(_HEAP[at : at + 4], "little") for at in range(4)]
+_BLOCK = 1 << 15  # words that are looked at together
 # Number, references, nothing, and size of an object; number 0 is the space that is left.
 _OBJECT = struct.Struct("<HHIQ")
 
@@ -369,10 +372,29 @@ def check_heaps_in(content: mmap.mmap | bytes) -> None:
     ValueError
         a global heap holds an object without a size
     """
-    at = content.find(_HEAP)
-    while at >= 0:
-        _check_heap(content, at)
-        at = content.find(_HEAP, at + 1)
+    for start in _heaps_in(content):
+        _check_heap(content, start)
+
+
+def _heaps_in(content: mmap.mmap | bytes) -> list[int]:
+    """Where heaps begin. Words are compared, since `find` by itself takes thrice as long."""
+    found: list[int] = []
+    if len(content) < len(_HEAP):
+        return found
+    words = np.frombuffer(content, "<u4", len(content) // 4)
+    first, second, third, fourth = _WORDS
+    for begin in range(0, len(words), _BLOCK):
+        block = words[begin : begin + _BLOCK]
+        here = (block == first) | (block == second) | (block == third) | (block == fourth)
+        if not here.any():
+            continue
+        # Signatures whose word is in this block begin up to three bytes before that.
+        end = 4 * (begin + len(block)) + 4
+        at = content.find(_HEAP, max(4 * begin - 3, 0), end)
+        while at >= 0:
+            found.append(at)
+            at = content.find(_HEAP, at + 1, end)
+    return found
 
 
 def _check_heap(content: mmap.mmap | bytes, start: int) -> None:

@@ -240,10 +240,14 @@ def spread_sample(landmarks: ArrayLike, count: int) -> NDArray[np.int64]:
     inner.sort()
     shapes, distance = shapes[inner], distance[inner]
     chosen = [int(np.argmin(distance))]
-    nearest = ((shapes - shapes[chosen[0]]) ** 2).sum(1)
-    while len(chosen) < count:
+    apart = np.empty_like(shapes)
+    nearest = np.full(len(shapes), np.inf)
+    while True:
+        np.subtract(shapes, shapes[chosen[-1]], out=apart)
+        np.minimum(nearest, np.square(apart, out=apart).sum(1), out=nearest)
+        if len(chosen) == count:
+            break
         chosen.append(int(np.argmax(nearest)))
-        nearest = np.minimum(nearest, ((shapes - shapes[chosen[-1]]) ** 2).sum(1))
     return np.unique(usable[inner[chosen]])
 
 
@@ -254,7 +258,7 @@ def _without_position(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
     right, left = OUTER_EYE_CORNERS
     eyes = shapes[:, left] - shapes[:, right]
     angle = np.arctan2(eyes[:, 1], eyes[:, 0])
-    cosine, sine = np.cos(angle), np.sin(angle)
-    level = np.stack([np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)], 1)
-    turned = np.einsum("nij,nkj->nki", level, shapes)
+    cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    x, y = shapes[..., 0], shapes[..., 1]
+    turned = np.stack([cosine * x + sine * y, cosine * y - sine * x], -1)
     return np.asarray(turned.reshape(len(turned), -1))

@@ -19,7 +19,7 @@ pieces it comes in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -66,11 +66,14 @@ PART_ENDS = np.array([*(2 * end for end in (17, 27, 36, 42, 48, COUNT)), SIGNALS
 LANES = 144
 _SEEN, _VARIANCE, _PLACE, _VELOCITY, _AA, _AB, _BB = (LANES * row for row in range(7))
 FRAME = 7 * LANES
-# The pass backward does not need these rows, and leaves its results there.
-_SMOOTHED, _EXCESS = _VELOCITY, _BB
-# That pass's own rows: the smoothing vector and its covariance.
-_RA, _RB, _NAA, _NAB, _NBB = (LANES * row for row in range(5))
-BACKWARD = 5 * LANES
+# The gains lie where a frame's velocity and its variance were when these are passed on; the results
+# where the gains were.
+_GAIN_A, _GAIN_B = _VELOCITY, _BB
+_SMOOTHED, _SQUARE = _VELOCITY, _BB
+# Rows of their own: the variances of errors and accelerations; of the pass backward the smoothing
+# vector and its covariance.
+_ERROR, _ACCELERATION, _RA, _RB, _NAA, _NAB, _NBB = (LANES * row for row in range(7))
+OWN = 7 * LANES
 
 
 class Piece(NamedTuple):
@@ -124,118 +127,114 @@ def smooth_pieces(landmarks: Floats, pieces: Iterable[Piece], noise: TrackNoise)
     long = [piece for piece in pieces if piece.stop - piece.start > 2]
     if not long:
         return out
-    there, wanted = np.zeros(len(out), np.bool_), np.zeros(len(out), np.bool_)
-    for piece in long:
-        there[piece.start : piece.stop] = True
-        wanted[piece.first : piece.last] = True
-    # Signals over the standard deviation of their errors, whose variance is then 1.
-    unit = np.sqrt(noise.error)
-    signals, ratio = np.zeros((len(out), LANES)), np.ones(LANES)
-    signals[there, :SIGNALS] = to_face_frame(landmarks[there]) / unit
-    ratio[:SIGNALS] = noise.acceleration / noise.error
+    frames = np.concatenate([np.arange(piece.start, piece.stop) for piece in long])
+    ends = np.cumsum([piece.stop - piece.start for piece in long])
+    signals, own = np.zeros((len(frames), LANES)), np.ones(OWN)
+    signals[:, :SIGNALS] = to_face_frame(landmarks[frames], ends[:-1])
+    own[_ERROR : _ERROR + SIGNALS] = noise.error
+    own[_ACCELERATION : _ACCELERATION + SIGNALS] = noise.acceleration
     smoothed = np.empty_like(signals)
-    _smooth_pieces(signals, np.array(long, np.int64), ratio, PART_ENDS, smoothed)
-    out[wanted] = from_face_frame(smoothed[wanted, :SIGNALS] * unit)
+    _smooth_pieces(signals, ends, own, PART_ENDS, smoothed)
+    first, last = (np.repeat(np.array(long)[:, side], np.diff(ends, prepend=0)) for side in (2, 3))
+    wanted = (first <= frames) & (frames < last)
+    out[frames[wanted]] = from_face_frame(smoothed[wanted, :SIGNALS])
     return out
 
 
 @njit(cache=True, boundscheck=False, error_model="numpy")
 def _smooth_pieces(
     signals: Floats,
-    pieces: NDArray[np.int64],
-    ratio: Floats,
+    ends: NDArray[np.int64],
+    own: Floats,
     part_ends: NDArray[np.int64],
     out: Floats,
 ) -> None:
-    """`_smooth`, with factors of the accelerations that are found in rounds."""
-    longest = 0
-    for p in range(len(pieces)):
-        longest = max(longest, pieces[p, 1] - pieces[p, 0])
-    frames, backward = np.empty(longest * FRAME), np.empty(BACKWARD)
-    factor = np.empty((longest, len(part_ends)))
-    for p in range(len(pieces)):
-        start, stop, first, last = pieces[p]
-        for t in range(stop - start):
+    """`_smooth` of pieces one behind the other, with accelerations' factors found in rounds."""
+    longest, begin = 0, 0
+    for end in ends:
+        longest, begin = max(longest, end - begin), end
+    frames = np.empty((longest + 1) * FRAME)
+    begin = 0
+    for end in ends:
+        for t in range(end - begin):
             frame = frames[t * FRAME : (t + 1) * FRAME]
-            frame[_SEEN : _SEEN + LANES] = signals[start + t]
-            frame[_VARIANCE : _VARIANCE + LANES] = ratio
-            factor[t] = 1.0
-        _smooth(frames, backward, stop - start)
+            frame[_SEEN : _SEEN + LANES] = signals[begin + t]
+            frame[_VARIANCE : _VARIANCE + LANES] = own[_ACCELERATION : _ACCELERATION + LANES]
+        _smooth(frames, own, end - begin)
         for _ in range(ROUNDS - 1):
-            _adapt(frames, factor, ratio, part_ends, stop - start)
-            _smooth(frames, backward, stop - start)
-        for t in range(first, last):
-            place = (t - start) * FRAME + _SMOOTHED
-            out[t] = frames[place : place + LANES]
+            _adapt(frames, own, part_ends, end - begin)
+            _smooth(frames, own, end - begin)
+        for t in range(end - begin):
+            place = t * FRAME + _SMOOTHED
+            out[begin + t] = frames[place : place + LANES]
+        begin = end
 
 
 @njit(cache=True, boundscheck=False, error_model="numpy")
-def _adapt(
-    frames: Floats, factor: Floats, ratio: Floats, part_ends: NDArray[np.int64], count: int
-) -> None:
-    """Each part's factors, and the variances by them, given how much accelerations exceed these."""
+def _adapt(frames: Floats, own: Floats, part_ends: NDArray[np.int64], count: int) -> None:
+    """The variances of each part's accelerations, by their squares."""
     for t in range(count):
         frame = frames[t * FRAME : (t + 1) * FRAME]
         begin = 0
-        for part in range(len(part_ends)):
-            end = part_ends[part]
-            excess = 0.0
+        for end in part_ends:
+            square = 0.0
             for s in range(begin, end):
-                excess += frame[_EXCESS + s]
+                square += frame[_SQUARE + s]
             # The expected factor of a t distribution, given the mean of its squares.
-            mean = factor[t, part] * (1.0 + excess / (end - begin))
-            new = (FREEDOM + INDEPENDENT * mean) / (FREEDOM + INDEPENDENT)
-            factor[t, part] = new
+            mean = square / (end - begin)
+            factor = (FREEDOM + INDEPENDENT * mean) / (FREEDOM + INDEPENDENT)
             for s in range(begin, end):
-                frame[_VARIANCE + s] = new * ratio[s]
+                frame[_VARIANCE + s] = own[_ACCELERATION + s] * factor
             begin = end
 
 
 @njit(cache=True, boundscheck=False, error_model="numpy")
-def _smooth(frames: Floats, backward: Floats, count: int) -> None:
-    """Smooth all signals, whose errors have the variance 1.
+def _smooth(frames: Floats, own: Floats, count: int) -> None:
+    """Smooth all signals of so many frames; there is room for one more.
 
     State (place a, velocity b), its covariance (aa, ab, bb); backward the smoothing vector (ra, rb)
     and its covariance (naa, nab, nbb): the smoother of de Jong (1989), which gives the
-    accelerations too. Left in a frame are the smoothed places, and by how much the expected squared
-    acceleration over its variance exceeds 1. All places in an inner loop are at fixed distances
-    from one another, so that the compiler sees that lanes do not touch each other.
+    accelerations too. Left in a frame are the smoothed places, and the expected squared
+    accelerations over their variance without a factor. All that an inner loop reads and writes lies
+    at fixed distances, by which the compiler sees that lanes do not touch each other.
     """
     for s in range(LANES):
+        unknown = UNKNOWN * own[_ERROR + s]
         frames[_PLACE + s], frames[_VELOCITY + s] = frames[_SEEN + s], 0.0
-        frames[_AA + s], frames[_AB + s], frames[_BB + s] = UNKNOWN, 0.0, UNKNOWN
-    # Forward, Kalman's filter: what is expected of frame t + 1 from those before it. aa + 1 is the
-    # variance of the innovation, k the gain after the motion, which adds b to a.
-    for t in range(count - 1):
+        frames[_AA + s], frames[_AB + s], frames[_BB + s] = unknown, 0.0, unknown
+    # Forward, Kalman's filter: what is expected of frame t + 1 from those before it. `spread` is
+    # the variance of the innovation, k the gain after the motion, which adds b to a.
+    for t in range(count):
         two = frames[t * FRAME : (t + 2) * FRAME]
         for s in range(LANES):
             a, b = two[_PLACE + s], two[_VELOCITY + s]
-            ab, bb = two[_AB + s], two[_BB + s]
-            inverse, moved = 1.0 / (two[_AA + s] + 1.0), two[_AA + s] + ab
-            ka, kb, apart = moved * inverse, ab * inverse, two[_SEEN + s] - a
+            aa, ab, bb = two[_AA + s], two[_AB + s], two[_BB + s]
+            spread, apart = aa + own[_ERROR + s], two[_SEEN + s] - a
+            ka, kb = (aa + ab) / spread, ab / spread
+            two[_GAIN_A + s], two[_GAIN_B + s] = ka, kb
             two[FRAME + _PLACE + s] = a + b + ka * apart
             two[FRAME + _VELOCITY + s] = b + kb * apart
-            two[FRAME + _AA + s] = moved + ab + bb - ka * moved
-            two[FRAME + _AB + s] = ab + bb - ka * ab
-            two[FRAME + _BB + s] = bb - kb * ab + two[_VARIANCE + s]
-    backward[:] = 0.0
+            two[FRAME + _AA + s] = aa + 2.0 * ab + bb - ka * ka * spread
+            two[FRAME + _AB + s] = ab + bb - ka * kb * spread
+            two[FRAME + _BB + s] = bb - kb * kb * spread + two[_VARIANCE + s]
+    own[_RA:] = 0.0
     # Backward: the acceleration after frame t is q rb, with the variance q - q^2 nbb left; the
     # smoothed place is the expected one and its covariance times (ra, rb).
     for t in range(count - 1, -1, -1):
         frame = frames[t * FRAME : (t + 1) * FRAME]
         for s in range(LANES):
-            ra, rb = backward[_RA + s], backward[_RB + s]
-            naa, nab, nbb = backward[_NAA + s], backward[_NAB + s], backward[_NBB + s]
+            ra, rb = own[_RA + s], own[_RB + s]
+            naa, nab, nbb = own[_NAA + s], own[_NAB + s], own[_NBB + s]
             a, aa, ab = frame[_PLACE + s], frame[_AA + s], frame[_AB + s]
-            frame[_EXCESS + s] = frame[_VARIANCE + s] * (rb * rb - nbb)
-            inverse = 1.0 / (aa + 1.0)
-            la, lb = 1.0 - (aa + ab) * inverse, -ab * inverse
-            new_ra, new_rb = (frame[_SEEN + s] - a) * inverse + la * ra + lb * rb, ra + rb
+            la, lb = 1.0 - frame[_GAIN_A + s], -frame[_GAIN_B + s]
+            variance, spread = frame[_VARIANCE + s], aa + own[_ERROR + s]
+            change, left = variance * rb, variance - variance * variance * nbb
+            frame[_SQUARE + s] = (change * change + left) / own[_ACCELERATION + s]
+            new_ra, new_rb = (frame[_SEEN + s] - a) / spread + la * ra + lb * rb, ra + rb
             ma, mb = naa * la + nab * lb, nab * la + nbb * lb
-            backward[_RA + s], backward[_RB + s] = new_ra, new_rb
-            backward[_NAA + s] = inverse + la * ma + lb * mb
-            backward[_NAB + s] = ma + mb
-            backward[_NBB + s] = naa + 2.0 * nab + nbb
+            own[_RA + s], own[_RB + s] = new_ra, new_rb
+            own[_NAA + s] = 1.0 / spread + la * ma + lb * mb
+            own[_NAB + s], own[_NBB + s] = ma + mb, naa + 2.0 * nab + nbb
             frame[_SMOOTHED + s] = a + aa * new_ra + ab * new_rb
 
 
@@ -284,9 +283,9 @@ class DifferenceCounts:
         for row, k in enumerate((SHORT, LONG)):
             counted = (run[2 * k :] == run[: -2 * k]) & (there[2 * k :] >= first)
             second = signals[2 * k :] - 2.0 * signals[k:-k] + signals[: -2 * k]
-            size = np.abs(second[counted])
-            bins = np.log(np.maximum(size, SMALLEST) / SMALLEST) / BIN
-            where = np.minimum(bins.astype(np.int64), BINS - 1) + BINS * np.arange(SIGNALS)
+            size = np.maximum(np.abs(second[counted]), SMALLEST) / SMALLEST
+            bins = (np.log(size, out=size) / BIN).astype(np.int64)
+            where = np.minimum(bins, BINS - 1, out=bins) + BINS * np.arange(SIGNALS)
             found = np.bincount(where.reshape(-1), minlength=SIGNALS * BINS)
             self.counts[row] += found.reshape(SIGNALS, BINS)
 
@@ -312,7 +311,7 @@ class DifferenceCounts:
         return np.asarray(SMALLEST * np.exp(BIN * (middle + 0.5)), np.float64)
 
 
-def to_face_frame(landmarks: Floats) -> Floats:
+def to_face_frame(landmarks: Floats, borders: Sequence[int] | NDArray[np.int64] = ()) -> Floats:
     """Landmarks as places in a frame of the face, and that frame's motion.
 
     A similarity in the plane is a complex number times a point, plus another.
@@ -320,6 +319,7 @@ def to_face_frame(landmarks: Floats) -> Floats:
     Parameters
     ----------
     landmarks : (n, 68, 2) float64, finite, source pixels
+    borders : indices of frames at which another piece begins
 
     Returns
     -------
@@ -331,8 +331,9 @@ def to_face_frame(landmarks: Floats) -> Floats:
     rigid = _rigid_points()
     own = points[:, list(RIGID)]
     centre = own.mean(1)
-    # Not as a product of matrices, whose last bits depend on how many frames there are.
-    turn = ((own - centre[:, None]) * rigid.conj()).sum(1) / float((abs(rigid) ** 2).sum())
+    # Piece by piece: the last bits of a product depend on how many rows it has.
+    products = [piece @ rigid.conj() for piece in np.split(own - centre[:, None], borders)]
+    turn = np.concatenate(products) / float((abs(rigid) ** 2).sum())
     places = (points - centre[:, None]) / turn[:, None]
     signals = np.empty((len(points), SIGNALS))
     signals[:, 0:PLACES:2], signals[:, 1:PLACES:2] = places.real, places.imag

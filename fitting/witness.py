@@ -306,18 +306,19 @@ def _readings(
     apart_from_mean = x - prior.mean
     data_gradient = gradient - apart_from_mean @ prior.precision
     added = (unit / figures.spread) ** 2
-    own = hessian.astype(np.float64) - prior.precision
+    # Lower triangles, as all that follows reads.
+    own = np.tril(hessian - prior.precision)
     diagonal = np.arange(x.shape[1])
     own[:, diagonal, diagonal] += added
     slope = data_gradient + added * x + figures.rate * unit**2
     found = minimise_frames(x, own, slope, (prior.lower, prior.upper))
     step = found - x
-    # What the landmarks' energy rises by from the one reading to the other; of d^T H d, from the
-    # lower triangle of H, twice the product with half the diagonal.
-    lower = np.tril(own)
-    lower[:, diagonal, diagonal] = 0.5 * (own[:, diagonal, diagonal] - added)
-    rise = 2.0 * np.einsum("ni,nij,nj->n", step, lower, step) + 2.0 * (data_gradient * step).sum(1)
-    rules = np.einsum("ni,ij,nj->n", apart_from_mean, prior.precision, apart_from_mean)
+    # What the landmarks' energy rises by from the one reading to the other: d^T H d is twice the
+    # product with the lower triangle, less the diagonal's part, which counts twice in it.
+    lower = 2.0 * (own @ step[:, :, None])[:, :, 0]
+    lower -= (own[:, diagonal, diagonal] + added) * step
+    rise = (lower * step).sum(1) + 2.0 * (data_gradient * step).sum(1)
+    rules = ((apart_from_mean @ prior.precision) * apart_from_mean).sum(1)
     alone = figures.rate * found.sum(1) + 0.5 * (found**2).sum(1) / figures.spread**2
     difference = (rules - rise) / (2.0 * unit**2) - alone
     # Frames without a solution have no energy.

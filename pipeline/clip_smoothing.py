@@ -9,8 +9,8 @@ shards keep the landmarks as they were detected.
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,18 +27,21 @@ from ..fitting.landmark_smoothing import (
 )
 from ..fitting.morphable_model.landmark_scheme import inter_ocular_distance
 from ..fitting.visibility import PARTS
+from .shards.hdf5 import file_state
 from .shards.shard import Shard, read_shard
 
 Landmarks = npt.NDArray[np.float64]
 
 # Frames of a block, and of its surroundings on both sides. The smoother's memory of a frame at
 # this distance is below 1e-6 (`landmark_smoothing.STIFFEST`).
-BLOCK, CONTEXT = 256, 64
+BLOCK, CONTEXT = 64, 64
 # A face that moves or grows by more from one frame to the next is not the same shot: its middle,
 # in inter-ocular distances, and its size, as a factor.
 CUT, GROWTH = 0.5, 1.3
 # A part that is seen less is hidden.
 HALF = 0.5
+# So many shards' landmarks are kept for the shards beside them, 1 MB each at most.
+KEPT = 16
 
 
 class Stretch(NamedTuple):
@@ -160,26 +163,25 @@ def points_digest(shard: Shard, *, dense: bool = False, witness: bool = False) -
     return digest.hexdigest()
 
 
-def noise_by_clip(paths: Iterable[Path]) -> Mapping[str, TrackNoise | None]:
+def noise_by_clip(shards: Iterable[Shard]) -> Mapping[str, TrackNoise | None]:
     """Estimate the noise of each clip of a subject, from all its shards in order.
+
+    Their landmarks are kept at hand.
 
     Parameters
     ----------
-    paths : iterable of Path
-        The subject's shards.
+    shards : iterable of Shard
+        The subject's.
 
     Returns
     -------
     mapping
         Clip -> its noise; None where it cannot be smoothed.
     """
-    by_clip: dict[str, list[Path]] = {}
-    for path in paths:
-        by_clip.setdefault(path.parent.name, []).append(path)
-    return {
-        clip: clip_noise(stretch_of(read_shard(path, verify=False)) for path in sorted(own))
-        for clip, own in by_clip.items()
-    }
+    by_clip: dict[str, list[Shard]] = {}
+    for shard in sorted(shards, key=lambda shard: shard.path):
+        by_clip.setdefault(shard.path.parent.name, []).append(shard)
+    return {clip: clip_noise(map(keep_at_hand, own)) for clip, own in by_clip.items()}
 
 
 def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:
@@ -277,17 +279,41 @@ def _path_beside(path: Path, number: int) -> Path:
     return path.with_name(f"{number:06d}{path.suffix}")
 
 
+# Shard, with its file's state -> first and last frame, and the landmarks of those between.
+_kept: OrderedDict[tuple[Path, tuple[int, int, int]], tuple[int, int, Stretch]] = OrderedDict()
+
+
 def _beside(path: Path, number: int) -> tuple[int, int, Stretch]:
     beside = _path_beside(path, number)
-    changed = beside.stat()
-    return _read(beside, changed.st_ino, changed.st_mtime_ns)
+    key = beside, file_state(beside)
+    if key not in _kept:
+        _keep(key, read_shard(beside, verify=False))
+    _kept.move_to_end(key)
+    return _kept[key]
 
 
-@lru_cache(maxsize=4)
-def _read(path: Path, inode: int, changed: int) -> tuple[int, int, Stretch]:
-    """First and last frame of a shard, and its landmarks; kept while the file stays the same."""
-    shard = read_shard(path, verify=False)
-    return shard.header.start, shard.header.stop, stretch_of(shard)
+def keep_at_hand(shard: Shard) -> Stretch:
+    """Keep a shard's landmarks for the shards beside it, as long as its file stays the same.
+
+    Parameters
+    ----------
+    shard : Shard
+        As it lies in its work folder, where no other process writes it.
+
+    Returns
+    -------
+    Stretch
+        Of its frames.
+    """
+    return _keep((shard.path, file_state(shard.path)), shard)
+
+
+def _keep(key: tuple[Path, tuple[int, int, int]], shard: Shard) -> Stretch:
+    stretch = stretch_of(shard)
+    _kept[key] = shard.header.start, shard.header.stop, stretch
+    while len(_kept) > KEPT:
+        _kept.popitem(last=False)
+    return stretch
 
 
 def stretch_of(shard: Shard) -> Stretch:

@@ -24,6 +24,7 @@ from ..fitting.visibility import hides_something
 from ..fitting.witness import Witness
 from .clip_smoothing import (
     fitted_points,
+    keep_at_hand,
     noise_by_clip,
     points_digest,
     visibility_of,
@@ -33,7 +34,7 @@ from .cluster.processor import processor_kind
 from .landmarks.detector import calibrated_name
 from .options import DENSE_ONLY, Fit3dOptions
 from .shards.content import check_place
-from .shards.shard import REASONS, FitArrays, Shard, add_fit, read_shard
+from .shards.shard import REASONS, FitArrays, Shard, add_fit, read_sealed, read_shard
 from .subject_witness import SubjectWitness, subject_usual
 
 NOT_CONVERGED = "not_converged"
@@ -42,7 +43,6 @@ CONTEXT_FRAMES = 64
 # Frames spread evenly over a subject's shards that tell how far the person keeps to the prior's
 # rules; those that the identity is taken from lie too far apart to speak for all.
 EVEN_FRAMES = 100
-
 # With fewer frames in which nothing is hidden, a subject's identity is taken from all.
 LEAST_SEEN = 8
 
@@ -198,12 +198,15 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
     begin = perf_counter()
     joint, smooth = task.options.identity == "subject", task.options.smooth
     dense, hears = bool(task.options.dense), bool(task.options.witness)
-    digests, before = [], []
+    digests, before, shards = [], [], []
     for path in task.paths:
         shard = read_shard(path, verify=False)
         check_place(shard.header, shard.path)
         digests.append(points_digest(shard, dense=dense, witness=hears))
         before.append(None if shard.fit is None else shard.fit.options)
+        # All shards of a subject are in memory at once, without what the identity does not need.
+        frames = shard.frames if dense else replace(shard.frames, landmarks_dense=None)
+        shards.append(replace(shard, frames=frames, fit=None, embed=None))
     whole = hashlib.sha256("".join(digests).encode()).hexdigest()
     sources = tuple(whole if joint or smooth else digest for digest in digests)
     wanted = asdict(task.options)
@@ -212,18 +215,16 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
         for options, source in zip(before, sources, strict=True)
     )
     f_shape, focal, error, witness = None, None, None, None
-    tracks = noise_by_clip(task.paths) if smooth and not all(fitted) else {}
+    tracks = noise_by_clip(shards) if smooth and not all(fitted) else {}
     if joint and not all(fitted):
-        candidates = [_candidates(path, tracks, task.options) for path in task.paths]
+        candidates = [_candidates(shard, tracks, task.options) for shard in shards]
         if sum(len(one.spread) for one in candidates) < LEAST_SEEN:
-            candidates = [
-                _candidates(path, tracks, task.options, hidden=True) for path in task.paths
-            ]
+            candidates = [_candidates(shard, tracks, task.options, hidden=True) for shard in shards]
         kind = _most_frequent(candidates)
         f_shape, focal, error = _joint_identity(candidates, kind, task.options)
         if hears and f_shape is not None:
             share = _rules_share(candidates, kind, task.options, f_shape, focal)
-            witness = SubjectWitness(subject_usual(task.paths), share)
+            witness = SubjectWitness(subject_usual(shards), share)
     seconds = perf_counter() - begin
     return SubjectResult(f_shape, focal, error, sources, fitted, tracks, witness, seconds)
 
@@ -244,15 +245,15 @@ class _Candidates:
 
 
 def _candidates(
-    path: Path,
+    shard: Shard,
     tracks: Mapping[str, TrackNoise | None],
     options: Fit3dOptions,
     *,
     hidden: bool = False,
 ) -> _Candidates:
     """Points of a shard that stand for all of its frames; hidden: also where a part is hidden."""
-    shard = read_shard(path, verify=False)
-    points = fitted_points(path, shard, tracks.get(path.parent.name), options.dense)
+    track = tracks.get(shard.path.parent.name)
+    points = fitted_points(shard.path, shard, track, options.dense)
     visibility = visibility_of(shard)
     valid = shard.frames.valid
     if options.visibility and not hidden:
@@ -300,28 +301,27 @@ def fit_shard(task: ShardTask) -> ShardResult:
         Where the shard or the model cannot be read, or the shard not be written.
     """
     begin = perf_counter()
-    shard = read_shard(task.path)
+    shard, sealed = read_sealed(task.path)
     if task.keep and shard.fit is not None:
-        return _result(shard, shard.fit.converged, kept=True)
+        return _result(shard, shard.fit.converged)
     arrays = _fit_arrays(shard, task)
     middle = perf_counter()
-    add_fit(task.path, arrays)
+    add_fit(task.path, arrays, sealed)
+    if task.track is not None:
+        keep_at_hand(shard)
     steps = {"fit": middle - begin, "write": perf_counter() - middle}
-    return _result(shard, arrays.converged, steps=steps)
+    return _result(shard, arrays.converged, steps)
 
 
 def _result(
-    shard: Shard,
-    converged: npt.NDArray[np.bool_],
-    *,
-    steps: Mapping[str, float] | None = None,
-    kept: bool = False,
+    shard: Shard, converged: npt.NDArray[np.bool_], steps: Mapping[str, float] | None = None
 ) -> ShardResult:
+    """Of a shard that was fitted in these steps; None where it was kept."""
     reasons: Counter[str] = Counter()
     for reason, done in zip(shard.frames.reason, converged, strict=True):
         reasons[NOT_CONVERGED if reason == 0 and not done else REASONS[reason]] += 1
     header = shard.header
-    return ShardResult(header.subject, header.clip, dict(reasons), steps or {}, kept)
+    return ShardResult(header.subject, header.clip, dict(reasons), steps or {}, steps is None)
 
 
 def _joint_identity(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,7 @@ from ..errors import UsageError
 from ..fitting.visibility import hides_something
 from ..fitting.witness import OUTPUTS, Witness, usual_outputs
 from .clip_smoothing import visibility_of
-from .shards.shard import Shard, read_shard
+from .shards.shard import Shard
 
 Floats = npt.NDArray[np.float64]
 
@@ -104,20 +103,19 @@ def check_witnessed(shard: Shard) -> None:
         )
 
 
-def subject_usual(paths: Iterable[Path]) -> Floats:
+def subject_usual(shards: Sequence[Shard]) -> Floats:
     """Find what is usual for a person in all of the shards.
 
     Parameters
     ----------
-    paths : iterable of Path
-        The person's shards.
+    shards : sequence of Shard
+        The person's.
 
     Returns
     -------
     (52,) float64
         See `fitting.witness.usual_outputs`.
     """
-    shards = [read_shard(path, verify=False) for path in paths]
     outputs = np.concatenate([outputs_of(shard) for shard in shards])
     return usual_of_seen(outputs, np.concatenate([visibility_of(shard) for shard in shards]))
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import math
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import ShardError
-from ...fitting.array_files import check_heaps
+from ...fitting.array_files import check_heaps, check_heaps_in
 from ..images import ENCODINGS
 from .content import (
     BLENDSHAPES,
@@ -39,10 +43,38 @@ _FOLLOWED_BY = "sha256 of all bytes before it"
 _DIGEST_BYTES = 32
 _AGAIN = "remove it and run the stage again"
 _GROUPS = ("frames", "crops", "labels", "fit", "embed")
+# How a dataset that lies plainly in its file is stored.
+_PLAIN = (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
+
+
+@dataclass(frozen=True, eq=False)
+class SealedFile:
+    """A shard's file as it was read once, layout and checksums checked.
+
+    Attributes
+    ----------
+    content : bytes
+        Of the whole file.
+    state : (int, int, int)
+        Inode, bytes and time of change of the file that was read.
+    """
+
+    content: bytes
+    state: tuple[int, int, int]
+
+    def open(self) -> h5py.File:
+        """Open it in memory.
+
+        Returns
+        -------
+        h5py.File
+            For reading.
+        """
+        return h5py.File(io.BytesIO(self.content), "r")
 
 
 @contextmanager
-def open_shard(path: Path) -> Iterator[h5py.File]:
+def open_shard(path: Path, content: bytes | None = None) -> Iterator[h5py.File]:
     """Open a shard for reading, its layout checked.
 
     Nothing in the file is followed out of it: links other than hard ones, external storage,
@@ -52,6 +84,8 @@ def open_shard(path: Path) -> Iterator[h5py.File]:
     ----------
     path : Path
         The shard.
+    content : bytes or None
+        Of the file, where it was read already.
 
     Yields
     ------
@@ -66,16 +100,103 @@ def open_shard(path: Path) -> Iterator[h5py.File]:
     refuse_other_files(Path(path))
     try:
         # Files are only ever replaced whole, so locks (which NFS may lack) are not needed.
-        check_heaps(path)
-        with h5py.File(path, "r", locking=False) as file:
+        if content is None:
+            check_heaps(path)
+        else:
+            check_heaps_in(content)
+        source = path if content is None else io.BytesIO(content)
+        with h5py.File(source, "r", locking=False) as file:
             _check_format(file, path)
-            _check_layout(file, Path(path).stat().st_size)
+            _check_layout(file, Path(path).stat().st_size if content is None else len(content))
             yield file
     except FileNotFoundError as error:
         raise ShardError(f"{path}: no such shard") from error
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ShardError(f"{path}: cut or damaged shard ({reason}); {_AGAIN}") from error
+
+
+@contextmanager
+def open_sealed(path: Path) -> Iterator[tuple[h5py.File, SealedFile]]:
+    """Read a shard's file into memory, and check its layout and checksums.
+
+    Parameters
+    ----------
+    path : Path
+        The shard.
+
+    Yields
+    ------
+    (h5py.File, SealedFile)
+        Open while the block lasts; and what was read.
+
+    Raises
+    ------
+    ShardError
+        For any trouble with the file, and where it was altered.
+    """
+    path = Path(path)
+    refuse_other_files(path)
+    try:
+        state = file_state(path)
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ShardError(f"{path}: no such shard") from error
+    except OSError as error:
+        raise ShardError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
+    with open_shard(path, content) as file:
+        if not _is_sealed(file, content):
+            raise ShardError(f"{path}: content does not match its checksum; {_AGAIN}")
+        yield file, SealedFile(content, state)
+
+
+def sealed_file(path: Path, known: SealedFile | None = None) -> SealedFile:
+    """Read a shard's file into memory, checked, unless it is there and was not replaced since.
+
+    Parameters
+    ----------
+    path : Path
+        The shard.
+    known : SealedFile or None
+        The same as it was read before.
+
+    Returns
+    -------
+    SealedFile
+        What lies there now.
+
+    Raises
+    ------
+    ShardError
+        As `open_sealed`.
+    """
+    with suppress(OSError):
+        if known is not None and file_state(Path(path)) == known.state:
+            return known
+    with open_sealed(path) as (_, sealed):
+        return sealed
+
+
+def file_state(path: Path) -> tuple[int, int, int]:
+    """Tell a file from one that replaced it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    (int, int, int)
+        Inode, bytes and time of change, nanoseconds.
+
+    Raises
+    ------
+    OSError
+        Where it is not there.
+    """
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 @contextmanager
@@ -112,26 +233,14 @@ def seal(file: h5py.File) -> bytes:
     return image + hashlib.sha256(image).digest()
 
 
-def is_sealed(file: h5py.File) -> bool:
-    """Tell whether the content agrees with its checksum, and every byte with the file's.
-
-    Parameters
-    ----------
-    file : h5py.File
-        A shard.
-
-    Returns
-    -------
-    bool
-        False where it was altered.
-    """
+def _is_sealed(file: h5py.File, content: bytes) -> bool:
+    """Whether a shard agrees with its checksum, and every byte of its file with the file's."""
     if digest(file) != file.attrs.get(_CHECKSUM):
         return False
     if _FOLLOWED not in file.attrs:
         return True  # written before there was one
-    content = memoryview(Path(file.filename).read_bytes())
-    whole = hashlib.sha256(content[:-_DIGEST_BYTES]).digest()
-    return whole == bytes(content[-_DIGEST_BYTES:])
+    whole = hashlib.sha256(memoryview(content)[:-_DIGEST_BYTES]).digest()
+    return whole == content[-_DIGEST_BYTES:]
 
 
 def stated_digest(path: Path) -> str:
@@ -156,6 +265,52 @@ def stated_digest(path: Path) -> str:
         return str(file.attrs.get(_CHECKSUM, ""))
 
 
+def arrays_of(group: h5py.Group) -> dict[str, npt.NDArray[Any]]:
+    """Read all datasets of a group whose layout was checked.
+
+    By HDF5's own calls: h5py's objects around small datasets take longer than reading them.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        Of a shard.
+
+    Returns
+    -------
+    dict
+        Name -> array.
+    """
+    found = {}
+    for name in group:
+        data = h5py.h5d.open(group.id, name.encode())
+        found[name] = np.empty(data.shape, data.dtype)
+        if found[name].size:
+            data.read(h5py.h5s.ALL, h5py.h5s.ALL, found[name])
+    return found
+
+
+def content_digest(path: Path) -> str:
+    """Digest all datasets and attributes of a shard, but for the processor that it was made on.
+
+    Parameters
+    ----------
+    path : Path
+        The shard.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal.
+
+    Raises
+    ------
+    ShardError
+        Where the file cannot be read.
+    """
+    with open_shard(path) as file:
+        return digest(file, leave_out=(PROCESSOR,))
+
+
 def copy_content(old: h5py.File, new: h5py.File, leave_out: str) -> None:
     """Write everything of a checked shard but one group and the checksum into a new file.
 
@@ -171,8 +326,8 @@ def copy_content(old: h5py.File, new: h5py.File, leave_out: str) -> None:
         if name in old and name != leave_out:
             group = new.create_group(name)
             _copy_attributes(old[name], group)
-            for child in sorted(old[name]):
-                dataset = group.create_dataset(child, data=old[name][child][()])
+            for child, array in sorted(arrays_of(old[name]).items()):
+                dataset = group.create_dataset(child, data=array)
                 _copy_attributes(old[name][child], dataset)
 
 
@@ -256,14 +411,18 @@ def _own(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
 def _check_dataset(
     group: h5py.Group, name: str, dtype: Any, shape: tuple[int, ...], size: int
 ) -> None:
-    data = _own(group, name)
-    if not isinstance(data, h5py.Dataset):
+    if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+        raise ValueError(f"{group.name}/{name} is a link")
+    data = h5py.h5o.open(group.id, name.encode())
+    if not isinstance(data, h5py.h5d.DatasetID):
         raise ValueError(f"{group.name}/{name} is not a dataset")
     if data.shape != shape or data.dtype != np.dtype(dtype):
         raise ValueError(
             f"{group.name}/{name}: {data.dtype} {data.shape}, not {np.dtype(dtype)} {shape}"
         )
-    if data.is_virtual or data.external or data.chunks is not None or data.nbytes > size:
+    stored = data.get_create_plist()
+    plain = stored.get_layout() in _PLAIN and not stored.get_external_count()
+    if not plain or math.prod(shape) * data.dtype.itemsize > size:
         raise ValueError(f"{group.name}/{name}: not stored plainly in this file")
 
 
@@ -292,7 +451,7 @@ def digest(file: h5py.File, leave_out: Collection[str] = ()) -> str:
         if isinstance(node, h5py.Dataset):
             value = np.ascontiguousarray(node[()])
             total.update(f"\n{value.dtype.str}{value.shape}\n".encode())
-            total.update(value.tobytes())
+            total.update(value)
         else:
             for child in sorted(node):
                 add(f"{name}/{child}", node[child])

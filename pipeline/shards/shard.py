@@ -41,12 +41,15 @@ from .hdf5 import (
     FORMAT_VERSION,
     PROCESSOR,
     STRINGS,
+    SealedFile,
+    arrays_of,
+    content_digest,
     copy_content,
-    digest,
-    is_sealed,
     new_file,
+    open_sealed,
     open_shard,
     seal,
+    sealed_file,
 )
 from .mistaken import no_shards
 
@@ -58,12 +61,14 @@ __all__ = [
     "EmbedArrays",
     "FitArrays",
     "FrameArrays",
+    "SealedFile",
     "Shard",
     "ShardHeader",
     "add_embed",
     "add_fit",
     "content_digest",
     "list_shards",
+    "read_sealed",
     "read_shard",
     "shard_path",
     "write_shard",
@@ -279,30 +284,56 @@ def read_shard(path: Path, *, verify: bool = True) -> Shard:
     ShardError
         Where the file is missing, cut, of another kind or version, or altered.
     """
-    path = Path(path)
+    if verify:
+        return read_sealed(path)[0]
     with open_shard(path) as file:
-        if verify:
-            _check_seal(file, path)
-        header = _read_header(file)
-        frames = FrameArrays(**{name: data[()] for name, data in file["frames"].items()})
-        labels = np.empty((len(frames.valid), len(header.au_names)), np.int8)
-        for column, name in enumerate(header.au_names):
-            labels[:, column] = file["labels"][name][()]
-        return Shard(
-            path=path,
-            header=header,
-            frames=frames,
-            labels=labels,
-            fit=_read_fit(file["fit"]) if "fit" in file else None,
-            embed=_read_embed(file["embed"]) if "embed" in file else None,
-            encoding=str(file["crops"].attrs["encoding"]),
-            crop_size=int(file["crops"].attrs["size"]),
-            crop_offset=file["crops/offset"][()],
-            crop_begin=int(file["crops/data"].id.get_offset() or 0),
-        )
+        return _read(file, Path(path))
 
 
-def add_fit(path: Path, fit: FitArrays) -> None:
+def read_sealed(path: Path) -> tuple[Shard, SealedFile]:
+    """Read one shard, checked, and keep its file in memory for `add_fit`.
+
+    Parameters
+    ----------
+    path : Path
+        The shard.
+
+    Returns
+    -------
+    (Shard, SealedFile)
+        Its arrays in memory; and the file.
+
+    Raises
+    ------
+    ShardError
+        As `read_shard`.
+    """
+    with open_sealed(path) as (file, sealed):
+        return _read(file, Path(path)), sealed
+
+
+def _read(file: h5py.File, path: Path) -> Shard:
+    header = _read_header(file)
+    frames = FrameArrays(**arrays_of(file["frames"]))
+    labels = np.empty((len(frames.valid), len(header.au_names)), np.int8)
+    columns = arrays_of(file["labels"])
+    for column, name in enumerate(header.au_names):
+        labels[:, column] = columns[name]
+    return Shard(
+        path=path,
+        header=header,
+        frames=frames,
+        labels=labels,
+        fit=_read_fit(file["fit"]) if "fit" in file else None,
+        embed=_read_embed(file["embed"]) if "embed" in file else None,
+        encoding=str(file["crops"].attrs["encoding"]),
+        crop_size=int(file["crops"].attrs["size"]),
+        crop_offset=file["crops/offset"][()],
+        crop_begin=int(file["crops/data"].id.get_offset() or 0),
+    )
+
+
+def add_fit(path: Path, fit: FitArrays, sealed: SealedFile | None = None) -> None:
     """Give a shard the results of the 3D fit: a new file with the old datasets replaces it.
 
     Parameters
@@ -311,6 +342,8 @@ def add_fit(path: Path, fit: FitArrays) -> None:
         The shard.
     fit : FitArrays
         Of its frames.
+    sealed : SealedFile or None
+        The shard's file by `read_sealed`, which is not read again unless it was replaced since.
 
     Raises
     ------
@@ -321,12 +354,10 @@ def add_fit(path: Path, fit: FitArrays) -> None:
     OutputError
         Where the new file cannot be written.
     """
-    with open_shard(path) as file:
-        _check_seal(file, path)
-        count = len(file["frames/valid"])
     layout = fit_datasets(len(fit.expression_names), fit.f_shape.shape[-1])
-    _check_arrays("fit", fit, layout, count)
-    with open_shard(path) as old, new_file() as new:
+    with sealed_file(path, sealed).open() as old, new_file() as new:
+        count = len(old["frames/valid"])
+        _check_arrays("fit", fit, layout, count)
         copy_content(old, new, leave_out="fit")
         group = new.create_group("fit")
         _write_arrays(group, fit, layout, count)
@@ -358,12 +389,10 @@ def add_embed(path: Path, embed: EmbedArrays) -> None:
     ShardError, ValueError, OutputError
         As `add_fit`.
     """
-    with open_shard(path) as file:
-        _check_seal(file, path)
-        count = len(file["frames/valid"])
     width = embed.identity.shape[-1]
-    _check_arrays("embed", embed, embed_datasets(width), count)
-    with open_shard(path) as old, new_file() as new:
+    with sealed_file(path).open() as old, new_file() as new:
+        count = len(old["frames/valid"])
+        _check_arrays("embed", embed, embed_datasets(width), count)
         copy_content(old, new, leave_out="embed")
         group = new.create_group("embed")
         _write_arrays(group, embed, embed_datasets(width), count)
@@ -371,35 +400,6 @@ def add_embed(path: Path, embed: EmbedArrays) -> None:
         group.attrs["weights"] = embed.weights
         image = seal(new)
     write_whole(path, image)
-
-
-def content_digest(path: Path) -> str:
-    """Digest all datasets and attributes of a shard, but for the processor that it was made on.
-
-    Parameters
-    ----------
-    path : Path
-        The shard.
-
-    Returns
-    -------
-    str
-        SHA-256, in hexadecimal.
-
-    Raises
-    ------
-    ShardError
-        Where the file cannot be read.
-    """
-    with open_shard(path) as file:
-        return digest(file, leave_out=(PROCESSOR,))
-
-
-def _check_seal(file: h5py.File, path: Path) -> None:
-    if not is_sealed(file):
-        raise ShardError(
-            f"{path}: content does not match its checksum; remove it and run the stage again"
-        )
 
 
 def _write_header(file: h5py.File, header: ShardHeader) -> None:
@@ -443,7 +443,7 @@ def _read_header(file: h5py.File) -> ShardHeader:
 def _read_fit(group: h5py.Group) -> FitArrays:
     width, height = group.attrs["image_size"]
     return FitArrays(
-        **{name: data[()] for name, data in group.items()},
+        **arrays_of(group),
         options=json.loads(group.attrs["options"]),
         model=str(group.attrs["model"]),
         model_sha256=str(group.attrs.get("model_sha256", "")),
@@ -455,8 +455,7 @@ def _read_fit(group: h5py.Group) -> FitArrays:
 
 
 def _read_embed(group: h5py.Group) -> EmbedArrays:
-    arrays = {name: data[()] for name, data in group.items()}
-    return EmbedArrays(**arrays, weights=str(group.attrs["weights"]))
+    return EmbedArrays(**arrays_of(group), weights=str(group.attrs["weights"]))
 
 
 def _write_arrays(

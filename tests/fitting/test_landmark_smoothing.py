@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from glee.fitting.landmark_smoothing import (
-    BACKWARD,
     FRAME,
     LANES,
+    OWN,
     SIGNALS,
     DifferenceCounts,
     Piece,
@@ -65,11 +65,13 @@ def test_the_kernel_is_the_least_squares_solution() -> None:
     rng = np.random.default_rng(3)
     seen = np.cumsum(np.cumsum(rng.normal(0, 0.1, 60))) + rng.normal(0, 0.3, 60)
     factor = rng.uniform(0.2, 5.0, 60)
-    frames = np.zeros((60, FRAME // LANES, LANES))
-    # The errors' variance is .09, the accelerations' .01, times the factor.
-    frames[:, 0], frames[:, 1] = seen[:, None] / 0.3, factor[:, None] / 9.0
-    _smooth(frames.reshape(-1), np.empty(BACKWARD), 60)
-    out, square = frames[:, 3] * 0.3, 0.01 * factor[:, None] * (1.0 + frames[:, 6])
+    # Of the errors and the accelerations, these times the factor.
+    own = np.repeat([0.09, 0.01, 0.0, 0.0, 0.0, 0.0, 0.0], LANES)
+    frames = np.zeros((61, FRAME // LANES, LANES))
+    frames[:60, 0], frames[:60, 1] = seen[:, None], 0.01 * factor[:, None]
+    _smooth(frames.reshape(-1), own, 60)
+    out, square = frames[:60, 3], frames[:60, 6] * 0.01
+    assert len(own) == OWN
     assert np.ptp(out, axis=1).max() == 0.0
     second = np.diff(np.eye(60), 2, axis=0)
     # The change of velocity that second difference t shows comes after frame t.
