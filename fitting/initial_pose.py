@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 MINIMUM_POINTS = 6  # with fewer finite points a frame is not fitted
 # Share of the frames farthest from the middle that no sample takes: mostly failed landmarks.
 _OUTLIERS = 0.03
+# Four, for squared distances, and what rounding may add.
+_NOT_HALF_WAY = 4.0 * (1.0 + 1e-9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,14 +242,16 @@ def spread_sample(landmarks: ArrayLike, count: int) -> NDArray[np.int64]:
     inner.sort()
     shapes, distance = shapes[inner], distance[inner]
     chosen = [int(np.argmin(distance))]
-    apart = np.empty_like(shapes)
-    nearest = np.full(len(shapes), np.inf)
-    while True:
-        np.subtract(shapes, shapes[chosen[-1]], out=apart)
-        np.minimum(nearest, np.square(apart, out=apart).sum(1), out=nearest)
-        if len(chosen) == count:
-            break
-        chosen.append(int(np.argmax(nearest)))
+    nearest, owner = ((shapes - shapes[chosen[0]]) ** 2).sum(1), np.zeros(len(shapes), np.int64)
+    while len(chosen) < count:
+        new = int(np.argmax(nearest))
+        between = ((shapes[chosen] - shapes[new]) ** 2).sum(1)
+        # Frames stay with their chosen one that are nearer to it than half way to the new one.
+        some = np.flatnonzero(_NOT_HALF_WAY * nearest >= between[owner])
+        distance = ((shapes[some] - shapes[new]) ** 2).sum(1)
+        closer = distance < nearest[some]
+        nearest[some[closer]], owner[some[closer]] = distance[closer], len(chosen)
+        chosen.append(new)
     return np.unique(usable[inner[chosen]])
 
 

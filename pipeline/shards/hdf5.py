@@ -43,8 +43,26 @@ _FOLLOWED_BY = "sha256 of all bytes before it"
 _DIGEST_BYTES = 32
 _AGAIN = "remove it and run the stage again"
 _GROUPS = ("frames", "crops", "labels", "fit", "embed")
+# The first one of them in sorted order, with nearly all bytes of the file.
+_FIRST = "crops"
 # How a dataset that lies plainly in its file is stored.
 _PLAIN = (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
+
+
+@dataclass(frozen=True, eq=False)
+class BegunDigest:
+    """The digest of a content as far as the crops; they are not digested again in a copy.
+
+    Attributes
+    ----------
+    root : bytes
+        What of the root's attributes was digested.
+    total : hashlib's SHA-256
+        Of these and the crops.
+    """
+
+    root: bytes
+    total: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +75,13 @@ class SealedFile:
         Of the whole file.
     state : (int, int, int)
         Inode, bytes and time of change of the file that was read.
+    begun : BegunDigest
+        Of its content.
     """
 
     content: bytes
     state: tuple[int, int, int]
+    begun: BegunDigest
 
     def open(self) -> h5py.File:
         """Open it in memory.
@@ -145,9 +166,10 @@ def open_sealed(path: Path) -> Iterator[tuple[h5py.File, SealedFile]]:
     except OSError as error:
         raise ShardError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
     with open_shard(path, content) as file:
-        if not _is_sealed(file, content):
+        begun = _begin(file)
+        if not _is_sealed(file, content, begun):
             raise ShardError(f"{path}: content does not match its checksum; {_AGAIN}")
-        yield file, SealedFile(content, state)
+        yield file, SealedFile(content, state, begun)
 
 
 def sealed_file(path: Path, known: SealedFile | None = None) -> SealedFile:
@@ -213,13 +235,15 @@ def new_file() -> Iterator[h5py.File]:
         yield file
 
 
-def seal(file: h5py.File) -> bytes:
+def seal(file: h5py.File, begun: BegunDigest | None = None) -> bytes:
     """Write the checksums.
 
     Parameters
     ----------
     file : h5py.File
         In memory; it must not have any yet.
+    begun : BegunDigest or None
+        Of the file from which its crops were copied.
 
     Returns
     -------
@@ -227,15 +251,15 @@ def seal(file: h5py.File) -> bytes:
         The file's, with the checksum of all behind them.
     """
     file.attrs.create(_FOLLOWED, _FOLLOWED_BY, dtype=STRINGS)
-    file.attrs.create(_CHECKSUM, digest(file), dtype=STRINGS)
+    file.attrs.create(_CHECKSUM, digest(file, begun=begun), dtype=STRINGS)
     file.flush()
     image = bytes(file.id.get_file_image())
     return image + hashlib.sha256(image).digest()
 
 
-def _is_sealed(file: h5py.File, content: bytes) -> bool:
+def _is_sealed(file: h5py.File, content: bytes, begun: BegunDigest) -> bool:
     """Whether a shard agrees with its checksum, and every byte of its file with the file's."""
-    if digest(file) != file.attrs.get(_CHECKSUM):
+    if digest(file, begun=begun) != file.attrs.get(_CHECKSUM):
         return False
     if _FOLLOWED not in file.attrs:
         return True  # written before there was one
@@ -426,7 +450,9 @@ def _check_dataset(
         raise ValueError(f"{group.name}/{name}: not stored plainly in this file")
 
 
-def digest(file: h5py.File, leave_out: Collection[str] = ()) -> str:
+def digest(
+    file: h5py.File, leave_out: Collection[str] = (), begun: BegunDigest | None = None
+) -> str:
     """Digest names, attributes, types, shapes and bytes of everything, in sorted order.
 
     Parameters
@@ -435,26 +461,49 @@ def digest(file: h5py.File, leave_out: Collection[str] = ()) -> str:
         A shard.
     leave_out : collection of str
         Attributes that do not count, beside the checksum.
+    begun : BegunDigest or None
+        Of a file with the same crops, and nothing left out.
 
     Returns
     -------
     str
         SHA-256, in hexadecimal.
     """
-    total = hashlib.sha256()
+    root = _described("", file, leave_out)
+    if begun is None or begun.root != root:
+        begun = _begin(file, leave_out)
+    total = begun.total.copy()
+    for child in sorted(set(file) - {_FIRST}):
+        _add(total, f"/{child}", file[child], leave_out)
+    return str(total.hexdigest())
 
-    def add(name: str, node: h5py.Group | h5py.Dataset) -> None:
-        total.update(f"\n{name}".encode())
-        for key, value in sorted(node.attrs.items()):
-            if key != _CHECKSUM and key not in leave_out:
-                total.update(f"\n@{key}={np.asarray(value).tolist()!r}".encode())
-        if isinstance(node, h5py.Dataset):
-            value = np.ascontiguousarray(node[()])
-            total.update(f"\n{value.dtype.str}{value.shape}\n".encode())
-            total.update(value)
-        else:
-            for child in sorted(node):
-                add(f"{name}/{child}", node[child])
 
-    add("", file)
-    return total.hexdigest()
+def _begin(file: h5py.File, leave_out: Collection[str] = ()) -> BegunDigest:
+    root = _described("", file, leave_out)
+    total = hashlib.sha256(root)
+    if _FIRST in file:
+        _add(total, f"/{_FIRST}", file[_FIRST], leave_out)
+    return BegunDigest(root, total)
+
+
+def _add(
+    total: Any, name: str, node: h5py.Group | h5py.Dataset, leave_out: Collection[str]
+) -> None:
+    total.update(_described(name, node, leave_out))
+    if isinstance(node, h5py.Dataset):
+        value = np.ascontiguousarray(node[()])
+        total.update(f"\n{value.dtype.str}{value.shape}\n".encode())
+        total.update(value)
+    else:
+        for child in sorted(node):
+            _add(total, f"{name}/{child}", node[child], leave_out)
+
+
+def _described(name: str, node: h5py.Group | h5py.Dataset, leave_out: Collection[str]) -> bytes:
+    """A node's name and attributes as they are digested."""
+    lines = [
+        f"\n@{key}={np.asarray(value).tolist()!r}"
+        for key, value in sorted(node.attrs.items())
+        if key != _CHECKSUM and key not in leave_out
+    ]
+    return f"\n{name}{''.join(lines)}".encode()

@@ -355,7 +355,8 @@ def add_fit(path: Path, fit: FitArrays, sealed: SealedFile | None = None) -> Non
         Where the new file cannot be written.
     """
     layout = fit_datasets(len(fit.expression_names), fit.f_shape.shape[-1])
-    with sealed_file(path, sealed).open() as old, new_file() as new:
+    sealed = sealed_file(path, sealed)
+    with sealed.open() as old, new_file() as new:
         count = len(old["frames/valid"])
         _check_arrays("fit", fit, layout, count)
         copy_content(old, new, leave_out="fit")
@@ -370,7 +371,7 @@ def add_fit(path: Path, fit: FitArrays, sealed: SealedFile | None = None) -> Non
         group.attrs["focal"] = float(fit.focal)
         if fit.processor:
             group.attrs[PROCESSOR] = fit.processor
-        image = seal(new)
+        image = seal(new, sealed.begun)
     write_whole(path, image)
 
 
@@ -390,7 +391,8 @@ def add_embed(path: Path, embed: EmbedArrays) -> None:
         As `add_fit`.
     """
     width = embed.identity.shape[-1]
-    with sealed_file(path).open() as old, new_file() as new:
+    sealed = sealed_file(path)
+    with sealed.open() as old, new_file() as new:
         count = len(old["frames/valid"])
         _check_arrays("embed", embed, embed_datasets(width), count)
         copy_content(old, new, leave_out="embed")
@@ -398,7 +400,7 @@ def add_embed(path: Path, embed: EmbedArrays) -> None:
         _write_arrays(group, embed, embed_datasets(width), count)
         group.attrs["width"] = width
         group.attrs["weights"] = embed.weights
-        image = seal(new)
+        image = seal(new, sealed.begun)
     write_whole(path, image)
 
 
