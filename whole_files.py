@@ -17,7 +17,7 @@ TEMPORARY_SUFFIX = ".partial"
 _LONGEST = 255
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
+def write_whole(path: Path, *content: bytes | memoryview) -> None:
     """Write a file so that a reader, or a killed run, sees all of it or nothing.
 
     The bytes go to a temporary file in the same folder (its name carries host and process), are
@@ -26,15 +26,15 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     Parameters
     ----------
     path : the file
-    content : its bytes
+    content : its bytes, in one or several parts
 
     Raises
     ------
     OutputError
         the folder or file cannot be written (permissions, full disk); the temporary file is removed
     """
-    with replaced_when_whole(path, temporary_beside(path)) as it:
-        it.write_bytes(content)
+    with replaced_when_whole(path, temporary_beside(path)) as it, it.open("wb") as file:
+        file.writelines(content)
 
 
 def temporary_beside(path: Path, ending: str = "") -> Path:

@@ -40,7 +40,7 @@ BLOCK, CONTEXT = 64, 64
 CUT, GROWTH = 0.5, 1.3
 # A part that is seen less is hidden.
 HALF = 0.5
-# So many shards' landmarks are kept for the shards beside them, 1 MB each at most.
+# So many shards' landmarks are kept for the shards beside them, and smoothed ones, 1 MB each.
 KEPT = 16
 
 
@@ -239,8 +239,22 @@ def smoothed_chunk(path: Path, shard: Shard, noise: TrackNoise | None) -> Landma
     low = max(start // BLOCK * BLOCK - CONTEXT, 0)
     high = -(-stop // BLOCK) * BLOCK + CONTEXT
     found = _between(path, own, (start, stop), low, high)
-    done = smooth_pieces(found.landmarks, _pieces(found, low, start, stop), noise)
-    return done[start - low : stop - low]
+    of = b"".join(np.ascontiguousarray(part).data for part in (*found, *vars(noise).values()))
+    key = hashlib.sha256(of).digest(), low, start, stop
+    if key not in _smoothed:
+        done = smooth_pieces(found.landmarks, _pieces(found, low, start, stop), noise)
+        _remember(_smoothed, key, done[start - low : stop - low].copy())
+    return _smoothed[key].copy()
+
+
+# What a chunk was smoothed from -> the result; for the identity, then for the frames.
+_smoothed: OrderedDict[tuple[bytes, int, int, int], Landmarks] = OrderedDict()
+
+
+def _remember(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    kept[key] = value
+    while len(kept) > KEPT:
+        kept.popitem(last=False)
 
 
 def _pieces(of: Stretch, low: int, start: int, stop: int) -> Iterator[Piece]:
@@ -310,9 +324,7 @@ def keep_at_hand(shard: Shard) -> Stretch:
 
 def _keep(key: tuple[Path, tuple[int, int, int]], shard: Shard) -> Stretch:
     stretch = stretch_of(shard)
-    _kept[key] = shard.header.start, shard.header.stop, stretch
-    while len(_kept) > KEPT:
-        _kept.popitem(last=False)
+    _remember(_kept, key, (shard.header.start, shard.header.stop, stretch))
     return stretch
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,21 +16,9 @@ import numpy.typing as npt
 
 from ...errors import ShardError
 from ...fitting.array_files import check_heaps, check_heaps_in
-from ..images import ENCODINGS
-from .content import (
-    BLENDSHAPES,
-    DENSE,
-    VISIBILITY,
-    embed_datasets,
-    fit_datasets,
-    frame_datasets,
-)
+from .layout import AGAIN, GROUPS, check_format, check_layout
 from .mistaken import refuse_other_files
 
-FORMAT_NAME = "glee-shard"
-FORMAT_VERSION = 2
-# Up to this version the 68 landmarks of `mesh` were others than iBUG's.
-_OTHER_LANDMARKS = 1
 # Attribute of the root and of the fit: the kind of processor, which is no content.
 PROCESSOR = "processor"
 STRINGS = h5py.string_dtype()
@@ -41,12 +28,8 @@ _CHECKSUM = "content_sha256"
 _FOLLOWED = "followed_by"
 _FOLLOWED_BY = "sha256 of all bytes before it"
 _DIGEST_BYTES = 32
-_AGAIN = "remove it and run the stage again"
-_GROUPS = ("frames", "crops", "labels", "fit", "embed")
-# The first one of them in sorted order, with nearly all bytes of the file.
+# The first group in sorted order, with nearly all bytes of the file.
 _FIRST = "crops"
-# How a dataset that lies plainly in its file is stored.
-_PLAIN = (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,14 +110,14 @@ def open_shard(path: Path, content: bytes | None = None) -> Iterator[h5py.File]:
             check_heaps_in(content)
         source = path if content is None else io.BytesIO(content)
         with h5py.File(source, "r", locking=False) as file:
-            _check_format(file, path)
-            _check_layout(file, Path(path).stat().st_size if content is None else len(content))
+            check_format(file, path)
+            check_layout(file, Path(path).stat().st_size if content is None else len(content))
             yield file
     except FileNotFoundError as error:
         raise ShardError(f"{path}: no such shard") from error
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ShardError(f"{path}: cut or damaged shard ({reason}); {_AGAIN}") from error
+        raise ShardError(f"{path}: cut or damaged shard ({reason}); {AGAIN}") from error
 
 
 @contextmanager
@@ -164,11 +147,11 @@ def open_sealed(path: Path) -> Iterator[tuple[h5py.File, SealedFile]]:
     except FileNotFoundError as error:
         raise ShardError(f"{path}: no such shard") from error
     except OSError as error:
-        raise ShardError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
+        raise ShardError(f"{path}: cannot be read ({error.strerror}); {AGAIN}") from error
     with open_shard(path, content) as file:
         begun = _begin(file)
         if not _is_sealed(file, content, begun):
-            raise ShardError(f"{path}: content does not match its checksum; {_AGAIN}")
+            raise ShardError(f"{path}: content does not match its checksum; {AGAIN}")
         yield file, SealedFile(content, state, begun)
 
 
@@ -218,7 +201,7 @@ def file_state(path: Path) -> tuple[int, int, int]:
         Where it is not there.
     """
     found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_ino, found.st_size, found.st_ctime_ns
 
 
 @contextmanager
@@ -235,7 +218,7 @@ def new_file() -> Iterator[h5py.File]:
         yield file
 
 
-def seal(file: h5py.File, begun: BegunDigest | None = None) -> bytes:
+def seal(file: h5py.File, begun: BegunDigest | None = None) -> tuple[bytes, bytes]:
     """Write the checksums.
 
     Parameters
@@ -247,14 +230,14 @@ def seal(file: h5py.File, begun: BegunDigest | None = None) -> bytes:
 
     Returns
     -------
-    bytes
-        The file's, with the checksum of all behind them.
+    (bytes, bytes)
+        The file's, and the checksum of them all that follows them.
     """
     file.attrs.create(_FOLLOWED, _FOLLOWED_BY, dtype=STRINGS)
     file.attrs.create(_CHECKSUM, digest(file, begun=begun), dtype=STRINGS)
     file.flush()
     image = bytes(file.id.get_file_image())
-    return image + hashlib.sha256(image).digest()
+    return image, hashlib.sha256(image).digest()
 
 
 def _is_sealed(file: h5py.File, content: bytes, begun: BegunDigest) -> bool:
@@ -346,7 +329,7 @@ def copy_content(old: h5py.File, new: h5py.File, leave_out: str) -> None:
         The group.
     """
     _copy_attributes(old, new)
-    for name in _GROUPS:
+    for name in GROUPS:
         if name in old and name != leave_out:
             group = new.create_group(name)
             _copy_attributes(old[name], group)
@@ -361,93 +344,6 @@ def _copy_attributes(old: h5py.Group | h5py.Dataset, new: h5py.Group | h5py.Data
     for name, value in sorted(old.attrs.items()):
         if name not in (_CHECKSUM, _FOLLOWED):
             new.attrs.create(name, value, dtype=old.attrs.get_id(name).dtype)
-
-
-def _check_format(file: h5py.File, path: Path) -> None:
-    if file.attrs.get("format") != FORMAT_NAME:
-        raise ShardError(f"{path}: is not a glee shard; {_AGAIN}")
-    version = int(file.attrs.get("format_version", 0))
-    if version == _OTHER_LANDMARKS:
-        raise ShardError(
-            f"{path}: shard format version {version}, whose landmarks are of another definition "
-            f"than those of version {FORMAT_VERSION}; run `glee preprocess` again, best into a new "
-            "folder"
-        )
-    if version != FORMAT_VERSION:
-        raise ShardError(
-            f"{path}: shard format version {version}, this glee reads version "
-            f"{FORMAT_VERSION}; use the glee that wrote it, or {_AGAIN}"
-        )
-
-
-def _check_layout(file: h5py.File, size: int) -> None:
-    """Raise ValueError or KeyError where the file's tree is not exactly the documented one."""
-    for name in file:
-        if name not in _GROUPS or not isinstance(_own(file, name), h5py.Group):
-            raise ValueError(f"unexpected {name}")
-    count = int(file.attrs["stop"]) - int(file.attrs["start"])
-    if int(file.attrs["start"]) < 0 or count < 1:
-        raise ValueError(f"chunk of {count} frames")
-    aus = [str(name) for name in file["labels"].attrs["au_names"]]
-    expected: dict[str, dict[str, tuple[Any, tuple[int, ...]]]] = {
-        "frames": frame_datasets(
-            _dense_points(file["frames"]),
-            blendshapes=BLENDSHAPES in file["frames"],
-            visibility=VISIBILITY in file["frames"],
-        ),
-        "labels": dict.fromkeys(aus, (np.int8, ())),
-    }
-    if "fit" in file:
-        fit = file["fit"].attrs
-        expected["fit"] = fit_datasets(len(fit["expression_names"]), int(fit["shape_modes"]))
-    if "embed" in file:
-        expected["embed"] = embed_datasets(int(file["embed"].attrs["width"]))
-    for group, datasets in expected.items():
-        if set(file[group]) != set(datasets):
-            raise ValueError(f"{group} holds {sorted(file[group])}, not {sorted(datasets)}")
-        for name, (dtype, shape) in datasets.items():
-            _check_dataset(file[group], name, dtype, (count, *shape), size)
-    _check_crops(file["crops"], count, size)
-
-
-def _dense_points(frames: h5py.Group) -> int | None:
-    """How many dense points a shard's frames have; None where they have none."""
-    return int(frames[DENSE].shape[1]) if DENSE in frames else None
-
-
-def _check_crops(group: h5py.Group, count: int, size: int) -> None:
-    encoding, side = group.attrs["encoding"], int(group.attrs["size"])
-    if set(group) != {"data", "offset"} or encoding not in ENCODINGS or not 0 < side <= 4096:
-        raise ValueError(f"crops with encoding {encoding!r}, size {side}")
-    _check_dataset(group, "offset", np.int64, (count + 1,), size)
-    offset = group["offset"][()]
-    if offset[0] != 0 or np.any(np.diff(offset) < 0):
-        raise ValueError("crop offsets out of order")
-    _check_dataset(group, "data", np.uint8, (int(offset[-1]),), size)
-
-
-def _own(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{group.name}/{name} is a link")
-    return group[name]
-
-
-def _check_dataset(
-    group: h5py.Group, name: str, dtype: Any, shape: tuple[int, ...], size: int
-) -> None:
-    if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
-        raise ValueError(f"{group.name}/{name} is a link")
-    data = h5py.h5o.open(group.id, name.encode())
-    if not isinstance(data, h5py.h5d.DatasetID):
-        raise ValueError(f"{group.name}/{name} is not a dataset")
-    if data.shape != shape or data.dtype != np.dtype(dtype):
-        raise ValueError(
-            f"{group.name}/{name}: {data.dtype} {data.shape}, not {np.dtype(dtype)} {shape}"
-        )
-    stored = data.get_create_plist()
-    plain = stored.get_layout() in _PLAIN and not stored.get_external_count()
-    if not plain or math.prod(shape) * data.dtype.itemsize > size:
-        raise ValueError(f"{group.name}/{name}: not stored plainly in this file")
 
 
 def digest(

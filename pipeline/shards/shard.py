@@ -37,8 +37,6 @@ from .content import (
     frame_datasets,
 )
 from .hdf5 import (
-    FORMAT_NAME,
-    FORMAT_VERSION,
     PROCESSOR,
     STRINGS,
     SealedFile,
@@ -51,6 +49,7 @@ from .hdf5 import (
     seal,
     sealed_file,
 )
+from .layout import FORMAT_NAME, FORMAT_VERSION
 from .mistaken import no_shards
 
 __all__ = [
@@ -261,7 +260,7 @@ def write_shard(
         group.attrs["kind"] = header.label_kind
         for column, name in enumerate(header.au_names):
             group.create_dataset(name, data=np.ascontiguousarray(labels[:, column], np.int8))
-        write_whole(path, seal(file))
+        write_whole(path, *seal(file))
 
 
 def read_shard(path: Path, *, verify: bool = True) -> Shard:
@@ -371,8 +370,8 @@ def add_fit(path: Path, fit: FitArrays, sealed: SealedFile | None = None) -> Non
         group.attrs["focal"] = float(fit.focal)
         if fit.processor:
             group.attrs[PROCESSOR] = fit.processor
-        image = seal(new, sealed.begun)
-    write_whole(path, image)
+        parts = seal(new, sealed.begun)
+    write_whole(path, *parts)
 
 
 def add_embed(path: Path, embed: EmbedArrays) -> None:
@@ -400,8 +399,8 @@ def add_embed(path: Path, embed: EmbedArrays) -> None:
         _write_arrays(group, embed, embed_datasets(width), count)
         group.attrs["width"] = width
         group.attrs["weights"] = embed.weights
-        image = seal(new, sealed.begun)
-    write_whole(path, image)
+        parts = seal(new, sealed.begun)
+    write_whole(path, *parts)
 
 
 def _write_header(file: h5py.File, header: ShardHeader) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from glee.fitting.camera import Camera
-from glee.fitting.initial_pose import spread_sample
+from glee.fitting.initial_pose import _without_position, spread_sample
 from glee.fitting.morphable_model.model_file import load_model
 
 
@@ -53,3 +53,16 @@ def test_few_frames_are_all_taken():
     landmarks[3] = np.nan
     assert list(spread_sample(landmarks, 50)) == [i for i in range(20) if i != 3]
     assert len(spread_sample(np.full((5, 68, 2), np.nan), 3)) == 0
+
+
+def test_the_sample_is_that_of_all_distances():
+    landmarks, _ = clip(3, 300)
+    landmarks[200:] = landmarks[100:0:-1]
+    shapes = _without_position(landmarks)
+    middle = ((shapes - np.median(shapes, axis=0)) ** 2).sum(1)
+    inner = np.sort(np.argsort(middle, kind="stable")[:291])
+    apart = ((shapes[inner, None] - shapes[inner]) ** 2).sum(2)
+    chosen = [int(middle[inner].argmin())]
+    while len(chosen) < 60:
+        chosen.append(int(apart[chosen].min(0).argmax()))
+    np.testing.assert_array_equal(spread_sample(landmarks, 60), np.sort(inner[chosen]))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glee.errors import DataError
-from glee.fitting.array_files import check_heaps, open_hdf5
+from glee.fitting.array_files import check_heaps, check_heaps_in, open_hdf5
 
 
 @pytest.fixture
@@ -63,3 +63,13 @@ def test_the_word_among_other_bytes_is_no_heap(tmp_path):
     check_heaps(path)
     path.write_bytes(b"")
     check_heaps(path)
+
+
+@pytest.mark.parametrize("near", [0, 4 << 15, 8 << 15])
+def test_a_heap_is_found_wherever_it_lies(near):
+    heap = b"GCOL\x01\0\0\0" + struct.pack("<Q", 64) + struct.pack("<HHIQ", 0, 0, 0, 0)
+    for place in range(max(near - 9, 0), near + 9):
+        for after in (40, 1 << 18):
+            content = b"GCOL" * (place // 4) + b"L" * (place % 4) + heap + bytes(after)
+            with pytest.raises(ValueError, match=f"byte {place + 16} has no size"):
+                check_heaps_in(content)

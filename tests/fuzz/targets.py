@@ -73,6 +73,7 @@ FOLLOWED = (
     "pipeline.images.image_header",
     "pipeline.lost_frames",
     "pipeline.shards.hdf5",
+    "pipeline.shards.layout",
     "pipeline.shards.shard",
     "pipeline.datasets.triplets",
     "pipeline.video",

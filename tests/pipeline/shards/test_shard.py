@@ -174,6 +174,35 @@ def test_add_fit_carries_the_old_content_over(tmp_path):
     )
 
 
+def test_a_fit_goes_into_the_file_that_was_read(tmp_path):
+    for name in ("a.h5", "b.h5"):
+        write(tmp_path / name)
+    shard, sealed = shards.read_sealed(tmp_path / "a.h5")
+    np.testing.assert_array_equal(shard.labels, make_content()[-1])
+    shards.add_fit(tmp_path / "a.h5", make_fit(), sealed)
+    shards.add_fit(tmp_path / "b.h5", make_fit())
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    assert shards.read_shard(tmp_path / "a.h5").fit.focal == 1536.0
+
+
+def test_a_fit_does_not_bring_back_a_file_that_was_replaced(tmp_path):
+    path = tmp_path / "a.h5"
+    write(path)
+    _, sealed = shards.read_sealed(path)
+    header, frames, _, crops, labels = make_content()
+    shards.write_shard(path, header, frames, crops, labels * 0, encoding="raw")
+    shards.add_fit(path, make_fit(), sealed)
+    assert not shards.read_shard(path).labels.any()
+    path.unlink()
+    with pytest.raises(ShardError, match="no such shard"):
+        shards.add_fit(path, make_fit(), sealed)
+    write(path)
+    with h5py.File(path, "r+") as file:
+        file["crops/data"][7] ^= 1
+    with pytest.raises(ShardError, match="checksum"):
+        shards.add_fit(path, make_fit(), sealed)
+
+
 def test_add_fit_of_wrong_length_leaves_the_shard(tmp_path):
     path = tmp_path / "a.h5"
     write(path)
