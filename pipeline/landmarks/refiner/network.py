@@ -47,6 +47,7 @@ WIDTHS = (16, 24, 48, 96)
 FEATURES = 48
 # Bounds of the standard deviations, pixels of the crop, and of the Cholesky factor's corner.
 LEAST_DEVIATION, LARGEST_DEVIATION, LARGEST_CORNER = 0.1, 20.0, 20.0
+NORM_EPSILON = 1e-5  # of the norms: torch's own default
 # Offsets are held to so many pixels by tanh.
 LARGEST_OFFSET = 6.0
 
@@ -145,11 +146,16 @@ def levelled(crops: npt.NDArray[np.uint8]) -> Tensor:
     """
     pixels = crops.astype(np.float32)
     for crop, picture in zip(crops, pixels, strict=True):
-        mean, deviation = cv2.meanStdDev(crop.reshape(SIDE, -1))
-        scale = np.float32(1.0 / (float(deviation[0, 0]) + 4.0))
+        mean, scale = (np.float32(value) for value in level_of(crop))
         picture *= scale
-        picture -= np.float32(mean[0, 0]) * scale
+        picture -= mean * scale
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def level_of(crop: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    """Of a crop (SIDE, SIDE, 3): what `levelled` subtracts, then multiplies by."""
+    mean, deviation = cv2.meanStdDev(crop.reshape(SIDE, -1))
+    return float(mean[0, 0]), 1.0 / (float(deviation[0, 0]) + 4.0)
 
 
 def _factor(numbers: Tensor) -> Tensor:
@@ -201,9 +207,9 @@ def write_weights(
     Raises OutputError.
     """
     arrays: dict[str, npt.NDArray[Any]] = {}
-    for name, tensor in sorted(_own(network).items()):
+    for name, values in sorted(state_of(network).items()):
         wide = "running_" in name
-        arrays[f"network/{name}"] = tensor.numpy().astype(np.float32 if wide else np.float16)
+        arrays[f"network/{name}"] = values.astype(np.float32 if wide else np.float16)
     for backend, errors in sorted(noise.items()):
         arrays |= {f"noise/{backend}/{key}": array for key, array in noise_arrays(errors).items()}
     buffer = io.BytesIO()
@@ -248,19 +254,19 @@ def network_of(weights: RefinerWeights) -> Refiner:
     return network
 
 
-def _own(network: Refiner) -> dict[str, torch.Tensor]:
+def state_of(network: Refiner) -> dict[str, npt.NDArray[np.float32]]:
     """The network's parameters and statistics that are kept."""
     state: dict[str, torch.Tensor] = network.state_dict()
-    return {k: v.detach().float() for k, v in state.items() if not k.endswith("_tracked")}
+    return {k: v.detach().float().numpy() for k, v in state.items() if not k.endswith("_tracked")}
 
 
 def _check(path: Path, state: Mapping[str, npt.NDArray[Any]]) -> None:
-    own = _own(Refiner())
+    own = state_of(Refiner())
     for name in sorted(own.keys() ^ state.keys()):
         what = "missing" if name in own else "unknown"
         raise WeightsError(f"{path}: {name} is {what}; {_REMEDY}")
     for name, array in state.items():
-        shape = tuple(own[name].shape)
+        shape = own[name].shape
         if array.shape != shape or array.dtype.kind != "f":
             raise WeightsError(
                 f"{path}: {name} is {array.shape} {array.dtype}, {shape} is needed; {_REMEDY}"

@@ -12,7 +12,7 @@ from ....fitting.morphable_model.model_file import load_model
 from ....fitting.morphable_model.morphable_model import MorphableModel
 from ..backends import largest_face, load_detector
 from ..detector import REFINED
-from .network import WEIGHTS_PATH, Refiner, read_weights
+from .network import WEIGHTS_PATH, Refiner, read_weights, state_of
 from .refine import LandmarkRefiner, RefinedDetector
 
 # Renders of the same kind as for the other backends, but of other faces.
@@ -27,7 +27,7 @@ def refined_noise(
     network: set to evaluation. Raises DataError where hardly a face is found.
     """
     model = load_model()
-    detector = RefinedDetector(load_detector(backend), LandmarkRefiner(network))
+    detector = RefinedDetector(load_detector(backend), LandmarkRefiner(state_of(network)))
     found = samples(model, largest_face(detector), renders, seed)
     if len(found) < LEAST_FACES:
         raise DataError(

@@ -2,32 +2,50 @@
 
 Refines the landmarks of any backend: images and first landmarks -> landmarks and covariances.
 
+The network of `network.py` is run by ncnn, which takes half of torch's time on one core.
+
 A backend whose landmarks are refined: `mesh+refiner` is `mesh` and the refiner after it.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from ....errors import WeightsError
+from ....fitting.morphable_model.landmark_scheme import COUNT
 from ..detector import REFINED, Box, Detector, Wrapped
+from ..mesh.engines.ncnn_graph import Graph, Network, matrix, pixels_of
 from .crops import SIDE, covariance_to_source, crop_of, crop_transform, to_crop, to_source
-from .network import WEIGHTS_PATH, Refiner, levelled, network_of, read_weights
+from .network import (
+    FEATURES,
+    LARGEST_CORNER,
+    LARGEST_DEVIATION,
+    LARGEST_OFFSET,
+    LEAST_DEVIATION,
+    NORM_EPSILON,
+    STRIDE,
+    WEIGHTS_PATH,
+    level_of,
+    read_weights,
+)
 from .photograph_refiner import PhotographRefiner
 
 Image = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
+State = Mapping[str, Float32]
 
-# Runs after which a traced network is as fast as it gets.
-_WARM_UP = 3
+# Of the cells of a heat map: the crop's pixels along a side, and x and y of each.
+_CENTRES = (np.arange(SIDE // STRIDE) + 0.5) * STRIDE - 0.5
+_CELLS = np.stack(np.meshgrid(_CENTRES, _CENTRES), -1).reshape(-1, 2).astype(np.float32)
+# Names of the graph's inputs.
+CROP, PARABOLA = "crop", "parabola"
 
 
 class LandmarkRefiner:
@@ -35,10 +53,15 @@ class LandmarkRefiner:
 
     ending = REFINED  # of the name of a backend that is refined
 
-    def __init__(self, network: Refiner, version: str = "untrained") -> None:
-        """network: set to evaluation; version: what it is told apart by."""
+    def __init__(self, state: State, version: str = "untrained") -> None:
+        """state: the network's parameters; version: what it is told apart by.
+
+        Raises ImportError where ncnn is not installed.
+        """
         self.version = version
-        self._run = _straight(network)
+        self._network = Network(*_graph(state))
+        self._steepness = -np.exp(state["steepness"])[:, None, None] / (STRIDE * STRIDE)
+        self._head, self._head_bias = state["head"], state["head_bias"]
 
     def refine(
         self, images: Sequence[Image], landmarks: npt.NDArray[np.floating]
@@ -62,18 +85,74 @@ class LandmarkRefiner:
             covariances[place] = covariance_to_source(factors @ factors.swapaxes(-1, -2), transform)
         return points, covariances
 
-    def _in_crop(
-        self, crop: Image, first: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with torch.inference_mode():
-                near = torch.from_numpy(first.astype(np.float32))[None]
-                points, factors = self._run(levelled(crop[None]), near)
-        finally:
-            torch.set_num_threads(threads)
-        return points[0].numpy().astype(np.float64), factors[0].numpy().astype(np.float64)
+    def _in_crop(self, crop: Image, first: Floats) -> tuple[Floats, Floats]:
+        """Points (68, 2) and factors (68, 2, 2), the crop's pixels. See `network.Refiner`."""
+        # Of x and y apart, then their sums: an outer one a landmark.
+        apart = (self._steepness * (_CENTRES - first[:, :, None]) ** 2).astype(np.float32)
+        parabola = apart[:, 1, :, None] + apart[:, 0, None]
+        found = self._network.run(
+            {CROP: pixels_of(crop, *level_of(crop)), PARABOLA: matrix(parabola)}
+        )
+        numbers = (found["seen"][:, None] @ self._head)[:, 0] + self._head_bias
+        offset = LARGEST_OFFSET * np.tanh(numbers[:, :2] / LARGEST_OFFSET)
+        factors = np.zeros((68, 2, 2))
+        deviation = np.exp(numbers[:, 2:4]).clip(LEAST_DEVIATION, LARGEST_DEVIATION)
+        factors[:, 0, 0], factors[:, 1, 1] = deviation.T
+        factors[:, 1, 0] = numbers[:, 4].clip(-LARGEST_CORNER, LARGEST_CORNER)
+        return (found["middle"] + offset).astype(np.float64), factors
+
+
+def _graph(state: State) -> tuple[Graph, dict[str, str]]:
+    """`network.Refiner` from the levelled crop and the parabolas on, as ncnn's layers; its results.
+
+    `seen`: (68, FEATURES), the features that each map looks at. `middle`: (68, 2), the maps' means.
+    """
+    graph = Graph()
+    crop, parabola = (graph.layer("Input", [], name=name) for name in (CROP, PARABOLA))
+    fine = _convolution(graph, state, "stem.0", crop, stride=2)
+    fine = _convolution(graph, state, "stem.1", fine, stride=2)
+    fine = _residual(graph, state, "stem.2", fine)
+    middle = _convolution(graph, state, "middle.0", fine, stride=2)
+    middle = _residual(graph, state, "middle.1", middle)
+    deep = _convolution(graph, state, "deep.0", middle, stride=2)
+    deep = _residual(graph, state, "deep.2", _residual(graph, state, "deep.1", deep))
+    fine, middle, deep = (
+        graph.convolution(features, state[f"{name}.weight"], state[f"{name}.bias"])
+        for name, features in (("from_stem", fine), ("from_middle", middle), ("from_deep", deep))
+    )
+    seen = graph.added(fine, graph.doubled(graph.added(middle, graph.doubled(deep))))
+    mixed = graph.relu(graph.depthwise(graph.relu(seen), *_folded(state, "mix.0", "mix.1")))
+    mixed = graph.relu(graph.convolution(mixed, *_folded(state, "mix.3", "mix.4")))
+    heat = graph.convolution(mixed, state["heat.weight"], state["heat.bias"])
+    look = graph.by_row(graph.added(heat, parabola), _CELLS.shape[0], COUNT)
+    look = graph.layer("Softmax", [look], {0: 1, 1: 1})
+    features = graph.by_row(mixed, _CELLS.shape[0], FEATURES)
+    at = graph.layer("MatMul", [look, features], {0: 1})
+    means = graph.product_by(look, _CELLS, np.zeros(2, np.float32))
+    return graph, graph.results(seen=at, middle=means)
+
+
+def _convolution(graph: Graph, state: State, name: str, features: str, *, stride: int = 1) -> str:
+    weight, bias = _folded(state, f"{name}.0", f"{name}.1")
+    pad = weight.shape[-1] // 2
+    return graph.relu(
+        graph.convolution(features, weight, bias, stride=stride, before=pad, after=pad)
+    )
+
+
+def _residual(graph: Graph, state: State, name: str, features: str) -> str:
+    """As `network.ResidualBlock`."""
+    change = _convolution(graph, state, f"{name}.first", features)
+    weight, bias = _folded(state, f"{name}.second", f"{name}.norm")
+    change = graph.convolution(change, weight, bias, before=1, after=1)
+    return graph.relu(graph.added(features, change))
+
+
+def _folded(state: State, convolution: str, norm: str) -> tuple[Float32, Float32]:
+    """Weight and bias of a convolution and the norm behind it."""
+    scale = state[f"{norm}.weight"] / np.sqrt(state[f"{norm}.running_var"] + NORM_EPSILON)
+    weight = state[f"{convolution}.weight"] * scale[:, None, None, None]
+    return weight, state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
 
 
 def refine(images: Sequence[Image], landmarks: npt.NDArray[np.floating]) -> tuple[Float32, Float32]:
@@ -85,22 +164,10 @@ def refine(images: Sequence[Image], landmarks: npt.NDArray[np.floating]) -> tupl
 def load_refiner(path: Path = WEIGHTS_PATH) -> LandmarkRefiner:
     """The refiner of a weights file, made once a process and kept. Raises WeightsError."""
     weights = read_weights(path)
-    return LandmarkRefiner(network_of(weights), weights.version)
-
-
-def _straight(network: Refiner) -> Any:
-    """The network for one crop as a straight list of operations, norms folded in."""
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    crop = torch.zeros(1, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
-    first = torch.zeros(1, 68, 2)
-    trace: Any = torch.jit.trace
-    with warnings.catch_warnings(), torch.no_grad():
-        # PyTorch deprecates tracing in favour of compilers, which users do not have.
-        warnings.simplefilter("ignore")
-        traced = torch.jit.freeze(trace(network, (crop, first), check_trace=False))
-        for _ in range(_WARM_UP):
-            traced(crop, first)
-    return traced
+    try:
+        return LandmarkRefiner(weights.state, weights.version)
+    except ImportError as error:
+        raise WeightsError(f"the refiner: ncnn cannot be imported ({error}); install it") from error
 
 
 class RefinedDetector(Wrapped):

@@ -8,7 +8,6 @@ result depends on what is computed beside it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +23,7 @@ from ..weights import (
     Parameters,
     read_weights,
 )
-from .ncnn_graph import Graph
+from .ncnn_graph import Network, matrix, pixels_of
 from .ncnn_networks import INPUT, NUMBERS, SCORES, detector_graph, mesh_graph, mixer_graph
 
 Float32 = npt.NDArray[np.float32]
@@ -40,28 +39,25 @@ class NcnnEngine:
     name = "ncnn"
 
     def __init__(self) -> None:
-        import ncnn
-
-        self._ncnn = ncnn
         weights = read_weights(WEIGHTS_PATH)
         head = Parameters(
             read_weights(VISIBILITY_PATH, VISIBILITY_REMEDY), "visibility", VISIBILITY_REMEDY
         )
-        self._faces = _Network(*detector_graph(Parameters(weights, "detector")))
-        self._mesh = _Network(*mesh_graph(Parameters(weights, "mesh"), head))
+        self._faces = Network(*detector_graph(Parameters(weights, "detector")))
+        self._mesh = Network(*mesh_graph(Parameters(weights, "mesh"), head))
         graph, results, self._before = mixer_graph(Parameters(weights, "blendshapes"))
-        self._mixer = _Network(graph, results)
+        self._mixer = Network(graph, results)
 
     def faces(self, pixels: Image) -> tuple[Float32, Float32]:
         """Numbers (a, 16) and scores (a,) of a picture's anchors. pixels: (h, w, 3)."""
-        found = self._faces.run(self._pixels(pixels, 127.5, 2 / 255))
+        found = self._faces.run({INPUT: pixels_of(pixels, 127.5, 2 / 255)})
         numbers = [_by_anchor(found[name], ANCHOR_NUMBERS) for name in NUMBERS]
         scores = [_by_anchor(found[name], 1)[:, 0] for name in SCORES]
         return np.concatenate(numbers), np.concatenate(scores)
 
     def mesh(self, crops: Sequence[Image]) -> tuple[Float32, Float32, Float32]:
         """Points (n, 478, 3), presence (n,) and odds (n, 68) of n crops (256, 256, 3)."""
-        found = [self._mesh.run(self._pixels(crop, 0.0, 1 / 255)) for crop in crops]
+        found = [self._mesh.run({INPUT: pixels_of(crop, 0.0, 1 / 255)}) for crop in crops]
         return (
             np.stack([one["points"].reshape(COUNT, 3) for one in found]),
             np.array([one["presence"].item() for one in found], np.float32),
@@ -79,38 +75,8 @@ class NcnnEngine:
             tokens[0] = token
             mixed = by_point @ one + point_bias[:, None]
             tokens[1:] = mixed @ by_coordinate.T + coordinate_bias
-            # ncnn's own memory is aligned as its layers need it; NumPy's need not be.
-            given_tokens = self._ncnn.Mat(tokens).clone()
-            coefficients[row] = self._mixer.run(given_tokens)["odds"].ravel()
+            coefficients[row] = self._mixer.run({INPUT: matrix(tokens)})["odds"].ravel()
         return np.asarray(1.0 / (1.0 + np.exp(-coefficients)), np.float32)
-
-    def _pixels(self, image: Image, mean: float, scale: float) -> Any:
-        """(value - mean) x scale of an image (h, w, 3)."""
-        height, width = image.shape[:2]
-        kind = self._ncnn.Mat.PixelType.PIXEL_RGB
-        pixels = self._ncnn.Mat.from_pixels(np.ascontiguousarray(image), kind, width, height)
-        pixels.substract_mean_normalize([mean] * 3 if mean else [], [scale] * 3)
-        return pixels
-
-
-class _Network:
-    """A network and the names of its results."""
-
-    def __init__(self, graph: Graph, results: dict[str, str]) -> None:
-        self._network, self._results = graph.load(), results
-
-    def run(self, given: Any) -> dict[str, Float32]:
-        """All results of one input, by name."""
-        extractor = self._network.create_extractor()
-        extractor.input(INPUT, given)
-        return {name: _copied(extractor.extract(at)) for name, at in self._results.items()}
-
-
-def _copied(extracted: tuple[int, Any]) -> Float32:
-    failed, values = extracted
-    if failed:
-        raise RuntimeError(f"ncnn ended with {failed}")
-    return np.array(values)
 
 
 def _by_anchor(maps: Float32, numbers: int) -> Float32:

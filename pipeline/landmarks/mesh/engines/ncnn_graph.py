@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from ....images.crops import Image
 
 Float32 = npt.NDArray[np.float32]
 
@@ -46,11 +49,6 @@ class Graph:
     def weights(self, values: Float32, *, marked: bool = True) -> None:
         """Weights of the layer added last; marked where ncnn may keep them in other types."""
         self._weights.append(_PLAIN * marked + np.ascontiguousarray(values, np.float32).tobytes())
-
-    def keep(self, name: str) -> str:
-        """Have a result at hand when the network has run."""
-        self._kept.append(name)
-        return name
 
     def convolution(
         self,
@@ -114,6 +112,14 @@ class Graph:
         """The largest of each 2x2 pixels."""
         return self.layer("Pooling", [features], {0: 0, 1: 2, 2: 2})
 
+    def doubled(self, features: str) -> str:
+        """Each pixel twice as wide and twice as tall."""
+        return self.layer("Interp", [features], {0: 1, 1: 2.0, 2: 2.0})
+
+    def by_row(self, features: str, columns: int, rows: int) -> str:
+        """The same numbers as a matrix (rows, columns)."""
+        return self.layer("Reshape", [features], {0: columns, 1: rows})
+
     def added(self, first: str, second: str) -> str:
         """The sum, element by element."""
         return self.layer("BinaryOp", [first, second], {0: 0})
@@ -170,10 +176,16 @@ class Graph:
             lines.append(f"{row.kind} layer{number} {counts} {names} {options}".rstrip())
         return "\n".join(lines) + "\n"
 
-    def result(self, name: str) -> str:
-        """The name in `text` of a result that is kept: the last part where it is split."""
-        uses = sum(layer.inputs.count(name) for layer in self._layers)
-        return f"{name}_{uses + 1}" if uses else name
+    def results(self, **names: str) -> dict[str, str]:
+        """Have results at hand when the network has run: their names in `text`, by others.
+
+        Of a result that is split, the last part.
+        """
+        self._kept += names.values()
+        uses = Counter(name for layer in self._layers for name in layer.inputs)
+        return {
+            own: f"{name}_{uses[name] + 1}" if uses[name] else name for own, name in names.items()
+        }
 
     def load(self) -> Any:
         """The network, for one core, in float32. Raises RuntimeError where ncnn refuses it."""
@@ -186,6 +198,9 @@ class Graph:
         for kind in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
             setattr(options, f"use_{kind}", False)
         options.use_int8_inference = False
+        # Larger tiles of a 3x3 convolution make its weights four to seven times as many, which
+        # the caches no longer hold: what runs beside it costs more than the products that it saves.
+        options.use_winograd43_convolution = options.use_winograd63_convolution = False
         # ncnn reads weights from a file alone.
         with tempfile.TemporaryDirectory() as folder:
             weights = Path(folder) / "weights.bin"
@@ -193,3 +208,43 @@ class Graph:
             if network.load_param_mem(self.text()) or network.load_model(str(weights)):
                 raise RuntimeError("ncnn does not read its own layers")
         return network
+
+
+class Network:
+    """A network and the names of its results. Raises as `Graph.load`."""
+
+    def __init__(self, graph: Graph, results: dict[str, str]) -> None:
+        self._network, self._results = graph.load(), results
+
+    def run(self, given: Mapping[str, Any]) -> dict[str, Float32]:
+        """All results by name. given: ncnn's matrices by the names of the inputs."""
+        extractor = self._network.create_extractor()
+        for name, values in given.items():
+            extractor.input(name, values)
+        return {name: _copied(extractor.extract(at)) for name, at in self._results.items()}
+
+
+def _copied(extracted: tuple[int, Any]) -> Float32:
+    failed, values = extracted
+    if failed:
+        raise RuntimeError(f"ncnn ended with {failed}")
+    return np.array(values)
+
+
+def matrix(values: Float32) -> Any:
+    """Values as ncnn takes them: its own memory is aligned as its layers need it."""
+    import ncnn
+
+    contiguous = np.ascontiguousarray(values, np.float32)
+    return ncnn.Mat(contiguous).clone()
+
+
+def pixels_of(image: Image, mean: float, scale: float) -> Any:
+    """(value - mean) x scale of an image (h, w, 3), as ncnn takes it."""
+    import ncnn
+
+    height, width = image.shape[:2]
+    kind = ncnn.Mat.PixelType.PIXEL_RGB
+    values = ncnn.Mat.from_pixels(np.ascontiguousarray(image), kind, width, height)
+    values.substract_mean_normalize([mean] * 3 if mean else [], [scale] * 3)
+    return values

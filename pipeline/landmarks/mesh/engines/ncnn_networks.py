@@ -59,9 +59,9 @@ def detector_graph(given: Parameters) -> tuple[Graph, dict[str, str]]:
         for what, count in (("numbers", anchors * ANCHOR_NUMBERS), ("scores", anchors)):
             name = f"{part}_{what}"
             values = _weight_and_bias(given, name, (count, inputs, 1, 1))
-            results[name] = graph.keep(graph.convolution(features, *values))
+            results[name] = graph.convolution(features, *values)
     given.finish()
-    return graph, {name: graph.result(result) for name, result in results.items()}
+    return graph, graph.results(**results)
 
 
 def _separable(
@@ -105,10 +105,7 @@ def mesh_graph(given: Parameters, head: Parameters) -> tuple[Graph, dict[str, st
     presence = graph.convolution(features, *_weight_and_bias(given, "presence", (1, *shape)))
     given.finish()
     odds = _visibility(graph, head, points, read)
-    names = {"points": points, "presence": presence, "odds": odds}
-    for name in names.values():
-        graph.keep(name)
-    return graph, {name: graph.result(result) for name, result in names.items()}
+    return graph, graph.results(points=points, presence=presence, odds=odds)
 
 
 def _bottleneck(
@@ -215,7 +212,7 @@ def mixer_graph(given: Parameters) -> tuple[Graph, dict[str, str], tuple[Float32
     weight = given.take("coefficients.weight", len(BLENDSHAPES), CHANNELS)
     odds = graph.product_by(first, weight.T, given.take("coefficients.bias", len(BLENDSHAPES)))
     given.finish()
-    return graph, {"odds": graph.result(graph.keep(odds))}, before
+    return graph, graph.results(odds=odds), before
 
 
 def _normed(graph: Graph, given: Parameters, name: str, tokens: str) -> str:

@@ -17,7 +17,7 @@ from glee.pipeline.landmarks.backends import BackendSettings, load_detector
 from glee.pipeline.landmarks.detector import TurnedBox
 from glee.pipeline.landmarks.mesh import backend, weights
 from glee.pipeline.landmarks.mesh.backend import MeshDetector
-from glee.pipeline.landmarks.mesh.engines.ncnn_graph import Graph
+from glee.pipeline.landmarks.mesh.engines.ncnn_graph import Graph, Network, matrix
 from glee.pipeline.landmarks.mesh.weights import Parameters
 from glee.pipeline.options import PreprocessOptions
 
@@ -161,8 +161,6 @@ def test_parameters_that_do_not_fit(changes, message):
 @pytest.mark.parametrize("rows", [1, 3, 97])
 def test_products_of_a_graph(rows):
     """A chain of layers, one result taken twice, against NumPy."""
-    import ncnn
-
     rng = np.random.default_rng(rows)
     given = rng.normal(size=(rows, 24)).astype(np.float32)
     left = rng.normal(size=(rows, rows)).astype(np.float32)
@@ -172,9 +170,7 @@ def test_products_of_a_graph(rows):
     name = graph.layer("Input", [], name="input")
     first = graph.relu(graph.product(left, name, column.astype(np.float32)))
     last = graph.added(graph.product_by(first, right, row.astype(np.float32)), first)
-    graph.keep(last)
-    extractor = graph.load().create_extractor()
-    extractor.input("input", ncnn.Mat(given).clone())
-    found = np.array(extractor.extract(graph.result(last))[1])
+    network = Network(graph, graph.results(last=last, first=first))
+    found = network.run({"input": matrix(given)})["last"]
     expected = np.maximum(left @ given + column, 0)
     np.testing.assert_allclose(found, expected @ right + row + expected, rtol=1e-4, atol=1e-4)

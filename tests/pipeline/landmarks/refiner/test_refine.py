@@ -7,10 +7,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from glee.fitting.morphable_model.landmark_scheme import INNER, inter_ocular_distance, nme
 from glee.fitting.morphable_model.model_file import load_model
 from glee.pipeline.landmarks.backends import load_detector, refined_name
+from glee.pipeline.landmarks.refiner.crops import (
+    covariance_to_source,
+    crop_of,
+    crop_transform,
+    to_crop,
+)
+from glee.pipeline.landmarks.refiner.network import levelled, network_of, read_weights
 from glee.pipeline.landmarks.refiner.noise import noise_of, with_refined
 from glee.pipeline.landmarks.refiner.refine import RefinedDetector, load_refiner, refine
 from glee.pipeline.synthesis.clips import synthetic_clip
@@ -79,6 +87,21 @@ def test_the_same_face_larger_and_turned_gives_the_same_points(seen):
     again, _ = refine([turned], (first @ matrix[:, :2].T + matrix[:, 2])[None])
     apart = again[0] - (straight[0] @ matrix[:, :2].T + matrix[:, 2])
     assert np.linalg.norm(apart, axis=-1).mean() < 0.012 * inter_ocular_distance(first)
+
+
+def test_as_the_network_that_was_trained(seen):
+    """What runs it against torch's own, in the crop's pixels."""
+    refiner, network = load_refiner(), network_of(read_weights())
+    for image, first in zip(seen.images, seen.first, strict=True):
+        transform = crop_transform(first)
+        crop, near = crop_of(image, transform), to_crop(first, transform)
+        points, covariances = refiner.refine([image], first[None])
+        with torch.inference_mode():
+            expected, factors = network(levelled(crop[None]), torch.from_numpy(near[None]).float())
+        np.testing.assert_allclose(to_crop(points[0], transform), expected[0], atol=1e-3)
+        squared = (factors @ factors.mT)[0].double().numpy()
+        squared = covariance_to_source(squared, transform)
+        np.testing.assert_allclose(covariances[0], squared, rtol=1e-3, atol=1e-3)
 
 
 def test_no_landmarks_no_points(seen):
