@@ -146,24 +146,26 @@ def face_view(
 
 def _warped(image: Image, transform: Transform, side: int, border: int | None) -> Image:
     """A square of the image, bilinear; border: grey level beyond, None for the edge to go on."""
-    # Four channels take OpenCV less than half of the time that three do, to the same bits.
+    low, high = _seen_corners(transform, side)
+    inside = min(low) >= 0 and high[0] <= image.shape[1] and high[1] <= image.shape[0]
+    # Four channels take OpenCV less than half of the time that three do, to the same bits; so does
+    # a constant border beside one that goes on, where no border is seen.
     view = cv2.warpAffine(
-        _four_channels(image, transform, side),
+        _four_channels(image, low, high),
         transform,
         (side, side),
         flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE if border is None else cv2.BORDER_CONSTANT,
+        borderMode=cv2.BORDER_REPLICATE if border is None and not inside else cv2.BORDER_CONSTANT,
         borderValue=(border or 0,) * 4,
     )
     return np.asarray(cv2.cvtColor(view, cv2.COLOR_RGBA2RGB), np.uint8)
 
 
-def _four_channels(image: Image, transform: Transform, side: int) -> Image:
-    """The image with a fourth channel, filled where the square lies and not defined elsewhere."""
+def _four_channels(image: Image, low: tuple[int, int], high: tuple[int, int]) -> Image:
+    """The image with a fourth channel, filled from least to most x and y and not defined beyond."""
     height, width = image.shape[:2]
-    (low_x, low_y), (high_x, high_y) = _seen_corners(transform, side)
-    left, top = min(max(low_x, 0), width - 1), min(max(low_y, 0), height - 1)
-    right, bottom = min(max(high_x, left + 1), width), min(max(high_y, top + 1), height)
+    left, top = min(max(low[0], 0), width - 1), min(max(low[1], 0), height - 1)
+    right, bottom = min(max(high[0], left + 1), width), min(max(high[1], top + 1), height)
     wider = np.empty((height, width, 4), np.uint8)
     wider[top:bottom, left:right] = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA)
     return wider

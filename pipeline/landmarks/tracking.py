@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..images.crops import face_view
 from ..options import TrackingOptions
 from .detector import (
     TURN,
@@ -388,7 +389,7 @@ def _in_source(
 def _view(image: Image, scale: float, transform: npt.NDArray[np.float64], size: int) -> Image:
     """Part of an image, resized: (size, size, 3); large faces are averaged down, not sampled."""
     finer = min(max(math.ceil(0.5 / scale), 1), FINEST)
-    view = cv2.warpAffine(image, finer * transform, (finer * size, finer * size))
+    view = face_view(image, finer * transform, finer * size, 1, border=0)
     if finer > 1:
         view = cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(view, np.uint8)
