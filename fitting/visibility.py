@@ -117,18 +117,25 @@ def coefficient_trust(visibility: Floats) -> Floats:
     ----------
     visibility : (n, 7) float64, in [0, 1]
     """
-    believed = dict(zip(PARTS, trust(visibility).T, strict=True))
-    return np.stack([_believed(name, believed) for name in ARKIT_NAMES], axis=1)
+    believed = trust(visibility)
+    one, other = _BELIEVED_BY
+    return np.asarray(np.maximum(believed.take(one, axis=1), believed.take(other, axis=1)))
 
 
-def _believed(name: str, believed: dict[str, Floats]) -> Floats:
+def _believed_by(name: str) -> tuple[int, int]:
+    """The parts by which a coefficient is believed, one of them at least, as columns of PARTS."""
     part = next((part for stem, part in _MOVED if name.startswith(stem)), "mouth")
-    if part in believed:
-        return believed[part]
-    right, left = believed[f"right_{part}"], believed[f"left_{part}"]
+    columns = list(PARTS)
+    if part in columns:
+        return columns.index(part), columns.index(part)
+    right, left = columns.index(f"right_{part}"), columns.index(f"left_{part}")
     if name.endswith("Right"):
-        return right
-    return left if name.endswith("Left") else np.maximum(right, left)
+        return right, right
+    return (left, left) if name.endswith("Left") else (right, left)
+
+
+# (2, 51), columns of PARTS.
+_BELIEVED_BY = np.array([_believed_by(name) for name in ARKIT_NAMES]).T
 
 
 def seen_share(visibility: Floats) -> Floats:

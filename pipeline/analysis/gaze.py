@@ -145,7 +145,7 @@ class IrisDetector(Wrapped):
             (
                 (points, seen)
                 for own, points, seen in reversed(self._found)
-                if np.array_equal(own, landmarks)
+                if own is landmarks or np.array_equal(own, landmarks)
             ),
             None,
         )
@@ -183,7 +183,7 @@ def gaze_directions(fit: Fit, index: int, irises: Landmarks) -> npt.NDArray[np.f
     radius = _IRIS_DEPTH * float(np.linalg.norm(balls[0] - centres[0], axis=1).mean())
     pose = fit.pose[index]
     head = rotation_matrix(pose[:3])
-    in_camera = to_camera(centres, pose)
+    in_camera = centres @ head.T + pose[3:]
     width, height = fit.camera.width, fit.camera.height
     for eye in range(2):
         x = (irises[eye, 0] - (width - 1) / 2.0) / fit.focal[index]
@@ -243,6 +243,7 @@ class _Eyeball(NamedTuple):
 
     def shape(self, f_shape: Floats, f_exp: Floats) -> Floats:
         """As `MorphableModel.shape`, (n, 3): the whole mesh for a look costs half a millisecond."""
+        # Not by BLAS, whose sums depend on its number of threads.
         ball = self.mean + np.einsum("k,knc->nc", f_shape.astype(np.float32), self.identity)
         ball += np.einsum("e,enc->nc", f_exp.astype(np.float32), self.expression)
         return np.asarray(ball, np.float64)
@@ -257,7 +258,11 @@ def _eyeballs(model: MorphableModel) -> tuple[_Eyeball, _Eyeball]:
     right = model.mean[vertices, 0] < 0
     balls = (vertices[right], vertices[~right])
     first, second = (
-        _Eyeball(model.mean[ball], model.identity[:, ball], model.expression[:, ball])
+        _Eyeball(
+            model.mean[ball],
+            np.ascontiguousarray(model.identity[:, ball]),
+            np.ascontiguousarray(model.expression[:, ball]),
+        )
         for ball in balls
     )
     return first, second

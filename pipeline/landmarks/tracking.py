@@ -391,5 +391,5 @@ def _view(image: Image, scale: float, transform: npt.NDArray[np.float64], size: 
     finer = min(max(math.ceil(0.5 / scale), 1), FINEST)
     view = face_view(image, finer * transform, finer * size, 1, border=0)
     if finer > 1:
-        view = cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(view, np.uint8)
+        view = np.asarray(cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+    return view
