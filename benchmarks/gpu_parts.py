@@ -206,7 +206,7 @@ def networks(given: Given) -> None:
     )
     from glee.pipeline.landmarks.mesh.weights import WEIGHTS_PATH, read_weights
     from glee.pipeline.landmarks.refiner.network import SIDE, network_of
-    from glee.pipeline.landmarks.refiner.network import read_weights as refiner_weights
+    from glee.pipeline.landmarks.refiner.weights import read_weights as refiner_weights
 
     weights = read_weights(WEIGHTS_PATH)
     detector, mesh, blendshapes = FaceDetector(), FaceMesh(), BlendshapeNet()

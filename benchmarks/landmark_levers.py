@@ -20,7 +20,7 @@ from glee.fitting.morphable_model.morphable_model import MorphableModel
 from glee.fitting.options import expression_prior
 from glee.pipeline.datasets.action_units import BLENDSHAPES
 from glee.pipeline.datasets.disfa import AUS_USED
-from glee.pipeline.landmarks.refiner.noise import with_refined
+from glee.pipeline.landmarks.refiner.weights import with_refined
 
 Floats = NDArray[np.float64]
 

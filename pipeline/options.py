@@ -454,7 +454,7 @@ def detector_noise(model: MorphableModel, detector: str) -> LandmarkNoise | None
     detector = calibrated_name(detector, model.noise)
     if detector in model.noise or not detector.endswith(REFINED):
         return model.noise.get(detector)
-    from .landmarks.refiner.noise import noise_of  # it imports torch
+    from .landmarks.refiner.weights import noise_of
 
     return noise_of(detector)
 

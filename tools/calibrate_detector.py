@@ -26,13 +26,9 @@ from glee.pipeline.landmarks.backends import (
     load_detector,
 )
 from glee.pipeline.landmarks.detector import REFINED
-from glee.pipeline.landmarks.refiner.network import (
-    WEIGHTS_PATH,
-    network_of,
-    read_weights,
-    write_weights,
-)
-from glee.pipeline.landmarks.refiner.noise import refined_noise
+from glee.pipeline.landmarks.refiner.network import network_of, write_weights
+from glee.pipeline.landmarks.refiner.training import refined_noise
+from glee.pipeline.landmarks.refiner.weights import WEIGHTS_PATH, read_weights
 
 
 def main() -> None:

@@ -104,13 +104,13 @@ def load_detector(name: str, settings: BackendSettings = DEFAULT_SETTINGS) -> De
         Where its model files are missing.
     """
     if f"{REFINED}:" in name:
-        from .refiner.refine import RefinedDetector  # it imports torch
+        from .refiner.refine import RefinedDetector
 
         bare = name.partition(REFINED)[0]
         refiner = _refiner_of(name, settings)
         return RefinedDetector(load_detector(bare, settings._replace(refiner=None)), refiner)
     if name.endswith(REFINED):
-        from .refiner.refine import RefinedDetector  # it imports torch
+        from .refiner.refine import RefinedDetector
 
         return RefinedDetector(load_detector(name.removesuffix(REFINED), settings))
     backend, _, variant = name.partition(":")

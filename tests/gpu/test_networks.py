@@ -24,7 +24,7 @@ from glee.pipeline.landmarks.mesh.networks import (
 )
 from glee.pipeline.landmarks.mesh.weights import WEIGHTS_PATH, read_weights
 from glee.pipeline.landmarks.refiner.network import SIDE, network_of
-from glee.pipeline.landmarks.refiner.network import read_weights as refiner_weights
+from glee.pipeline.landmarks.refiner.weights import read_weights as refiner_weights
 
 pytestmark = pytest.mark.gpu
 

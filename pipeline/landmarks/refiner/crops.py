@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -73,6 +74,12 @@ def crop_of(image: Image, transform: Floats, side: int = SIDE) -> Image:
     scale = math.hypot(transform[0, 0], transform[1, 0])
     finer = max(min(round(1.0 / max(scale, 1e-6)), 8), 1)
     return face_view(image, transform, side, finer, border=BORDER_GREY)
+
+
+def level_of(crop: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    """Of a crop (SIDE, SIDE, 3): what `levelled` subtracts, then multiplies by."""
+    mean, deviation = cv2.meanStdDev(crop.reshape(SIDE, -1))
+    return float(mean[0, 0]), 1.0 / (float(deviation[0, 0]) + 4.0)
 
 
 def to_crop(points: npt.NDArray[np.floating], transform: Floats) -> Floats:

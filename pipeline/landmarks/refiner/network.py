@@ -1,55 +1,41 @@
-"""The network and its weights file.
-
-The refiner's network: from a crop and first landmarks to 68 points and their covariances.
+"""The refiner's network: from a crop and first landmarks to 68 points and their covariances.
 
 A small residual network with a feature pyramid gives one heat map a landmark at a quarter of the
 crop's resolution. To its logits a parabola around the first landmark is added, as steep as was
 learned for that landmark: where the picture says nothing, the first landmark stays. The point is
 the map's mean, and an offset from the features that the map looks at; from these comes the
 covariance too, by its Cholesky factor.
-
-The refiner's weights file: written by `glee train-landmarks`, checked when it is read.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ....errors import WeightsError
-from ....fitting.morphable_model.landmark_noise import (
-    LandmarkNoise,
-    arrays_by_detector,
-    expected_shapes,
-    noise_arrays,
-    noise_of_arrays,
-)
+from ....fitting.morphable_model.landmark_noise import LandmarkNoise, noise_arrays
 from ....fitting.morphable_model.landmark_scheme import COUNT
 from ....whole_files import write_whole
-from .crops import SIDE
-
-STRIDE = 4  # pixels of the crop a cell of the heat maps
-WIDTHS = (16, 24, 48, 96)
-FEATURES = 48
-# Bounds of the standard deviations, pixels of the crop, and of the Cholesky factor's corner.
-LEAST_DEVIATION, LARGEST_DEVIATION, LARGEST_CORNER = 0.1, 20.0, 20.0
-NORM_EPSILON = 1e-5  # of the norms: torch's own default
-# Offsets are held to so many pixels by tanh.
-LARGEST_OFFSET = 6.0
+from .crops import SIDE, level_of
+from .weights import (
+    FEATURES,
+    FORMAT,
+    LARGEST_CORNER,
+    LARGEST_DEVIATION,
+    LARGEST_OFFSET,
+    LEAST_DEVIATION,
+    STRIDE,
+    WIDTHS,
+    RefinerWeights,
+)
 
 
 class ResidualBlock(nn.Module):
@@ -152,12 +138,6 @@ def levelled(crops: npt.NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 
-def level_of(crop: npt.NDArray[np.uint8]) -> tuple[float, float]:
-    """Of a crop (SIDE, SIDE, 3): what `levelled` subtracts, then multiplies by."""
-    mean, deviation = cv2.meanStdDev(crop.reshape(SIDE, -1))
-    return float(mean[0, 0]), 1.0 / (float(deviation[0, 0]) + 4.0)
-
-
 def _factor(numbers: Tensor) -> Tensor:
     """Lower Cholesky factors (..., 2, 2) of three free numbers (..., 3)."""
     deviation = numbers[..., :2].exp().clamp(LEAST_DEVIATION, LARGEST_DEVIATION)
@@ -177,23 +157,6 @@ def _convolution(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -
         nn.BatchNorm2d(outputs),
         nn.ReLU(),
     )
-
-
-WEIGHTS_PATH = Path(__file__).parent / "refiner_weights.npz"
-FORMAT = 1
-_REMEDY = "install glee again, or train it with `glee train-landmarks`"
-
-
-@dataclass(frozen=True, eq=False)
-class RefinerWeights:
-    """state: the network's parameters by name, float32. noise: for each backend how its refined
-    landmarks err on renders. source: what it was trained with. version: a digest of all.
-    """
-
-    state: Mapping[str, npt.NDArray[np.float32]]
-    noise: Mapping[str, LandmarkNoise]
-    source: Mapping[str, Any]
-    version: str
 
 
 def write_weights(
@@ -220,31 +183,6 @@ def write_weights(
     write_whole(path, buffer.getvalue())
 
 
-def read_weights(path: Path = WEIGHTS_PATH) -> RefinerWeights:
-    """Raises WeightsError where the file is missing, cut, of another format or of other shapes."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        version = int(arrays.pop("format"))
-        source = json.loads(str(arrays.pop("source")))
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: missing; {_REMEDY}") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise WeightsError(f"{path}: cannot be read ({error}); {_REMEDY}") from None
-    except (zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsError(f"{path}: cannot be read ({error}); {_REMEDY}") from None
-    if version != FORMAT:
-        raise WeightsError(f"{path}: format {version}, this glee reads {FORMAT}; {_REMEDY}")
-    state = {name[8:]: array for name, array in arrays.items() if name.startswith("network/")}
-    _check(path, state)
-    return RefinerWeights(
-        {name: array.astype(np.float32) for name, array in state.items()},
-        _noise(path, arrays),
-        source,
-        digest_of(arrays),
-    )
-
-
 def network_of(weights: RefinerWeights) -> Refiner:
     """The network, set to evaluation."""
     network = Refiner()
@@ -258,36 +196,3 @@ def state_of(network: Refiner) -> dict[str, npt.NDArray[np.float32]]:
     """The network's parameters and statistics that are kept."""
     state: dict[str, torch.Tensor] = network.state_dict()
     return {k: v.detach().float().numpy() for k, v in state.items() if not k.endswith("_tracked")}
-
-
-def _check(path: Path, state: Mapping[str, npt.NDArray[Any]]) -> None:
-    own = state_of(Refiner())
-    for name in sorted(own.keys() ^ state.keys()):
-        what = "missing" if name in own else "unknown"
-        raise WeightsError(f"{path}: {name} is {what}; {_REMEDY}")
-    for name, array in state.items():
-        shape = own[name].shape
-        if array.shape != shape or array.dtype.kind != "f":
-            raise WeightsError(
-                f"{path}: {name} is {array.shape} {array.dtype}, {shape} is needed; {_REMEDY}"
-            )
-        if not np.isfinite(array).all():
-            raise WeightsError(f"{path}: {name} is not finite; {_REMEDY}")
-
-
-def _noise(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, LandmarkNoise]:
-    found: dict[str, LandmarkNoise] = {}
-    for backend, own in sorted(arrays_by_detector(arrays).items()):
-        if {name: array.shape for name, array in own.items()} != expected_shapes(own):
-            raise WeightsError(f"{path}: noise of {backend} is incomplete; {_REMEDY}")
-        found[backend] = noise_of_arrays(own)
-    return found
-
-
-def digest_of(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """Eight hexadecimal digits by which arrays are told apart: of their names and bytes."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return digest.hexdigest()[:8]

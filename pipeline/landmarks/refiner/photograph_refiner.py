@@ -32,8 +32,8 @@ from ..mesh.architecture import CROP_SIDE
 from ..mesh.backend import box_around
 from ..mesh.detection import crop_of, crop_transform
 from ..mesh.points import COUNT, LandmarkDefinition
-from .network import digest_of
 from .second_look import NEAR, WHOLE, Seen, look
+from .weights import digest_of
 
 Floats = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]

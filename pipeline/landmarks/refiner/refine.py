@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,16 @@ from ....errors import WeightsError
 from ....fitting.morphable_model.landmark_scheme import COUNT
 from ..detector import REFINED, Box, Detector, Wrapped
 from ..mesh.engines.ncnn_graph import Graph, Network, matrix, pixels_of
-from .crops import SIDE, covariance_to_source, crop_of, crop_transform, to_crop, to_source
-from .network import (
+from .crops import (
+    SIDE,
+    covariance_to_source,
+    crop_of,
+    crop_transform,
+    level_of,
+    to_crop,
+    to_source,
+)
+from .weights import (
     FEATURES,
     LARGEST_CORNER,
     LARGEST_DEVIATION,
@@ -31,10 +40,11 @@ from .network import (
     NORM_EPSILON,
     STRIDE,
     WEIGHTS_PATH,
-    level_of,
     read_weights,
 )
-from .photograph_refiner import PhotographRefiner
+
+if TYPE_CHECKING:
+    from .photograph_refiner import PhotographRefiner
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]

@@ -23,17 +23,22 @@ from torch import Tensor
 from torch.nn import functional
 
 from ....errors import DataError, UsageError
+from ....fitting.calibration.calibration import noise_on_renders, samples
+from ....fitting.morphable_model.landmark_noise import LandmarkNoise
+from ....fitting.morphable_model.model_file import load_model
 from ....whole_files import write_whole
 from ...cluster.tasks import one_thread
-from ..backends import detector_names
+from ..backends import detector_names, largest_face, load_detector
 from .augmentation import example
-from .network import Refiner, levelled, write_weights
-from .noise import refined_noise
+from .network import Refiner, levelled, state_of, write_weights
+from .refine import LandmarkRefiner, RefinedDetector
 from .renders import BLOCK, RenderFolder, Renders, joined
 
 logger = logging.getLogger(__name__)
 
 STATE_FORMAT = 1
+# Of which noise is measured: renders of the same kind as for the other backends, of other faces.
+RENDERS, SEED, LEAST_FACES = 360, 69, 40
 RATE, DECAY, LARGEST_GRADIENT = 3e-3, 1e-4, 5.0
 RISE = 0.04  # share of the steps in which the learning rate rises
 WARM_UP = 0.12  # share of the steps without the likelihood
@@ -320,3 +325,21 @@ def normalised_error(points: Tensor, truth: Tensor) -> Tensor:
     distance: Tensor = torch.linalg.norm(points[:, 17:] - truth[:, 17:], dim=-1).mean(1)
     scale: Tensor = torch.linalg.norm(truth[:, 45] - truth[:, 36], dim=-1)
     return distance / scale
+
+
+def refined_noise(
+    backend: str, network: Refiner, *, renders: int = RENDERS, seed: int = SEED
+) -> LandmarkNoise:
+    """Bias and covariance of a backend's refined landmarks against the model's own 68 points.
+
+    network: set to evaluation. Raises DataError where hardly a face is found.
+    """
+    model = load_model()
+    detector = RefinedDetector(load_detector(backend), LandmarkRefiner(state_of(network)))
+    found = samples(model, largest_face(detector), renders, seed)
+    if len(found) < LEAST_FACES:
+        raise DataError(
+            f"{backend}: with the refiner the face is found in {len(found)} of {renders} renders, "
+            f"{LEAST_FACES} are needed; train with more renders or steps"
+        )
+    return noise_on_renders(model, "anatomical", found)

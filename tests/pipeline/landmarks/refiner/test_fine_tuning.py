@@ -23,8 +23,8 @@ from glee.pipeline.landmarks.backends import (
 from glee.pipeline.landmarks.detector import calibrated_name, landmark_definition
 from glee.pipeline.landmarks.refiner import annotated_looks, renders
 from glee.pipeline.landmarks.refiner.fine_tuning import folds, train_on_photographs
-from glee.pipeline.landmarks.refiner.network import WEIGHTS_PATH
 from glee.pipeline.landmarks.refiner.photograph_refiner import read_head, write_head
+from glee.pipeline.landmarks.refiner.weights import WEIGHTS_PATH
 from glee.pipeline.options import PreprocessOptions, detector_noise
 from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from glee.pipeline.landmarks.refiner.crops import SIDE, TEMPLATE
-from glee.pipeline.landmarks.refiner.network import LEAST_DEVIATION, Refiner, levelled
+from glee.pipeline.landmarks.refiner.network import Refiner, levelled
+from glee.pipeline.landmarks.refiner.weights import LEAST_DEVIATION
 
 
 @pytest.fixture(scope="module")

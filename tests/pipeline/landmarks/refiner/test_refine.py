@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import cv2
@@ -18,9 +20,9 @@ from glee.pipeline.landmarks.refiner.crops import (
     crop_transform,
     to_crop,
 )
-from glee.pipeline.landmarks.refiner.network import levelled, network_of, read_weights
-from glee.pipeline.landmarks.refiner.noise import noise_of, with_refined
+from glee.pipeline.landmarks.refiner.network import levelled, network_of
 from glee.pipeline.landmarks.refiner.refine import RefinedDetector, load_refiner, refine
+from glee.pipeline.landmarks.refiner.weights import noise_of, read_weights, with_refined
 from glee.pipeline.synthesis.clips import synthetic_clip
 
 
@@ -144,6 +146,12 @@ def test_refined_backend(seen):
     assert confidence == as_before
     np.testing.assert_array_equal(points, refine([seen.images[0]], first[None])[0][0])
     assert detector.box_of(points) == bare.box_of(points)
+
+
+def test_needs_no_torch():
+    load = "from glee.pipeline.landmarks.backends import load_detector as load; "
+    code = f"import sys; {load}load('mesh+refiner'); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_names_and_noise():

@@ -8,7 +8,7 @@ import pytest
 from glee.errors import UsageError
 from glee.fitting.morphable_model.landmark_scheme import nme
 from glee.pipeline.fit3d import fit3d
-from glee.pipeline.landmarks.refiner import noise
+from glee.pipeline.landmarks.refiner import weights
 from glee.pipeline.options import Fit3dOptions, PreprocessOptions
 from glee.pipeline.preprocess import preprocess
 from glee.pipeline.shards.shard import list_shards, read_shard
@@ -45,6 +45,6 @@ def test_the_fit_whitens_by_the_refiners_noise(work, monkeypatch):
 
 
 def test_a_backend_without_such_noise_is_refused(work, monkeypatch):
-    monkeypatch.setattr(noise, "noise_of", lambda detector: None)
+    monkeypatch.setattr(weights, "noise_of", lambda detector: None)
     with pytest.raises(UsageError, match=r"mesh\+refiner"):
         fit3d(work, options=Fit3dOptions(whiten=True), workers=1, progress=False, overwrite=True)

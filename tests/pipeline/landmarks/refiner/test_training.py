@@ -12,8 +12,9 @@ from glee.errors import DataError, UsageError
 from glee.fitting.morphable_model.landmark_noise import LandmarkNoise
 from glee.pipeline.landmarks.refiner import renders, training
 from glee.pipeline.landmarks.refiner.augmentation import example
-from glee.pipeline.landmarks.refiner.network import levelled, network_of, read_weights
+from glee.pipeline.landmarks.refiner.network import levelled, network_of
 from glee.pipeline.landmarks.refiner.training import TrainOptions, normalised_error, train_landmarks
+from glee.pipeline.landmarks.refiner.weights import read_weights
 
 NOISE = LandmarkNoise(np.zeros((68, 2), np.float32), np.eye(136, dtype=np.float32))
 

@@ -8,8 +8,13 @@ import torch
 
 from glee.errors import WeightsError
 from glee.fitting.morphable_model.landmark_noise import LandmarkNoise
-from glee.pipeline.landmarks.refiner import network as weights
-from glee.pipeline.landmarks.refiner.network import Refiner
+from glee.pipeline.landmarks.refiner import weights
+from glee.pipeline.landmarks.refiner.network import (
+    Refiner,
+    network_of,
+    state_of,
+    write_weights,
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +24,7 @@ def written(tmp_path_factory):
     noise = LandmarkNoise(
         np.full((68, 2), 0.25, np.float32), np.diag(np.arange(136.0)).astype(np.float32)
     )
-    weights.write_weights(path, Refiner(), {"mesh": noise}, {"seed": 3})
+    write_weights(path, Refiner(), {"mesh": noise}, {"seed": 3})
     return path
 
 
@@ -39,8 +44,13 @@ def test_written_weights_are_read(written):
     assert found.source == {"seed": 3}
     assert found.noise["mesh"].bias[0, 0] == 0.25
     assert found.noise["mesh"].covariance[7, 7] == 7.0
-    network = weights.network_of(found)
+    network = network_of(found)
     assert not network.training
+
+
+def test_shapes_are_those_of_the_network():
+    shapes = {name: values.shape for name, values in state_of(Refiner()).items()}
+    assert weights.state_shapes() == shapes
 
 
 def test_version_tells_weights_apart(written, tmp_path):
