@@ -163,9 +163,11 @@ def _block_solve(
             if follows and free[t - 1, i]:
                 for j in range(size):
                     rhs[t, i] += weight * inverse[t - 1, i, j] * rhs[t - 1, j]
-        cholesky(factor, size, size)
-        invert_transposed(factor, size, half)
-        inner_products(half, size, size, whole)
+        # A frame without a solution, and with no frame beside it, asks for nothing, and stays.
+        whole[:] = 0.0
+        if cholesky(factor, size, size):
+            invert_transposed(factor, size, half)
+            inner_products(half, size, size, whole)
         for i in range(size):
             for j in range(i, size):
                 inverse[t, i, j] = whole[i, j]

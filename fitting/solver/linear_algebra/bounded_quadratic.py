@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import DTypeLike, NDArray
 
 from .tiles import padded, stride
-from .triangular import SUMS, cholesky, solve_lower, solve_upper
+from .triangular import SUMS, cholesky, pad, solve_lower, solve_upper
 
 AT_LOWER, FREE, AT_UPPER = -1, 0, 1
 # Rounds in which the number of wrong guesses need not fall before unknowns are exchanged singly.
@@ -105,10 +105,9 @@ def _solve_free(problem: BoundedQuadratic) -> bool:
         rhs[p] = -linear[i]
         for q in range(p, free):
             factor[p, q] = matrix[i, member[q]]
+    pad(factor, free)
     for p in range(free, padded(free)):
-        for q in range(p):
-            factor[q, p] = 0.0
-        factor[p, p], rhs[p] = 1.0, 0.0
+        rhs[p] = 0.0
     # What stands at a bound moves to the right-hand side; free ones are 0 so far, and most bounds
     # are where an unknown already stands.
     for j in range(size):

@@ -96,6 +96,21 @@ def inner_products(rows: Matrix, count: int, size: int, out: Matrix) -> None:
 
 
 @njit(cache=True, boundscheck=False)
+def pad(a: Matrix, size: int) -> None:
+    """Make the upper triangle of a the identity beyond `size`, to whole tiles.
+
+    Parameters
+    ----------
+    a : (>= padded(size), >= padded(size)), overwritten there
+    size : number of unknowns
+    """
+    for p in range(size, padded(size)):
+        for q in range(p):
+            a[q, p] = 0.0
+        a[p, p] = 1.0
+
+
+@njit(cache=True, boundscheck=False)
 def cholesky(a: Matrix, size: int, stop: int) -> bool:
     """Factor a = U^T U in place, upper triangle, up to a row.
 
@@ -106,17 +121,20 @@ def cholesky(a: Matrix, size: int, stop: int) -> bool:
 
     Parameters
     ----------
-    a : (>= padded(size), >= padded(size)), overwritten; beyond `size` the identity
+    a : (>= padded(size), >= padded(size)), overwritten; beyond `size` the identity, and left so
     size : number of unknowns
     stop : rows that are factored
 
     Returns
     -------
     bool
-        False where a is not positive definite, or not finite
+        False where a is not positive definite, or not a number
     """
     for i in range(0, stop, SIDE):
         if not factor_tile(a, a, a, i, i, i):
+            # What is not a number has spread over the whole tile, and the next system that is put
+            # into these arrays does not fill what lies beyond it.
+            pad(a, size)
             return False
         for j in range(i + SIDE, size, SIDE):
             eliminate_tile(a, a, a, i, j, i)

@@ -47,3 +47,12 @@ def test_a_frame_without_a_minimum_stays_and_has_no_deviation(quadratics):
     found = minimise_frames(x, hessian, gradient + 1.0, (np.full(SIZE, -9.0), np.full(SIZE, 9.0)))
     np.testing.assert_array_equal(found, x)
     assert np.isnan(frame_deviations(hessian, 0.01)).all()
+
+
+@pytest.mark.parametrize(("size", "at"), [(3, 0), (51, 50)])
+def test_a_frame_without_a_minimum_leaves_the_frames_behind_it_alone(size, at):
+    hessian = np.tile(np.eye(size), (3, 1, 1))
+    hessian[1, at, at] = -1.0
+    found = frame_deviations(hessian, 0.01)
+    assert np.isnan(found[1]).all()
+    np.testing.assert_allclose(found[[0, 2]], 0.01)

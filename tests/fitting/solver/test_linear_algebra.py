@@ -88,3 +88,15 @@ def test_a_matrix_that_is_not_positive_is_refused(value):
     system = np.eye(8)
     system[5, 5] = value
     assert not kernels.cholesky(system, 8, 8)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan])
+@pytest.mark.parametrize(("size", "at"), [(3, 0), (51, 50)])
+def test_what_is_refused_leaves_no_trace(size, at, value):
+    side = int(kernels.padded(size))
+    system = np.eye(side, kernels.stride(size))
+    system[at, at] = value
+    assert not kernels.cholesky(system, size, size)
+    system[:size, :size] = 4 * np.eye(size)
+    assert kernels.cholesky(system, size, size)
+    np.testing.assert_array_equal(np.diag(system)[:size], 0.5)

@@ -42,3 +42,19 @@ def test_without_weight_nothing_changes():
     linked = np.array([False, True, True, True])
     found = smooth(x, np.zeros((4, 3)), hessian, linked, 0.0, (np.zeros(3), np.ones(3)))
     np.testing.assert_allclose(found, x)
+
+
+def test_a_frame_without_a_solution_stays_and_the_others_are_smoothed():
+    x = np.random.default_rng(2).random((6, 3))
+    hessian = np.tile(np.eye(3), (6, 1, 1))
+    hessian[2] = 0.0
+    linked = np.array([False, True, False, False, True, True])
+    bounds = np.zeros(3), np.ones(3)
+    found = smooth(x, np.zeros((6, 3)), hessian, linked, 10.0, bounds)
+    np.testing.assert_array_equal(found[2], x[2])
+    for part in (slice(0, 2), slice(3, 6)):
+        alone = smooth(
+            x[part], np.zeros_like(x[part]), hessian[part], linked[part], 10.0, bounds
+        )
+        assert np.abs(alone - x[part]).max() > 0.01
+        np.testing.assert_allclose(found[part], alone, atol=1e-6)
