@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,17 +172,15 @@ def noise_by_clip(shards: Iterable[Shard]) -> Mapping[str, TrackNoise | None]:
     Parameters
     ----------
     shards : iterable of Shard
-        The subject's.
+        The subject's, in the order of their paths.
 
     Returns
     -------
     mapping
         Clip -> its noise; None where it cannot be smoothed.
     """
-    by_clip: dict[str, list[Shard]] = {}
-    for shard in sorted(shards, key=lambda shard: shard.path):
-        by_clip.setdefault(shard.path.parent.name, []).append(shard)
-    return {clip: clip_noise(map(keep_at_hand, own)) for clip, own in by_clip.items()}
+    by_clip = groupby(shards, lambda shard: shard.path.parent.name)
+    return {clip: clip_noise(map(keep_at_hand, own)) for clip, own in by_clip}
 
 
 def clip_noise(shards: Iterable[Stretch]) -> TrackNoise | None:

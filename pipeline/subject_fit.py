@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -45,6 +45,9 @@ CONTEXT_FRAMES = 64
 EVEN_FRAMES = 100
 # With fewer frames in which nothing is hidden, a subject's identity is taken from all.
 LEAST_SEEN = 8
+# So many shards of a subject stay in memory while its identity is fitted, 1 MB each, or 5 with
+# dense points. Those of a longer clip are read again, so that memory does not grow with it.
+IN_MEMORY = 32
 
 Landmarks = npt.NDArray[np.float64]
 # Points of frames, and how far each part of the face is seen.
@@ -198,15 +201,17 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
     begin = perf_counter()
     joint, smooth = task.options.identity == "subject", task.options.smooth
     dense, hears = bool(task.options.dense), bool(task.options.witness)
-    digests, before, shards = [], [], []
+    digests, before = [], []
+    known: dict[Path, Shard] = {}
     for path in task.paths:
         shard = read_shard(path, verify=False)
         check_place(shard.header, shard.path)
         digests.append(points_digest(shard, dense=dense, witness=hears))
         before.append(None if shard.fit is None else shard.fit.options)
-        # All shards of a subject are in memory at once, without what the identity does not need.
-        frames = shard.frames if dense else replace(shard.frames, landmarks_dense=None)
-        shards.append(replace(shard, frames=frames, fit=None, embed=None))
+        if len(known) < IN_MEMORY:
+            # Without what the identity does not need.
+            frames = shard.frames if dense else replace(shard.frames, landmarks_dense=None)
+            known[path] = replace(shard, frames=frames, fit=None, embed=None)
     whole = hashlib.sha256("".join(digests).encode()).hexdigest()
     sources = tuple(whole if joint or smooth else digest for digest in digests)
     wanted = asdict(task.options)
@@ -215,18 +220,27 @@ def fit_subject(task: SubjectTask) -> SubjectResult:
         for options, source in zip(before, sources, strict=True)
     )
     f_shape, focal, error, witness = None, None, None, None
-    tracks = noise_by_clip(shards) if smooth and not all(fitted) else {}
+    tracks = noise_by_clip(_each(task, known)) if smooth and not all(fitted) else {}
     if joint and not all(fitted):
-        candidates = [_candidates(shard, tracks, task.options) for shard in shards]
+        candidates = [_candidates(shard, tracks, task.options) for shard in _each(task, known)]
         if sum(len(one.spread) for one in candidates) < LEAST_SEEN:
-            candidates = [_candidates(shard, tracks, task.options, hidden=True) for shard in shards]
+            candidates = [
+                _candidates(shard, tracks, task.options, hidden=True)
+                for shard in _each(task, known)
+            ]
         kind = _most_frequent(candidates)
         f_shape, focal, error = _joint_identity(candidates, kind, task.options)
         if hears and f_shape is not None:
             share = _rules_share(candidates, kind, task.options, f_shape, focal)
-            witness = SubjectWitness(subject_usual(shards), share)
+            witness = SubjectWitness(subject_usual(_each(task, known)), share)
     seconds = perf_counter() - begin
     return SubjectResult(f_shape, focal, error, sources, fitted, tracks, witness, seconds)
+
+
+def _each(task: SubjectTask, known: Mapping[Path, Shard]) -> Iterator[Shard]:
+    """The subject's shards in order; those that are not known are read."""
+    for path in task.paths:
+        yield known[path] if path in known else read_shard(path, verify=False)
 
 
 @dataclass(frozen=True, eq=False)

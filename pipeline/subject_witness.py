@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,12 +103,12 @@ def check_witnessed(shard: Shard) -> None:
         )
 
 
-def subject_usual(shards: Sequence[Shard]) -> Floats:
+def subject_usual(shards: Iterable[Shard]) -> Floats:
     """Find what is usual for a person in all of the shards.
 
     Parameters
     ----------
-    shards : sequence of Shard
+    shards : iterable of Shard
         The person's.
 
     Returns
@@ -116,8 +116,9 @@ def subject_usual(shards: Sequence[Shard]) -> Floats:
     (52,) float64
         See `fitting.witness.usual_outputs`.
     """
-    outputs = np.concatenate([outputs_of(shard) for shard in shards])
-    return usual_of_seen(outputs, np.concatenate([visibility_of(shard) for shard in shards]))
+    said = [(outputs_of(shard), visibility_of(shard)) for shard in shards]
+    outputs, visibility = (np.concatenate(every) for every in zip(*said, strict=True))
+    return usual_of_seen(outputs, visibility)
 
 
 def usual_of_seen(outputs: Floats, visibility: Floats) -> Floats:

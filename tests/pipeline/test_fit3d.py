@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import weakref
 
 import h5py
 import numpy as np
@@ -15,6 +16,7 @@ from glee.fitting.morphable_model.model_file import load_model
 from glee.fitting.options import expression_prior
 from glee.fitting.solver.problem import landmark_places
 from glee.model.data.au_dataset import load_frames
+from glee.pipeline import subject_fit
 from glee.pipeline.fit3d import fit3d
 from glee.pipeline.images.crops import encode_crop
 from glee.pipeline.options import Fit3dOptions
@@ -225,6 +227,30 @@ def test_a_shard_in_the_place_of_another_subject_is_refused(work, tmp_path, capl
     assert "\n" not in str(caught.value)
     with pytest.raises(ShardError, match="so it was moved or copied here"):
         load_frames(moved, size=100)
+
+
+def test_a_long_clip_s_identity_needs_no_more_memory_than_a_short_one_s(tmp_path, monkeypatch):
+    landmarks = exact_landmarks(make_truth(5, 48))
+    for number in range(8):
+        rows = slice(6 * number, 6 * number + 6)
+        make_shard(tmp_path, "SN001", "clip", number, landmarks[rows], 6 * number)
+    options = Fit3dOptions(witness=False)
+    task = subject_fit.SubjectTask("SN001", tuple(list_shards(tmp_path)), options, again=False)
+    whole = subject_fit.fit_subject(task)
+    read, at_once = [], []
+
+    def counted(*arguments, **named):
+        shard = read_shard(*arguments, **named)
+        read.append(weakref.ref(shard.frames.landmarks))
+        at_once.append(sum(one() is not None for one in read))
+        return shard
+
+    monkeypatch.setattr(subject_fit, "read_shard", counted)
+    monkeypatch.setattr(subject_fit, "IN_MEMORY", 2)
+    parts = subject_fit.fit_subject(task)
+    assert max(at_once) <= 5
+    np.testing.assert_array_equal(parts.f_shape, whole.f_shape)
+    assert parts.sources == whole.sources
 
 
 def test_usage(work, tmp_path):
