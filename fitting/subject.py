@@ -220,9 +220,10 @@ def _fit_apart(fitters: Fitters, frames: SubjectFrames) -> GroupFit:
     result = fit_all(fitter, frames, states)
     reduced, units = reduced_energies(fitter, frames.data, states), _units(fitter, frames, error)
     rms, median, deviation = describe_frames(reduced, units)
-    shape, expression = states.x[:, : fitters.shapes], states.x[:, fitters.shapes :]
+    shape, expression = np.hsplit(states.x, [fitters.shapes])
     poses = Poses(states.rotation, states.translation)
-    return GroupFit(shape, expression, deviation, rms, median, poses, result, 1.0, error)
+    last = deviation[:, -expression.shape[1] :]
+    return GroupFit(shape, expression, last, rms, median, poses, result, 1.0, error)
 
 
 def _unit(error: float) -> float:
@@ -302,18 +303,11 @@ def _smooth(
     weight: float,
 ) -> None:
     """Replace f_exp by the sequence's minimum, then fit the pose to it."""
-    prior = fitter.prior
+    bounds = fitter.prior.lower, fitter.prior.upper
     for _ in range(TEMPORAL_ROUNDS):
         hessian, gradient, _ = reduced_energies(fitter, frames, states)
-        smoothed = smooth(
-            states.x.astype(np.float64),
-            gradient,
-            hessian,
-            linked,
-            weight,
-            (prior.lower, prior.upper),
-        )
-        states.x[:] = smoothed
+        x = states.x.astype(np.float64)
+        states.x[:] = smooth(x, gradient, hessian, linked, weight, bounds)
         posed = fit_frames(_with_own_bounds(fitter), frames, states, fixed=True)
     result.energy[:] = posed.energy
     result.status[:] = posed.status
@@ -449,9 +443,11 @@ def error_apart(fitters: Fitters, sample: SubjectFrames) -> float:
         states = start(weighted.whole, sample)
         reached = fit_all(weighted.whole, sample, states).energy
         energy = float(reached[np.isfinite(reached)].sum())
-        both = (weighted.joint, weighted.whole)
-        quadratics = [reduced_energies(one, sample.data, states).hessian for one in both]
-        deviation = np.concatenate([frame_deviations(h, 1.0) for h in quadratics], axis=1)
+        shape, last = (
+            frame_deviations(reduced_energies(one, sample.data, states).hessian, 1.0)
+            for one in (weighted.joint, weighted.whole)
+        )
+        deviation = np.hstack([shape, last[:, fitters.shapes - states.x.shape[1] :]])
         error = _error(weighted.whole, sample.data, states, deviation, energy, 0)
         error = max(error, LEAST_ERROR_APART)
     return error

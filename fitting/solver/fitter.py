@@ -27,7 +27,7 @@ class Prior(NamedTuple):
     ----------
     weight, mean, lower, upper : (K,) float64
     precision : (e, e) float64 of the last e coefficients, in addition to their weights; or (0, 0)
-    identity : how many coefficients, the first ones, are eliminated before bounds are looked at
+    identity : how many coefficients, the first ones, are f_shape
     """
 
     weight: NDArray[np.float64]
@@ -118,7 +118,7 @@ def new_fitter(
     ----------
     points, scheme, loss, prior, stop : fields of the fitter
     identity_last : eliminate pose and f_exp and leave the identity, as for the joint fit; otherwise
-        pose and identity are eliminated and f_exp is left
+        pose and identity are eliminated, as `new_layout` has it, and f_exp is left
 
     Returns
     -------
@@ -139,7 +139,6 @@ def new_fitter(
         system=np.zeros((total, stride(total)), dtype),
         rhs=np.zeros(total, dtype),
     )
-    left = identity if identity_last else count - identity
-    bounded = new_bounded_quadratic(left, dtype)
+    bounded = new_bounded_quadratic(layout.left, dtype)
     trial = State(np.zeros(count, dtype), np.zeros((3, 3)), np.zeros(3))
     return Fitter(points, scheme, loss, prior, stop, work, solver, bounded, trial)

@@ -382,13 +382,15 @@ class Layout(NamedTuple):
     identity : how many of the K coefficients, the first ones, are f_shape
     shape, expression : columns at which f_shape and f_exp begin
     eliminated : how many columns are eliminated, whole tiles; behind them stands what is left
-    columns : number of columns N, whole tiles; those between are padding, and 0
+    left : how many coefficients are left
+    columns : number of columns N, whole tiles; those that belong to no unknown are 0
     """
 
     identity: int
     shape: int
     expression: int
     eliminated: int
+    left: int
     columns: int
 
     def places(self, count: int) -> NDArray[np.int64]:
@@ -410,17 +412,24 @@ def new_layout(count: int, identity: int, *, identity_last: bool = False) -> Lay
     ----------
     count : number of coefficients K
     identity : how many of them, the first ones, are f_shape
-    identity_last : pose and f_exp are eliminated, f_shape is left; otherwise f_exp is left
+    identity_last : pose and f_exp are eliminated, f_shape is left; otherwise pose and f_shape, as
+        far as they fill whole tiles, and f_exp is left
 
     Returns
     -------
     Layout
     """
-    first = count - identity if identity_last else identity
-    eliminated = int(padded(POSE + first))
-    columns = eliminated + int(padded(count - first))
-    starts = (eliminated, POSE) if identity_last else (POSE, eliminated)
-    return Layout(identity, *starts, eliminated, columns)
+    if identity_last:
+        eliminated = int(padded(POSE + count - identity))
+        columns = eliminated + int(padded(identity))
+        return Layout(identity, eliminated, POSE, eliminated, identity, columns)
+    if POSE + identity <= SIDE:
+        columns = SIDE + int(padded(count - identity))
+        return Layout(identity, POSE, SIDE, SIDE, count - identity, columns)
+    # Nothing is padded between them: the last of f_shape are left too, to the next whole tile.
+    eliminated = (POSE + identity) // SIDE * SIDE
+    left = POSE + count - eliminated
+    return Layout(identity, POSE, POSE + identity, eliminated, left, int(padded(POSE + count)))
 
 
 class Workspace(NamedTuple):
