@@ -26,7 +26,7 @@ from typing import Any
 import llvmlite.binding
 import numba
 
-from . import levenberg_marquardt
+from . import levenberg_marquardt, linear_algebra
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +67,19 @@ def _is_there(marker: Path) -> bool:
     return marker.exists() and any(kept)
 
 
+def _folders() -> set[Path]:
+    """Where Numba keeps the kernels of the solver: for each folder of sources another."""
+    found = map(_kept_in, (levenberg_marquardt.KERNEL, linear_algebra.cholesky))
+    return {Path(path) for path in found if path is not None}
+
+
+def _kept_in(kernel: Any) -> str | None:
+    return getattr(getattr(kernel, "_cache", None), "cache_path", None)
+
+
 def _cache_folder() -> Path | None:
-    """Where Numba keeps the kernels of this package; None where it keeps none."""
-    path = getattr(getattr(levenberg_marquardt.KERNEL, "_cache", None), "cache_path", None)
+    """Where Numba keeps the outermost kernel; None where it keeps none."""
+    path = _kept_in(levenberg_marquardt.KERNEL)
     if path is None:
         return None
     folder = Path(path)
@@ -98,9 +108,12 @@ def _locked(path: Path) -> Iterator[None]:
 def _compile(folder: Path) -> None:
     logger.info("compiling the kernels of the fit, once: about half a minute on two cores")
     stems = {source.stem for source in _FITTING.rglob("*.py")}
-    for old in [*folder.glob("*.nbi"), *folder.glob("*.nbc"), *folder.glob("glee-kernels-*")]:
-        if old.name.split(".")[0] in stems or old.name.startswith("glee-kernels-"):
+    # All of them: Numba looks at a kernel's own source alone, not at those that it calls.
+    for old in [path for own in _folders() for path in own.glob("*.nb[ic]")]:
+        if old.name.split(".")[0] in stems:
             old.unlink(missing_ok=True)
+    for old in folder.glob("glee-kernels-*"):
+        old.unlink(missing_ok=True)
     # Of one that was killed.
     for left in folder.glob(f"{_OWN_FOLDER}*"):
         shutil.rmtree(left, ignore_errors=True)

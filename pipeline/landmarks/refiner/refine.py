@@ -56,6 +56,8 @@ _CENTRES = (np.arange(SIDE // STRIDE) + 0.5) * STRIDE - 0.5
 _CELLS = np.stack(np.meshgrid(_CENTRES, _CENTRES), -1).reshape(-1, 2).astype(np.float32)
 # Names of the graph's inputs.
 CROP, PARABOLA = "crop", "parabola"
+# What runs the network, as a backend's version states it: another gives other bits.
+ENGINE = "ncnn"
 
 
 class LandmarkRefiner:
@@ -175,7 +177,7 @@ def load_refiner(path: Path = WEIGHTS_PATH) -> LandmarkRefiner:
     """The refiner of a weights file, made once a process and kept. Raises WeightsError."""
     weights = read_weights(path)
     try:
-        return LandmarkRefiner(weights.state, weights.version)
+        return LandmarkRefiner(weights.state, f"{weights.version}-{ENGINE}")
     except ImportError as error:
         raise WeightsError(f"the refiner: ncnn cannot be imported ({error}); install it") from error
 

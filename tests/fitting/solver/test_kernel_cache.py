@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +91,28 @@ def test_kernels_that_were_removed_are_compiled_again(tmp_path, monkeypatch, gon
             path.touch()
     kernel_cache.ensure_compiled.__wrapped__()
     assert compiled == ([] if gone == "nothing" else [tmp_path])
+
+
+def test_kernels_of_every_folder_are_compiled_again(tmp_path, monkeypatch):
+    solver = Path(kernel_cache.__file__).parent
+    sources = {path.parent for path in solver.rglob("*.py") if "@njit(" in path.read_text()}
+    assert len(kernel_cache._folders()) == len(sources) > 1
+    folders = tmp_path / "one", tmp_path / "two"
+    for folder, stem in zip(folders, ("levenberg_marquardt._fit", "triangular.dots"), strict=True):
+        folder.mkdir()
+        for ending in ("nbi", "1.nbc"):
+            (folder / f"{stem}-1.py311.{ending}").touch()
+
+    class Compiled:
+        returncode = 0
+
+        def communicate(self, timeout=None):
+            return None, ""
+
+        def kill(self):
+            pass
+
+    monkeypatch.setattr(kernel_cache, "_folders", lambda: set(folders))
+    monkeypatch.setattr(kernel_cache, "_start", lambda *_: Compiled())
+    kernel_cache._compile(folders[0])
+    assert not list(tmp_path.rglob("*.nb?"))

@@ -138,7 +138,7 @@ def test_refined_backend(seen):
     detector = load_detector("mesh+refiner")
     assert isinstance(detector, RefinedDetector)
     assert detector.name == "mesh+refiner"
-    assert detector.version.endswith(load_refiner().version)
+    assert detector.version == f"{load_detector('mesh').version}+{read_weights().version}-ncnn"
     bare = load_detector("mesh")
     box = bare.box_of(seen.first[0])
     points, confidence = detector.landmarks(seen.images[0], box)
@@ -146,6 +146,12 @@ def test_refined_backend(seen):
     assert confidence == as_before
     np.testing.assert_array_equal(points, refine([seen.images[0]], first[None])[0][0])
     assert detector.box_of(points) == bare.box_of(points)
+
+
+def test_the_version_names_the_engine_of_either_network():
+    version = load_detector("mesh:torch+refiner").version
+    assert version.partition("+")[0].endswith("-torch")
+    assert version.endswith("-ncnn")
 
 
 def test_needs_no_torch():
