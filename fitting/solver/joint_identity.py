@@ -183,7 +183,9 @@ def _reduced(fitter: Fitter, frames: Frames, shape: Floats, states: State) -> tu
     shared = len(shape)
     system, rhs = np.zeros((shared, shared)), np.zeros(shared)
     shapes = np.broadcast_to(shape.astype(states.x.dtype), (len(frames.focal), shared))
-    every = states._replace(x=np.concatenate([shapes, states.x], 1))
+    # NumPy leaves one column behind others in the other order, and kernels read whole rows.
+    x = np.ascontiguousarray(np.concatenate([shapes, states.x], 1))
+    every = states._replace(x=x)
     for first in range(0, len(shapes), FRAMES_AT_ONCE):
         some = slice(first, first + FRAMES_AT_ONCE)
         reduced = reduced_energies(fitter, frames.rows(some), every.rows(some), for_a_step=True)

@@ -13,6 +13,7 @@ from glee.fitting.camera import Camera, rotation_matrix
 from glee.fitting.fit import ExpressionPrior, FitOptions, LandmarkNoise, fit
 from glee.fitting.morphable_model.landmark_scheme import inter_ocular_distance
 from glee.fitting.options import NOISE_FLOOR
+from glee.fitting.solver.problem import landmark_places
 
 CAMERA = Camera.for_image(640, 480)
 POINTS = FitOptions(curves=False)
@@ -56,6 +57,24 @@ def test_reprojection_from_true_landmarks(model, make_subject):
     assert np.median(error) < 0.005
     assert np.median(turned_apart(result.pose, subject.pose)) < 1.0
     assert result.project_mesh(0).shape == (len(model.mean), 2)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_model_of_few_expressions(model, count):
+    few = dataclasses.replace(
+        model,
+        expression=model.expression[:count],
+        expression_names=model.expression_names[:count],
+    )
+    random = np.random.default_rng(25)
+    f_shape, f_exp = random.normal(size=60).clip(-2, 2), np.full(count, 0.5)
+    poses = np.column_stack([random.normal(0, 0.2, (6, 3)), random.normal([0, 0, -9], 0.3, (6, 3))])
+    mesh = few.shape(f_shape, f_exp)
+    places = [landmark_places(few, mesh, pose, "anatomical") for pose in poses]
+    landmarks = np.stack([CAMERA.project(*each) for each in zip(places, poses, strict=True)])
+    result = fit(landmarks, few, camera=CAMERA)
+    assert result.converged.all()
+    assert result.rmse.max() < 0.15
 
 
 def test_one_identity_a_subject_is_better_than_one_a_frame(model, make_subject):

@@ -20,6 +20,7 @@ from typing import Any
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 SIDE = 8
@@ -52,6 +53,16 @@ def stride(columns: int) -> int:
     """
     length = int(padded(columns))
     return length if length % _FEW_PLACES else length + SIDE
+
+
+def _checked(*arrays: Any) -> None:
+    """Raise TypingError unless arrays have contiguous rows and one type, which nothing else asks.
+
+    A kernel that got others would read and write where it should not.
+    """
+    kinds = {array.dtype for array in arrays}
+    if any(array.layout != "C" for array in arrays) or len(kinds) > 1:
+        raise TypingError(f"tiles are of C-contiguous arrays of one type, not {arrays}")
 
 
 def _lane(number: int) -> Any:
@@ -202,6 +213,7 @@ def _tile(kind: str) -> Callable[..., Any]:
     def typed(
         context: Any, out: Any, left: Any, right: Any, i: Any, j: Any, count: Any
     ) -> tuple[Any, Callable[..., Any]]:
+        _checked(out, left, right)
         returned = types.boolean if kind == _FACTOR else types.void
         signature = returned(out, left, right, types.intp, types.intp, types.intp)
 
@@ -233,6 +245,7 @@ def _vector(terms: Callable[..., list[Any]], gathered: Callable[..., Any]) -> Ca
     def typed(
         context: Any, a: Any, b: Any, i: Any, start: Any, stop: Any
     ) -> tuple[Any, Callable[..., Any]]:
+        _checked(a, b)
         signature = types.void(a, b, types.intp, types.intp, types.intp)
 
         def lowered(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -282,6 +295,7 @@ def set_dots(
     context: Any, a: Any, b: Any, out: Any, row: Any, at: Any
 ) -> tuple[Any, Callable[..., Any]]:
     """out[at : at + 8] = a[row : row + 8] b; rows of eight or more, counted over leading axes."""
+    _checked(a, b, out)
     signature = types.void(a, b, out, types.intp, types.intp)
 
     def lowered(context: Any, builder: Any, signature: Any, values: Any) -> Any:

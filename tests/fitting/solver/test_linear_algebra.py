@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 
 from glee.fitting.solver import linear_algebra as kernels
 
@@ -100,3 +101,17 @@ def test_what_is_refused_leaves_no_trace(size, at, value):
     system[:size, :size] = 4 * np.eye(size)
     assert kernels.cholesky(system, size, size)
     np.testing.assert_array_equal(np.diag(system)[:size], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "vector"),
+    [
+        (np.zeros((16, 16))[:, ::2], np.zeros(8)),
+        (np.zeros((16, 8)), np.zeros(16)[::2]),
+        (np.zeros((16, 8)), np.zeros(8, np.float32)),
+        (np.zeros((16, 8), np.float32), np.zeros(8)),
+    ],
+)
+def test_arrays_that_are_not_contiguous_or_of_two_types_are_refused(rows, vector):
+    with pytest.raises(TypingError, match="C-contiguous arrays of one type|reshape"):
+        kernels.dots(rows, vector, 0, 16, np.zeros(24, rows.dtype))

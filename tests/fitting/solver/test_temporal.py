@@ -53,8 +53,6 @@ def test_a_frame_without_a_solution_stays_and_the_others_are_smoothed():
     found = smooth(x, np.zeros((6, 3)), hessian, linked, 10.0, bounds)
     np.testing.assert_array_equal(found[2], x[2])
     for part in (slice(0, 2), slice(3, 6)):
-        alone = smooth(
-            x[part], np.zeros_like(x[part]), hessian[part], linked[part], 10.0, bounds
-        )
+        alone = smooth(x[part], np.zeros_like(x[part]), hessian[part], linked[part], 10.0, bounds)
         assert np.abs(alone - x[part]).max() > 0.01
         np.testing.assert_allclose(found[part], alone, atol=1e-6)
