@@ -135,6 +135,41 @@ def with_defaults(options: Mapping[str, Any] | None) -> Mapping[str, Any] | None
     return None if options is None else {**later, **options}
 
 
+def points_in_context(
+    shard: Shard, noise: TrackNoise | None, dense: str | None, context: int
+) -> tuple[Landmarks, npt.NDArray[np.float64], slice]:
+    """Give the points of a chunk between some of its neighbours', where there are any.
+
+    What lies further away than that has no say in the solution of a fit's temporal term.
+
+    Parameters
+    ----------
+    shard : Shard
+        The chunk.
+    noise, dense
+        As those of `fitted_points`.
+    context : int
+        Frames of either neighbour; 0 for none.
+
+    Returns
+    -------
+    tuple
+        Points (n, p, 2) float64, how far each part is seen (n, 7) float64, and where the chunk's
+        own frames lie among them.
+    """
+    index, first = int(shard.path.stem), 0
+    parts = [(fitted_points(shard.path, shard, noise, dense), visibility_of(shard))]
+    for number, some in ((index - 1, slice(-context, None)), (index + 1, slice(context))):
+        path = _path_beside(shard.path, number)
+        if context and number >= 0 and path.exists():
+            beside = read_shard(path, verify=False)
+            points = fitted_points(path, beside, noise, dense)[some]
+            at, first = (0, len(points)) if number < index else (len(parts), first)
+            parts.insert(at, (points, visibility_of(beside)[some]))
+    landmarks, seen = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return landmarks, seen, slice(first, first + len(shard))
+
+
 def points_digest(shard: Shard, *, dense: bool = False, witness: bool = False) -> str:
     """Digest what a shard's fit depends on.
 

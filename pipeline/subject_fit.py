@@ -27,6 +27,7 @@ from .clip_smoothing import (
     keep_at_hand,
     noise_by_clip,
     points_digest,
+    points_in_context,
     visibility_of,
     with_defaults,
 )
@@ -50,8 +51,6 @@ LEAST_SEEN = 8
 IN_MEMORY = 32
 
 Landmarks = npt.NDArray[np.float64]
-# Points of frames, and how far each part of the face is seen.
-_Points = tuple[Landmarks, Landmarks]
 
 
 @dataclass(frozen=True)
@@ -385,9 +384,8 @@ def _rules_share(
 def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
     header = shard.header
     options = replace(task.options, focal=task.focal or task.options.focal, estimate_focal=False)
-    before, after = _neighbours(task) if options.temporal > 0 else (None, None)
-    points = fitted_points(task.path, shard, task.track, options.dense)
-    (landmarks, seen), own = _in_context((points, visibility_of(shard)), before, after)
+    context = CONTEXT_FRAMES if options.temporal > 0 else 0
+    landmarks, seen, own = points_in_context(shard, task.track, options.dense, context)
     result = _run_fit(
         landmarks,
         seen,
@@ -418,43 +416,6 @@ def _fit_arrays(shard: Shard, task: ShardTask) -> FitArrays:
         image_size=header.frame_size,
         focal=Camera.for_image(*header.frame_size, focal=options.focal).focal,
     )
-
-
-def _neighbours(task: ShardTask) -> tuple[_Points | None, _Points | None]:
-    """Points of the chunks before and after in the clip, where there are any."""
-    index = int(task.path.stem)
-    found: list[_Points | None] = []
-    for beside in (index - 1, index + 1):
-        path = task.path.with_name(f"{beside:06d}{task.path.suffix}")
-        there = beside >= 0 and path.exists()
-        shard = read_shard(path, verify=False) if there else None
-        found.append(
-            None
-            if shard is None
-            else (
-                fitted_points(path, shard, task.track, task.options.dense),
-                visibility_of(shard),
-            )
-        )
-    return found[0], found[1]
-
-
-def _in_context(
-    here: _Points, before: _Points | None, after: _Points | None
-) -> tuple[_Points, slice]:
-    """The chunk's frames between a few of its neighbours', and where they lie among them.
-
-    What lies further away than that has no say in the temporal term's solution.
-    """
-    parts = [here]
-    start = 0
-    if before is not None:
-        parts.insert(0, (before[0][-CONTEXT_FRAMES:], before[1][-CONTEXT_FRAMES:]))
-        start = len(parts[0][0])
-    if after is not None:
-        parts.append((after[0][:CONTEXT_FRAMES], after[1][:CONTEXT_FRAMES]))
-    landmarks, seen = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return (landmarks, seen), slice(start, start + len(here[0]))
 
 
 def _run_fit(

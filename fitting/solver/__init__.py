@@ -1,11 +1,11 @@
 """The kernels of Eq. 3 on one frame: nothing here knows a subject, a file or a detector.
 
-To be read in this order: problem (what the kernels read and write), point_to_curve, whitening and
-residuals (the data term and its derivatives), fitter and normal_equations (priors, one linear
-system), levenberg_marquardt (the steps on one frame, and on many), joint_identity (one f_shape for
-many frames), uncertainty and temporal (what follows from the solution). linear_algebra holds the
-small dense kernels below them, kernel_cache compiles all of them once. Names are loaded when they
-are first asked for.
+To be read in this order: layout (the order of elimination), problem (what the kernels read and
+write), point_to_curve, whitening and residuals (the data term and its derivatives), fitter and
+normal_equations (priors, one linear system), levenberg_marquardt (the steps on one frame, and on
+many), joint_identity (one f_shape for many frames), uncertainty and temporal (what follows from the
+solution). linear_algebra holds the small dense kernels below them, kernel_cache compiles all of
+them once. Names are loaded when they are first asked for.
 """
 
 from __future__ import annotations

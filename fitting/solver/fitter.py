@@ -7,15 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .layout import POSE, new_layout
 from .linear_algebra import BoundedQuadratic, new_bounded_quadratic, stride
 from .problem import (
-    POSE,
     Loss,
     PointModel,
     Scheme,
     State,
     Workspace,
-    new_layout,
     new_workspace,
 )
 

@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .fitter import Fitter, Prior, Solver
+from .layout import POSE, Layout
 from .linear_algebra import (
     AT_LOWER,
     AT_UPPER,
@@ -35,7 +36,7 @@ from .normal_equations import (
     prior_energy,
     set_rhs,
 )
-from .problem import JAW, POSE, Frame, Frames, Layout, State, frame_of, state_of
+from .problem import JAW, Frame, Frames, State, frame_of, state_of
 from .residuals import begin_frame, choose_contour, evaluate, linearise
 
 CONVERGED, EXHAUSTED, DIVERGED = 0, 1, 2

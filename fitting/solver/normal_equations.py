@@ -15,8 +15,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .fitter import Prior, Solver
+from .layout import POSE, Layout
 from .linear_algebra import SUMS, inner_products
-from .problem import POSE, Frame, Layout, Loss, PointModel, State, Workspace
+from .problem import Frame, Loss, PointModel, State, Workspace
 from .residuals import pull_at_rows
 
 Floats = NDArray[np.float64]

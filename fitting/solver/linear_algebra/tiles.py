@@ -27,6 +27,8 @@ SIDE = 8
 _FEW_PLACES = 64  # numbers
 # Sums may be reordered and contracted, as everywhere in the solver (`triangular.SUMS`).
 _FLAGS = ("contract", "reassoc", "nsz")
+# Without types.
+_BUILDING: Any = cgutils
 _INDEX, _LANE = ir.IntType(64), ir.IntType(32)
 _SET, _SUBTRACT, _ELIMINATE, _FACTOR = "set", "subtract", "eliminate", "factor"
 
@@ -80,7 +82,7 @@ class _Writer:
             if isinstance(kind, types.Array)
         ]
         self.arrays = [
-            (each.data, cgutils.unpack_tuple(builder, each.shape)[-1]) for each in arrays
+            (each.data, _BUILDING.unpack_tuple(builder, each.shape)[-1]) for each in arrays
         ]
         self.indices = values[len(arrays) :]
         self.number = context.get_data_type(kinds[0].dtype)
@@ -135,8 +137,8 @@ class _Writer:
     ) -> list[Any]:
         """Sums of products over a loop; terms gives the eight pairs at an index."""
         builder, zero = self.builder, ir.Constant(self.vector, None)
-        totals = [cgutils.alloca_once_value(builder, zero) for _ in range(SIDE)]
-        with cgutils.for_range_slice(builder, start, stop, ir.Constant(_INDEX, step)) as (k, _):
+        totals = [_BUILDING.alloca_once_value(builder, zero) for _ in range(SIDE)]
+        with _BUILDING.for_range_slice(builder, start, stop, ir.Constant(_INDEX, step)) as (k, _):
             for total, (a, b) in zip(totals, terms(k), strict=True):
                 builder.store(self.plus_product(builder.load(total), a, b), total)
         return [builder.load(total) for total in totals]
@@ -290,8 +292,7 @@ subtract_columns = _vector(_by_columns, _total)
 subtract_rows = _vector(_by_rows, _Writer.added_up)
 
 
-@intrinsic
-def set_dots(
+def _typed_dots(
     context: Any, a: Any, b: Any, out: Any, row: Any, at: Any
 ) -> tuple[Any, Callable[..., Any]]:
     """out[at : at + 8] = a[row : row + 8] b; rows of eight or more, counted over leading axes."""
@@ -323,3 +324,6 @@ def set_dots(
         return context.get_dummy_value()
 
     return signature, lowered
+
+
+set_dots: Callable[..., Any] = intrinsic(_typed_dots)
