@@ -277,8 +277,8 @@ def linearise(points: PointModel, frame: Frame, loss: Loss, state: State, work: 
     frame : what was detected
     loss : how residuals are weighed
     state : unknowns of the frame
-    work : filled: jacobian (columns: rotation, translation, and coefficients by the layout), pull,
-        and rows of the curvature beside nodes
+    work : filled: jacobian (columns: rotation, translation, and coefficients by the layout), and
+        rows of the curvature beside nodes
     """
     layout = work.layout
     lines = len(work.candidate) if points.line_mean.shape[1] else 0
