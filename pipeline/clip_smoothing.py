@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import UsageError
+from ..errors import ShardError, UsageError
 from ..fitting.landmark_smoothing import (
     REACH,
     DifferenceCounts,
@@ -333,6 +333,10 @@ _kept: OrderedDict[tuple[Path, tuple[int, int, int]], tuple[int, int, Stretch]] 
 
 def _beside(path: Path, number: int) -> tuple[int, int, Stretch]:
     beside = _path_beside(path, number)
+    if not beside.exists():
+        raise ShardError(
+            f"{beside}: missing between shards of its clip; run `glee preprocess` again"
+        )
     key = beside, file_state(beside)
     if key not in _kept:
         _keep(key, read_shard(beside, verify=False))

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from glee.errors import GleeError
 from glee.pipeline.clip_smoothing import (
     Stretch,
     clip_noise,
@@ -47,6 +48,16 @@ def test_chunks_make_no_difference(work):
     assert clip_noise([whole]).error == pytest.approx(noise.error)
     shakes = [np.median(np.abs(np.diff(x, 2, axis=0))) for x in (at_once, whole.landmarks)]
     assert shakes[0] < 0.8 * shakes[1]
+
+
+@pytest.mark.slow
+def test_a_shard_that_is_missing_within_a_clip_is_named(work, tmp_path):
+    copy = tmp_path / "work"
+    shutil.copytree(work, copy)
+    missing = list_shards(copy)[1]
+    missing.unlink()
+    with pytest.raises(GleeError, match=rf"{missing}: missing between"):
+        fit3d(copy, options=Fit3dOptions(), workers=1, progress=False)
 
 
 @pytest.mark.slow
