@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from glee.errors import GleeError
+from glee.errors import ShardError
 from glee.pipeline.clip_smoothing import (
     Stretch,
     clip_noise,
@@ -54,10 +54,11 @@ def test_chunks_make_no_difference(work):
 def test_a_shard_that_is_missing_within_a_clip_is_named(work, tmp_path):
     copy = tmp_path / "work"
     shutil.copytree(work, copy)
-    missing = list_shards(copy)[1]
-    missing.unlink()
-    with pytest.raises(GleeError, match=rf"{missing}: missing between"):
-        fit3d(copy, options=Fit3dOptions(), workers=1, progress=False)
+    paths = list_shards(copy)
+    (noise,) = noise_by_clip(map(read_shard, paths)).values()
+    paths[1].unlink()
+    with pytest.raises(ShardError, match=rf"{paths[1]}: missing between"):
+        smoothed_chunk(paths[2], read_shard(paths[2]), noise)
 
 
 @pytest.mark.slow
