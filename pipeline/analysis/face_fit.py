@@ -39,10 +39,11 @@ ANALYSIS_FIT = Fit3dOptions(whiten=True, prior=True, witness=True, visibility=Tr
 
 # Fields of a Fit that are no arrays over its rows.
 _OF_ALL_ROWS = ("model", "camera", "landmark_set")
-# Frames that are fitted together; the result does not depend on it.
-BLOCK_FRAMES = 32
-# The first block is small, so that the first rows come soon.
-FIRST_BLOCK = 8
+# After so many frames it is looked which faces are known by now; the first time soon.
+BLOCK_FRAMES, FIRST_BLOCK = 32, 8
+# Rows that are fitted together, so many at least but for the first: what is made ready for a fit is
+# made as often. The result does not depend on it.
+ROWS_TOGETHER = 96
 # A face whose identity is taken from its own first frames waits for so many frames at most.
 PATIENCE = 2 * IDENTITY_FRAMES
 
@@ -375,11 +376,11 @@ class RowStream:
         self._fitter, self._scorer = fitter, scorer
         self._identities: dict[int, Identity | None] = dict(identities or {})
         self._pending: list[FaceFrame] = []
-        self._block = FIRST_BLOCK
+        self._block, self._together = FIRST_BLOCK, 1
         self._taken = 0
 
     def rows(self, stream: Iterable[list[FaceFrame]]) -> Iterator[FaceRows]:
-        """Fit all faces of a stream; one block's faces are in memory, or those of PATIENCE frames.
+        """Fit all faces of a stream; in memory are those of one fit, or of PATIENCE frames.
 
         Parameters
         ----------
@@ -411,6 +412,9 @@ class RowStream:
             None,
         )
         done = [face for face in self._pending if held is None or face.frame < held]
+        if now is not None and len(done) < self._together:
+            return
+        self._together = ROWS_TOGETHER if done else self._together
         self._pending = self._pending[len(done) :]
         for size, faces in groupby(done, key=lambda face: face.size):
             yield self._fitted(size, tuple(faces))

@@ -6,6 +6,7 @@ The detector that keeps the irises keeps what its blendshape network sees too.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -82,28 +83,33 @@ class IrisDetector(Wrapped):
         """
         from ..landmarks.mesh.points import LEFT_IRIS, RIGHT_IRIS
 
-        points = self._points_of(landmarks)
-        if points is None:
+        found = self.found_with(landmarks)
+        if found is None:
             return np.full((2, 2), np.nan, np.float32)
-        return points[[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
+        return found[0][[RIGHT_IRIS[0], LEFT_IRIS[0]], :2]
 
-    def blendshapes_of(self, landmarks: Landmarks) -> npt.NDArray[np.float32]:
-        """Give what the backend's blendshape network makes of the face with these landmarks.
+    def blendshapes_of(
+        self, landmarks: Sequence[Landmarks], points: Sequence[Landmarks | None]
+    ) -> npt.NDArray[np.float32]:
+        """Give what the backend's blendshape network makes of faces.
 
         Parameters
         ----------
-        landmarks : (68, 2) float32
+        landmarks : n of (68, 2) float32
             As `landmarks` returned them.
+        points : n of (p, 2) or (p, 3) float32, or None
+            As `points_of` gives them.
 
         Returns
         -------
-        (52,) float32
+        (n, 52) float32
             In the order of `fitting.witness.OUTPUTS`; NaN if not known.
         """
-        points = self._points_of(landmarks)
-        if points is None or self._blendshapes is None:
-            return np.full(len(OUTPUTS), np.nan, np.float32)
-        return np.asarray(self._blendshapes(points), np.float32)
+        found = np.full((len(landmarks), len(OUTPUTS)), np.nan, np.float32)
+        known = [row for row, own in enumerate(points) if own is not None]
+        if known and self._blendshapes is not None:
+            found[known] = self._blendshapes(np.stack([own for own in points if own is not None]))
+        return found
 
     def parts_of(self, landmarks: Landmarks, size: tuple[int, int]) -> npt.NDArray[np.float32]:
         """Tell how far each part of the face with these landmarks is seen.
@@ -123,7 +129,19 @@ class IrisDetector(Wrapped):
         found = self.found_with(landmarks)
         return seen_parts(landmarks, size, None if found is None else found[1])
 
-    def _points_of(self, landmarks: Landmarks) -> Landmarks | None:
+    def points_of(self, landmarks: Landmarks) -> Landmarks | None:
+        """Give all of the backend's points of the face with these landmarks.
+
+        Parameters
+        ----------
+        landmarks : (68, 2) float32
+            As `landmarks` returned them.
+
+        Returns
+        -------
+        (p, 2) or (p, 3) float32 or None
+            Source pixels; None where nothing is remembered.
+        """
         found = self.found_with(landmarks)
         return None if found is None else found[0]
 

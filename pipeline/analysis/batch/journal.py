@@ -19,7 +19,7 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -285,13 +285,21 @@ class RecallingDetector(IrisDetector):
             self._found.append((landmarks, points, seen if seen.size else None))
         return landmarks, float(sure[0])
 
-    def blendshapes_of(self, landmarks: Landmarks) -> npt.NDArray[np.float32]:
-        """Give what the backend's blendshape network makes of the face with these landmarks."""
-        if self.found_with(landmarks) is None:
-            return super().blendshapes_of(landmarks)
-        question = zlib.crc32(landmarks.tobytes())
+    def points_of(self, landmarks: Landmarks) -> Landmarks | None:
+        """Give all points of a face; None where the journal has its blendshapes."""
+        return self._source.points_of(landmarks)
+
+    def blendshapes_of(
+        self, landmarks: Sequence[Landmarks], points: Sequence[Landmarks | None]
+    ) -> npt.NDArray[np.float32]:
+        """Give what the backend's blendshape network makes of faces.
+
+        All faces since a frame's end, at which a group may end: so that a group which has their
+        landmarks has this too.
+        """
+        question = zlib.crc32(b"".join(own.tobytes() for own in landmarks))
         return self._journal.once(
-            "blendshapes", question, lambda: (self._source.blendshapes_of(landmarks),)
+            "blendshapes", question, lambda: (self._source.blendshapes_of(landmarks, points),)
         )[0]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from glee.errors import DataError, OutputError, UsageError
 from glee.fitting.morphable_model.model_file import load_model
-from glee.pipeline.analysis import face_fit
+from glee.pipeline.analysis import face_fit, face_stream
 from glee.pipeline.analysis.analyze import SAMPLE_FRAMES, analyze, plan
 from glee.pipeline.analysis.face_fit import ANALYSIS_FIT
 from glee.pipeline.analysis.glee_table import TextTable, streamed_file
@@ -51,7 +51,9 @@ def test_landmarks_are_those_of_preprocess_and_the_fit_is_that_of_fit3d(videos, 
 def test_the_size_of_the_blocks_changes_nothing(videos, tmp_path, monkeypatch):
     texts = []
     for block in (5, 32):
-        monkeypatch.setattr(face_fit, "BLOCK_FRAMES", block)
+        for name in ("BLOCK_FRAMES", "ROWS_TOGETHER"):
+            monkeypatch.setattr(face_fit, name, block)
+        monkeypatch.setattr(face_stream, "CHUNK_FRAMES", block)
         (done,) = analyze(videos[:1], tmp_path / str(block), progress=False)
         texts.append(done.paths[0].read_text())
     assert texts[0] == texts[1]

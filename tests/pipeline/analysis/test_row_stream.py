@@ -9,6 +9,7 @@ from glee.pipeline.analysis.face_fit import (
     BLOCK_FRAMES,
     IDENTITY_FRAMES,
     PATIENCE,
+    ROWS_TOGETHER,
     FaceFitter,
     RowStream,
 )
@@ -53,7 +54,7 @@ def test_a_face_seen_all_along(fitter, landmarks):
     faces = [[face(i, 0, landmarks[i % 40])] for i in range(150)]
     order, most = run(fitter, faces)
     assert order == [(i, 0) for i in range(150)]
-    assert most <= IDENTITY_FRAMES + BLOCK_FRAMES
+    assert most <= max(IDENTITY_FRAMES, ROWS_TOGETHER) + BLOCK_FRAMES
 
 
 def test_a_face_seen_now_and_then_is_not_waited_for_for_ever(fitter, landmarks):
@@ -77,4 +78,4 @@ def test_a_late_second_face_keeps_the_order(fitter, landmarks):
 def test_nobody_there(fitter):
     order, most = run(fitter, [[face(i, -1, None)] for i in range(200)])
     assert order == [(i, -1) for i in range(200)]
-    assert most <= BLOCK_FRAMES
+    assert most <= ROWS_TOGETHER + BLOCK_FRAMES
