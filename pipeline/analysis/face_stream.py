@@ -285,7 +285,10 @@ def face_stream(
 def sample_stream(
     clip: Clip, index: FrameIndex, detector: IrisDetector, options: StreamOptions, count: int
 ) -> Iterator[FaceFrame]:
-    """Find the largest face of frames spread evenly over the clip.
+    """Find the largest face of frames spread over the clip.
+
+    Evenly, but for long videos: of each of their parts it is the first key picture, where there is
+    one, since any other frame is decoded with all from the key picture before it on.
 
     Parameters
     ----------
@@ -301,8 +304,7 @@ def sample_stream(
     """
     tracking = replace(options.tracking, detect_every=1)
     alone = StreamOptions(alone=True, tracking=tracking, fps=options.fps)
-    wanted = np.unique(np.linspace(0, index.count - 1, count).round().astype(int)).tolist()
-    for faces in _faces(_some_frames(clip, index, wanted), index, detector, alone):
+    for faces in _faces(_some_frames(clip, index, count), index, detector, alone):
         yield faces[0]
 
 
@@ -344,19 +346,32 @@ def frame_times(index: FrameIndex, fps: float) -> npt.NDArray[np.float64]:
     return np.asarray(np.arange(index.count) / frame_rate(index, fps))
 
 
-def _some_frames(
-    clip: Clip, index: FrameIndex, wanted: list[int]
-) -> Iterator[tuple[int, Image | None]]:
-    """These frames of a clip: by seeking, or by reading through where that is sooner done."""
-    if clip.kind == "video" and index.count <= _SEEK * len(wanted):
-        chosen = set(wanted)
-        for frame, image in enumerate(read_frames(clip, index, 0, index.count)):
-            if frame in chosen:
-                yield frame, image
-        return
-    for frame in wanted:
+def _some_frames(clip: Clip, index: FrameIndex, count: int) -> Iterator[tuple[int, Image | None]]:
+    """Frames of a clip: by seeking, or by reading through where that is sooner done."""
+    wanted = np.unique(np.linspace(0, index.count - 1, count).round().astype(int))
+    if index.video is not None:
+        sought, decoded = _soon_decoded(index.video.keys, index.count, count)
+        if max(decoded, _SEEK * count) >= index.count:
+            chosen = set(wanted.tolist())
+            for frame, image in enumerate(read_frames(clip, index, 0, index.count)):
+                if frame in chosen:
+                    yield frame, image
+            return
+        wanted = sought
+    for frame in wanted.tolist():
         for image in read_frames(clip, index, frame, frame + 1):
             yield frame, image
+
+
+def _soon_decoded(
+    keys: npt.NDArray[np.int64], frames: int, count: int
+) -> tuple[npt.NDArray[np.int64], int]:
+    """The first key picture of each of a video's parts, or its first frame; frames to decode."""
+    ends = np.linspace(0, frames, count + 1).astype(np.int64)
+    first = np.append(keys, frames)[np.searchsorted(keys, ends[:-1])]
+    sought = np.where(first < ends[1:], first, ends[:-1])
+    before = np.append(0, keys)[np.searchsorted(keys, sought, side="right")]
+    return sought, int((sought - before).sum())
 
 
 def _faces(
