@@ -219,13 +219,15 @@ class Wrapped(Detector):
 
     def __init__(self, backend: Detector) -> None:
         self.backend = backend
+        # Kept: to ask whether an object is of a protocol takes long for each frame.
+        self._wrapped = backend if isinstance(backend, Wrapped) else None
         self.name, self.version = backend.name, backend.version
         self.upright_from = upright_score(backend)
 
     @property
     def innermost(self) -> Detector:
         """The backend that wraps no other."""
-        return self.backend.innermost if isinstance(self.backend, Wrapped) else self.backend
+        return self.backend if self._wrapped is None else self._wrapped.innermost
 
     def detect(self, image: Image, *, thorough: bool = False) -> list[tuple[Box, float]]:
         """Find the faces of an image, as the wrapped backend does: see `Detector.detect`."""
@@ -254,9 +256,7 @@ class Wrapped(Detector):
         (68, 2) float32
             The same, unless a wrapper refines them.
         """
-        if isinstance(self.backend, Wrapped):
-            return self.backend.refined(image, landmarks)
-        return landmarks
+        return landmarks if self._wrapped is None else self._wrapped.refined(image, landmarks)
 
 
 def upright_score(detector: Detector) -> float:

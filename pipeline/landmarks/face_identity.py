@@ -300,11 +300,14 @@ class Plausibility:
         Inter-ocular distance of the mean head in the image, pixels (not shortened by yaw).
     plausible : bool
         Whether it can be a face at all.
+    middle : (float, float)
+        Mean of the landmarks, source pixels; NaN where they are not finite.
     """
 
     deviation: float
     size: float
     plausible: bool
+    middle: tuple[float, float] = (math.nan, math.nan)
 
 
 @lru_cache(maxsize=1)
@@ -334,7 +337,8 @@ def assess(landmarks: ArrayLike) -> Plausibility:
     if not np.isfinite(landmarks).all():
         return Plausibility(float("inf"), 0.0, plausible=False)
     head, inverse, inter_ocular = _centred_landmarks()
-    centred = landmarks - landmarks.mean(0)
+    middle = landmarks.mean(0)
+    centred = landmarks - middle
     camera = inverse @ centred
     first, second = camera[:, 0], camera[:, 1]
     one, two = math.sqrt(first @ first), math.sqrt(second @ second)
@@ -352,7 +356,8 @@ def assess(landmarks: ArrayLike) -> Plausibility:
         and abs(float(first @ second)) <= MAXIMUM_SHEAR * one * two
         and facing >= MINIMUM_FACING
     )
-    return Plausibility(deviation, size, plausible)
+    x, y = middle.tolist()
+    return Plausibility(deviation, size, plausible, (x, y))
 
 
 def view_direction(landmarks: ArrayLike) -> NDArray[np.float64]:

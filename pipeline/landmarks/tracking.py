@@ -92,7 +92,6 @@ class TrackedFrame:
 
 @dataclass
 class _Track:
-    landmarks: Landmarks
     shape: Plausibility
     box: Box
     trust: float
@@ -161,7 +160,7 @@ class FaceTracker:
         track = self._track
         landmarks, agreement = self._detector.landmarks(image, track.box)
         shape = assess(landmarks)
-        odd = self._gap or agreement < UNSURE or _jumped(track, landmarks, shape)
+        odd = self._gap or agreement < UNSURE or _jumped(track, shape)
         if scheduled or odd:
             detection = detect_around(self._detector, image, track.box)
             if detection is None:
@@ -262,7 +261,7 @@ class FaceTracker:
         self, landmarks: Landmarks, shape: Plausibility, agreement: float, trust: float
     ) -> TrackedFrame:
         self._last_box = self._detector.box_of(landmarks)
-        self._track = _Track(landmarks, shape, self._last_box, trust)
+        self._track = _Track(shape, self._last_box, trust)
         return TrackedFrame(landmarks, min(max(agreement * trust, 0.0), 1.0), "ok")
 
 
@@ -282,10 +281,10 @@ def missing_frame(reason: str) -> TrackedFrame:
     return TrackedFrame(np.full((68, 2), np.nan, np.float32), 0.0, reason)
 
 
-def _jumped(track: _Track, landmarks: Landmarks, shape: Plausibility) -> bool:
+def _jumped(track: _Track, shape: Plausibility) -> bool:
     if not shape.plausible:
         return True
-    moved = float(np.linalg.norm(landmarks.mean(0) - track.landmarks.mean(0)))
+    moved = math.dist(shape.middle, track.shape.middle)
     growth = shape.size / track.shape.size
     return moved > JUMP * track.shape.size or not 1 / GROWTH < growth < GROWTH
 

@@ -84,8 +84,10 @@ def face_axes(points: Floats) -> Floats:
     """
     right, left = EYE_CORNERS
     along = points[..., left, :] - points[..., right, :]
-    down = np.stack([-along[..., 1], along[..., 0]], -1)
-    return np.stack([along, down], -2)
+    axes = np.empty((*along.shape[:-1], 2, 2))
+    axes[..., 0, :] = along
+    axes[..., 1, 0], axes[..., 1, 1] = -along[..., 1], along[..., 0]
+    return axes
 
 
 @lru_cache(maxsize=1)
