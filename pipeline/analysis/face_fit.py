@@ -346,9 +346,8 @@ def _visibility(faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]:
 
 
 def _usual_look(fit: Fit, faces: Sequence[FaceFrame]) -> npt.NDArray[np.float64]:
-    looks = [
-        looks_in_head(fit, i, gaze_directions(fit, i, face.irises)) for i, face in enumerate(faces)
-    ]
+    gaze = gaze_directions(fit, np.stack([face.irises for face in faces]))
+    looks = [looks_in_head(fit, i, own) for i, own in enumerate(gaze)]
     known = [look for look in looks if np.isfinite(look).all()]
     return np.median(known, axis=0) if known else np.full((2, 2), np.nan)
 
@@ -445,7 +444,7 @@ class RowStream:
             au.append(self._scores(own, fit, identity))
         order = np.argsort(np.concatenate(places))
         fit = _joined(fits, order)
-        gaze = np.stack([gaze_directions(fit, i, face.irises) for i, face in enumerate(faces)])
+        gaze = gaze_directions(fit, np.stack([face.irises for face in faces]))
         usual = np.stack([self._usual_look(face.face_id) for face in faces])
         return FaceRows(faces, fit, np.concatenate(au)[order], gaze, usual)
 

@@ -169,8 +169,8 @@ class IrisDetector(Wrapped):
         )
 
 
-def gaze_directions(fit: Fit, index: int, irises: Landmarks) -> npt.NDArray[np.float64]:
-    """Tell where the right and the left eye look.
+def gaze_directions(fit: Fit, irises: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Tell where the right and the left eyes look.
 
     The eyeballs are those of the fitted head; the look goes from an eyeball's centre to where the
     line of sight through the iris's centre meets the sphere on which that centre moves.
@@ -178,37 +178,35 @@ def gaze_directions(fit: Fit, index: int, irises: Landmarks) -> npt.NDArray[np.f
     Parameters
     ----------
     fit : Fit
-        Fitted faces.
-    index : int
-        Which of them.
-    irises : (2, 2) float32
-        Centres of its irises, source pixels.
+        n fitted faces.
+    irises : (n, 2, 2) float32
+        Centres of their irises, source pixels.
 
     Returns
     -------
-    (2, 3) float64
+    (n, 2, 3) float64
         Unit vectors in OpenCV's camera coordinates; NaN where the iris is unknown or the eye is
         closed.
     """
-    looks = np.full((2, 3), np.nan)
-    if not (fit.converged[index] and np.isfinite(irises).any()):
-        return looks
+    looks = np.full((len(irises), 2, 3), np.nan)
     eyes = _eyeballs(fit.model)
-    if not len(eyes[0].mean):
+    rows = np.flatnonzero(fit.converged & np.isfinite(irises).any((1, 2)))
+    if not (len(eyes[0].mean) and len(rows)):
         return looks
-    balls = [eye.shape(fit.f_shape[index], fit.f_exp[index]) for eye in eyes]
-    centres = np.stack([ball.mean(0) for ball in balls])
-    radius = _IRIS_DEPTH * float(np.linalg.norm(balls[0] - centres[0], axis=1).mean())
-    pose = fit.pose[index]
-    head = rotation_matrix(pose[:3])
-    in_camera = centres @ head.T + pose[3:]
-    width, height = fit.camera.width, fit.camera.height
-    for eye in range(2):
-        x = (irises[eye, 0] - (width - 1) / 2.0) / fit.focal[index]
-        y = -(irises[eye, 1] - (height - 1) / 2.0) / fit.focal[index]
-        look = _to_sphere(np.array([x, y, -1.0]), in_camera[eye], radius)
-        if look @ head[:, 2] > _FURTHEST and not _closed(fit, index, eye):
-            looks[eye] = look * TO_OPENCV
+    centres, radius = np.empty((len(rows), 2, 3)), np.empty(len(rows))
+    for place, row in enumerate(rows):
+        right, left = (eye.shape(fit.f_shape[row], fit.f_exp[row]) for eye in eyes)
+        centres[place] = right.mean(0), left.mean(0)
+        radius[place] = np.linalg.norm(right - centres[place, 0], axis=1).mean()
+    pose, focal = fit.pose[rows], fit.focal[rows, None]
+    head = rotation_matrix(pose[:, :3])
+    in_camera = centres @ np.swapaxes(head, 1, 2) + pose[:, None, 3:]
+    rays = np.full((len(rows), 2, 3), -1.0)
+    rays[..., 0] = (irises[rows, :, 0] - (fit.camera.width - 1) / 2.0) / focal
+    rays[..., 1] = -(irises[rows, :, 1] - (fit.camera.height - 1) / 2.0) / focal
+    found = _to_sphere(rays, in_camera, _IRIS_DEPTH * radius[:, None])
+    likely = (found @ head[:, :, 2, None])[..., 0] > _FURTHEST
+    looks[rows] = np.where((likely & ~_closed(fit)[rows])[..., None], found * TO_OPENCV, np.nan)
     return looks
 
 
@@ -234,22 +232,26 @@ def looks_in_head(fit: Fit, index: int, looks: npt.NDArray[np.float64]) -> npt.N
     return np.stack([np.arctan2(x, -z), np.arctan2(-y, -z)], axis=1)
 
 
-def _to_sphere(
-    ray: npt.NDArray[np.float64], centre: npt.NDArray[np.float64], radius: float
-) -> npt.NDArray[np.float64]:
-    """Unit vector from a sphere's centre to where a ray from the camera meets it or is nearest."""
-    ray = ray / np.linalg.norm(ray)
-    along = float(ray @ centre)
-    miss = float(centre @ centre) - along**2
-    depth = along - np.sqrt(max(radius**2 - miss, 0.0))
-    look = depth * ray - centre
-    return np.asarray(look / np.linalg.norm(look))
+def _to_sphere(rays: Floats, centres: Floats, radius: Floats) -> Floats:
+    """Unit vectors from spheres' centres to where rays from the camera meet them or are nearest.
+
+    rays, centres: (n, 2, 3). radius: (n, 1).
+    """
+    rays = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    along = (rays * centres).sum(-1)
+    miss = (centres * centres).sum(-1) - along**2
+    depth = along - np.sqrt(np.maximum(radius**2 - miss, 0.0))
+    looks = depth[..., None] * rays - centres
+    return np.asarray(looks / np.linalg.norm(looks, axis=-1, keepdims=True))
 
 
-def _closed(fit: Fit, index: int, eye: int) -> bool:
-    name = ("eyeBlinkRight", "eyeBlinkLeft")[eye]
+def _closed(fit: Fit) -> npt.NDArray[np.bool_]:
+    """(n, 2): whether the right and the left eyes are closed."""
     names = fit.model.expression_names
-    return name in names and float(fit.f_exp[index, names.index(name)]) > _CLOSED
+    blinks = ("eyeBlinkRight", "eyeBlinkLeft")
+    if not set(blinks) <= set(names):
+        return np.zeros((len(fit.f_exp), 2), bool)
+    return np.asarray(fit.f_exp[:, [names.index(name) for name in blinks]] > _CLOSED)
 
 
 class _Eyeball(NamedTuple):
@@ -287,22 +289,22 @@ def _eyeballs(model: MorphableModel) -> tuple[_Eyeball, _Eyeball]:
 
 
 def euler_xyz(rotation: Floats) -> Floats:
-    """Give the angles of a rotation R = Rx Ry Rz.
+    """Give the angles of rotations R = Rx Ry Rz.
 
     Parameters
     ----------
-    rotation : (3, 3) float64
+    rotation : (..., 3, 3) float64
         R.
 
     Returns
     -------
-    (3,) float64
+    (..., 3) float64
         Radians; the middle one within a right angle.
     """
-    y = np.arcsin(np.clip(rotation[0, 2], -1.0, 1.0))
-    x = np.arctan2(-rotation[1, 2], rotation[2, 2])
-    z = np.arctan2(-rotation[0, 1], rotation[0, 0])
-    return np.array([x, y, z])
+    y = np.arcsin(np.clip(rotation[..., 0, 2], -1.0, 1.0))
+    x = np.arctan2(-rotation[..., 1, 2], rotation[..., 2, 2])
+    z = np.arctan2(-rotation[..., 0, 1], rotation[..., 0, 0])
+    return np.stack([x, y, z], axis=-1)
 
 
 def opencv_rotation(pose: ArrayLike) -> Floats:
@@ -363,20 +365,20 @@ def head_place(fit: Fit, index: int) -> Floats:
 
 
 def yaw_pitch_roll(pose: ArrayLike) -> Floats:
-    """Give the head's angles of a pose; R = Rx(-pitch) Ry(yaw) Rz(roll), y up.
+    """Give the head's angles of poses; R = Rx(-pitch) Ry(yaw) Rz(roll), y up.
 
     Yaw is positive where the face turns to the image's right (the person's left), pitch where it
     looks up, roll where its top tilts to the image's left.
 
     Parameters
     ----------
-    pose : (6,) array_like
+    pose : (..., 6) array_like
         As `fitting.camera` has it.
 
     Returns
     -------
-    (3,) float64
+    (..., 3) float64
         Yaw, pitch and roll, degrees.
     """
-    x, y, z = euler_xyz(rotation_matrix(np.asarray(pose, np.float64)[:3]))
-    return np.asarray(np.degrees([y, -x, z]), np.float64)
+    angles = euler_xyz(rotation_matrix(np.asarray(pose, np.float64)[..., :3]))
+    return np.asarray(np.degrees(angles[..., [1, 0, 2]] * [1.0, -1.0, 1.0]), np.float64)

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -144,6 +145,8 @@ def values(rows: FaceRows) -> Iterator[tuple[Any, ...]]:
         One value a column; NaN where unknown.
     """
     fit = rows.fit
+    seen = by_region(np.stack([rows.visibility(i) for i in range(len(rows))]))
+    angles = yaw_pitch_roll(fit.pose)
     for i, face in enumerate(rows.faces):
         yield (
             face.frame,
@@ -155,9 +158,9 @@ def values(rows: FaceRows) -> Iterator[tuple[Any, ...]]:
             rows.quality(i),
             float(fit.rmse[i]),
             float(fit.rmse_iod[i]),
-            *by_region(rows.visibility(i)[None])[0].tolist(),
+            *seen[i].tolist(),
             *fit.pose[i].tolist(),
-            *yaw_pitch_roll(fit.pose[i]).tolist(),
+            *angles[i].tolist(),
             *face.tracked.landmarks.T.ravel().tolist(),
             *rows.gaze[i].ravel().tolist(),
             *fit.f_exp[i].tolist(),
