@@ -167,8 +167,7 @@ def _four_channels(image: Image, low: tuple[int, int], high: tuple[int, int]) ->
     left, top = min(max(low[0], 0), width - 1), min(max(low[1], 0), height - 1)
     right, bottom = min(max(high[0], left + 1), width), min(max(high[1], top + 1), height)
     wider = np.empty((height, width, 4), np.uint8)
-    inside = slice(top, bottom), slice(left, right)
-    cv2.cvtColor(image[inside], cv2.COLOR_RGB2RGBA, dst=wider[inside])
+    wider[top:bottom, left:right] = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA)
     return wider
 
 
