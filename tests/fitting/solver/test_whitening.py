@@ -58,11 +58,13 @@ def test_values_rows_and_pulls_are_those_of_the_whole_covariance(rows):
     choose_slot(made, 1, weight, CURVE_OF)
     row_weight = weight[landmark]
     value = random.normal(size=len(landmark)) * row_weight
-    whitened = value.copy()
+    whole_tiles = np.zeros((2, 96))
+    whitened, pull = whole_tiles[:, : len(landmark)]
+    whitened[:] = value
     assert whiten(made, direction, row_weight, whitened)
     inverse = np.linalg.inv(whole(covariance, landmark, direction, weight))
     assert whitened @ whitened == pytest.approx(UNIT**2 * value @ inverse @ value, rel=1e-6)
-    pull = whitened.copy()
+    pull[:] = whitened
     whitened_pull(made, pull)
     np.testing.assert_allclose(pull, UNIT**2 * inverse @ value, rtol=1e-5, atol=1e-9)
     jacobian = np.zeros((96, 16))
