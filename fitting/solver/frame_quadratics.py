@@ -122,3 +122,7 @@ def _deviations(hessian: Floats, factor: Floats, inverse: Floats, out: Floats) -
             for q in range(p, size):
                 square += inverse[q, p] ** 2
             out[t, p] = np.sqrt(square)
+
+
+# See kernel_cache.py.
+MINIMISE, DEVIATIONS = _minimise, _deviations

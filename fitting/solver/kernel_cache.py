@@ -50,15 +50,39 @@ def ensure_compiled() -> None:
     if folder is None:
         return
     marker = folder / f"glee-kernels-{_fingerprint()}"
-    if _is_there(marker):
-        return
     try:
-        with _locked(folder / "glee-kernels.lock"):
-            if not _is_there(marker):
-                _compile(folder)
-                marker.touch()
+        if not _is_there(marker):
+            with _locked(folder / "glee-kernels.lock"):
+                if not _is_there(marker):
+                    _compile(folder)
+                    marker.touch()
     except (OSError, subprocess.SubprocessError) as error:
         logger.warning("kernels are compiled in each process (%s)", str(error).splitlines()[0])
+        return
+    _load()
+
+
+def _load() -> None:
+    """Load all that are called from Python, in one order.
+
+    What two kernels call is compiled into either, with other last bits; a process takes it from the
+    kernel that it loaded first.
+    """
+    from . import frame_quadratics, temporal, uncertainty
+
+    outermost: tuple[Any, ...] = (
+        levenberg_marquardt.KERNEL,
+        uncertainty.KERNEL,
+        linear_algebra.minimise,
+        frame_quadratics.MINIMISE,
+        frame_quadratics.DEVIATIONS,
+        temporal.KERNEL,
+    )
+    for kernel in outermost:
+        cache, codegen = kernel._cache, kernel.targetctx.codegen()
+        for key in sorted(cache._cache_file._load_index(), key=str):
+            if key == cache._index_key(key[0], codegen):
+                kernel.compile(key[0])
 
 
 def _is_there(marker: Path) -> bool:

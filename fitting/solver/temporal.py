@@ -182,3 +182,7 @@ def _block_solve(
             for j in range(size):
                 total += inverse[t, i, j] * rhs[t, j]
             step[t, i] = total if free[t, i] else 0.0
+
+
+# See kernel_cache.py.
+KERNEL = _block_solve

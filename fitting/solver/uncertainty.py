@@ -103,6 +103,10 @@ def _reduce(
                 out.distance[i, p] = work.distance[p]
 
 
+# See kernel_cache.py.
+KERNEL = _reduce
+
+
 def describe_frames(
     reduced: ReducedEnergies, unit: float | Floats
 ) -> tuple[Floats, Floats, Floats]:
