@@ -65,7 +65,7 @@ SLOW = 0.9
 # where a fit has settled. The energy jumps where a landmark moves to another candidate, so that
 # energies before and after cannot be compared, and a landmark between two of them could go back and
 # forth for ever: after eight iterations in place of three more such frames hang on the last bits.
-# With 3 and 0 a restart of a real clip's frames chose others in 37 % of them, with these in 4 %,
+# With 3 and 0 a restart of a real clip's frames chose others in 37 % of them, with these in 2 %,
 # for a fifth more time.
 CONTOUR_ITERATIONS, CONTOUR_ROUNDS = 3, 2
 # Share of a step that is tried where the whole raises the energy: across the node of a curve it is
