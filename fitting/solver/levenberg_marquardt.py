@@ -45,8 +45,9 @@ CONVERGED, EXHAUSTED, DIVERGED = 0, 1, 2
 # plain Gauss-Newton step: the priors already keep the system definite, and near the solution
 # nothing converges faster. A step that does not lower the energy brings it to LEAST_DAMPING, from
 # where it changes by Marquardt's factor of 10; a full step that does lower it takes it down again,
-# and from LEAST_DAMPING to 0, since less would change a step by under a thousandth. Where priors
-# hold next to nothing, fits that knew no damping below a tenth went back and forth for ever.
+# and from LEAST_DAMPING to 0, since less would change a step by under a thousandth. The first one
+# after a refused step does not: along an edge every lower damping would be refused anew. Where
+# priors hold next to nothing, fits that knew no damping below a tenth went back and forth for ever.
 LEAST_DAMPING = 1e-3
 DAMPING_RISE, DAMPING_FALL = 10.0, 0.1
 # Beyond this a step is 1e-8 of that to the minimum along each unknown. The resolution of float32
@@ -71,6 +72,10 @@ CONTOUR_ITERATIONS, CONTOUR_ROUNDS = 3, 2
 # Share of a step that is tried where the whole raises the energy: across the node of a curve it is
 # mostly too long, and an evaluation costs a fraction of a damped step.
 SHORTER = 0.3
+# Damping from which a shortened step's gain tells what is left. The energy jumps where whitened
+# residuals change to another side of a curve, and a minimum may lie at such an edge: full steps
+# lead over it however short they are, and fits went on for tens of steps, some to the last.
+AT_AN_EDGE = 1.0
 
 
 class FitResult(NamedTuple):
@@ -172,7 +177,7 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
     if not np.isfinite(energy):
         return energy, 0, DIVERGED
     mu, last_gain = 0.0, np.inf
-    moving, rounds = 0, 0
+    moving, rounds, refused = 0, 0, False
     if frame.contour[0] < 0:
         moving, rounds = CONTOUR_ITERATIONS, CONTOUR_ROUNDS
     # fresh: the work arrays were evaluated at the present state, but not linearised there.
@@ -208,14 +213,20 @@ def fit_frame(fitter: Fitter, frame: Frame, state: State) -> tuple[float, int, i
             # The factored system serves as long as it takes most of what is left; only an undamped
             # one, since damping belongs to the step for which it was chosen.
             factored = mu == 0.0 and iteration > 1 and gain <= CHORD_GAIN * last_gain
-            if not chord:
+            if not (chord or refused):
                 mu = 0.0 if mu <= LEAST_DAMPING else DAMPING_FALL * mu
-            settled = not shorter and _left_to_gain(gain, last_gain) <= stop.tolerance * energy
+            trusted = not shorter or mu >= AT_AN_EDGE
+            settled = trusted and _left_to_gain(gain, last_gain) <= stop.tolerance * energy
             last_gain = gain
+            refused = False
         else:
-            factored = False
-            # Not lower, but no higher than the tolerance either: nothing is left to gain.
-            settled = not chord and reached <= energy * (1.0 + stop.tolerance)
+            factored, refused = False, not chord
+            # Not lower, but no higher than the tolerance either, or it promised no more than that:
+            # nothing is left to gain.
+            settled = not chord and (
+                reached <= energy * (1.0 + stop.tolerance)
+                or (np.isfinite(reached) and _promised(solver, shorter) <= stop.tolerance * energy)
+            )
             if not (chord or settled):
                 mu = max(DAMPING_RISE * mu, LEAST_DAMPING)
                 if mu > MOST_DAMPING:
@@ -245,6 +256,17 @@ def _left_to_gain(gain: float, before: float) -> float:
     """
     share = SLOW if np.isinf(before) else min(gain / before, SLOW)
     return gain * share / (1.0 - share)
+
+
+@njit(cache=True, boundscheck=False)
+def _promised(solver: Solver, shorter: bool) -> float:
+    """What a step promised to gain to first order; the whole one, where it was shortened."""
+    along = 0.0
+    for c in range(len(solver.step)):
+        if solver.unknown[c] >= 0:
+            along += solver.gradient[solver.unknown[c]] * solver.step[c]
+    # The gradient is half the energy's.
+    return abs(2.0 * along) / (SHORTER if shorter else 1.0)
 
 
 @njit(cache=True, boundscheck=False)

@@ -8,6 +8,7 @@ unknowns (`State` with a leading axis); `frame_of` and `state_of` take one frame
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -200,8 +201,19 @@ def point_model(
             np.concatenate([points.vertices, dense.vertices]),
             np.concatenate([points.weights, dense.weights]),
         )
-    basis = model.at(points)
     lines = model.jaw_candidates if contour else _no_lines(model)
+    return _reduced(model, points, lines, np.dtype(dtype))
+
+
+# A video's blocks are fitted one after the other, to the same points.
+@lru_cache(maxsize=2)
+def _reduced(
+    model: MorphableModel,
+    points: SurfacePoints,
+    lines: SurfacePoints,
+    dtype: np.dtype[np.floating],
+) -> PointModel:
+    basis = model.at(points)
     line_basis = model.at(lines)
     places = lines.on(model.mean)
     first, last = _line_ends(places, points.on(model.mean))
@@ -234,7 +246,7 @@ def _line_ends(
     return first, last
 
 
-def _modes(basis: PointBasis, dtype: type[np.floating]) -> NDArray[np.floating]:
+def _modes(basis: PointBasis, dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
     every = np.concatenate([basis.identity, basis.expression])
     return np.ascontiguousarray(np.moveaxis(every, 0, -1), dtype)
 
@@ -397,6 +409,7 @@ class Workspace(NamedTuple):
     layout : the Jacobian's columns
     jacobian : (m + s padded, stride), of the type of the modes
     candidate : (17,) int32, places of the jaw landmarks on their lines
+    jaw_rows : (56,), the rows of the lines' modes there, and zeros to whole tiles
     whitening : arrays of the covariance of the landmarks' residuals
     segments : (curves, k, 7) float64 and
     segment_count : (curves,) int32, the detected curves as `residuals.cut_curve` leaves them
@@ -417,6 +430,7 @@ class Workspace(NamedTuple):
     layout: Layout
     jacobian: NDArray[np.floating]
     candidate: NDArray[np.int32]
+    jaw_rows: NDArray[np.intp]
     whitening: Whitening
     segments: NDArray[np.float64]
     segment_count: NDArray[np.int32]
@@ -458,6 +472,7 @@ def new_workspace(
         layout=layout,
         jacobian=np.zeros((int(padded(every)), stride(layout.columns)), dtype),
         candidate=points.line_last.copy(),
+        jaw_rows=np.zeros(int(padded(3 * JAW)), np.intp),
         whitening=new_whitening(slides, loss.covariance, loss.unit, dtype),
         segments=np.zeros((*scheme.nodes.shape, SEGMENT)),
         segment_count=np.zeros(len(scheme.nodes), np.int32),

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .linear_algebra import SUMS, copy_row, dots
+from .linear_algebra import SUMS, copy_row, dots, dots_of
 from .point_to_curve import cut_curve, nearest_on
 from .problem import (
     ABSOLUTE,
@@ -68,8 +68,9 @@ def choose_contour(points: PointModel, state: State, work: Workspace) -> bool:
     moved = False
     if points.line_mean.shape[1] == 0:
         return moved
+    deformed = bool(state.x.any())
     for line in range(len(work.candidate)):
-        best = contour_candidate(points, line, state, work.moved)
+        best = contour_candidate(points, line, state, deformed, work.moved)
         moved |= best != work.candidate[line]
         work.candidate[line] = best
     return moved
@@ -77,7 +78,7 @@ def choose_contour(points: PointModel, state: State, work: Workspace) -> bool:
 
 @njit(cache=True, boundscheck=False)
 def contour_candidate(
-    points: PointModel, line: int, state: State, moved: NDArray[np.floating]
+    points: PointModel, line: int, state: State, deformed: bool, moved: NDArray[np.floating]
 ) -> int:
     """The candidate of a jaw line that lies farthest out in the image.
 
@@ -89,6 +90,7 @@ def contour_candidate(
     points : the model's points
     line : 0 to 16, the jaw landmark
     state : unknowns of the frame
+    deformed : some coefficient is not 0
     moved : work
     """
     first, best, score = int(points.line_first[line]), int(points.line_last[line]), -np.inf
@@ -109,8 +111,12 @@ def contour_candidate(
     across = (rotation[2, 0], rotation[2, 1], rotation[2, 2])
     offset = (dx * translation[0] + dy * translation[1], translation[2])
     mean = points.line_mean
-    row = 3 * line * mean.shape[1]
-    at = dots(points.line_modes, x, row + 3 * first, row + 3 * best + 3, moved)
+    if deformed:
+        row = 3 * line * mean.shape[1]
+        at = dots(points.line_modes, x, row + 3 * first, row + 3 * best + 3, moved)
+    else:
+        at = 0
+        moved[: 3 * (best + 1 - first)] = 0.0
     for candidate in range(first, best + 1):
         px = mean[line, candidate, 0] + moved[at]
         py = mean[line, candidate, 1] + moved[at + 1]
@@ -224,7 +230,7 @@ def place(points: PointModel, state: State, work: Workspace) -> None:
     lines = len(work.candidate) if points.line_mean.shape[1] else 0
     mean, moved, turned, x = points.mean, work.moved, work.turned, state.x
     if lines:
-        _place_jaw(points.line_mean, points.line_modes, work.candidate, x, moved, turned)
+        _place_jaw(points.line_mean, points.line_modes, x, work, turned)
     at = dots(points.modes, x, 3 * lines, 3 * len(mean), moved)
     for i in range(lines, len(mean)):
         for axis in range(3):
@@ -237,17 +243,19 @@ def place(points: PointModel, state: State, work: Workspace) -> None:
 def _place_jaw(
     mean: NDArray[np.float64],
     modes: NDArray[np.floating],
-    candidate: NDArray[np.int32],
     x: NDArray[np.floating],
-    moved: NDArray[np.floating],
+    work: Workspace,
     out: NDArray[np.float64],
 ) -> None:
     """out[i] = mean + modes x for jaw landmarks, at their candidates on the jaw lines."""
+    candidate, rows, moved = work.candidate, work.jaw_rows, work.moved
     for i in range(len(candidate)):
-        row = 3 * (i * mean.shape[1] + candidate[i])
-        at = dots(modes, x, row, row + 3, moved)
         for axis in range(3):
-            out[i, axis] = mean[i, candidate[i], axis] + moved[at + axis]
+            rows[3 * i + axis] = 3 * (i * mean.shape[1] + candidate[i]) + axis
+    dots_of(modes, x, rows, moved)
+    for i in range(len(candidate)):
+        for axis in range(3):
+            out[i, axis] = mean[i, candidate[i], axis] + moved[3 * i + axis]
 
 
 @njit(fastmath=SUMS, cache=True, boundscheck=False)

@@ -223,6 +223,18 @@ def test_whitening_by_the_unit_covariance_changes_nothing(model, make_subject):
     np.testing.assert_allclose(whitened.f_exp, plain.f_exp, atol=5e-3)
 
 
+def test_fits_at_an_edge_of_the_energy_end(model, make_subject):
+    """Whitened residuals jump where they change to another side of a curve: some minima lie there.
+
+    Three of these frames went on to the last step, and counted as not converged.
+    """
+    subject = make_subject(36, frames=500, noise=0.02)
+    noise = next(iter(model.noise.values()))
+    options = FitOptions(noise=noise, landmark_error=0.02)
+    result = fit(subject.landmarks, model, camera=CAMERA, f_shape=subject.f_shape, options=options)
+    assert result.converged.all()
+
+
 def test_prior_pulls_towards_its_mean(model, make_subject):
     subject = make_subject(34, frames=10, noise=0.02)
     strong = ExpressionPrior(np.full(51, 0.3), 1e-6 * np.eye(51))

@@ -292,6 +292,32 @@ subtract_columns = _vector(_by_columns, _total)
 subtract_rows = _vector(_by_rows, _Writer.added_up)
 
 
+def _write_dots(writer: _Writer, a: Any, b: Any, rows: list[Any]) -> Any:
+    """The products of eight rows of a, by their numbers, with b."""
+    builder, zero, length = writer.builder, ir.Constant(_INDEX, 0), a[1]
+    whole = builder.and_(length, ir.Constant(_INDEX, -SIDE))
+
+    def terms(k: Any) -> list[Any]:
+        part = writer.load(writer.place(b, zero, k))
+        return [(writer.load(writer.place(a, row, k)), part) for row in rows]
+
+    sums = writer.sums(zero, whole, SIDE, terms)
+    # The last numbers of a row come with some before them, which were counted already.
+    end = writer.plus(length, -SIDE)
+    lanes = ir.Constant(ir.VectorType(_INDEX, SIDE), list(range(SIDE)))
+    counted = ir.Constant(ir.VectorType(_INDEX, SIDE), ir.Undefined)
+    counted = builder.insert_element(counted, builder.sub(whole, end), _lane(0))
+    counted = writer.shuffled(counted, [0] * SIDE, counted)
+    part = builder.select(
+        builder.icmp_signed("<", lanes, counted),
+        ir.Constant(writer.vector, None),
+        writer.load(writer.place(b, zero, end)),
+    )
+    ends = [writer.load(writer.place(a, row, end)) for row in rows]
+    sums = [writer.plus_product(x, y, part) for x, y in zip(sums, ends, strict=True)]
+    return writer.added_up(sums)
+
+
 def _typed_dots(
     context: Any, a: Any, b: Any, out: Any, row: Any, at: Any
 ) -> tuple[Any, Callable[..., Any]]:
@@ -302,28 +328,31 @@ def _typed_dots(
     def lowered(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         writer = _Writer(context, builder, signature.args, values)
         (a, b, out), (row, at) = writer.arrays, writer.indices
-        zero, length = ir.Constant(_INDEX, 0), a[1]
-        whole = builder.and_(length, ir.Constant(_INDEX, -SIDE))
-        rows = writer.sums(
-            zero, whole, SIDE, lambda k: _by_rows(writer, a, row, k, writer.place(b, zero, k))
-        )
-        # The last numbers of a row come with some before them, which were counted already.
-        end = writer.plus(length, -SIDE)
-        lanes = ir.Constant(ir.VectorType(_INDEX, SIDE), list(range(SIDE)))
-        counted = ir.Constant(ir.VectorType(_INDEX, SIDE), ir.Undefined)
-        counted = builder.insert_element(counted, builder.sub(whole, end), _lane(0))
-        counted = writer.shuffled(counted, [0] * SIDE, counted)
-        part = builder.select(
-            builder.icmp_signed("<", lanes, counted),
-            ir.Constant(writer.vector, None),
-            writer.load(writer.place(b, zero, end)),
-        )
-        ends = [writer.load(place) for place in writer.down(a, row, end)]
-        rows = [writer.plus_product(x, y, part) for x, y in zip(rows, ends, strict=True)]
-        writer.store(writer.added_up(rows), writer.place(out, zero, at))
+        found = _write_dots(writer, a, b, [writer.plus(row, each) for each in range(SIDE)])
+        writer.store(found, writer.place(out, ir.Constant(_INDEX, 0), at))
+        return context.get_dummy_value()
+
+    return signature, lowered
+
+
+def _typed_scattered_dots(
+    context: Any, a: Any, b: Any, out: Any, rows: Any, at: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """out[at : at + 8] = a[rows[at : at + 8]] b; rows: of type intp, otherwise as `set_dots`."""
+    _checked(a, b, out)
+    signature = types.void(a, b, out, types.Array(types.intp, 1, "C"), types.intp)
+
+    def lowered(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        writer = _Writer(context, builder, signature.args, values)
+        (a, b, out, numbers), (at,) = writer.arrays, writer.indices
+        zero = ir.Constant(_INDEX, 0)
+        places = [writer.place(numbers, zero, writer.plus(at, each)) for each in range(SIDE)]
+        found = _write_dots(writer, a, b, [builder.load(place) for place in places])
+        writer.store(found, writer.place(out, zero, at))
         return context.get_dummy_value()
 
     return signature, lowered
 
 
 set_dots: Callable[..., Any] = intrinsic(_typed_dots)
+set_scattered_dots: Callable[..., Any] = intrinsic(_typed_scattered_dots)

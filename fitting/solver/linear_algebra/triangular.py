@@ -20,6 +20,7 @@ from .tiles import (
     factor_tile,
     padded,
     set_dots,
+    set_scattered_dots,
     set_tile,
     subtract_columns,
     subtract_rows,
@@ -78,6 +79,29 @@ def dots(a: NDArray[np.floating], b: Matrix, first: int, stop: int, out: Matrix)
         at = min(row, last)
         set_dots(a, b, out, at, at - start)
     return first - start
+
+
+@njit(cache=True, boundscheck=False)
+def dots_of(a: NDArray[np.floating], b: Matrix, rows: NDArray[np.intp], out: Matrix) -> None:
+    """out = a[rows] b; rows are counted over all leading axes.
+
+    Parameters
+    ----------
+    a : (..., n)
+    b : (n,)
+    rows : (r,), whole tiles' sides of them
+    out : (>= r,), filled
+    """
+    if len(b) < SIDE:
+        every = a.reshape(-1, len(b))
+        for at in range(len(rows)):
+            total = a.dtype.type(0.0)
+            for k in range(len(b)):
+                total += every[rows[at], k] * b[k]
+            out[at] = total
+        return
+    for at in range(0, len(rows), SIDE):
+        set_scattered_dots(a, b, out, rows, at)
 
 
 @njit(cache=True, boundscheck=False)

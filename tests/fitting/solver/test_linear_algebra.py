@@ -84,6 +84,20 @@ def test_products_of_some_rows(first, stop, length, dtype):
     np.testing.assert_allclose(out[at : at + stop - first], wanted, atol=20 * TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("length", [5, 8, 51, 111])
+def test_products_of_scattered_rows(length, dtype):
+    random = np.random.default_rng(length)
+    matrix = random.normal(size=(3, 4, 3, length)).astype(dtype)
+    vector = random.normal(size=length).astype(dtype)
+    rows = np.array([35, 0, 3, 3, 17, 8, 34, 1, 2, 5, 7, 11, 13, 17, 19, 23], np.intp)
+    out = np.full(17, 7.0, dtype)
+    kernels.dots_of(matrix, vector, rows, out)
+    wanted = matrix.reshape(-1, length)[rows] @ vector
+    np.testing.assert_allclose(out[:16], wanted, atol=20 * TOLERANCE[dtype])
+    assert out[16] == 7.0
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan])
 def test_a_matrix_that_is_not_positive_is_refused(value):
     system = np.eye(8)
