@@ -232,12 +232,7 @@ class GleeTable:
 
     def _flush(self) -> None:
         if self._waiting:
-            arrays = [
-                pa.array(column, kind, from_pandas=True)
-                for column, kind in zip(
-                    zip(*self._waiting, strict=True), self._schema.types, strict=True
-                )
-            ]
+            arrays = _arrow_columns(self._waiting, self._schema.types)
             self._parquet.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
             self._waiting = []
 
@@ -259,14 +254,22 @@ class GleeTable:
             groups = pq.ParquetFile(before).iter_batches(GROUP_ROWS)
             with pq.ParquetWriter(parquet, schema) as after:
                 for group, block in zip(groups, blocks(), strict=True):
-                    arrays = [
-                        pa.array(column, kind, from_pandas=True)
-                        for column, (_, _, kind) in zip(
-                            zip(*block, strict=True), added, strict=True
-                        )
-                    ]
+                    arrays = _arrow_columns(block, [kind for _, _, kind in added])
                     table = pa.Table.from_arrays([*group.columns, *arrays], schema=schema)
                     after.write_table(table)
+
+
+def _arrow_columns(rows: Sequence[tuple[Any, ...]], kinds: Sequence[Any]) -> list[Any]:
+    """Arrow's columns of rows of values, NaN as null. kinds: Arrow type of each column."""
+    columns: list[Any] = list(zip(*rows, strict=True))
+    # Arrow takes a number from Python in ten times as long as NumPy does.
+    numbers = [place for place, kind in enumerate(kinds) if pa.types.is_floating(kind)]
+    for place in numbers:
+        columns[place] = np.array(columns[place], np.float64).astype(kinds[place].to_pandas_dtype())
+    return [
+        pa.array(column, kind, from_pandas=True)
+        for column, kind in zip(columns, kinds, strict=True)
+    ]
 
 
 def chain_rows(blocks: Iterable[Iterable[tuple[float, ...]]]) -> Iterator[tuple[float, ...]]:

@@ -67,7 +67,10 @@ class Engine(Protocol):
     def mesh(
         self, crops: Sequence[Image]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Points (n, 478, 3), presence (n,) and odds (n, 68) of n crops (256, 256, 3)."""
+        """Points (n, 478, 3), presence (n,) and odds (n, 68) of n crops.
+
+        crops: (256, 256, 3) RGB, or with a fourth channel that is not looked at.
+        """
 
     def blendshapes(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         """Coefficients (n, 52) of points (n, 146, 2) from their mean."""
@@ -190,7 +193,7 @@ class MeshDetector:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """As `landmarks_seen` for n images at once: (n, 478, 3), (n,) and (n, 68)."""
         transforms = [crop_transform(box) for box in boxes]
-        crops = [crop_of(*pair) for pair in zip(images, transforms, strict=True)]
+        crops = [crop_of(*pair, channels=4) for pair in zip(images, transforms, strict=True)]
         points, presence, odds = self._engine.mesh(crops)
         source = [to_source(*pair) for pair in zip(points, transforms, strict=True)]
         confidence = 1.0 / (1.0 + np.exp(_EVEN_PRESENCE - presence))

@@ -133,8 +133,8 @@ def _graph(state: State) -> tuple[Graph, dict[str, str]]:
         for name, features in (("from_stem", fine), ("from_middle", middle), ("from_deep", deep))
     )
     seen = graph.added(fine, graph.doubled(graph.added(middle, graph.doubled(deep))))
-    mixed = graph.relu(graph.depthwise(graph.relu(seen), *_folded(state, "mix.0", "mix.1")))
-    mixed = graph.relu(graph.convolution(mixed, *_folded(state, "mix.3", "mix.4")))
+    mixed = graph.depthwise(graph.relu(seen), *_folded(state, "mix.0", "mix.1"), relu=True)
+    mixed = graph.convolution(mixed, *_folded(state, "mix.3", "mix.4"), relu=True)
     heat = graph.convolution(mixed, state["heat.weight"], state["heat.bias"])
     look = graph.by_row(graph.added(heat, parabola), _CELLS.shape[0], COUNT)
     look = graph.layer("Softmax", [look], {0: 1, 1: 1})
@@ -147,8 +147,8 @@ def _graph(state: State) -> tuple[Graph, dict[str, str]]:
 def _convolution(graph: Graph, state: State, name: str, features: str, *, stride: int = 1) -> str:
     weight, bias = _folded(state, f"{name}.0", f"{name}.1")
     pad = weight.shape[-1] // 2
-    return graph.relu(
-        graph.convolution(features, weight, bias, stride=stride, before=pad, after=pad)
+    return graph.convolution(
+        features, weight, bias, stride=stride, before=pad, after=pad, relu=True
     )
 
 

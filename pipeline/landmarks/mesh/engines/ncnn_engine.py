@@ -56,7 +56,7 @@ class NcnnEngine:
         return np.concatenate(numbers), np.concatenate(scores)
 
     def mesh(self, crops: Sequence[Image]) -> tuple[Float32, Float32, Float32]:
-        """Points (n, 478, 3), presence (n,) and odds (n, 68) of n crops (256, 256, 3)."""
+        """Points (n, 478, 3), presence (n,) and odds (n, 68) of n crops, as `Engine`."""
         found = [self._mesh.run({INPUT: pixels_of(crop, 0.0, 1 / 255)}) for crop in crops]
         return (
             np.stack([one["points"].reshape(COUNT, 3) for one in found]),

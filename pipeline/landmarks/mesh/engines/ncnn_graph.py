@@ -60,9 +60,14 @@ class Graph:
         stride: int = 1,
         before: int = 0,
         after: int = 0,
+        relu: bool = False,
     ) -> str:
-        """weight: (outputs, inputs, k, k); before, after: zeros around, left and top, or else."""
-        return self._convolution("Convolution", features, weight, bias, stride, (before, after))
+        """weight: (outputs, inputs, k, k); before, after: zeros around, left and top, or else.
+
+        relu: what is below 0 becomes 0, on the way to memory.
+        """
+        pads = before, after
+        return self._convolution("Convolution", features, weight, bias, stride, pads, relu)
 
     def depthwise(
         self,
@@ -73,10 +78,11 @@ class Graph:
         stride: int = 1,
         before: int = 1,
         after: int = 1,
+        relu: bool = False,
     ) -> str:
         """A convolution of each channel by itself. weight: (channels, 1, k, k)."""
-        kind = "ConvolutionDepthWise"
-        return self._convolution(kind, features, weight, bias, stride, (before, after))
+        kind, pads = "ConvolutionDepthWise", (before, after)
+        return self._convolution(kind, features, weight, bias, stride, pads, relu)
 
     def _convolution(
         self,
@@ -86,11 +92,12 @@ class Graph:
         bias: Float32 | None,
         stride: int,
         pads: tuple[int, int],
+        relu: bool,
     ) -> str:
         outputs, _, kernel, _ = weight.shape
         before, after = pads
         options = {0: outputs, 1: kernel, 3: stride, 4: before, 14: before, 15: after, 16: after}
-        options |= {5: int(bias is not None), 6: weight.size}
+        options |= {5: int(bias is not None), 6: weight.size, 9: int(relu)}
         if kind != "Convolution":
             options[7] = outputs
         result = self.layer(kind, [features], options)
@@ -120,6 +127,10 @@ class Graph:
     def by_row(self, features: str, columns: int, rows: int) -> str:
         """The same numbers as a matrix (rows, columns)."""
         return self.layer("Reshape", [features], {0: columns, 1: rows})
+
+    def first_row(self, features: str, columns: int) -> str:
+        """The first row of a matrix (rows, columns), as a matrix."""
+        return self.layer("Crop", [features], {3: columns, 4: 1})
 
     def added(self, first: str, second: str) -> str:
         """The sum, element by element."""
@@ -241,12 +252,12 @@ def matrix(values: Float32) -> Any:
 
 
 def pixels_of(image: Image, mean: float, scale: float) -> Any:
-    """(value - mean) x scale of an image (h, w, 3), as ncnn takes it."""
+    """(value - mean) x scale of an image (h, w, 3), as ncnn takes it; a fourth channel is left."""
     import ncnn
 
     height, width = image.shape[:2]
     # Of four channels ncnn takes three apart in a third of the time, the conversion included.
-    wider = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+    wider = image if image.shape[2] == 4 else cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
     values = ncnn.Mat.from_pixels(wider, ncnn.Mat.PixelType.PIXEL_RGBA2RGB, width, height)
     values.substract_mean_normalize([mean] * 3 if mean else [], [scale] * 3)
     return values

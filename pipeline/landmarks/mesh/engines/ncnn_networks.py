@@ -33,6 +33,7 @@ from ..weights import Parameters
 from .ncnn_graph import Graph
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 # Names of the input and of the results.
 INPUT = "input"
@@ -48,8 +49,7 @@ def detector_graph(given: Parameters) -> tuple[Graph, dict[str, str]]:
     graph = Graph()
     features = graph.layer("Input", [], name=INPUT)
     weight, bias = _weight_and_bias(given, "stem.convolution", (DETECTOR_STEM, 3, 5, 5))
-    features = graph.convolution(features, weight, bias, stride=2, before=1, after=2)
-    features = graph.relu(features)
+    features = graph.convolution(features, weight, bias, stride=2, before=1, after=2, relu=True)
     results, inputs = {}, DETECTOR_STEM
     for part, widths, (_, anchors) in zip(("fine", "coarse"), (FINE, COARSE), ANCHORS, strict=True):
         for number, (outputs, stride) in enumerate(widths):
@@ -101,10 +101,15 @@ def mesh_graph(given: Parameters, head: Parameters) -> tuple[Graph, dict[str, st
                 read.append(features)
             inputs, number = width, number + 1
     shape = (inputs, LAST_SIDE, LAST_SIDE)
-    points = graph.convolution(features, *_weight_and_bias(given, "points", (3 * COUNT, *shape)))
+    weight, bias = _weight_and_bias(given, "points", (3 * COUNT, *shape))
+    points = graph.convolution(features, weight, bias)
     presence = graph.convolution(features, *_weight_and_bias(given, "presence", (1, *shape)))
     given.finish()
-    odds = _visibility(graph, head, points, read)
+    # Where the head looks, straight from the features: a tenth of the numbers, from points.
+    places = grid_of_points()
+    grid = (places @ weight.reshape(len(weight), -1)).reshape(-1, *shape).astype(np.float32)
+    looked_at = graph.convolution(features, grid, (places @ bias - 1.0).astype(np.float32))
+    odds = _visibility(graph, head, looked_at, read)
     return graph, graph.results(points=points, presence=presence, odds=odds)
 
 
@@ -132,13 +137,13 @@ def _bottleneck(
     return graph.prelu(new, given.take(f"{name}.activation.weight", outputs))
 
 
-def _visibility(graph: Graph, given: Parameters, points: str, read: list[str]) -> str:
-    """Odds (68,) that the landmarks are seen. read: features of stages, (channels, side, side)."""
-    places = grid_of_points()
-    grid = graph.layer("InnerProduct", [points], {0: len(places), 1: 1, 2: places.size})
-    graph.weights(places)
-    graph.weights(np.full(len(places), -1.0, np.float32), marked=False)
-    grid = graph.layer("Reshape", [grid], {0: 2, 1: LANDMARKS, 2: 1})
+def _visibility(graph: Graph, given: Parameters, places: str, read: list[str]) -> str:
+    """Odds (68,) that the landmarks are seen.
+
+    places: (136, 1, 1), where the head looks, x and y, -1 and 1 being the crop's borders. read:
+    features of stages, (channels, side, side).
+    """
+    grid = graph.layer("Reshape", [places], {0: 2, 1: LANDMARKS, 2: 1})
     # Bilinear, the border goes on.
     at = [graph.layer("GridSample", [stage, grid], {0: 1, 1: 2, 2: 0}) for stage in read]
     rows = [graph.layer("Reshape", [one], {0: LANDMARKS, 1: -1}) for one in at]
@@ -152,7 +157,7 @@ def _visibility(graph: Graph, given: Parameters, points: str, read: list[str]) -
     return result
 
 
-def grid_of_points() -> Float32:
+def grid_of_points() -> Float64:
     """(136, 1434): from all points, crop pixels, to where the head looks, x and y, + 1.
 
     -1 and 1 are the crop's borders. As `SeeingMesh.places` says it.
@@ -167,7 +172,7 @@ def grid_of_points() -> Float32:
             places[:, axis, corner, axis] += way * along
             places[:, axis, corner, other] += sign * way * down
     places[:17] += INWARD * (places[27:36].mean(0) - places[:17])
-    return np.asarray(places.reshape(2 * LANDMARKS, 3 * COUNT) * (2.0 / CROP_SIDE), np.float32)
+    return np.asarray(places.reshape(2 * LANDMARKS, 3 * COUNT) * (2.0 / CROP_SIDE))
 
 
 def mixer_graph(given: Parameters) -> tuple[Graph, dict[str, str], tuple[Float32, ...]]:
@@ -187,17 +192,18 @@ def mixer_graph(given: Parameters) -> tuple[Graph, dict[str, str], tuple[Float32
     tokens = graph.layer("Input", [], name=INPUT)
     for number in range(MIXER_BLOCKS):
         name = f"blocks.{number}"
+        last = number == MIXER_BLOCKS - 1
         features = _normed(graph, given, f"{name}.token_norm", tokens)
         count = 1 + TOKENS
-        for layer, (inputs, outputs) in (
-            ("widen", (count, WIDE_TOKENS)),
-            ("narrow", (WIDE_TOKENS, count)),
-        ):
-            weight = given.take(f"{name}.tokens.{layer}.weight", outputs, inputs)
-            bias = given.take(f"{name}.tokens.{layer}.bias", outputs)
-            features = graph.product(weight, features, bias[:, None])
-            features = graph.relu(features) if layer == "widen" else features
-        tokens = graph.added(tokens, features)
+        weight = given.take(f"{name}.tokens.widen.weight", WIDE_TOKENS, count)
+        bias = given.take(f"{name}.tokens.widen.bias", WIDE_TOKENS)
+        features = graph.relu(graph.product(weight, features, bias[:, None]))
+        weight = given.take(f"{name}.tokens.narrow.weight", count, WIDE_TOKENS)
+        bias = given.take(f"{name}.tokens.narrow.bias", count)
+        if last:
+            # Of the last block only the learnt token is read.
+            tokens, weight, bias = graph.first_row(tokens, CHANNELS), weight[:1], bias[:1]
+        tokens = graph.added(tokens, graph.product(weight, features, bias[:, None]))
         features = _normed(graph, given, f"{name}.channel_norm", tokens)
         for layer, (inputs, outputs) in (
             ("widen", (CHANNELS, WIDE_CHANNELS)),
@@ -208,9 +214,8 @@ def mixer_graph(given: Parameters) -> tuple[Graph, dict[str, str], tuple[Float32
             features = graph.product_by(features, weight.T, bias)
             features = graph.relu(features) if layer == "widen" else features
         tokens = graph.added(tokens, features)
-    first = graph.layer("Crop", [tokens], {3: CHANNELS, 4: 1})
     weight = given.take("coefficients.weight", len(BLENDSHAPES), CHANNELS)
-    odds = graph.product_by(first, weight.T, given.take("coefficients.bias", len(BLENDSHAPES)))
+    odds = graph.product_by(tokens, weight.T, given.take("coefficients.bias", len(BLENDSHAPES)))
     given.finish()
     return graph, graph.results(odds=odds), before
 

@@ -59,8 +59,9 @@ class TorchEngine:
         return numbers[0], scores[0]
 
     def mesh(self, crops: Sequence[Image]) -> tuple[Float32, Float32, Float32]:
-        """Points (n, 478, 3), presence (n,) and odds (n, 68) of n crops (256, 256, 3)."""
-        points, presence, odds = self._run(self._mesh, np.stack(crops), 1 / 255, 0.0)
+        """Points (n, 478, 3), presence (n,) and odds (n, 68) of n crops, as `Engine`."""
+        pixels = np.stack([crop[..., :3] for crop in crops])
+        points, presence, odds = self._run(self._mesh, pixels, 1 / 255, 0.0)
         return points, presence, odds
 
     def blendshapes(self, points: npt.NDArray[np.float64]) -> Float32:
