@@ -32,7 +32,7 @@ def write_repeated(video: Path, out: Path, repeats: int) -> int:
 
 
 def seconds(video: Path, out: Path, *options: str) -> float:
-    """Processor seconds of the command, on one core, with all that it starts."""
+    """Processor seconds of the command with all that it starts."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "glee.cli", "analyze", str(video), "-o", str(out)]
     subprocess.run(

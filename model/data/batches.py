@@ -11,7 +11,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ...errors import GleeError
+from ...pipeline.cluster.tasks import one_opencv_thread
 from ..distributed import World
 from ..options import Schedule, TrainOptions
 from .au_dataset import AUFrames, Batch, make_batch
@@ -179,7 +179,9 @@ def batches_ahead(
         multiprocessing_context=start,
         worker_init_fn=_one_thread,
     )
-    with _without_opencv_threads():
+    # A fork copies the list of OpenCV's threads and not the threads: a process that inherits the
+    # list waits for them for ever, or crashes.
+    with one_opencv_thread():
         started = iter(loader)
     memories: dict[tuple[int, int], torch.Tensor] = {}
 
@@ -194,21 +196,6 @@ def batches_ahead(
 
     # To take a batch over is half a millisecond of work, done by a thread during the step before.
     yield from _by_thread(taken, first, total)
-
-
-@contextmanager
-def _without_opencv_threads() -> Iterator[None]:
-    """End OpenCV's threads in this process while others are forked from it.
-
-    A fork copies the list of its threads and not the threads: a process that inherits the list
-    waits for them for ever, or crashes. They come back when OpenCV next needs them.
-    """
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
 
 
 def _by_thread(make: Callable[[int], Item], first: int, total: int) -> Iterator[Item]:

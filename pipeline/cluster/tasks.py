@@ -178,3 +178,17 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """One thread for OpenCV while the block runs; others come back when it next needs them.
+
+    Pictures of faces are small: to hand half of one to a second thread takes as long as the work.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)

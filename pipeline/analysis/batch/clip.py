@@ -23,6 +23,7 @@ from ...action_units.person_baseline import AUTO as AUTO_BASELINE
 from ...action_units.person_baseline import NONE as NO_BASELINE
 from ...action_units.person_baseline import USUAL, BaselineFrames
 from ...action_units.readings import au_readings
+from ...cluster.tasks import one_opencv_thread
 from ...images.frames import FrameIndex, index_frames
 from ...landmarks.backends import (
     AUTO,
@@ -176,7 +177,8 @@ class ClipAnalyzer:
         index = index_frames(source.clip, deinterlace=self.options.deinterlace, identify=False)
         record.begin()
         try:
-            return self._recalling(source, index, record, bar)
+            with one_opencv_thread():
+                return self._recalling(source, index, record, bar)
         except BaseException:
             record.give_up()
             raise

@@ -15,6 +15,7 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+import torch
 
 from glee.errors import OptionsError
 from glee.model.checkpoint import load_checkpoint
@@ -72,7 +73,8 @@ def place(tmp_path):
 
 @pytest.fixture(scope="module")
 def without(work, tmp_path_factory):
-    """A run that decodes each crop when it is used."""
+    """A run that decodes each crop when it is used, on one thread as those of the tests."""
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         make_tiny(patch)
         return trained(work, tmp_path_factory.mktemp("without") / "run", CropFileOptions(False))
