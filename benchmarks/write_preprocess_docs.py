@@ -106,13 +106,14 @@ def networks(content: dict[str, Any], table: Any) -> list[str]:
         for row in [found[engine][name]]
     ]
     sizes = ", ".join(f"{name} {gflop:.3f}" for name, gflop in found["gflop"].items())
+    read = found["gflop_ncnn"]["blendshapes"]
     return [
         *table(["network", "alone, ms", "of eight together, ms", "share of the peak"], rows),
         "",
         f"A core's peak is what torch's product of matrices reaches, {found['peak_gflops']:.0f} "
-        f"GFLOP/s; GFLOP of a run: {sizes}. ncnn runs one picture at a time, so that no result "
-        "depends on what is computed beside it, and loses nothing by it. `mesh` includes the "
-        "visibility of the landmarks.",
+        f"GFLOP/s; GFLOP of a run: {sizes} (by ncnn {read:.3f}: what is read). ncnn runs one "
+        "picture at a time, so that no result depends on what is computed beside it, and loses "
+        "nothing by it. `mesh` includes the visibility of the landmarks.",
         "",
         f"`glee analyze` as a user runs it, on a clip of {analyzed['frames']} frames: "
         f"{analyzed['ms']:.1f} ms of CPU a frame beyond its start of {analyzed['ms_start_s']:.1f} "
