@@ -258,6 +258,8 @@ def main() -> None:
     quick, seed = arguments.quick, arguments.seed
     content: dict[str, Any] = {}
     if arguments.only:
+        if arguments.json is None or not arguments.json.exists():
+            parser.error("--only: give by --json the file that has the other parts")
         content = json.loads(arguments.json.read_text())
         del content["targets"]
         if content.pop("machine") != machine():
