@@ -72,9 +72,9 @@ CONTOUR_ITERATIONS, CONTOUR_ROUNDS = 3, 2
 # Share of a step that is tried where the whole raises the energy: across the node of a curve it is
 # mostly too long, and an evaluation costs a fraction of a damped step.
 SHORTER = 0.3
-# Damping from which a shortened step's gain tells what is left. The energy jumps where whitened
-# residuals change to another side of a curve, and a minimum may lie at such an edge: full steps
-# lead over it however short they are, and fits went on for tens of steps, some to the last.
+# Damping from which a shortened step's gain tells what is left. The energy of whitened residuals
+# jumps where a landmark's nearest side of a curve changes, and a minimum may lie at such an edge.
+# There every step is shortened, however much it is damped: no other step could end the fit.
 AT_AN_EDGE = 1.0
 
 

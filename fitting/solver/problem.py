@@ -201,8 +201,7 @@ def point_model(
             np.concatenate([points.vertices, dense.vertices]),
             np.concatenate([points.weights, dense.weights]),
         )
-    lines = model.jaw_candidates if contour else _no_lines(model)
-    return _reduced(model, points, lines, np.dtype(dtype))
+    return _reduced(model, points, contour, np.dtype(dtype))
 
 
 # A video's blocks are fitted one after the other, to the same points.
@@ -210,9 +209,10 @@ def point_model(
 def _reduced(
     model: MorphableModel,
     points: SurfacePoints,
-    lines: SurfacePoints,
+    contour: bool,
     dtype: np.dtype[np.floating],
 ) -> PointModel:
+    lines = model.jaw_candidates if contour else _no_lines(model)
     basis = model.at(points)
     line_basis = model.at(lines)
     places = lines.on(model.mean)

@@ -152,7 +152,7 @@ def face_view(
 
 
 def _warped(image: Image, transform: Transform, side: int, border: int | None) -> Image:
-    """A square of the image, bilinear, of four channels; border: grey level beyond, or None."""
+    """A square of the image, bilinear, of four channels. border: as that of `face_view`."""
     low, high = _seen_corners(transform, side)
     inside = min(low) >= 0 and high[0] <= image.shape[1] and high[1] <= image.shape[0]
     # Four channels take OpenCV less than half of the time that three do, to the same bits; so does
@@ -174,8 +174,7 @@ def _four_channels(image: Image, low: tuple[int, int], high: tuple[int, int]) ->
     left, top = min(max(low[0], 0), width - 1), min(max(low[1], 0), height - 1)
     right, bottom = min(max(high[0], left + 1), width), min(max(high[1], top + 1), height)
     wider = np.empty((height, width, 4), np.uint8)
-    part = wider[top:bottom, left:right]
-    cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA, dst=part)
+    wider[top:bottom, left:right] = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA)
     return wider
 
 
