@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import nullcontext
 
+import cv2
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -76,6 +78,28 @@ def test_rows_come_while_the_video_is_read_and_under_another_name(videos, tmp_pa
     assert seen[1] == 1 + face_fit.FIRST_BLOCK
     assert not list(tmp_path.glob(".*"))
     assert all(path.exists() for path in done.paths)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_opencv_has_one_thread_during_an_analysis_alone(videos, tmp_path, monkeypatch, fails):
+    threads = []
+    fitted = face_fit.RowStream._fitted
+
+    def looking(self, size, faces):
+        threads.append(cv2.getNumThreads())
+        if fails:
+            raise DataError("no")
+        return fitted(self, size, faces)
+
+    monkeypatch.setattr(face_fit.RowStream, "_fitted", looking)
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(3)
+        with pytest.raises(DataError) if fails else nullcontext():
+            analyze(videos[:1], tmp_path, progress=False)
+        assert (set(threads), cv2.getNumThreads()) == ({1}, 3)
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_a_failure_leaves_nothing_behind(videos, tmp_path, monkeypatch):
